@@ -1,0 +1,241 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Limits of names. RFC 1035, section 2.3.4.
+const (
+	MaxName  = 255 // octets of a name in wire form, the root's zero included
+	MaxLabel = 63  // octets of one label
+)
+
+// Name is a domain name in wire form: length-prefixed labels, the root's zero
+// included, never compressed, ASCII letters in lower case unless a function
+// says otherwise. The root is the single octet 0. The functions below expect
+// a well-formed Name; Valid tells for foreign bytes.
+type Name []byte
+
+// Question is one question of class IN.
+type Question struct {
+	Name Name
+	Type uint16
+}
+
+// errors of ParseName; both are wrapped with the text.
+var (
+	errLabel = errors.New("a label is empty or longer than 63 octets")
+	errLong  = errors.New("the name is longer than 255 octets")
+	errQuote = errors.New("a backslash is not followed by three digits up to 255 or by a character")
+)
+
+// ParseName converts presentation form to wire form, lower case. The trailing
+// dot may be missing; "" and "." are the root. Escapes are those of RFC 1035,
+// section 5.1: \DDD and \X.
+func ParseName(s string) (Name, error) {
+	n, err := parseName(s)
+	if err != nil {
+		return nil, fmt.Errorf("name %q: %w", s, err)
+	}
+	return n, nil
+}
+
+func parseName(s string) (Name, error) {
+	if s == "" || s == "." {
+		return Name{0}, nil
+	}
+	n := make(Name, 1, len(s)+2)
+	start := 0 // index of the current label's length octet
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c == '.':
+			if len(n)-start-1 == 0 {
+				return nil, errLabel
+			}
+			if i == len(s)-1 {
+				break
+			}
+			n[start] = byte(len(n) - start - 1)
+			start = len(n)
+			n = append(n, 0)
+			continue
+		case c == '\\':
+			var used int
+			if c, used = unescape(s[i+1:]); used == 0 {
+				return nil, errQuote
+			}
+			i += used
+			n = append(n, lower(c))
+		default:
+			n = append(n, lower(c))
+		}
+		if len(n)-start-1 > MaxLabel {
+			return nil, errLabel
+		}
+	}
+	n[start] = byte(len(n) - start - 1)
+	n = append(n, 0)
+	if len(n) > MaxName {
+		return nil, errLong
+	}
+	return n, nil
+}
+
+// unescape reads what follows a backslash and says how many characters it
+// used; none when it is malformed.
+func unescape(s string) (c byte, used int) {
+	if s == "" {
+		return 0, 0
+	}
+	if s[0] < '0' || s[0] > '9' {
+		return s[0], 1
+	}
+	if len(s) < 3 {
+		return 0, 0
+	}
+	v := 0
+	for _, d := range []byte(s[:3]) {
+		if d < '0' || d > '9' {
+			return 0, 0
+		}
+		v = v*10 + int(d-'0')
+	}
+	if v > 255 {
+		return 0, 0
+	}
+	return byte(v), 3
+}
+
+// String returns presentation form without the trailing dot; the root is ".".
+// Dots, backslashes, quotes and what is not printable ASCII are escaped, so
+// that ParseName reads back the same name.
+func (n Name) String() string {
+	if len(n) <= 1 {
+		return "."
+	}
+	var b strings.Builder
+	b.Grow(len(n))
+	for off := 0; off < len(n) && n[off] != 0; {
+		end := off + 1 + int(n[off])
+		if end > len(n) {
+			end = len(n)
+		}
+		if off > 0 {
+			b.WriteByte('.')
+		}
+		for _, c := range n[off+1 : end] {
+			switch {
+			case c == '.' || c == '\\' || c == '"':
+				b.WriteByte('\\')
+				b.WriteByte(c)
+			case c <= ' ' || c > '~':
+				fmt.Fprintf(&b, "\\%03d", c)
+			default:
+				b.WriteByte(c)
+			}
+		}
+		off = end
+	}
+	return b.String()
+}
+
+// Valid reports whether n is one complete uncompressed name and nothing more.
+func (n Name) Valid() bool {
+	if len(n) > MaxName {
+		return false
+	}
+	for off := 0; off < len(n); {
+		l := int(n[off])
+		if l == 0 {
+			return off == len(n)-1
+		}
+		if l > MaxLabel {
+			return false
+		}
+		off += 1 + l
+	}
+	return false
+}
+
+// Labels returns the number of labels, the root not counted.
+func (n Name) Labels() int {
+	count := 0
+	for off := 0; off < len(n) && n[off] != 0; off += 1 + int(n[off]) {
+		count++
+	}
+	return count
+}
+
+// Parent returns n without its first label, as a part of n. The parent of the
+// root is the root.
+func (n Name) Parent() Name {
+	if len(n) <= 1 {
+		return n
+	}
+	return n[1+int(n[0]):]
+}
+
+// Label returns the first label's octets without the length, nil for the root.
+func (n Name) Label() []byte {
+	if len(n) <= 1 {
+		return nil
+	}
+	return n[1 : 1+int(n[0])]
+}
+
+// Under reports whether n is zone or a name below it. Both are in lower case.
+// It compares only at label borders: "badexample.com" is not under
+// "example.com".
+func (n Name) Under(zone Name) bool {
+	_, ok := n.CutSuffix(zone)
+	return ok
+}
+
+// CutSuffix returns the labels of n left of zone, length-prefixed and without
+// a root, as a part of n: empty for zone itself. ok is false when n is not
+// under zone. Both are in lower case.
+func (n Name) CutSuffix(zone Name) (labels []byte, ok bool) {
+	cut := len(n) - len(zone)
+	if cut < 0 || string(n[cut:]) != string(zone) {
+		return nil, false
+	}
+	off := 0
+	for off < cut {
+		off += 1 + int(n[off])
+	}
+	if off != cut {
+		return nil, false
+	}
+	return n[:cut], true
+}
+
+// Equal reports whether n and m are the same name, ASCII case aside.
+func (n Name) Equal(m Name) bool {
+	if len(n) != len(m) {
+		return false
+	}
+	for i := range n {
+		// Length octets are at most 63 and so below 'A': lower keeps them.
+		if n[i] != m[i] && lower(n[i]) != lower(m[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// Lower turns the ASCII letters of n into lower case in place.
+func (n Name) Lower() {
+	for i, c := range n {
+		n[i] = lower(c)
+	}
+}
+
+func lower(c byte) byte {
+	if c-'A' < 26 {
+		return c + 'a' - 'A'
+	}
+	return c
+}
