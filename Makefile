@@ -1,0 +1,52 @@
+# One line per target; `make help` lists them. `make test` is what CI runs.
+GO ?= go
+FUZZTIME ?= 30s
+SOAKTIME ?= 10m
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+STATICCHECK = $(GO) tool -modfile=tools/go.mod staticcheck
+
+.DEFAULT_GOAL := build
+.PHONY: help build test packages lint race unit e2e fuzz bench soak cover run clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build ./dnsblproxy
+	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o dnsblproxy ./cmd/dnsblproxy
+
+test: packages lint race ## everything: packages, linters, all tests with the race detector, daemons included
+
+packages: ## install the Debian packages that the end-to-end tests run, if missing
+	scripts/test-packages.sh
+
+lint: ## gofmt, go vet, staticcheck
+	@files=$$(gofmt -l .); [ -z "$$files" ] || { echo "not gofmt'ed:"; echo "$$files"; exit 1; }
+	$(GO) vet ./...
+	$(STATICCHECK) ./...
+
+race: ## all tests with the race detector, in random order
+	$(GO) test -race -shuffle=on -timeout=20m ./...
+
+unit: ## the tests that start no daemon
+	$(GO) test -short -shuffle=on ./...
+
+e2e: ## the end-to-end tests alone: rbldnsd, unbound, Postfix, BIND on loopback
+	$(GO) test -race -count=1 -timeout=15m -v ./cmd/dnsblproxy/internal/e2e
+
+fuzz: ## every fuzz target for FUZZTIME (30s) each
+	scripts/fuzz.sh $(FUZZTIME)
+
+bench: ## every benchmark once, with allocations
+	$(GO) test -run='^$$' -bench=. -benchmem ./...
+
+soak: ## questions, faults and reloads against the live server for SOAKTIME (10m)
+	DNSBLPROXY_SOAK=$(SOAKTIME) $(GO) test -race -count=1 -timeout=0 -run='^TestSoak$$' -v ./cmd/dnsblproxy/internal/e2e
+
+cover: ## coverage of the unit tests, per function, in coverage.out
+	$(GO) test -short -coverprofile=coverage.out -coverpkg=./... ./... && $(GO) tool cover -func=coverage.out | tail -n 1
+
+run: ## serve config.example.toml
+	$(GO) run ./cmd/dnsblproxy serve --config config.example.toml
+
+clean: ## remove what the targets built
+	rm -rf dnsblproxy dist coverage.out
