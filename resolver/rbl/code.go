@@ -1,0 +1,290 @@
+package rbl
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// Code is an address with which a list answers: 127.0.0.2 is 0x7f000002. What
+// it means is the list's own (RFC 5782, section 2.3).
+type Code uint32
+
+// Codes with a meaning of their own.
+const (
+	CodeListed   Code = 0x7f000002 // what a list without finer codes answers
+	codeLoopback Code = 0x7f000001
+	codeTrouble  Code = 0x7fffff00 // 127.255.255.0/24: the list's own trouble
+)
+
+// ParseCode reads a dotted IPv4 address.
+func ParseCode(s string) (Code, error) {
+	a, err := netip.ParseAddr(s)
+	if err != nil || !a.Is4() {
+		return 0, fmt.Errorf("%q is not a code such as 127.0.0.2", s)
+	}
+	return CodeFromAddr(a), nil
+}
+
+// CodeFromAddr converts an IPv4 address; any other becomes 0, which is no
+// code.
+func CodeFromAddr(a netip.Addr) Code {
+	if !a.Is4() {
+		return 0
+	}
+	b := a.As4()
+	return Code(binary.BigEndian.Uint32(b[:]))
+}
+
+// CodeFromRData reads the RDATA of an A record.
+func CodeFromRData(b []byte) (Code, bool) {
+	if len(b) != 4 {
+		return 0, false
+	}
+	return Code(binary.BigEndian.Uint32(b)), true
+}
+
+// Addr returns the address that c is.
+func (c Code) Addr() netip.Addr {
+	return netip.AddrFrom4([4]byte{byte(c >> 24), byte(c >> 16), byte(c >> 8), byte(c)})
+}
+
+// String returns the dotted address.
+func (c Code) String() string { return c.Addr().String() }
+
+// Loopback reports whether c is in 127.0.0.0/8, where every answer of a list
+// must be (RFC 5782, section 2.1).
+func (c Code) Loopback() bool { return c>>24 == 127 }
+
+// CodeSet is an immutable set of codes. The zero value is empty.
+type CodeSet struct {
+	terms []codeTerm
+	texts []string // as they were spelled
+}
+
+// codeTerm is a range, or, when octets is not nil, one set of values per
+// octet.
+type codeTerm struct {
+	first, last Code
+	octets      *[4]octetSet
+}
+
+type octetSet [4]uint64 // bit v is set for value v
+
+func (s *octetSet) add(v int)       { s[v>>6] |= 1 << (v & 63) }
+func (s *octetSet) has(v byte) bool { return s[v>>6]>>(v&63)&1 != 0 }
+func (t codeTerm) contains(c Code) bool {
+	if t.octets == nil {
+		return t.first <= c && c <= t.last
+	}
+	o := t.octets
+	return o[0].has(byte(c>>24)) && o[1].has(byte(c>>16)) && o[2].has(byte(c>>8)) && o[3].has(byte(c))
+}
+
+// DefaultListed is what counts as a listing where nothing is known of a list:
+// 127.0.0.0/8 less 127.0.0.1, which no proper list answers, and less
+// 127.255.255.0/24, with which lists report errors.
+func DefaultListed() CodeSet {
+	return CodeSet{
+		terms: []codeTerm{
+			{first: 0x7f000000, last: codeLoopback - 1},
+			{first: codeLoopback + 1, last: codeTrouble - 1},
+		},
+		texts: []string{"127.0.0.0", "127.0.0.2-127.255.254.255"},
+	}
+}
+
+// ParseCodeSet reads codes in these spellings: one code "127.0.0.2", a range
+// "127.0.0.2-127.0.0.11", a CIDR "127.0.1.0/24", Postfix's brackets
+// "127.0.[2..15].[0..3]" with alternatives "127.0.0.[2;4..7]", and bits
+// "127.0.0.&8": any code whose last octet has one of the bits of 8. All of a
+// set lies in 127.0.0.0/8, since everything else is an error of the list.
+func ParseCodeSet(spellings []string) (CodeSet, error) {
+	var set CodeSet
+	for _, s := range spellings {
+		t, err := parseCodeTerm(s)
+		if err != nil {
+			return CodeSet{}, err
+		}
+		set.terms = append(set.terms, t)
+		set.texts = append(set.texts, s)
+	}
+	return set, nil
+}
+
+// Contains reports whether c is in the set. It does not allocate.
+func (s CodeSet) Contains(c Code) bool {
+	for _, t := range s.terms {
+		if t.contains(c) {
+			return true
+		}
+	}
+	return false
+}
+
+// Empty reports whether the set was made of no spelling at all.
+func (s CodeSet) Empty() bool { return len(s.terms) == 0 }
+
+// Strings returns the spellings that the set was made of.
+func (s CodeSet) Strings() []string { return append([]string(nil), s.texts...) }
+
+// String returns the spellings, separated by commas.
+func (s CodeSet) String() string { return strings.Join(s.texts, ", ") }
+
+func parseCodeTerm(s string) (codeTerm, error) {
+	var t codeTerm
+	var err error
+	switch {
+	case strings.ContainsAny(s, "[]&"):
+		t, err = parseOctets(s)
+	case strings.Contains(s, "/"):
+		t, err = parseCodePrefix(s)
+	case strings.Contains(s, "-"):
+		t, err = parseCodeRange(s)
+	default:
+		t.first, err = ParseCode(s)
+		t.last = t.first
+		if err != nil {
+			return t, err // names s already
+		}
+	}
+	if err != nil {
+		return t, fmt.Errorf("codes %q: %w", s, err)
+	}
+	if t.octets == nil && !(t.first.Loopback() && t.last.Loopback()) {
+		return t, fmt.Errorf("codes %q: %w", s, errOutside)
+	}
+	return t, nil
+}
+
+var (
+	errOutside = errors.New("outside 127.0.0.0/8, where every code of a list is")
+	errOctets  = errors.New("not four octets; write 127.0.0.[2..11] or 127.0.0.&8")
+)
+
+func parseCodePrefix(s string) (codeTerm, error) {
+	p, err := netip.ParsePrefix(s)
+	if err != nil || !p.Addr().Is4() {
+		return codeTerm{}, errors.New("not a CIDR such as 127.0.1.0/24")
+	}
+	if m := p.Masked(); m != p {
+		return codeTerm{}, fmt.Errorf("host bits are set; write %s or %s", m, p.Addr())
+	}
+	first := CodeFromAddr(p.Addr())
+	return codeTerm{first: first, last: first | Code(uint64(1)<<(32-p.Bits())-1)}, nil
+}
+
+func parseCodeRange(s string) (codeTerm, error) {
+	from, to, _ := strings.Cut(s, "-")
+	first, err := ParseCode(strings.TrimSpace(from))
+	if err != nil {
+		return codeTerm{}, err
+	}
+	last, err := ParseCode(strings.TrimSpace(to))
+	if err != nil {
+		return codeTerm{}, err
+	}
+	if last < first {
+		return codeTerm{}, fmt.Errorf("reversed range; write %s-%s", last, first)
+	}
+	return codeTerm{first: first, last: last}, nil
+}
+
+// parseOctets reads the spellings that speak of octets one by one. The dots
+// between octets are those outside brackets.
+func parseOctets(s string) (codeTerm, error) {
+	var sets [4]octetSet
+	rest := s
+	for i := range sets {
+		var field string
+		if strings.HasPrefix(rest, "[") {
+			inner, after, ok := strings.Cut(rest[1:], "]")
+			if !ok {
+				return codeTerm{}, errors.New("bracket without an end")
+			}
+			field, rest = inner, after
+			if err := addAlternatives(&sets[i], field); err != nil {
+				return codeTerm{}, err
+			}
+			if i < 3 {
+				var dot bool
+				if rest, dot = strings.CutPrefix(rest, "."); !dot {
+					return codeTerm{}, errOctets
+				}
+			}
+			continue
+		}
+		var dot bool
+		field, rest, dot = strings.Cut(rest, ".")
+		if dot != (i < 3) {
+			return codeTerm{}, errOctets
+		}
+		if err := addOctet(&sets[i], field); err != nil {
+			return codeTerm{}, err
+		}
+	}
+	if rest != "" {
+		return codeTerm{}, errOctets
+	}
+	if sets[0] != (octetSet{1: 1 << 63}) {
+		return codeTerm{}, errOutside
+	}
+	return codeTerm{octets: &sets}, nil
+}
+
+// addOctet adds one value, or the values that have one of the bits of "&8".
+func addOctet(set *octetSet, field string) error {
+	mask, isMask := strings.CutPrefix(field, "&")
+	v, err := octet(mask)
+	switch {
+	case err != nil:
+		return err
+	case !isMask:
+		set.add(v)
+		return nil
+	case v == 0:
+		return errors.New("&0 tests no bit")
+	}
+	for i := range 256 {
+		if i&v != 0 {
+			set.add(i)
+		}
+	}
+	return nil
+}
+
+// addAlternatives adds what stands in brackets: values and ranges "2..15",
+// separated by semicolons, as in Postfix's reject_rbl_client.
+func addAlternatives(set *octetSet, field string) error {
+	for alt := range strings.SplitSeq(field, ";") {
+		from, to, isRange := strings.Cut(alt, "..")
+		first, err := octet(from)
+		if err != nil {
+			return err
+		}
+		last := first
+		if isRange {
+			if last, err = octet(to); err != nil {
+				return err
+			}
+		}
+		if last < first {
+			return fmt.Errorf("reversed range; write [%d..%d]", last, first)
+		}
+		for v := first; v <= last; v++ {
+			set.add(v)
+		}
+	}
+	return nil
+}
+
+func octet(s string) (int, error) {
+	v, err := strconv.ParseUint(s, 10, 8)
+	if err != nil || s[0] == '0' && len(s) > 1 || s[0] == '+' {
+		return 0, fmt.Errorf("%q is not an octet from 0 to 255", s)
+	}
+	return int(v), nil
+}

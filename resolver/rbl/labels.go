@@ -1,0 +1,202 @@
+package rbl
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+)
+
+// ParseLabels reads the labels left of a zone, in wire form (each with its
+// length in front, without the root), lower case. It allocates nothing and
+// keeps no reference to labels.
+//
+// An address is an address whatever the zone holds, so that a list of domains
+// is not bothered with it. What is incomplete is Partial only below a zone
+// that holds such addresses: "a.b" is the start of an IPv6 name in one zone
+// and a domain in another. The form decides, never what looks likely: octets
+// have no leading zeros and end at 255, IPv6 has exactly 32 nibbles.
+func ParseLabels(labels []byte, holds Holds) Subject {
+	if len(labels) == 0 {
+		return Subject{Shape: Apex}
+	}
+	if a, n, whole := parse4(labels); whole {
+		if n == 4 {
+			return Subject{Shape: IP4, Addr: netip.AddrFrom4(a), Test: test4(a)}
+		}
+		if n < 4 && holds&HoldsIP4 != 0 {
+			return Subject{Shape: Partial}
+		}
+	}
+	if a, n, whole := parse6(labels); whole {
+		if n == 32 {
+			return Subject{Shape: IP6, Addr: netip.AddrFrom16(a), Test: test6(a)}
+		}
+		if n < 32 && holds&HoldsIP6 != 0 {
+			return Subject{Shape: Partial}
+		}
+	}
+	return parseDomain(labels)
+}
+
+// parse4 reads up to four octets, last octet of the address first (RFC 5782,
+// section 2.1). whole says that labels ended after those n octets.
+func parse4(labels []byte) (a [4]byte, n int, whole bool) {
+	for n < 4 && len(labels) > 0 {
+		size := int(labels[0])
+		if size == 0 || size > 3 || size >= len(labels) {
+			return a, n, false
+		}
+		v := 0
+		for _, c := range labels[1 : 1+size] {
+			if c < '0' || c > '9' {
+				return a, n, false
+			}
+			v = v*10 + int(c-'0')
+		}
+		if v > 255 || size > 1 && labels[1] == '0' {
+			return a, n, false
+		}
+		a[3-n] = byte(v)
+		n++
+		labels = labels[1+size:]
+	}
+	return a, n, len(labels) == 0
+}
+
+// parse6 reads up to 32 nibbles, least significant first (RFC 5782, section
+// 2.4). whole says that labels ended after those n nibbles.
+func parse6(labels []byte) (a [16]byte, n int, whole bool) {
+	for n < 32 && len(labels) > 0 {
+		if len(labels) < 2 || labels[0] != 1 {
+			return a, n, false
+		}
+		v := labels[1]
+		switch {
+		case '0' <= v && v <= '9':
+			v -= '0'
+		case 'a' <= v && v <= 'f':
+			v -= 'a' - 10
+		default:
+			return a, n, false
+		}
+		a[15-n/2] |= v << (4 * (n & 1))
+		n++
+		labels = labels[2:]
+	}
+	return a, n, len(labels) == 0
+}
+
+// parseDomain accepts names of printable ASCII without the bytes that would
+// need an escape in text. A name that ends in a number is a mistyped address,
+// since no top-level domain is numeric (RFC 3696, section 2): lists answer
+// such questions with error codes, so they are not asked.
+func parseDomain(labels []byte) Subject {
+	whole := labels
+	count, numeric := 0, false
+	for len(labels) > 0 {
+		size := int(labels[0])
+		if size == 0 || size > 63 || size >= len(labels) {
+			return Subject{}
+		}
+		numeric = true
+		for _, c := range labels[1 : 1+size] {
+			if !domainByte(c) {
+				return Subject{}
+			}
+			if c < '0' || c > '9' {
+				numeric = false
+			}
+		}
+		count++
+		labels = labels[1+size:]
+	}
+	if numeric {
+		return Subject{}
+	}
+	s := Subject{Shape: Domain}
+	if count == 1 {
+		// RFC 5782, section 5: domain lists list TEST and not INVALID.
+		switch string(whole[1:]) {
+		case "test":
+			s.Test = TestListed
+		case "invalid":
+			s.Test = TestUnlisted
+		}
+	}
+	return s
+}
+
+// domainByte reports whether c may stand in a label: printable ASCII, because
+// lists hold underscores, hashes and quoted mail addresses too, but nothing
+// that needs an escape in text and no capital (names arrive in lower case).
+func domainByte(c byte) bool {
+	return c > ' ' && c < 0x7f && c != '.' && c != '\\' && c != '"' && (c < 'A' || c > 'Z')
+}
+
+// DomainText returns labels in wire form as text: "www.example.com". It is
+// meant for what ParseLabels called a Domain; in other names, bytes that need
+// an escape are written as '?'. Labels that overrun are cut off.
+func DomainText(labels []byte) string {
+	b := make([]byte, 0, len(labels))
+	for len(labels) > 0 {
+		size := min(int(labels[0]), len(labels)-1)
+		if len(b) > 0 {
+			b = append(b, '.')
+		}
+		for _, c := range labels[1 : 1+size] {
+			if !domainByte(c) {
+				c = '?'
+			}
+			b = append(b, c)
+		}
+		labels = labels[1+size:]
+	}
+	return string(b)
+}
+
+var (
+	errEmptyLabel = errors.New("empty label")
+	errLongLabel  = errors.New("label longer than 63 bytes")
+	errLongName   = errors.New("name longer than 253 bytes")
+)
+
+// appendLabels turns text without a trailing dot into wire form without the
+// root.
+func appendLabels(dst []byte, domain string) ([]byte, error) {
+	if len(domain) > 253 {
+		return dst, errLongName
+	}
+	for rest, more := domain, true; more; {
+		var label string
+		label, rest, more = strings.Cut(rest, ".")
+		switch {
+		case label == "":
+			return dst, errEmptyLabel
+		case len(label) > 63:
+			return dst, errLongLabel
+		}
+		dst = append(append(dst, byte(len(label))), label...)
+	}
+	return dst, nil
+}
+
+// test4 and test6 know the test entries of RFC 5782, section 5.
+func test4(a [4]byte) TestEntry {
+	switch a {
+	case [4]byte{127, 0, 0, 2}:
+		return TestListed
+	case [4]byte{127, 0, 0, 1}:
+		return TestUnlisted
+	}
+	return NotTest
+}
+
+func test6(a [16]byte) TestEntry {
+	switch a {
+	case [16]byte{10: 0xff, 11: 0xff, 12: 0x7f, 15: 2}:
+		return TestListed
+	case [16]byte{10: 0xff, 11: 0xff, 12: 0x7f, 15: 1}:
+		return TestUnlisted
+	}
+	return NotTest
+}

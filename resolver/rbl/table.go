@@ -1,0 +1,399 @@
+package rbl
+
+import (
+	"bytes"
+	_ "embed"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/BurntSushi/toml"
+)
+
+//go:embed lists.toml
+var builtin []byte
+
+// Kind says what being on a list means.
+type Kind uint8
+
+const (
+	// Block: what is on the list is unwanted.
+	Block Kind = iota
+
+	// Allow: what is on the list is vouched for (a DNSWL).
+	Allow
+)
+
+// String returns "block" or "allow".
+func (k Kind) String() string {
+	if k == Allow {
+		return "allow"
+	}
+	return "block"
+}
+
+// Probe says how a list may be judged.
+type Probe uint8
+
+const (
+	// ProbeRFC: as RFC 5782, section 5, says: 127.0.0.2 is listed and
+	// 127.0.0.1 is not. Random names of TEST-NET are not listed either.
+	ProbeRFC Probe = iota
+
+	// ProbeRandom: the test entries tell nothing about this list, random
+	// names are not listed.
+	ProbeRandom
+
+	// ProbeNone: the list answers everything by design, or nothing.
+	ProbeNone
+)
+
+// String returns "rfc5782", "random" or "none".
+func (p Probe) String() string {
+	return [...]string{"rfc5782", "random", "none"}[p]
+}
+
+// Trouble is a code with which a list says that it did not answer the
+// question.
+type Trouble struct {
+	Name string // short, fit for a label of a metric: "open_resolver"
+	Help string // what happened and what to do about it, one sentence or two
+}
+
+// Dead is why a list must not be asked any more.
+type Dead struct {
+	Since  string // "2024-06-05", "2024-06" or "2024"
+	Reason string
+}
+
+// List is what is known of one list. It is shared: nobody writes to it.
+type List struct {
+	Zone   string   // lower case, no trailing dot
+	Name   string   // for people: "Spamhaus ZEN"
+	Keyed  []string // zones below which a customer's key is the first label
+	Kind   Kind
+	Holds  Holds
+	Listed CodeSet
+
+	// Codes names the codes of Listed, Errors those that are trouble.
+	Codes  CodeNames
+	Errors map[Code]Trouble
+
+	Probe   Probe
+	Docs    string // the list's own documentation
+	Removal string // where to ask for removal; "" if there is no such way
+	Access  string // what to do before asking it, such as registering; "" for nothing
+	Note    string // anything else worth knowing before rejecting mail on it
+	Dead    *Dead  // nil for a living list
+}
+
+// ErrorName says whether c, answered by list l, is trouble instead of an
+// answer, under which name to count it, and what to do about it. l may be nil
+// for a list that is not in the table. Trouble everywhere are 127.255.255.0/24
+// and everything outside 127.0.0.0/8: a parked or hijacked domain.
+func ErrorName(l *List, c Code) (name, help string, isError bool) {
+	if l != nil {
+		if t, ok := l.Errors[c]; ok {
+			return t.Name, t.Help, true
+		}
+	}
+	switch {
+	case !c.Loopback():
+		return "outside_127", "the list answered an address outside 127.0.0.0/8; its domain may have lapsed, or the resolver rewrites answers: remove the zone or change the resolver", true
+	case c&^0xff == codeTrouble:
+		return "blocked", "the list does not answer this resolver or this key; ask it with an own resolver, register, or set via = \"direct\"", true
+	}
+	return "", "", false
+}
+
+// CodeName returns the list's name for c, "" if it has none.
+func (l *List) CodeName(c Code) string {
+	if l == nil {
+		return ""
+	}
+	return l.Codes.Name(c)
+}
+
+// CodeNames names codes. The zero value names none.
+type CodeNames struct {
+	exact map[Code]string
+	sets  []namedSet
+}
+
+type namedSet struct {
+	set  CodeSet
+	name string
+	bits bool
+}
+
+// ParseCodeNames reads names by code. A key is any spelling that ParseCodeSet
+// reads. An exact code beats a set; of bits, all that are present are named.
+func ParseCodeNames(byCode map[string]string) (CodeNames, error) {
+	n := CodeNames{exact: map[Code]string{}}
+	for _, key := range slices.Sorted(maps.Keys(byCode)) {
+		set, err := ParseCodeSet([]string{key})
+		if err != nil {
+			return CodeNames{}, err
+		}
+		if t := set.terms[0]; t.octets == nil && t.first == t.last {
+			n.exact[t.first] = byCode[key]
+			continue
+		}
+		n.sets = append(n.sets, namedSet{set, byCode[key], strings.Contains(key, "&")})
+	}
+	return n, nil
+}
+
+// Name returns the name of c, "" without one. Several bits are joined with
+// "+".
+func (n CodeNames) Name(c Code) string {
+	if name, ok := n.exact[c]; ok {
+		return name
+	}
+	var found []string
+	for _, s := range n.sets {
+		if !s.set.Contains(c) {
+			continue
+		}
+		if !s.bits {
+			return s.name
+		}
+		found = append(found, s.name)
+	}
+	return strings.Join(found, "+")
+}
+
+// Len returns how many codes and sets of codes have a name.
+func (n CodeNames) Len() int { return len(n.exact) + len(n.sets) }
+
+// Table is a set of lists, found by zone. It is immutable.
+type Table struct {
+	lists []*List
+	zones map[string]*List
+	keyed map[string]*List
+}
+
+// Builtin returns the table of well-known lists that is built in.
+func Builtin() (*Table, error) { return ParseTable(builtin) }
+
+// All returns the lists, living ones first, each part ordered by zone. The
+// slice is the caller's own.
+func (t *Table) All() []*List { return slices.Clone(t.lists) }
+
+// Find returns the list that is asked at upstream, in any case, with or
+// without a trailing dot. It knows keyed forms (KEY.zen.dq.spamhaus.net), and
+// any name below a dead list, since its operator let all of the domain go.
+func (t *Table) Find(upstream string) (*List, bool) {
+	name := strings.ToLower(strings.TrimSuffix(upstream, "."))
+	if l, ok := t.zones[name]; ok {
+		return l, true
+	}
+	if l, ok := t.keyed[name]; ok {
+		return l, true
+	}
+	_, rest, below := strings.Cut(name, ".")
+	if l, ok := t.keyed[rest]; ok {
+		return l, true
+	}
+	for below {
+		if l, ok := t.zones[rest]; ok && l.Dead != nil {
+			return l, true
+		}
+		_, rest, below = strings.Cut(rest, ".")
+	}
+	return nil, false
+}
+
+// Key returns the customer's key in upstream: the first label of a keyed form,
+// "" for anything else. It must not be shown to anybody.
+func (t *Table) Key(upstream string) string {
+	key, rest, _ := strings.Cut(strings.ToLower(strings.TrimSuffix(upstream, ".")), ".")
+	if _, ok := t.keyed[rest]; ok {
+		return key
+	}
+	return ""
+}
+
+// file is the form of lists.toml.
+type file struct {
+	// Errors are sets of error codes that several lists share.
+	Errors map[string]map[string]Trouble `toml:"errors"`
+	List   map[string]row                `toml:"list"`
+	Dead   map[string]deadRow            `toml:"dead"`
+}
+
+type row struct {
+	Name    string             `toml:"name"`
+	Keyed   []string           `toml:"keyed"`
+	Kind    string             `toml:"kind"`
+	Holds   []string           `toml:"holds"`
+	Listed  []string           `toml:"listed"`
+	Codes   map[string]string  `toml:"codes"`
+	Errors  map[string]Trouble `toml:"errors"`
+	Shares  string             `toml:"shares"`
+	Probe   string             `toml:"probe"`
+	Docs    string             `toml:"docs"`
+	Removal string             `toml:"removal"`
+	Access  string             `toml:"access"`
+	Note    string             `toml:"note"`
+}
+
+type deadRow struct {
+	Name   string `toml:"name"`
+	Since  string `toml:"since"`
+	Reason string `toml:"reason"`
+	Docs   string `toml:"docs"`
+}
+
+// ParseTable reads a table in the form of the embedded lists.toml. It reports
+// every problem at once: an unknown key, a code or a word it does not know, a
+// living list without an address of its own documentation, an error code that
+// is a listing too, a zone that stands twice.
+func ParseTable(text []byte) (*Table, error) {
+	var f file
+	md, err := toml.NewDecoder(bytes.NewReader(text)).Decode(&f)
+	if err != nil {
+		return nil, fmt.Errorf("reading the table of lists: %w", err)
+	}
+	var problems []error
+	for _, key := range md.Undecoded() {
+		problems = append(problems, fmt.Errorf("unknown key %q", key.String()))
+	}
+	t := &Table{zones: map[string]*List{}, keyed: map[string]*List{}}
+	for _, zone := range slices.Sorted(maps.Keys(f.List)) {
+		l, err := f.List[zone].list(zone, f.Errors)
+		if err == nil {
+			err = t.add(l)
+		}
+		if err != nil {
+			problems = append(problems, fmt.Errorf("list %q: %w", zone, err))
+		}
+	}
+	for _, zone := range slices.Sorted(maps.Keys(f.Dead)) {
+		l, err := f.Dead[zone].list(zone)
+		if err == nil {
+			err = t.add(l)
+		}
+		if err != nil {
+			problems = append(problems, fmt.Errorf("dead list %q: %w", zone, err))
+		}
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, fmt.Errorf("reading the table of lists: %w", err)
+	}
+	return t, nil
+}
+
+func (t *Table) add(l *List) error {
+	if l.Zone != strings.ToLower(l.Zone) || strings.HasSuffix(l.Zone, ".") {
+		return errors.New("write the zone in lower case, without a trailing dot")
+	}
+	if _, ok := t.Find(l.Zone); ok {
+		return errors.New("it stands in the table twice")
+	}
+	t.zones[l.Zone] = l
+	for _, k := range l.Keyed {
+		if _, ok := t.Find(k); ok {
+			return fmt.Errorf("its keyed form %q stands in the table twice", k)
+		}
+		t.keyed[k] = l
+	}
+	t.lists = append(t.lists, l)
+	return nil
+}
+
+func (r row) list(zone string, shared map[string]map[string]Trouble) (*List, error) {
+	l := &List{
+		Zone: zone, Name: r.Name, Keyed: r.Keyed, Errors: map[Code]Trouble{},
+		Docs: r.Docs, Removal: r.Removal, Access: r.Access, Note: r.Note,
+	}
+	if r.Name == "" || !webAddress(r.Docs) || r.Removal != "" && !webAddress(r.Removal) {
+		return nil, errors.New("name, docs or removal is missing or no web address")
+	}
+	var err error
+	if l.Kind, err = parseKind(r.Kind); err != nil {
+		return nil, err
+	}
+	if l.Probe, err = parseProbe(r.Probe); err != nil {
+		return nil, err
+	}
+	if l.Holds, err = ParseHolds(r.Holds); err != nil || l.Holds == 0 {
+		return nil, errors.Join(errors.New("holds is empty or wrong"), err)
+	}
+	if l.Listed, err = ParseCodeSet(r.Listed); err != nil || l.Listed.Empty() {
+		return nil, errors.Join(errors.New("listed is empty or wrong"), err)
+	}
+	if l.Codes, err = ParseCodeNames(r.Codes); err != nil {
+		return nil, err
+	}
+	if _, ok := shared[r.Shares]; r.Shares != "" && !ok {
+		return nil, fmt.Errorf("shares = %q names no [errors] table", r.Shares)
+	}
+	for _, from := range []map[string]Trouble{shared[r.Shares], r.Errors} {
+		if err := l.addErrors(from); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+func (l *List) addErrors(from map[string]Trouble) error {
+	for text, trouble := range from {
+		c, err := ParseCode(text)
+		switch {
+		case err != nil:
+			return err
+		case trouble.Name == "" || trouble.Help == "":
+			return fmt.Errorf("error code %v lacks a name or a help", c)
+		case l.Listed.Contains(c):
+			return fmt.Errorf("%v is an error and a listing", c)
+		}
+		l.Errors[c] = trouble
+	}
+	return nil
+}
+
+func (r deadRow) list(zone string) (*List, error) {
+	if r.Name == "" || r.Reason == "" {
+		return nil, errors.New("name or reason is missing")
+	}
+	if !slices.ContainsFunc([]string{"2006-01-02", "2006-01", "2006"}, func(layout string) bool {
+		_, err := time.Parse(layout, r.Since)
+		return err == nil
+	}) {
+		return nil, fmt.Errorf("since = %q is no date", r.Since)
+	}
+	return &List{Zone: zone, Name: r.Name, Docs: r.Docs, Holds: HoldsAll,
+		Dead: &Dead{Since: r.Since, Reason: r.Reason}}, nil
+}
+
+func parseKind(s string) (Kind, error) {
+	switch s {
+	case "", "block":
+		return Block, nil
+	case "allow":
+		return Allow, nil
+	}
+	return Block, fmt.Errorf("kind = %q is neither block nor allow", s)
+}
+
+func parseProbe(s string) (Probe, error) {
+	switch s {
+	case "", "rfc5782":
+		return ProbeRFC, nil
+	case "random":
+		return ProbeRandom, nil
+	case "none":
+		return ProbeNone, nil
+	}
+	return ProbeRFC, fmt.Errorf("probe = %q is none of rfc5782, random, none", s)
+}
+
+func webAddress(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
+}
