@@ -1,0 +1,257 @@
+// Package cache keeps DNS answers in memory: (zone, question) → packed answer.
+// It knows nothing of DNS but the shapes of questions; what the bytes mean,
+// what may be cached, and for how long, is the resolver's business.
+//
+// The store is ristretto, whose Set is asynchronous, may be dropped, and loses
+// the second of two quick writes to a new key. So one goroutine makes all
+// writes, and what waits for it stands in a small map in front, where Get looks
+// first: an answer is there for every Get that begins after Set returned, and
+// the newest one wins. Only the bounds of the cache can take it away again.
+//
+// An IPv4 question is its own key, packed into 64 bits without loss, and can
+// never be mistaken for another. Every other question is hashed, and the whole
+// of it is compared on Get: a collision is a miss, never another name's answer.
+//
+// Equal answers are kept once, because nearly all of a blocklist's answers are
+// the same NXDOMAIN.
+//
+// Expired answers leave when room is needed, not on a timer: memory is bounded
+// by Options.MaxBytes whether they are there or not, and Go's maps would not
+// give it back. Get does not return them.
+package cache
+
+import (
+	"errors"
+	"hash/maphash"
+	"math/bits"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+
+	"github.com/dgraph-io/ristretto/v2"
+)
+
+// Options says how large a cache is and which clock it goes by.
+type Options struct {
+	// MaxBytes bounds the memory of all entries with all that belongs to
+	// them, in bytes. At least MinBytes.
+	MaxBytes int64
+
+	// MaxEntries bounds the number of entries, 0 for what MaxBytes allows:
+	// one for every EntryBytes.
+	MaxEntries int64
+
+	// Now returns seconds on a clock that never goes back. It is called on
+	// every Get and Set and must be cheap.
+	Now func() uint32
+}
+
+// MinBytes is the least a cache can work with.
+const MinBytes = 1 << 20
+
+// EntryBytes is what an IPv4 entry costs beside its answer, in bytes: the slot
+// in ristretto's map and in its table of costs at their usual load, and the
+// frequency counters. The benchmark of a million entries measures it.
+const EntryBytes = 160
+
+// namedBytes is what an entry with a name costs more, beside the name.
+const namedBytes = 96
+
+// Entry is one answer. It is a value; Data is immutable.
+type Entry struct {
+	Expires uint32 // seconds on the cache's clock; it may be past
+	Life    uint32 // seconds, the whole life that Set gave: for prefetch and TTLs
+	Data    string // packed answer
+}
+
+// Left returns the seconds until e expires at now, 0 if it has.
+func (e Entry) Left(now uint32) uint32 {
+	if e.Expires <= now {
+		return 0
+	}
+	return e.Expires - now
+}
+
+// Cache is safe for concurrent use. It must be closed.
+type Cache struct {
+	store *ristretto.Cache[uint64, value]
+	now   func() uint32
+
+	shards [numShards]shard
+	queued chan struct{} // one element for each entry in the shards
+	wake   chan struct{}
+	quit   chan struct{}
+	done   chan struct{}
+	next   int // where the drainer goes on; its own
+
+	closing sync.Once
+
+	answers  answers
+	maxBytes int64
+	floor    int64 // least cost of an entry, from MaxEntries
+
+	mixSeed  uint64
+	nameSeed maphash.Seed
+	hashMask uint64 // all ones; tests clear bits to force collisions
+
+	zones zones
+
+	entries atomic.Int64 // in store, or on the way into it
+	bytes   atomic.Int64 // what they cost, without shared answers
+	dropped atomic.Uint64
+}
+
+// New starts a cache.
+func New(o Options) (*Cache, error) {
+	if o.Now == nil {
+		return nil, errors.New("cache: no clock")
+	}
+	if o.MaxBytes < MinBytes {
+		return nil, errors.New("cache: smaller than 1 MiB")
+	}
+	c := &Cache{
+		now:      o.Now,
+		queued:   make(chan struct{}, maxQueued),
+		wake:     make(chan struct{}, 1),
+		quit:     make(chan struct{}),
+		done:     make(chan struct{}),
+		maxBytes: o.MaxBytes,
+		mixSeed:  rand.Uint64(),
+		nameSeed: maphash.MakeSeed(),
+		hashMask: ^uint64(0),
+	}
+	capacity := o.MaxBytes / EntryBytes
+	if o.MaxEntries > 0 && o.MaxEntries < capacity {
+		capacity = o.MaxEntries
+		c.floor = (o.MaxBytes + capacity - 1) / capacity
+	}
+	store, err := ristretto.NewCache(&ristretto.Config[uint64, value]{
+		NumCounters: counters(capacity),
+		MaxCost:     o.MaxBytes,
+		BufferItems: 64,
+		// Without this ristretto adds 56 to every cost.
+		IgnoreInternalCost: true,
+		KeyToHash:          func(k uint64) (uint64, uint64) { return mix(k ^ c.mixSeed), 0 },
+		OnExit:             c.exit,
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.store = store
+	c.answers.byKey = map[answerKey]*answer{}
+	for i := range c.shards {
+		c.shards[i].waiting = map[uint64]*pending{}
+	}
+	go c.drain()
+	return c, nil
+}
+
+// counters returns how many frequency counters to keep: the power of two that
+// is at least twice the capacity. Each takes 4 bytes. Ten per entry, as
+// ristretto's manual has it, bring 4 % more hits and cost 40 to 80 bytes an
+// entry, which buys more entries instead.
+func counters(capacity int64) int64 {
+	return 1 << bits.Len64(uint64(2*capacity-1))
+}
+
+// mix is the finaliser of splitmix64. It is a bijection, so it keeps distinct
+// keys distinct; it spreads them over ristretto's shards and counters, which
+// look at the low bits only; and with a random seed in front nobody can choose
+// addresses that share a counter.
+func mix(x uint64) uint64 {
+	x ^= x >> 30
+	x *= 0xbf58476d1ce4e5b9
+	x ^= x >> 27
+	x *= 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// Get returns the answer to k. It returns expired ones too, until the time
+// that Set gave as keep has passed as well: whether stale is good enough is
+// for the caller to say. It does not allocate.
+func (c *Cache) Get(k Key) (Entry, bool) {
+	if k.packed == 0 {
+		return Entry{}, false
+	}
+	s := c.shard(k.packed)
+	// The lock is held over the look into the store, so that Close can wait
+	// for us: ristretto panics on a Get that races its Close.
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return Entry{}, false
+	}
+	if len(s.waiting) > 0 {
+		if p, ok := s.waiting[k.packed]; ok {
+			if !k.is(p.head, p.name) {
+				return Entry{}, false
+			}
+			return Entry{p.expires, p.life, p.data}, !c.gone(p.expires, p.keep)
+		}
+	}
+	v, ok := c.store.Get(k.packed)
+	if !ok || !k.is(v.answer.head, v.answer.name) || c.gone(v.expires, v.answer.keep) {
+		return Entry{}, false
+	}
+	return Entry{v.expires, v.life, v.answer.data}, true
+}
+
+// gone reports whether even the time past expiry is over.
+func (c *Cache) gone(expires, keep uint32) bool {
+	return uint64(c.now()) >= uint64(expires)+uint64(keep)
+}
+
+// Set stores data as the answer to k for life seconds, and for keep more as
+// stale. Every Get that begins after Set returned finds it. Set waits only
+// where 16,384 writes are under way already, for as long as the store needs to
+// take one of them, some microseconds.
+func (c *Cache) Set(k Key, data string, life, keep uint32) {
+	if k.packed == 0 {
+		return
+	}
+	now := c.now()
+	p := &pending{
+		packed: k.packed, head: k.head, name: k.text(), data: data,
+		expires: now + min(life, ^uint32(0)-now), life: life, keep: keep,
+	}
+	select {
+	case c.queued <- struct{}{}:
+	case <-c.quit:
+		return
+	}
+	if !c.shard(k.packed).add(p) {
+		<-c.queued
+	}
+	select {
+	case c.wake <- struct{}{}:
+	default: // the drainer is awake or about to be
+	}
+}
+
+// Len returns the number of entries, expired ones included. What is still on
+// its way into the store is counted as one more.
+func (c *Cache) Len() int { return int(c.entries.Load()) + len(c.queued) }
+
+// Bytes returns the memory that the entries take, as counted against
+// MaxBytes.
+func (c *Cache) Bytes() int64 { return c.bytes.Load() + c.answers.bytes.Load() }
+
+// Dropped returns how many writes ristretto dropped. It stays 0 as long as this
+// package keeps the promises of drain.
+func (c *Cache) Dropped() uint64 { return c.dropped.Load() }
+
+// Close stops the cache and waits for its goroutines and for calls in flight.
+// Later Gets miss and later Sets do nothing. It may be called more than once.
+func (c *Cache) Close() {
+	c.closing.Do(func() {
+		for i := range c.shards {
+			c.shards[i].mu.Lock()
+			c.shards[i].closed = true
+			c.shards[i].mu.Unlock()
+		}
+		close(c.quit)
+		<-c.done
+		c.store.Close()
+	})
+	<-c.done
+}

@@ -1,0 +1,129 @@
+package cache
+
+import "sync"
+
+const (
+	// numShards is the number of maps in front of the store, a power of two.
+	numShards = 256
+
+	// maxQueued bounds the writes that wait, in entries. The drainer makes
+	// some hundred thousand a second.
+	maxQueued = 1 << 14
+
+	// maxBatch is how many writes are made between two waits for ristretto.
+	// It must be below the 32,768 that ristretto queues before it drops.
+	maxBatch = 1 << 10
+)
+
+// shard is a part of what waits for the store.
+type shard struct {
+	mu      sync.RWMutex
+	closed  bool
+	waiting map[uint64]*pending
+	_       [64]byte // the next shard's lock is on another cache line
+}
+
+// add puts p into the shard. It reports whether there is one entry more than
+// before, which is not so when p took another's place or the cache is closed.
+func (s *shard) add(p *pending) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	before := len(s.waiting)
+	s.waiting[p.packed] = p
+	return len(s.waiting) > before
+}
+
+// pending is one write that waits. It is immutable once it is in a shard.
+type pending struct {
+	packed  uint64
+	head    uint64
+	name    string
+	data    string
+	expires uint32
+	life    uint32
+	keep    uint32
+}
+
+func (c *Cache) shard(packed uint64) *shard {
+	return &c.shards[mix(packed)>>(64-8)]
+}
+
+// drain carries what waits into ristretto until the cache is closed. It is the
+// only one that writes there, and never writes a key twice without waiting in
+// between: of two writes to a new key ristretto would keep the first.
+func (c *Cache) drain() {
+	defer close(c.done)
+	batch := make([]*pending, 0, maxBatch)
+	for {
+		select {
+		case <-c.quit:
+			return
+		case <-c.wake:
+		}
+		for more := true; more; {
+			batch = batch[:0]
+			more = c.collect(&batch)
+			c.write(batch)
+			select {
+			case <-c.quit:
+				return
+			default:
+			}
+		}
+		clear(batch[:cap(batch)])
+	}
+}
+
+// collect fills the batch with what waits, and reports whether there may be
+// more. It goes on where it stopped, so that no shard is left behind.
+func (c *Cache) collect(batch *[]*pending) bool {
+	for range c.shards {
+		s := &c.shards[c.next]
+		s.mu.RLock()
+		for _, p := range s.waiting {
+			if len(*batch) == maxBatch {
+				break
+			}
+			*batch = append(*batch, p)
+		}
+		s.mu.RUnlock()
+		if len(*batch) == maxBatch {
+			return true
+		}
+		c.next = (c.next + 1) % numShards
+	}
+	return false
+}
+
+// write makes the writes of a batch and then removes from the shards what was
+// not replaced meanwhile.
+func (c *Cache) write(batch []*pending) {
+	if len(batch) == 0 {
+		return
+	}
+	for _, p := range batch {
+		v := c.value(p)
+		c.entries.Add(1)
+		c.bytes.Add(c.charge(v))
+		if !c.store.Set(p.packed, v, c.charge(v)) {
+			c.exit(v)
+			c.dropped.Add(1)
+		}
+	}
+	c.store.Wait()
+	// Shared answers count against the same bound. They are not part of any
+	// entry's cost, so the entries' share is what they leave.
+	c.store.UpdateMaxCost(max(c.maxBytes-c.answers.bytes.Load(), c.maxBytes/16))
+	for _, p := range batch {
+		s := c.shard(p.packed)
+		s.mu.Lock()
+		if s.waiting[p.packed] == p {
+			delete(s.waiting, p.packed)
+			<-c.queued
+		}
+		s.mu.Unlock()
+	}
+}

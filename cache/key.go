@@ -1,0 +1,120 @@
+package cache
+
+import (
+	"hash/maphash"
+	"sync"
+)
+
+// Zone is one zone in one state of its settings. It is a small value, made by
+// Cache.Zone; the zero Zone makes keys that are never found.
+type Zone struct {
+	cache *Cache
+	id    uint32 // 1 to maxZone; never given twice
+}
+
+// zones gives out the ids of zones.
+type zones struct {
+	mu   sync.Mutex
+	last uint32
+	by   map[string]zoneState
+}
+
+type zoneState struct {
+	fingerprint string
+	id          uint32
+}
+
+// maxZone is the largest id that fits into a packed key.
+const maxZone = 1<<23 - 1
+
+// Zone returns the zone of this name. As long as fingerprint stays the same it
+// is the same zone; with another one it is a new and empty zone, and what was
+// stored under the old is not found any more. That is how a zone is flushed.
+// After eight million changes the ids are used up and nothing more is cached
+// for zones that change.
+func (c *Cache) Zone(name, fingerprint string) Zone {
+	c.zones.mu.Lock()
+	defer c.zones.mu.Unlock()
+	if s, ok := c.zones.by[name]; ok && s.fingerprint == fingerprint {
+		return Zone{c, s.id}
+	}
+	if c.zones.last == maxZone {
+		return Zone{}
+	}
+	c.zones.last++
+	if c.zones.by == nil {
+		c.zones.by = map[string]zoneState{}
+	}
+	c.zones.by[name] = zoneState{fingerprint, c.zones.last}
+	return Zone{c, c.zones.last}
+}
+
+// Key is a question to the cache, made on the stack. Its name belongs to the
+// caller and must not change while the key is in use.
+type Key struct {
+	packed uint64 // 0 is no key
+	head   uint64 // zone, type and shape of a hashed question; 0 for an exact one
+	name   []byte
+}
+
+// The shapes of hashed questions.
+const (
+	shapeName = 1 + iota
+	shapeIP4
+	shapeIP6
+)
+
+// hashed is the bit that tells a hashed packed key from an exact one.
+const hashed = 1 << 63
+
+// IP4 returns the key for a question about an IPv4 address. It is exact: two
+// keys are equal only if zone, type and address are. From type 256 on (CAA and
+// the like, which nobody asks a list for) it is hashed as a name would be.
+func (z Zone) IP4(qtype uint16, a [4]byte) Key {
+	if z.id == 0 {
+		return Key{}
+	}
+	if qtype > 255 {
+		return z.hash(shapeIP4, qtype, append([]byte(nil), a[:]...))
+	}
+	return Key{packed: packIP4(z.id, uint8(qtype), a)}
+}
+
+// packIP4 lays out: 0 (1 bit), zone (23), type (8), address (32).
+func packIP4(zone uint32, qtype uint8, a [4]byte) uint64 {
+	return uint64(zone)<<40 | uint64(qtype)<<32 |
+		uint64(a[0])<<24 | uint64(a[1])<<16 | uint64(a[2])<<8 | uint64(a[3])
+}
+
+// IP6 returns the key for a question about an IPv6 address. The key refers to
+// a, so that it needs no memory of its own.
+func (z Zone) IP6(qtype uint16, a *[16]byte) Key {
+	if z.id == 0 {
+		return Key{}
+	}
+	return z.hash(shapeIP6, qtype, a[:])
+}
+
+// Name returns the key for a question about anything else. name is any
+// sequence of bytes that says what is asked, such as labels in wire form.
+func (z Zone) Name(qtype uint16, name []byte) Key {
+	if z.id == 0 {
+		return Key{}
+	}
+	return z.hash(shapeName, qtype, name)
+}
+
+func (z Zone) hash(shape uint64, qtype uint16, name []byte) Key {
+	head := shape<<48 | uint64(qtype)<<32 | uint64(z.id)
+	h := mix(maphash.Bytes(z.cache.nameSeed, name) + mix(head))
+	return Key{packed: h&z.cache.hashMask | hashed, head: head, name: name}
+}
+
+// is reports whether what was stored with head and name is the answer to k.
+// Exact keys have neither.
+func (k Key) is(head uint64, name string) bool {
+	return k.head == head && string(k.name) == name
+}
+
+// text returns a copy of the name for keeping.
+func (k Key) text() string { return string(k.name) }
