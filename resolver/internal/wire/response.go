@@ -1,0 +1,410 @@
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+// Errors of ParseResponse. The first two say that the message is no answer to
+// the question at all and may be a forgery: who waits goes on waiting. The
+// third is a proper message whose content no one can use.
+var (
+	ErrMalformed = errors.New("malformed message")
+	ErrMismatch  = errors.New("message does not answer the question")
+	ErrLoop      = errors.New("chain of aliases is too long or loops")
+)
+
+// Types and response codes that the parser tells apart.
+const (
+	typeA     = 1
+	typeNS    = 2
+	typeCNAME = 5
+	typeSOA   = 6
+	typeTXT   = 16
+	typeAAAA  = 28
+	typeOPT   = 41
+
+	rcodeSuccess  = 0
+	rcodeNXDomain = 3
+)
+
+const (
+	respHeader = 12 // octets of the fixed header, and so where the question starts
+	maxAliases = 16 // CNAMEs followed inside one message; resolvers stop between 8 and 17
+	maxJumps   = 64 // compression pointers followed for one name
+)
+
+// Response is one validated answer, cut down to what was asked. It shares no
+// memory with the message it was parsed from.
+type Response struct {
+	// Rcode is the response code. Extended codes of EDNS up to 254 are whole,
+	// larger ones are 255: they are errors to everybody here.
+	Rcode uint8
+
+	// Truncated is the TC bit. When it is set the rest of the message was not
+	// looked at.
+	Truncated bool
+
+	// Authoritative is the AA bit.
+	Authoritative bool
+
+	// Referral says that the server does not answer but names others: no
+	// records, no SOA, but name servers in the authority section.
+	Referral bool
+
+	// HasSOA says that the authority section has a SOA record of a zone that
+	// the (last) name is in.
+	HasSOA bool
+
+	// TTL is in seconds: the least TTL of the kept records and of the aliases
+	// followed; for a negative answer also the lesser of the SOA's TTL and
+	// its MINIMUM (RFC 2308, section 5), and 0 without a SOA.
+	TTL uint32
+
+	// Records is the RDATA, names in it uncompressed, of the records of the
+	// asked type at the end of the chain of aliases inside the message. It is
+	// empty unless Rcode is NOERROR.
+	Records [][]byte
+
+	// SOA is the uncompressed RDATA of the SOA record, nil without.
+	SOA []byte
+}
+
+// ParseResponse validates pkt as an answer to q and keeps what was asked for:
+// records of other owners and types are dropped, wherever they stand. The
+// question is compared without regard to ASCII case; who wants it byte for
+// byte compares before. Errors are ErrMalformed, ErrMismatch and ErrLoop.
+func ParseResponse(pkt []byte, q Question) (Response, error) {
+	return ParseResponseWithin(pkt, q, nil)
+}
+
+// ParseResponseWithin is ParseResponse for the answer of a server that has
+// authority over zone only: aliases that lead out of the zone are not
+// followed. A nil zone sets no bound.
+func ParseResponseWithin(pkt []byte, q Question, zone Name) (Response, error) {
+	end, err := checkQuestion(pkt, q)
+	if err != nil {
+		return Response{}, err
+	}
+	r := Response{
+		Rcode:         pkt[3] & 0x0f,
+		Truncated:     pkt[2]&0x02 != 0,
+		Authoritative: pkt[2]&0x04 != 0,
+	}
+	if r.Truncated {
+		return r, nil
+	}
+	s, ok := survey(pkt, end, q.Type)
+	if !ok {
+		return Response{}, ErrMalformed
+	}
+	if s.extended != 0 {
+		r.Rcode = uint8(min(int(s.extended)<<4|int(r.Rcode), 255))
+	}
+	var store [MaxName]byte
+	c, err := followAliases(pkt, &s, q.Type, zone, store[:0])
+	if err != nil {
+		return Response{}, err
+	}
+	r.TTL = c.ttl
+	if r.Rcode == rcodeSuccess && !c.outside && s.matches > 0 {
+		if !r.collect(pkt, &s, q.Type, c.name) {
+			return Response{}, ErrMalformed
+		}
+	}
+	if len(r.Records) == 0 {
+		r.TTL = 0
+		if !r.negative(pkt, &s, c) {
+			return Response{}, ErrMalformed
+		}
+		r.Referral = r.Rcode == rcodeSuccess && !r.HasSOA && s.authorityNS && !c.aliased
+	}
+	return r, nil
+}
+
+// checkQuestion compares header and question and returns where the question
+// ends.
+func checkQuestion(pkt []byte, q Question) (end int, err error) {
+	if len(pkt) < respHeader {
+		return 0, ErrMalformed
+	}
+	// QR set, opcode QUERY, one question.
+	if pkt[2]&0xf8 != 0x80 || binary.BigEndian.Uint16(pkt[4:]) != 1 {
+		return 0, ErrMismatch
+	}
+	end = respHeader + len(q.Name) + 4
+	if len(pkt) < end {
+		return 0, ErrMismatch
+	}
+	if !Name(pkt[respHeader:end-4]).Equal(q.Name) ||
+		binary.BigEndian.Uint16(pkt[end-4:]) != q.Type || binary.BigEndian.Uint16(pkt[end-2:]) != 1 {
+		return 0, ErrMismatch
+	}
+	return end, nil
+}
+
+// record is one resource record by its offsets in the message.
+type record struct {
+	owner     int // where the owner name starts
+	data, end int // RDATA is pkt[data:end]
+	typ       uint16
+	class     uint16
+	ttl       uint32 // seconds, the sign bit read as 0: RFC 2181, section 8
+}
+
+// readRecord reads the record at off; the next one starts at its end.
+func readRecord(pkt []byte, off int) (r record, ok bool) {
+	r.owner = off
+	if off, ok = passName(pkt, off); !ok || off+10 > len(pkt) {
+		return r, false
+	}
+	r.typ = binary.BigEndian.Uint16(pkt[off:])
+	r.class = binary.BigEndian.Uint16(pkt[off+2:])
+	if r.ttl = binary.BigEndian.Uint32(pkt[off+4:]); r.ttl > 1<<31-1 {
+		r.ttl = 0
+	}
+	r.data = off + 10
+	r.end = r.data + int(binary.BigEndian.Uint16(pkt[off+8:]))
+	return r, r.end <= len(pkt)
+}
+
+// passName returns the offset behind the name at off, its pointer not
+// followed.
+func passName(pkt []byte, off int) (next int, ok bool) {
+	for off < len(pkt) {
+		switch l := int(pkt[off]); {
+		case l == 0:
+			return off + 1, true
+		case l <= MaxLabel:
+			off += 1 + l
+		case l >= 0xc0:
+			return off + 2, off+2 <= len(pkt)
+		default:
+			return 0, false
+		}
+	}
+	return 0, false
+}
+
+// appendName appends the name at off, uncompressed and in the case of the
+// message, and returns the offset behind it. Every pointer must lead to an
+// earlier place than the name's part it stands in, so that none can loop: RFC
+// 9267, section 2.
+func appendName(dst, pkt []byte, off int) (name []byte, next int, ok bool) {
+	start, part := len(dst), off
+	for jumps := 0; off < len(pkt); {
+		l := int(pkt[off])
+		switch {
+		case l >= 0xc0:
+			if off+2 > len(pkt) || jumps == maxJumps {
+				return dst, 0, false
+			}
+			to := int(binary.BigEndian.Uint16(pkt[off:]) & 0x3fff)
+			if to >= part || to < respHeader {
+				return dst, 0, false
+			}
+			if jumps == 0 {
+				next = off + 2
+			}
+			jumps++
+			off, part = to, to
+		case l > MaxLabel || off+1+l > len(pkt) || len(dst)-start+1+l > MaxName:
+			return dst, 0, false
+		default:
+			dst = append(dst, pkt[off:off+1+l]...)
+			off += 1 + l
+			if l == 0 {
+				if jumps == 0 {
+					next = off
+				}
+				return dst, next, true
+			}
+		}
+	}
+	return dst, 0, false
+}
+
+// sections is what one walk over the message finds.
+type sections struct {
+	answer, answers int  // offset and number of the answer section's records
+	matches         int  // records of the asked type in it, whatever their owner
+	size            int  // octets of their RDATA
+	aliases         bool // it has a CNAME
+	authority       int  // offset of the authority section
+	authorities     int
+	additional      int // offset of the additional section
+	additionals     int
+	authorityNS     bool
+	authoritySOA    bool
+	extended        uint8 // upper bits of an extended response code: RFC 6891, section 6.1.3
+}
+
+// survey walks over every record once. ok is false when a record does not
+// fit in the message or fewer records are there than the header says.
+func survey(pkt []byte, off int, qtype uint16) (s sections, ok bool) {
+	s.answers = int(binary.BigEndian.Uint16(pkt[6:]))
+	s.authorities = int(binary.BigEndian.Uint16(pkt[8:]))
+	s.additionals = int(binary.BigEndian.Uint16(pkt[10:]))
+	s.answer = off
+	var r record
+	for range s.answers {
+		if r, ok = readRecord(pkt, off); !ok {
+			return s, false
+		}
+		off = r.end
+		if r.typ == qtype {
+			s.matches++
+			s.size += r.end - r.data
+		} else if r.typ == typeCNAME {
+			s.aliases = true
+		}
+	}
+	s.authority = off
+	for range s.authorities {
+		if r, ok = readRecord(pkt, off); !ok {
+			return s, false
+		}
+		off = r.end
+		s.authorityNS = s.authorityNS || r.typ == typeNS
+		s.authoritySOA = s.authoritySOA || r.typ == typeSOA
+	}
+	s.additional = off
+	for range s.additionals {
+		if r, ok = readRecord(pkt, off); !ok {
+			return s, false
+		}
+		off = r.end
+		if r.typ == typeOPT && pkt[r.owner] == 0 {
+			s.extended = pkt[r.data-6]
+		}
+	}
+	return s, true
+}
+
+// chain is where the aliases of a message lead.
+type chain struct {
+	name    Name   // the last name, lower case
+	ttl     uint32 // least TTL of the aliases followed
+	aliased bool
+	outside bool // the last name is outside the server's zone
+}
+
+// followAliases follows the CNAMEs from the question's name, in whatever order
+// they stand in the answer section. The name is kept in store.
+func followAliases(pkt []byte, s *sections, qtype uint16, zone Name, store []byte) (chain, error) {
+	c := chain{ttl: 1<<31 - 1}
+	name, _, ok := appendName(store, pkt, respHeader)
+	if !ok {
+		return c, ErrMalformed
+	}
+	c.name = name
+	c.name.Lower()
+	if !s.aliases || qtype == typeCNAME {
+		return c, nil
+	}
+	for hops := 0; ; hops++ {
+		r, ok := findOwned(pkt, s.answer, s.answers, typeCNAME, c.name)
+		if !ok {
+			return c, nil
+		}
+		if hops == maxAliases {
+			return c, ErrLoop
+		}
+		to, end, ok := appendName(store[:0], pkt, r.data)
+		if !ok || end != r.end {
+			return c, ErrMalformed
+		}
+		c.name, c.aliased = to, true
+		c.name.Lower()
+		c.ttl = min(c.ttl, r.ttl)
+		if zone != nil && !c.name.Under(zone) {
+			c.outside = true
+			return c, nil
+		}
+	}
+}
+
+// findOwned returns the first record of class IN, the type and the owner
+// (lower case) among n records at off.
+func findOwned(pkt []byte, off, n int, typ uint16, owner Name) (record, bool) {
+	for range n {
+		r, ok := readRecord(pkt, off)
+		if !ok {
+			return record{}, false
+		}
+		off = r.end
+		if r.typ == typ && r.class == 1 && owns(pkt, r.owner, owner) {
+			return r, true
+		}
+	}
+	return record{}, false
+}
+
+// owns reports whether the name at off is owner, case aside.
+func owns(pkt []byte, off int, owner Name) bool {
+	var store [MaxName]byte
+	name, _, ok := appendName(store[:0], pkt, off)
+	return ok && Name(name).Equal(owner)
+}
+
+// collect copies the RDATA of the matching records at owner.
+func (r *Response) collect(pkt []byte, s *sections, qtype uint16, owner Name) bool {
+	var data []byte
+	off := s.answer
+	for range s.answers {
+		rec, ok := readRecord(pkt, off)
+		if !ok {
+			return false
+		}
+		off = rec.end
+		if rec.typ != qtype || rec.class != 1 || !owns(pkt, rec.owner, owner) {
+			continue
+		}
+		if data == nil {
+			data = make([]byte, 0, s.size)
+			r.Records = make([][]byte, 0, s.matches)
+		}
+		start := len(data)
+		if data, ok = appendRData(data, pkt, rec); !ok {
+			return false
+		}
+		r.Records = append(r.Records, data[start:len(data):len(data)])
+		r.TTL = min(r.TTL, rec.ttl)
+	}
+	return true
+}
+
+// negative fills in the SOA of an answer without records.
+func (r *Response) negative(pkt []byte, s *sections, c chain) bool {
+	if !s.authoritySOA || r.Rcode != rcodeSuccess && r.Rcode != rcodeNXDomain {
+		return true
+	}
+	off := s.authority
+	for range s.authorities {
+		rec, ok := readRecord(pkt, off)
+		if !ok {
+			return false
+		}
+		off = rec.end
+		if rec.typ != typeSOA || rec.class != 1 {
+			continue
+		}
+		var store [2*MaxName + 20]byte // also holds the longest RDATA
+		owner, _, ok := appendName(store[:0], pkt, rec.owner)
+		if !ok {
+			return false
+		}
+		if Name(owner).Lower(); !c.name.Under(owner) {
+			continue
+		}
+		soa, ok := appendRData(store[:0], pkt, rec)
+		if !ok {
+			return false
+		}
+		r.SOA = append([]byte(nil), soa...)
+		r.HasSOA = true
+		r.TTL = min(c.ttl, rec.ttl, binary.BigEndian.Uint32(r.SOA[len(r.SOA)-4:]))
+		return true
+	}
+	return true
+}
