@@ -1,0 +1,202 @@
+package spf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Bounds on the work for one Map. Records that people publish stay far below;
+// the limits of RFC 7208 bound one evaluation, not the sum over all addresses.
+const (
+	DefaultMaxRanges    = 1 << 18
+	DefaultMaxQuestions = 1000
+)
+
+// ErrTooComplex means that a domain needs more ranges or more DNS questions
+// than CompileOptions allow.
+var ErrTooComplex = errors.New("policy is too complex to compile")
+
+// CompileOptions are the identity and the bounds. The zero value is fine.
+type CompileOptions struct {
+	Sender, HELO string // as in Query
+	MaxRanges    int    // before neighbours are merged; 0: DefaultMaxRanges
+	MaxQuestions int    // 0: DefaultMaxQuestions
+}
+
+// Compile evaluates a domain for every address, against one state of DNS in
+// which each name is asked once.
+//
+// It sweeps each family from its first address to its last: an evaluation
+// takes note of how far around its address all comparisons would have come out
+// the same, and the next one starts behind that. What comes first, qualifiers,
+// and limits that differ from address to address are right because it is
+// CheckHost's own evaluation that runs.
+//
+// What DNS and the records do wrong is in the Map, as results. The error is
+// that of ctx, or ErrTooComplex.
+func Compile(ctx context.Context, r Resolver, domain string, o CompileOptions) (*Map, error) {
+	if o.MaxRanges <= 0 {
+		o.MaxRanges = DefaultMaxRanges
+	}
+	if o.MaxQuestions <= 0 {
+		o.MaxQuestions = DefaultMaxQuestions
+	}
+	budget := NewBudget(o.MaxQuestions)
+	s := newSweep(newPolicies(newSnapshot(r, budget)))
+	q := Query{Domain: domain, Sender: o.Sender, HELO: o.HELO}
+	m := &Map{query: q}
+	for _, six := range []bool{false, true} {
+		ranges, err := s.family(ctx, q, six, o.MaxRanges)
+		if err != nil {
+			return nil, fmt.Errorf("compiling %q: %w", domain, err)
+		}
+		if six {
+			m.v6 = ranges
+		} else {
+			m.v4 = ranges
+		}
+	}
+	m.Live = s.live
+	m.Lookups = s.lookups
+	m.Problems = s.problems
+	m.TTL = s.policies.leastTTL()
+	m.Questions = len(s.policies.replies)
+	m.Tree = s.tree(ctx, q)
+	m.count()
+	return m, nil
+}
+
+// sweep is what the evaluations of one Map share.
+type sweep struct {
+	policies *policies
+	runs     map[runKey]*table
+	addrs    map[addrKey]*table
+	live     []Step
+	problems []Problem
+	lookups  int // most of any evaluation
+
+	// The addresses that the evaluation under way stands for.
+	first, last netip.Addr
+}
+
+// runKey names step of a record in one family.
+type runKey struct {
+	record *Record
+	step   int
+	six    bool
+}
+
+// addrKey names an answer of addresses, widened to prefixes.
+type addrKey struct {
+	question
+	bits int
+}
+
+func newSweep(p *policies) *sweep {
+	return &sweep{policies: p, runs: make(map[runKey]*table), addrs: make(map[addrKey]*table)}
+}
+
+// family returns the ranges of one family, in order and without a gap.
+func (s *sweep) family(ctx context.Context, q Query, six bool, most int) ([]Range, error) {
+	var ranges []Range
+	end := lastAddr(six)
+	at := firstOf(six)
+	for n := 0; ; n++ {
+		s.first, s.last = at, end
+		// Not newCheck, which would take ::ffff:0:0 for an IPv4 address.
+		c := &check{ctx: ctx, policies: s.policies, ip: at, sweep: s}
+		c.setIdentity(q)
+		v := c.host(c.domain)
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if s.policies.spent || n >= most {
+			return nil, ErrTooComplex
+		}
+		s.lookups = max(s.lookups, c.lookups)
+		s.noteProblem(v)
+		if k := len(ranges); k > 0 && ranges[k-1].Result == v.result {
+			ranges[k-1].Last = s.last
+		} else {
+			ranges = append(ranges, Range{at, s.last, v.result})
+		}
+		if s.last == end {
+			return slices.Clip(ranges), nil
+		}
+		at = s.last.Next()
+	}
+}
+
+// narrow takes note that addresses outside would compare differently.
+func (s *sweep) narrow(first, last netip.Addr) {
+	if s.first.Less(first) {
+		s.first = first
+	}
+	if last.Less(s.last) {
+		s.last = last
+	}
+}
+
+// matchRun is check.matchRun for all addresses at once. The one asked about is
+// always s.first: everything before it is done.
+func (s *sweep) matchRun(r *Record, i int) Result {
+	six := s.first.Is6()
+	key := runKey{r, i, six}
+	t := s.runs[key]
+	if t == nil {
+		terms := r.directives[r.steps[i].from:r.steps[i].to]
+		prefixes, classes := make([]netip.Prefix, len(terms)), make([]Result, len(terms))
+		for j := range terms {
+			prefixes[j], classes[j] = terms[j].Network, terms[j].Qualifier
+		}
+		t = newTable(prefixes, classes, six)
+		s.runs[key] = t
+	}
+	class, first, last := t.find(s.first)
+	s.narrow(first, last)
+	return class
+}
+
+// matchAddrs compares with the addresses of an answer.
+func (s *sweep) matchAddrs(q question, bits int, addrs []netip.Addr) bool {
+	key := addrKey{q, bits}
+	t := s.addrs[key]
+	if t == nil {
+		prefixes, classes := make([]netip.Prefix, 0, len(addrs)), make([]Result, 0, len(addrs))
+		for _, a := range addrs {
+			if p, err := a.Prefix(bits); err == nil {
+				prefixes, classes = append(prefixes, p), append(classes, Pass)
+			}
+		}
+		t = newTable(prefixes, classes, q.t == TypeAAAA)
+		s.addrs[key] = t
+	}
+	class, first, last := t.find(s.first)
+	s.narrow(first, last)
+	return class == Pass
+}
+
+// noteLive remembers a live term that was reached; the deepest one counts, not
+// the includes around it.
+func (s *sweep) noteLive(domain string, t *Term) {
+	if step := (Step{domain, t.Text}); t.Live() && !slices.Contains(s.live, step) {
+		s.live = append(s.live, step)
+	}
+}
+
+// maxProblems bounds the list of a hostile domain.
+const maxProblems = 32
+
+func (s *sweep) noteProblem(v verdict) {
+	if v.why == nil || v.result == Live || len(s.problems) >= maxProblems {
+		return
+	}
+	p := Problem{v.result, strings.ReplaceAll(v.why.Error(), "\n", "; ")}
+	if !slices.Contains(s.problems, p) {
+		s.problems = append(s.problems, p)
+	}
+}

@@ -1,0 +1,125 @@
+package spf
+
+import (
+	"net/netip"
+	"strings"
+
+	"golang.org/x/net/idna"
+)
+
+const (
+	maxName  = 253 // bytes of a name in text without the last dot
+	maxLabel = 63
+)
+
+// queryName turns the text of a domain-spec into a name to ask for: lower
+// case, without the last dot, and not longer than a name can be. RFC 7208,
+// section 7.3: labels are removed from the left until it fits.
+func queryName(s string) string {
+	s = lowerASCII(strings.TrimSuffix(s, "."))
+	for len(s) > maxName {
+		_, rest, ok := strings.Cut(s, ".")
+		if !ok {
+			break
+		}
+		s = rest
+	}
+	return s
+}
+
+// lowerASCII is what DNS means by lower case: other bytes stay as they are.
+func lowerASCII(s string) string {
+	for i := range len(s) {
+		if 'A' <= s[i] && s[i] <= 'Z' {
+			b := []byte(s)
+			for j := i; j < len(b); j++ {
+				if 'A' <= b[j] && b[j] <= 'Z' {
+					b[j] |= 0x20
+				}
+			}
+			return string(b)
+		}
+	}
+	return s
+}
+
+// askable reports whether DNS can be asked for the name: no label is empty or
+// longer than 63 bytes.
+func askable(name string) bool {
+	if name == "" || len(name) > maxName {
+		return false
+	}
+	for {
+		label, rest, more := strings.Cut(name, ".")
+		if label == "" || len(label) > maxLabel {
+			return false
+		}
+		if !more {
+			return true
+		}
+		name = rest
+	}
+}
+
+// checkable reports whether check_host() has a domain to work on: RFC 7208,
+// section 4.3, wants more than one label.
+func checkable(name string) bool {
+	return strings.IndexByte(name, '.') >= 0 && askable(name)
+}
+
+// ascii returns the name with A-labels for U-labels, RFC 7208, section 4.3.
+// An ASCII name, valid or not, comes back as it is, and a name that has no
+// A-labels comes back unchanged too: DNS will know nothing of it.
+func ascii(name string) string {
+	if isASCII(name) {
+		return name
+	}
+	// Underscores are fine here, unlike in host names.
+	p := idna.New(idna.MapForLookup(), idna.StrictDomainName(false), idna.BidiRule())
+	a, err := p.ToASCII(name)
+	if err != nil {
+		return name
+	}
+	return a
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// below reports whether name is domain or a subdomain of it; both lower case.
+func below(name, domain string) bool {
+	return name == domain || strings.HasSuffix(name, "."+domain)
+}
+
+// dotted is the macro %{i}: an IPv4 address as usual, an IPv6 address as 32
+// nibbles, RFC 7208, section 7.3.
+func dotted(a netip.Addr) string {
+	if a.Is4() {
+		return a.String()
+	}
+	const hex = "0123456789ABCDEF"
+	b := make([]byte, 0, 63)
+	for _, octet := range a.As16() {
+		b = append(b, hex[octet>>4], '.', hex[octet&15], '.')
+	}
+	return string(b[:63])
+}
+
+// arpa returns the name whose PTR records are the names of the address.
+func arpa(a netip.Addr) string {
+	return lowerASCII(piece{reverse: true}.transform(dotted(a)) + "." + family(a) + ".arpa")
+}
+
+// family is the macro %{v}.
+func family(a netip.Addr) string {
+	if a.Is4() {
+		return "in-addr"
+	}
+	return "ip6"
+}

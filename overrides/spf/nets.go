@@ -1,0 +1,131 @@
+package spf
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+)
+
+// table answers for a list of prefixes which class the first one has that
+// contains an address, and between which addresses that answer stays the same.
+// It covers one family from end to end; a lookup is a binary search.
+type table struct {
+	firsts  []netip.Addr // ascending; range i ends before firsts[i+1]
+	classes []Result     // None: no prefix contains the range
+}
+
+// newTable builds the table of one family (IPv6 if six). classes[i] goes with
+// prefixes[i]; prefixes of the other family are skipped.
+func newTable(prefixes []netip.Prefix, classes []Result, six bool) *table {
+	order := make([]int, 0, len(prefixes))
+	for i, p := range prefixes {
+		if p.Addr().Is6() == six && !onlyMapped(p) {
+			order = append(order, i)
+		}
+	}
+	// Prefixes nest or are apart: sorted by first address, the wider first,
+	// those around the current one form a stack.
+	slices.SortFunc(order, func(a, b int) int {
+		return cmp.Or(prefixes[a].Addr().Compare(prefixes[b].Addr()),
+			cmp.Compare(prefixes[a].Bits(), prefixes[b].Bits()), cmp.Compare(a, b))
+	})
+	type open struct {
+		last   netip.Addr
+		winner int // the earliest in the list of this prefix and those around it
+	}
+	var stack []open
+	t := &table{firsts: []netip.Addr{firstOf(six)}, classes: []Result{None}}
+	closeUpTo := func(before netip.Addr) { // the zero Addr closes all
+		for n := len(stack); n > 0 && (!before.IsValid() || stack[n-1].last.Less(before)); n-- {
+			class := None
+			if n > 1 {
+				class = classes[stack[n-2].winner]
+			}
+			if next := stack[n-1].last.Next(); next.IsValid() && next.Is6() == six {
+				t.put(next, class)
+			}
+			stack = stack[:n-1]
+		}
+	}
+	for _, i := range order {
+		p := prefixes[i]
+		closeUpTo(p.Addr())
+		winner := i
+		if n := len(stack); n > 0 {
+			winner = min(winner, stack[n-1].winner)
+		}
+		stack = append(stack, open{lastOf(p), winner})
+		t.put(p.Addr(), classes[winner])
+	}
+	closeUpTo(netip.Addr{})
+	return t
+}
+
+// put starts a range, and keeps neighbours of one class together.
+func (t *table) put(first netip.Addr, class Result) {
+	n := len(t.firsts)
+	if t.firsts[n-1] == first {
+		n--
+		t.firsts, t.classes = t.firsts[:n], t.classes[:n]
+	}
+	if n > 0 && t.classes[n-1] == class {
+		return
+	}
+	t.firsts = append(t.firsts, first)
+	t.classes = append(t.classes, class)
+}
+
+// find returns the class of the range that contains a, and the range.
+func (t *table) find(a netip.Addr) (class Result, first, last netip.Addr) {
+	i, found := slices.BinarySearchFunc(t.firsts, a, netip.Addr.Compare)
+	if !found {
+		i-- // never below 0: firsts begins with the family's first address
+	}
+	last = lastAddr(a.Is6())
+	if i+1 < len(t.firsts) {
+		last = t.firsts[i+1].Prev()
+	}
+	return t.classes[i], t.firsts[i], last
+}
+
+// firstOf and lastAddr are the ends of a family.
+func firstOf(six bool) netip.Addr {
+	if six {
+		return netip.IPv6Unspecified()
+	}
+	return netip.IPv4Unspecified()
+}
+
+func lastAddr(six bool) netip.Addr {
+	if six {
+		return lastOf(netip.PrefixFrom(netip.IPv6Unspecified(), 0))
+	}
+	return netip.AddrFrom4([4]byte{255, 255, 255, 255})
+}
+
+// lastOf returns the last address of a prefix without host bits.
+func lastOf(p netip.Prefix) netip.Addr {
+	if p.Addr().Is4() {
+		b := p.Addr().As4()
+		setBits(b[:], p.Bits())
+		return netip.AddrFrom4(b)
+	}
+	b := p.Addr().As16()
+	setBits(b[:], p.Bits())
+	return netip.AddrFrom16(b)
+}
+
+// setBits sets all bits from position from on.
+func setBits(b []byte, from int) {
+	for i := from / 8; i < len(b); i++ {
+		if i == from/8 {
+			b[i] |= 0xff >> (from % 8)
+			continue
+		}
+		b[i] = 0xff
+	}
+}
+
+// onlyMapped reports whether the prefix lies within ::ffff:0:0/96. No client
+// ever matches it: RFC 7208, section 5, treats such clients as IPv4.
+func onlyMapped(p netip.Prefix) bool { return p.Addr().Is4In6() && p.Bits() >= 96 }

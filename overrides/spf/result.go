@@ -1,0 +1,69 @@
+package spf
+
+import "fmt"
+
+// Result is what check_host() returns, RFC 7208, section 2.6.
+type Result uint8
+
+const (
+	// None: no domain name to check, or the domain publishes no record.
+	None Result = iota
+	// Neutral: the domain says nothing about the address.
+	Neutral
+	// Pass: the domain authorizes the address.
+	Pass
+	// Fail: the domain says that the address is not authorized.
+	Fail
+	// SoftFail: the domain says that the address is probably not authorized.
+	SoftFail
+	// TempError: a transient error, most often of DNS; a later try may work.
+	TempError
+	// PermError: the published records cannot be interpreted, or exceed the
+	// limits of RFC 7208, section 4.6.4.
+	PermError
+	// Live is no result of check_host(): in a Map it marks the addresses for
+	// which CheckHost must be asked, one at a time.
+	Live
+)
+
+// String returns the result as RFC 7208 spells it, or "live".
+func (r Result) String() string {
+	switch r {
+	case None:
+		return "none"
+	case Neutral:
+		return "neutral"
+	case Pass:
+		return "pass"
+	case Fail:
+		return "fail"
+	case SoftFail:
+		return "softfail"
+	case TempError:
+		return "temperror"
+	case PermError:
+		return "permerror"
+	case Live:
+		return "live"
+	}
+	return fmt.Sprintf("result(%d)", uint8(r))
+}
+
+// ParseResult is the inverse of String.
+func ParseResult(s string) (Result, error) {
+	for r := None; r <= Live; r++ {
+		if r.String() == s {
+			return r, nil
+		}
+	}
+	return None, fmt.Errorf("%q is no SPF result", s)
+}
+
+// MarshalText makes a Result a word in JSON.
+func (r Result) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (r *Result) UnmarshalText(text []byte) (err error) {
+	*r, err = ParseResult(string(text))
+	return err
+}

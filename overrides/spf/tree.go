@@ -1,0 +1,139 @@
+package spf
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// maxNodes bounds the tree of a domain that includes itself many times.
+const maxNodes = 256
+
+// Node is a domain in the tree of includes and redirects, for people to read.
+type Node struct {
+	// Term led here ("include:example.net"); empty at the root.
+	Term   string `json:"term,omitempty"`
+	Domain string `json:"domain"`
+	// Record is the record as published, empty if there is none.
+	Record string `json:"record,omitempty"`
+	// Why says why there is no usable record; empty otherwise.
+	Why string `json:"why,omitempty"`
+	// TTL is that of the TXT answer.
+	TTL time.Duration `json:"ttl"`
+	// Lookups counts the terms of this record, and of those below, that ask
+	// DNS. What one evaluation counts may be less.
+	Lookups int `json:"lookups"`
+	// Uses are the record's terms that ask DNS.
+	Uses []Use `json:"uses,omitempty"`
+}
+
+// Use is a term that asks DNS, with what it found during the compilation.
+type Use struct {
+	Term string `json:"term"`
+	Live bool   `json:"live,omitempty"`
+	// Asked says that some evaluation came as far as this term.
+	Asked bool `json:"asked"`
+	// TTL is the least of the answers; 0 if there were none.
+	TTL time.Duration `json:"ttl"`
+	// Names are the hosts whose addresses were asked for, Addrs the addresses.
+	Names []string     `json:"names,omitempty"`
+	Addrs []netip.Addr `json:"addrs,omitempty"`
+	// Why has the DNS errors met.
+	Why string `json:"why,omitempty"`
+	// Node is the domain that an include or redirect leads to; nil if it was
+	// not asked.
+	Node *Node `json:"node,omitempty"`
+}
+
+// tree walks the records from what the sweep has asked, and asks nothing more.
+func (s *sweep) tree(ctx context.Context, q Query) *Node {
+	c := &check{ctx: ctx, policies: s.policies, ip: firstOf(false), sweep: s}
+	c.setIdentity(q)
+	left := maxNodes
+	return s.node(c, "", c.domain, maxLookups+1, &left)
+}
+
+func (s *sweep) node(c *check, term, domain string, depth int, left *int) *Node {
+	*left--
+	n := &Node{Term: term, Domain: domain}
+	p, ok := s.policies.domains[domain]
+	if !ok {
+		return n
+	}
+	n.TTL = s.policies.replies[question{queryName(domain), TypeTXT}].answer.TTL
+	if p.record == nil {
+		n.Why = strings.ReplaceAll(p.why.Error(), "\n", "; ")
+		return n
+	}
+	n.Record = p.record.text
+	for i := range p.record.terms {
+		t := &p.record.terms[i]
+		if !t.Kind.Asks() {
+			continue
+		}
+		u := s.use(c, t, domain, depth, left)
+		n.Lookups++
+		if u.Node != nil {
+			n.Lookups += u.Node.Lookups
+		}
+		n.Uses = append(n.Uses, u)
+	}
+	return n
+}
+
+func (s *sweep) use(c *check, t *Term, domain string, depth int, left *int) Use {
+	u := Use{Term: t.Text, Live: t.Live()}
+	if u.Live {
+		u.Asked = slices.Contains(s.live, Step{domain, t.Text})
+		return u
+	}
+	name, err := c.target(t, domain)
+	if err != nil {
+		return u
+	}
+	switch t.Kind {
+	case KindInclude, KindRedirect:
+		if _, asked := s.policies.domains[name]; asked {
+			u.Asked = true
+			if depth > 0 && *left > 0 {
+				u.Node = s.node(c, t.Text, name, depth-1, left)
+			}
+		}
+	case KindMX:
+		if r := u.found(s.policies, question{name, TypeMX}); r != nil {
+			for _, h := range r.answer.Hosts[:min(maxMX, len(r.answer.Hosts))] {
+				u.found(s.policies, question{queryName(h), TypeA})
+				u.found(s.policies, question{queryName(h), TypeAAAA})
+			}
+		}
+	case KindA:
+		u.found(s.policies, question{name, TypeAAAA})
+		u.found(s.policies, question{name, TypeA})
+	case KindExists:
+		u.found(s.policies, question{name, TypeA})
+	}
+	return u
+}
+
+// found adds what a question gave; nil if it was not asked.
+func (u *Use) found(p *policies, q question) *reply {
+	r, ok := p.replies[q]
+	if !ok {
+		return nil
+	}
+	if r.err != nil {
+		u.Asked, u.Why = true, r.err.Error()
+		return &r
+	}
+	if !u.Asked || r.answer.TTL < u.TTL {
+		u.TTL = r.answer.TTL
+	}
+	u.Asked = true
+	if q.t != TypeMX && !slices.Contains(u.Names, q.name) {
+		u.Names = append(u.Names, q.name)
+	}
+	u.Addrs = append(u.Addrs, r.answer.Addrs...)
+	return &r
+}
