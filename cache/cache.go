@@ -24,7 +24,6 @@ import (
 	"errors"
 	"hash/maphash"
 	"math/bits"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 
@@ -90,7 +89,6 @@ type Cache struct {
 	maxBytes int64
 	floor    int64 // least cost of an entry, from MaxEntries
 
-	mixSeed  uint64
 	nameSeed maphash.Seed
 	hashMask uint64 // all ones; tests clear bits to force collisions
 
@@ -116,7 +114,6 @@ func New(o Options) (*Cache, error) {
 		quit:     make(chan struct{}),
 		done:     make(chan struct{}),
 		maxBytes: o.MaxBytes,
-		mixSeed:  rand.Uint64(),
 		nameSeed: maphash.MakeSeed(),
 		hashMask: ^uint64(0),
 	}
@@ -125,13 +122,14 @@ func New(o Options) (*Cache, error) {
 		capacity = o.MaxEntries
 		c.floor = (o.MaxBytes + capacity - 1) / capacity
 	}
+	spread := newSpread()
 	store, err := ristretto.NewCache(&ristretto.Config[uint64, value]{
 		NumCounters: counters(capacity),
 		MaxCost:     o.MaxBytes,
 		BufferItems: 64,
 		// Without this ristretto adds 56 to every cost.
 		IgnoreInternalCost: true,
-		KeyToHash:          func(k uint64) (uint64, uint64) { return mix(k ^ c.mixSeed), 0 },
+		KeyToHash:          func(k uint64) (uint64, uint64) { return spread.hash(k), 0 },
 		OnExit:             c.exit,
 	})
 	if err != nil {
@@ -152,18 +150,6 @@ func New(o Options) (*Cache, error) {
 // entry, which buys more entries instead.
 func counters(capacity int64) int64 {
 	return 1 << bits.Len64(uint64(2*capacity-1))
-}
-
-// mix is the finaliser of splitmix64. It is a bijection, so it keeps distinct
-// keys distinct; it spreads them over ristretto's shards and counters, which
-// look at the low bits only; and with a random seed in front nobody can choose
-// addresses that share a counter.
-func mix(x uint64) uint64 {
-	x ^= x >> 30
-	x *= 0xbf58476d1ce4e5b9
-	x ^= x >> 27
-	x *= 0x94d049bb133111eb
-	return x ^ x>>31
 }
 
 // Get returns the answer to k. It returns expired ones too, until the time

@@ -48,7 +48,7 @@ type pending struct {
 }
 
 func (c *Cache) shard(packed uint64) *shard {
-	return &c.shards[mix(packed)>>(64-8)]
+	return &c.shards[mix63(packed)%numShards]
 }
 
 // drain carries what waits into ristretto until the cache is closed. It is the

@@ -25,12 +25,12 @@ type zoneState struct {
 }
 
 // maxZone is the largest id that fits into a packed key.
-const maxZone = 1<<23 - 1
+const maxZone = 1<<22 - 1
 
 // Zone returns the zone of this name. As long as fingerprint stays the same it
 // is the same zone; with another one it is a new and empty zone, and what was
 // stored under the old is not found any more. That is how a zone is flushed.
-// After eight million changes the ids are used up and nothing more is cached
+// After four million changes the ids are used up and nothing more is cached
 // for zones that change.
 func (c *Cache) Zone(name, fingerprint string) Zone {
 	c.zones.mu.Lock()
@@ -65,7 +65,7 @@ const (
 )
 
 // hashed is the bit that tells a hashed packed key from an exact one.
-const hashed = 1 << 63
+const hashed = 1 << (keyBits - 1)
 
 // IP4 returns the key for a question about an IPv4 address. It is exact: two
 // keys are equal only if zone, type and address are. From type 256 on (CAA and
@@ -80,7 +80,7 @@ func (z Zone) IP4(qtype uint16, a [4]byte) Key {
 	return Key{packed: packIP4(z.id, uint8(qtype), a)}
 }
 
-// packIP4 lays out: 0 (1 bit), zone (23), type (8), address (32).
+// packIP4 lays out: 0 (1 bit), zone (22), type (8), address (32).
 func packIP4(zone uint32, qtype uint8, a [4]byte) uint64 {
 	return uint64(zone)<<40 | uint64(qtype)<<32 |
 		uint64(a[0])<<24 | uint64(a[1])<<16 | uint64(a[2])<<8 | uint64(a[3])
@@ -106,7 +106,7 @@ func (z Zone) Name(qtype uint16, name []byte) Key {
 
 func (z Zone) hash(shape uint64, qtype uint16, name []byte) Key {
 	head := shape<<48 | uint64(qtype)<<32 | uint64(z.id)
-	h := mix(maphash.Bytes(z.cache.nameSeed, name) + mix(head))
+	h := mix63((maphash.Bytes(z.cache.nameSeed, name) + head) & keyMask)
 	return Key{packed: h&z.cache.hashMask | hashed, head: head, name: name}
 }
 
