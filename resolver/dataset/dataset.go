@@ -1,0 +1,90 @@
+// Package dataset serves rbldnsd's data files: the lists that blocklist
+// operators hand out by rsync, and those that administrators keep themselves.
+//
+//	specs := []dataset.Spec{{Kind: dataset.IP4Trie, Files: []string{"zen.ip4"}}}
+//	zone, problems, err := dataset.Load(ctx, specs, dataset.Options{})
+//	var ans dataset.Answer
+//	zone.Lookup(labels, dataset.TypeA, &ans) // labels: "4.3.2.1" in wire form
+//
+// It decides what the files say about a name: its A codes, its text with the
+// substitutions made, the zone's SOA and NS, and whether the name exists. The
+// formats and their odder corners are those of rbldnsd(8): the most specific
+// entry wins, exclusions hide, several datasets of one zone add up, records of
+// one type share the least TTL. Deviations, all on the side of the operator:
+// a bad line is skipped and reported where rbldnsd gives the file up, lines may
+// end in CR LF, and a file that is mostly bad is refused.
+//
+// A Zone is immutable and answers without I/O; a Store re-reads the files when
+// they change and swaps the Zone whole. Names are the labels left of the zone,
+// in lower case. Reversed addresses follow RFC 5782, section 2.1, for IPv4 and
+// RFC 5782, section 2.4, for IPv6.
+//
+// The package does not know zones' names, questions, EDNS or truncation; it
+// never expires a name on its own, and combined and acl datasets are not read.
+package dataset
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Kind is a dataset type of rbldnsd.
+type Kind string
+
+// The dataset types that Load reads.
+const (
+	IP4Set  Kind = "ip4set"
+	IP4Trie Kind = "ip4trie"
+	IP4TSet Kind = "ip4tset"
+	IP6Trie Kind = "ip6trie"
+	IP6TSet Kind = "ip6tset"
+	DNSet   Kind = "dnset"
+	Generic Kind = "generic"
+)
+
+// Spec names one dataset: its type and the files that form it. Files of one
+// Spec are read as if they were one, save that a default value ends with its
+// file.
+type Spec struct {
+	Kind  Kind
+	Files []string
+}
+
+// ParseSpec reads "type:file,file", as rbldnsd takes it on its command line
+// after the zone's name.
+func ParseSpec(s string) (Spec, error) {
+	kind, files, ok := strings.Cut(s, ":")
+	if !ok || files == "" {
+		return Spec{}, fmt.Errorf("%q names no file; write \"type:file\", as in \"ip4trie:zen.ip4\"", s)
+	}
+	switch Kind(kind) {
+	case IP4Set, IP4Trie, IP4TSet, IP6Trie, IP6TSet, DNSet, Generic:
+	default:
+		return Spec{}, fmt.Errorf("%q is no dataset type; write one of ip4set, ip4tset, ip4trie, ip6trie, ip6tset, dnset, generic", kind)
+	}
+	spec := Spec{Kind: Kind(kind)}
+	for name := range strings.SplitSeq(files, ",") {
+		if name == "" {
+			return Spec{}, fmt.Errorf("%q has an empty file name", s)
+		}
+		spec.Files = append(spec.Files, name)
+	}
+	return spec, nil
+}
+
+// String is the inverse of ParseSpec.
+func (s Spec) String() string {
+	return string(s.Kind) + ":" + strings.Join(s.Files, ",")
+}
+
+// Problem is one line that was skipped, and why.
+type Problem struct {
+	File string
+	Line int    // from 1
+	Text string // what is wrong, lower case
+}
+
+// String is "file:line: text".
+func (p Problem) String() string {
+	return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Text)
+}

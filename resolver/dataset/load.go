@@ -1,0 +1,214 @@
+package dataset
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"os"
+	"time"
+)
+
+// Options tune Load; the zero value is rbldnsd's behaviour.
+type Options struct {
+	DefaultTTL  uint32           // seconds, of records whose data sets none; 0: 2100
+	MaxProblems int              // how many skipped lines are described for each dataset; 0: 100
+	Now         func() time.Time // for $TIMESTAMP; nil: time.Now
+}
+
+func (o Options) withDefaults() Options {
+	if o.DefaultTTL == 0 {
+		o.DefaultTTL = 35 * 60
+	}
+	if o.MaxProblems == 0 {
+		o.MaxProblems = 100
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
+// ErrMostlyBad is wrapped by the error of Load about a file of which more lines
+// are bad than good: most likely it is of another type.
+var ErrMostlyBad = errors.New("more lines are bad than good")
+
+// ErrChanged is wrapped by the error of Load about a file that was written to
+// while it was read.
+var ErrChanged = errors.New("the file changed while it was read")
+
+const (
+	maxLine = 1 << 16 // bytes
+	maxFile = 2 << 30 // bytes, unpacked
+)
+
+// Load reads the datasets of one zone. Lines that cannot be read are skipped
+// and returned as problems, also beside an error. An error means that the data
+// as a whole is not to be used: a file is missing, mostly bad, changed while it
+// was read, or stamped for the future.
+func Load(ctx context.Context, specs []Spec, o Options) (*Zone, []Problem, error) {
+	z, problems, _, err := load(ctx, specs, o.withDefaults(), maphash.MakeSeed())
+	return z, problems, err
+}
+
+// load also returns what the files looked like when they were read.
+func load(ctx context.Context, specs []Spec, o Options, seed maphash.Seed) (*Zone, []Problem, []fingerprint, error) {
+	z := &Zone{}
+	var problems []Problem
+	var prints []fingerprint
+	for _, spec := range specs {
+		b, err := newBuilder(spec.Kind, o)
+		if err != nil {
+			return nil, problems, nil, err
+		}
+		for _, name := range spec.Files {
+			print, err := b.file(ctx, name, seed)
+			if err != nil {
+				return nil, append(problems, b.problems...), nil, fmt.Errorf("reading %s: %w", name, err)
+			}
+			prints = append(prints, print)
+			if print.modified.After(z.modified) {
+				z.modified = print.modified
+			}
+		}
+		problems = append(problems, b.problems...)
+		z.add(b)
+	}
+	if z.soa != nil && z.soa.Serial == 0 {
+		z.soa.Serial = uint32(z.modified.Unix())
+	}
+	if z.soa != nil {
+		z.soaData = z.soa.AppendRData(nil)
+	}
+	return z, problems, prints, nil
+}
+
+// add takes over a finished dataset. SOA and name servers are those of the
+// first dataset that has them; the data ends when the first of them ends.
+func (z *Zone) add(b *builder) {
+	s := b.done()
+	z.sets = append(z.sets, s)
+	z.has4 = z.has4 || s.ip4 != nil
+	z.hasIP = z.hasIP || s.ip4 != nil || s.ip6 != nil
+	if z.soa == nil {
+		z.soa = b.soa
+	}
+	if z.ns == nil && b.ns != nil {
+		z.nsTTL = b.nsTTL
+		z.ns = make([][]byte, len(b.ns))
+		for i, name := range b.ns {
+			z.ns[i] = append(bytes.Clone(name), 0)
+		}
+	}
+	if !b.expires.IsZero() && (z.expires.IsZero() || b.expires.Before(z.expires)) {
+		z.expires = b.expires
+	}
+}
+
+// fingerprint tells whether a file is still the one that was read.
+type fingerprint struct {
+	name     string
+	modified time.Time
+	size     int64
+	inode    uint64
+	hash     uint64 // of the bytes; 0 from stat alone
+}
+
+// sameStat reports whether two stats are of the same file in the same state.
+func (f fingerprint) sameStat(g fingerprint) bool {
+	return f.name == g.name && f.modified.Equal(g.modified) && f.size == g.size && f.inode == g.inode
+}
+
+func newFingerprint(name string, info os.FileInfo) fingerprint {
+	return fingerprint{name: name, modified: info.ModTime(), size: info.Size(), inode: inode(info)}
+}
+
+// file reads one file of the dataset.
+func (b *builder) file(ctx context.Context, name string, seed maphash.Seed) (print fingerprint, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return print, bareError(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return print, bareError(err)
+	}
+	if !info.Mode().IsRegular() {
+		return print, errors.New("this is no regular file")
+	}
+	print = newFingerprint(name, info)
+	var hash maphash.Hash
+	hash.SetSeed(seed)
+	b.startFile(name, info.Size())
+	if err := b.lines(ctx, io.TeeReader(f, &hash)); err != nil {
+		return print, bareError(err)
+	}
+	if info, err = f.Stat(); err != nil {
+		return print, bareError(err)
+	}
+	if !print.sameStat(newFingerprint(name, info)) {
+		return print, ErrChanged
+	}
+	print.hash = hash.Sum64()
+	if b.bad > b.good {
+		return print, fmt.Errorf("%w: %d against %d; is it a %s file?", ErrMostlyBad, b.bad, b.good, b.kind)
+	}
+	return print, nil
+}
+
+// bareError drops the operation and path of an os error: the caller names both.
+func bareError(err error) error {
+	if pe, ok := errors.AsType[*os.PathError](err); ok {
+		return pe.Err
+	}
+	return err
+}
+
+// lines feeds every line of r, which may be compressed by gzip.
+func (b *builder) lines(ctx context.Context, r io.Reader) error {
+	br := bufio.NewReaderSize(r, maxLine)
+	if magic, _ := br.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
+		zr, err := gzip.NewReader(br)
+		if err != nil {
+			return err
+		}
+		br = bufio.NewReaderSize(zr, maxLine)
+	}
+	total := 0
+	for {
+		line, err := br.ReadSlice('\n')
+		total += len(line)
+		b.lineNo++
+		long := errors.Is(err, bufio.ErrBufferFull)
+		for errors.Is(err, bufio.ErrBufferFull) {
+			var more []byte
+			more, err = br.ReadSlice('\n')
+			total += len(more)
+		}
+		if err != nil && err != io.EOF {
+			return err
+		}
+		switch {
+		case long:
+			b.problem(errors.New("the line is too long"))
+		default:
+			if err := b.line(line); errors.Is(err, errFuture) {
+				return err
+			}
+		}
+		if total > maxFile {
+			return errors.New("the file is too large")
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if b.lineNo&0xfff == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}

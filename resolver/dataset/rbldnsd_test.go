@@ -1,0 +1,420 @@
+package dataset
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// daemon is a real rbldnsd that serves zones on loopback.
+type daemon struct {
+	conn net.Conn
+	cmd  *exec.Cmd
+}
+
+// startDaemon starts rbldnsd on the given "zone:type:file,..." arguments. The
+// test is skipped where there is none, but not under CI.
+func startDaemon(tb testing.TB, zones ...string) *daemon {
+	tb.Helper()
+	path, err := exec.LookPath("rbldnsd")
+	if err != nil {
+		path = "/usr/sbin/rbldnsd"
+	}
+	if _, err := os.Stat(path); err != nil {
+		if os.Getenv("CI") != "" {
+			tb.Fatalf("rbldnsd is needed under CI: %v", err)
+		}
+		tb.Skip("rbldnsd is not installed")
+	}
+	probe, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	addr := probe.LocalAddr().(*net.UDPAddr)
+	probe.Close()
+
+	args := []string{"-n", "-a", "-b", fmt.Sprintf("127.0.0.1/%d", addr.Port)}
+	if os.Getuid() == 0 {
+		args = append(args, "-u", "nobody")
+	}
+	cmd := exec.Command(path, append(args, zones...)...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	cmd.Stderr = cmd.Stdout
+	if err := cmd.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	drained := make(chan struct{})
+	tb.Cleanup(func() {
+		cmd.Process.Kill()
+		<-drained
+		cmd.Wait()
+	})
+	started := make(chan bool, 1)
+	go func() {
+		defer close(drained)
+		var log strings.Builder
+		for sc := bufio.NewScanner(out); sc.Scan(); {
+			if log.WriteString(sc.Text() + "\n"); strings.Contains(sc.Text(), "started") {
+				tb.Log(log.String())
+				started <- true
+				io.Copy(io.Discard, out)
+				return
+			}
+		}
+		tb.Log(log.String())
+		started <- false
+	}()
+	if !<-started {
+		tb.Fatalf("rbldnsd did not start on %q", zones)
+	}
+	conn, err := net.Dial("udp", addr.String())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { conn.Close() })
+	return &daemon{conn, cmd}
+}
+
+// reply is an answer in a form that compares.
+type reply struct {
+	rcode   int
+	records []string // "ttl rdata", sorted
+}
+
+func (r reply) String() string { return fmt.Sprintf("%s %q", dns.RcodeToString[r.rcode], r.records) }
+
+// ask puts one question to the daemon.
+func (d *daemon) ask(t *testing.T, name string, qtype uint16) reply {
+	t.Helper()
+	q := new(dns.Msg)
+	q.SetQuestion(name, qtype)
+	q.SetEdns0(4096, false)
+	pkt, err := q.Pack()
+	if err != nil {
+		t.Fatalf("packing %q: %v", name, err)
+	}
+	if _, err := d.conn.Write(pkt); err != nil {
+		t.Fatal(err)
+	}
+	d.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	buf := make([]byte, 8192)
+	n, err := d.conn.Read(buf)
+	if err != nil {
+		t.Fatalf("asking rbldnsd %q: %v", name, err)
+	}
+	m := new(dns.Msg)
+	if err := m.Unpack(buf[:n]); err != nil || m.Id != q.Id {
+		t.Fatalf("rbldnsd on %q: %v", name, err)
+	}
+	r := reply{rcode: m.Rcode}
+	for _, rr := range m.Answer {
+		raw := make([]byte, 1024)
+		if _, err := dns.PackRR(rr, raw, 0, nil, false); err != nil {
+			t.Fatal(err)
+		}
+		owner := len(wireName(strings.TrimSuffix(rr.Header().Name, "."))) + 1
+		size := int(raw[owner+8])<<8 | int(raw[owner+9])
+		rdata := raw[owner+10 : owner+10+size]
+		r.records = append(r.records, fmt.Sprintf("%d %q", rr.Header().Ttl, rdata))
+	}
+	slices.Sort(r.records)
+	return r
+}
+
+// wireName is the wire form of a plain name, without the root.
+func wireName(name string) []byte {
+	var out []byte
+	if name == "" {
+		return out
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		out = append(append(out, byte(len(label))), label...)
+	}
+	return out
+}
+
+// look asks the zone what ask asks the daemon.
+func look(z *Zone, labels string, qtype uint16, ans *Answer) reply {
+	z.Lookup(wireName(labels), qtype, ans)
+	r := reply{rcode: int(ans.Rcode)}
+	for i := range ans.Len() {
+		r.records = append(r.records, fmt.Sprintf("%d %q", ans.TTL, ans.AppendRData(nil, i)))
+	}
+	slices.Sort(r.records)
+	return r
+}
+
+// compare asks both about every name (labels left of the zone) and type.
+func compare(t *testing.T, d *daemon, z *Zone, names []string, types ...uint16) {
+	t.Helper()
+	var ans Answer
+	wrong, listed := 0, 0
+	for _, name := range names {
+		fqdn := name + ".test."
+		if name == "" {
+			fqdn = "test."
+		}
+		for _, qtype := range types {
+			got, want := look(z, name, qtype, &ans), d.ask(t, fqdn, qtype)
+			if len(want.records) > 0 {
+				listed++
+			}
+			if got.String() == want.String() {
+				continue
+			}
+			t.Errorf("%s %s = %v, rbldnsd says %v", name, dns.TypeToString[qtype], got, want)
+			if wrong++; wrong > 10 {
+				t.Fatal("and more")
+			}
+		}
+	}
+	if listed == 0 {
+		t.Error("not one name was listed: this test shows nothing")
+	}
+	t.Logf("%d names of %d types, %d answers with records", len(names), len(types), listed)
+}
+
+// dataDir is a folder that rbldnsd may read although it gave up being root.
+func dataDir(t testing.TB) string {
+	dir, err := os.MkdirTemp("", "dataset")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func writeFile(t testing.TB, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// serveBoth loads specs and starts a daemon on them.
+func serveBoth(t *testing.T, specs ...string) (*daemon, *Zone) {
+	t.Helper()
+	var parsed []Spec
+	var args []string
+	for _, s := range specs {
+		spec, err := ParseSpec(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parsed = append(parsed, spec)
+		args = append(args, "test:"+s)
+	}
+	z, problems, err := Load(context.Background(), parsed, Options{MaxProblems: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Log(p)
+	}
+	return startDaemon(t, args...), z
+}
+
+var allTypes = []uint16{TypeA, TypeTXT, TypeMX, TypeNS, TypeSOA, dns.TypeAAAA}
+
+func TestRbldnsd_ip4(t *testing.T) {
+	for _, kind := range []Kind{IP4Set, IP4Trie, IP4TSet} {
+		for seed := range uint64(4) {
+			t.Run(fmt.Sprintf("%s/seed=%d", kind, seed), func(t *testing.T) {
+				g := newGenerator(seed)
+				dir := dataDir(t)
+				a := writeFile(t, dir, "a", g.file4(kind, 600))
+				b := writeFile(t, dir, "b", g.file4(kind, 200))
+				d, z := serveBoth(t, string(kind)+":"+a+","+b)
+				compare(t, d, z, g.names4(700), allTypes...)
+			})
+		}
+	}
+}
+
+func TestRbldnsd_ip6(t *testing.T) {
+	for _, kind := range []Kind{IP6Trie, IP6TSet} {
+		for seed := range uint64(4) {
+			t.Run(fmt.Sprintf("%s/seed=%d", kind, seed), func(t *testing.T) {
+				g := newGenerator(seed)
+				dir := dataDir(t)
+				a := writeFile(t, dir, "a", g.file6(kind, 600))
+				b := writeFile(t, dir, "b", g.file6(kind, 200))
+				d, z := serveBoth(t, string(kind)+":"+a+","+b)
+				compare(t, d, z, g.names6(700), allTypes...)
+			})
+		}
+	}
+}
+
+func TestRbldnsd_dnset(t *testing.T) {
+	for seed := range uint64(4) {
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			g := newGenerator(seed)
+			dir := dataDir(t)
+			a := writeFile(t, dir, "a", g.fileNames(400))
+			b := writeFile(t, dir, "b", g.fileNames(100))
+			d, z := serveBoth(t, "dnset:"+a+","+b)
+			compare(t, d, z, g.namesDomain(700), allTypes...)
+		})
+	}
+}
+
+// TestRbldnsd_several serves one zone from every kind of dataset at once, with
+// records of its own, different TTLs, and two datasets that know one address.
+func TestRbldnsd_several(t *testing.T) {
+	for seed := range uint64(4) {
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			g := newGenerator(seed)
+			dir := dataDir(t)
+			d, z := serveBoth(t,
+				"ip4set:"+writeFile(t, dir, "set", "$TTL 1h\n"+g.file4(IP4Set, 300)),
+				"ip4trie:"+writeFile(t, dir, "trie", "$SOA 0 ns.example. admin.example. 0 1h 15m 1w 10m\n"+g.file4(IP4Trie, 300)),
+				"ip6trie:"+writeFile(t, dir, "six", "$NS 1d ns1.example.com ns2.example.com -ns3.example.com NS1.example.com\n"+g.file6(IP6Trie, 300)),
+				"dnset:"+writeFile(t, dir, "names", "$TTL 90\n"+g.fileNames(200)+"\n"+"2.0.0.127 :9:from the names\n"),
+				"generic:"+writeFile(t, dir, "generic", genericFile))
+			names := slices.Concat(g.names4(150), g.names6(150), g.namesDomain(150), genericNames)
+			compare(t, d, z, names, allTypes...)
+		})
+	}
+}
+
+const genericFile = `# records of a zone
+$SOA 1d late.example. late.example. 7 1 2 3 4
+@ A 192.0.2.1
+@ 300 A 192.0.2.2
+@ TXT "the zone itself"
+@ MX 10 mx.example.com
+WWW 3000 A 192.0.2.3
+www 2m IN A 192.0.2.4
+www A 192.0.2.3
+www IN MX 5 Mail.Example.com.
+about TXT unquoted "text" here
+about TXT ""
+about 60 txt "quoted"
+$TTL 77
+later A 127.1
+later A 3
+deep.er.name A 192.0.2.9
+0 1h A 192.0.2.10
+2.0.0.127 A 127.0.0.77
+bad
+bad A
+bad AAAA ::1
+`
+
+var genericNames = []string{"", "www", "about", "later", "deep.er.name", "er.name", "bad", "0", "2.0.0.127", "1.0.0.127", "no.such.name"}
+
+func TestRbldnsd_generic(t *testing.T) {
+	dir := dataDir(t)
+	d, z := serveBoth(t, "generic:"+writeFile(t, dir, "generic", genericFile))
+	compare(t, d, z, genericNames, allTypes...)
+}
+
+// TestRbldnsd_noApex has neither SOA nor NS.
+func TestRbldnsd_noApex(t *testing.T) {
+	dir := dataDir(t)
+	d, z := serveBoth(t, "ip4set:"+writeFile(t, dir, "set", "127.0.0.2"))
+	compare(t, d, z, []string{"", "2.0.0.127", "02.000.0.127", "0.0.127", "2.0.0.0.127", "256.0.0.127", "2.0.0.x"}, allTypes...)
+}
+
+// TestRbldnsd_manual is the manual's own examples.
+func TestRbldnsd_manual(t *testing.T) {
+	dir := dataDir(t)
+	text := `$1 See http://www.example.com/bl
+$2 for details
+127.0.0.2  $1/spammer/$ $2
+127.0.0.3  $1/relay/$ $2
+127.0.0.4  This spammer wants some $$$$.  $1/$
+:127.0.0.9:IP address $ is listed
+127.0.1.4
+127.0.1.5 :5
+127.0.1.6 :6:
+127.0.1.7 IP address $ running an open relay
+127/8 ; loopback network
+`
+	base := `$= See http://www.example.com/bl?$= ($) for details
+127.0.0.2    r123
+127.0.0.3
+127.0.0.4    =See other blocklists for details about $
+127.0.0.5    =$= and $
+127.0.0.6    $ in its own $1
+127.0.0.7 :7:
+`
+	var names []string
+	for i := range 10 {
+		names = append(names, fmt.Sprintf("%d.0.0.127", i), fmt.Sprintf("%d.1.0.127", i))
+	}
+	t.Run("values", func(t *testing.T) {
+		d, z := serveBoth(t, "ip4set:"+writeFile(t, dir, "a", text))
+		compare(t, d, z, names, TypeA, TypeTXT)
+	})
+	t.Run("base template", func(t *testing.T) {
+		d, z := serveBoth(t, "ip4set:"+writeFile(t, dir, "b", base))
+		compare(t, d, z, names, TypeA, TypeTXT)
+	})
+}
+
+// TestRbldnsd_ipsum asks both about a real list, as each type that can hold it.
+func TestRbldnsd_ipsum(t *testing.T) {
+	raw, err := os.ReadFile("../../../shared/data/lists/ipsum-level3.txt")
+	if err != nil {
+		t.Skip("the real list is not here")
+	}
+	dir := dataDir(t)
+	var reversed, six bytes.Buffer
+	var names []string
+	r := rand.New(rand.NewPCG(5, 5))
+	for line := range strings.Lines(string(raw)) {
+		a, _, _, ok := parseOctets([]byte(strings.TrimSpace(line)))
+		if !ok {
+			continue
+		}
+		fmt.Fprintf(&reversed, "%s\n", reverse4(a))
+		fmt.Fprintf(&six, "2001:db8:%x:%x\n", a>>16, a&0xffff)
+		if r.IntN(8) == 0 {
+			names = append(names, reverse4(a), reverse4(a+uint32(r.IntN(3))-1), reverse4(a^1<<r.IntN(32)))
+		}
+	}
+	text := ":127.0.0.3:listed three times, see https://example.com/$\n" + string(raw)
+	for _, kind := range []Kind{IP4Set, IP4TSet, IP4Trie} {
+		t.Run(string(kind), func(t *testing.T) {
+			d, z := serveBoth(t, string(kind)+":"+writeFile(t, dir, string(kind), text))
+			compare(t, d, z, names, TypeA, TypeTXT)
+		})
+	}
+	t.Run("dnset", func(t *testing.T) {
+		d, z := serveBoth(t, "dnset:"+writeFile(t, dir, "dnset", ":4:$\n"+reversed.String()))
+		compare(t, d, z, names, TypeA, TypeTXT)
+	})
+	for i, name := range names {
+		a, _ := ip4Name(wireName(name))
+		names[i] = reverse6(addr6{hi: 0x20010db8<<32 | uint64(a), lo: uint64(i)})
+	}
+	for _, kind := range []Kind{IP6Trie, IP6TSet} {
+		t.Run(string(kind), func(t *testing.T) {
+			d, z := serveBoth(t, string(kind)+":"+writeFile(t, dir, string(kind), ":5:six $\n"+six.String()))
+			compare(t, d, z, names, TypeA, TypeTXT)
+		})
+	}
+}
