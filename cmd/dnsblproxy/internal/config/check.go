@@ -1,0 +1,293 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+var errFolder = errors.New("is a folder")
+
+// check applies the rules between keys. The order does not matter: problems
+// are sorted by line.
+func (r *reader) check() {
+	c := r.c
+	r.checkListen()
+	r.checkAdmin()
+	r.checkTimes()
+	r.checkCache()
+	r.checkResolver()
+	if c.Dnstap.Socket != "" && c.Dnstap.File != "" {
+		r.bad([]any{"dnstap", "file"}, "dnstap has both a socket and a file", "keep one of them")
+	}
+	if len(c.Zones) == 0 && !r.reported([]any{"zone"}) {
+		r.bad(nil, "no zone at all", `write what the mail server asks, such as [zone."zen.spamhaus.org"]`)
+	}
+	for _, z := range c.Zones {
+		r.checkZone(z)
+	}
+	r.checkCombined()
+	for _, u := range c.Allow {
+		r.checkRule(u, "allow")
+	}
+	for _, u := range c.Deny {
+		r.checkRule(u, "deny")
+		r.checkDeny(u)
+	}
+	r.checkDenied()
+	for _, w := range c.Watch {
+		r.checkWatch(w)
+	}
+}
+
+// zone finds a zone by its canonical name.
+func (r *reader) zone(name string) *Zone {
+	for _, z := range r.c.Zones {
+		if z.Name == name {
+			return z
+		}
+	}
+	return nil
+}
+
+// wrote says whether the file has the key.
+func (r *reader) wrote(path ...any) bool { return r.c.Defined(path...) }
+
+// readable reports a file that cannot be opened.
+func (r *reader) readable(path []any, file string) {
+	err := r.Readable(file)
+	if err == nil {
+		return
+	}
+	var pe *os.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	shown := file
+	if rel, relErr := filepath.Rel(r.folder, file); relErr == nil && filepath.IsLocal(rel) {
+		shown = rel
+	}
+	instead := "name a file that the server may read"
+	if shown != file {
+		instead += "; relative paths start at the folder of the configuration"
+	}
+	r.bad(path, fmt.Sprintf("%s: reading %q: %v", dotted(path), shown, err), instead)
+}
+
+func (r *reader) checkListen() {
+	c := r.c
+	if len(c.Listen) == 0 && !c.Systemd && !r.reported([]any{"listen"}) {
+		r.bad([]any{"listen"}, "listen names no address", `write one, such as ["127.0.0.1:5353"]`)
+	}
+	if len(c.Clients) == 0 && r.wrote("clients") && !r.reported([]any{"clients"}) {
+		r.bad([]any{"clients"}, "clients is empty, so that nobody may ask", `write who may, such as ["127.0.0.0/8", "::1"]`)
+	}
+	reach := slices.Concat(c.Listen, r.Inherited)
+	public := ""
+	for _, l := range reach {
+		if !l.Addr().IsLoopback() {
+			public = l.String()
+		}
+	}
+	if public == "" && c.Systemd && len(r.Inherited) == 0 {
+		public = "sockets of systemd"
+	}
+	if public == "" {
+		return
+	}
+	for _, p := range c.Clients {
+		if open(p) {
+			r.bad([]any{"clients"}, fmt.Sprintf("clients lets the whole internet (%s) ask a server on %s", p, public),
+				"write the addresses of the mail servers; an open resolver is used for attacks and spends the lists' quota")
+		}
+	}
+}
+
+// open says whether a prefix holds half of IPv4, or all of IPv6 that is in
+// use.
+func open(p netip.Prefix) bool {
+	if p.Addr().Is4() {
+		return p.Bits() <= 1
+	}
+	return p.Bits() <= 3
+}
+
+func (r *reader) checkAdmin() {
+	a := r.c.Admin
+	at := func(key string) []any { return []any{"admin", key} }
+	if (a.TLSCert == "") != (a.TLSKey == "") {
+		key, other := "tls_cert", "tls_key"
+		if a.TLSCert == "" {
+			key, other = other, key
+		}
+		r.bad(at(key), fmt.Sprintf("admin has %s without %s", key, other), "write both, or neither")
+	}
+	for key, file := range map[string]string{"tls_cert": a.TLSCert, "tls_key": a.TLSKey} {
+		if file != "" {
+			r.readable(at(key), file)
+		}
+	}
+	if !a.Listen.IsValid() {
+		return
+	}
+	for _, l := range r.c.Listen {
+		if overlap(a.Listen, l) {
+			path := at("listen")
+			if !r.wrote(path...) {
+				path = []any{"listen"}
+			}
+			r.bad(path, fmt.Sprintf("admin.listen: %s overlaps with the DNS listener %s", a.Listen, l), "give one of them another port")
+		}
+	}
+	if a.Listen.Addr().IsLoopback() {
+		return
+	}
+	if a.Token == "" && !r.reported(at("token")) {
+		r.bad(at("listen"), fmt.Sprintf("admin listens on %s without a token", a.Listen),
+			`write token = "${ADMIN_TOKEN}", or listen on 127.0.0.1`)
+	}
+	if a.TLSCert == "" && a.TLSKey == "" {
+		r.bad(at("listen"), fmt.Sprintf("admin listens on %s without TLS", a.Listen),
+			"write tls_cert and tls_key, or listen on 127.0.0.1")
+	}
+}
+
+// reported says whether the key, which is in the file, has a problem already.
+func (r *reader) reported(path []any) bool {
+	return r.wrote(path...) && slices.ContainsFunc(r.problems, func(p Problem) bool {
+		return p.Line == r.c.Line(path...)
+	})
+}
+
+// stubTimeout is what glibc's and most other stubs wait for an answer.
+const stubTimeout = 5 * time.Second
+
+func (r *reader) checkTimes() {
+	res := r.c.Resolver
+	at := func(key string) []any {
+		if !r.wrote("resolver", key) {
+			return []any{"resolver"}
+		}
+		return []any{"resolver", key}
+	}
+	if res.Timeout > res.Deadline {
+		key := "timeout"
+		if !r.wrote("resolver", key) {
+			key = "deadline"
+		}
+		r.bad(at(key), fmt.Sprintf("resolver.timeout (%s, one attempt) is longer than resolver.deadline (%s, all attempts)",
+			shortDuration(res.Timeout), shortDuration(res.Deadline)), "write a timeout of half the deadline or less")
+	}
+	if res.Deadline >= stubTimeout {
+		r.warn(at("deadline"), fmt.Sprintf("resolver.deadline is %s: stub resolvers give up after 5s and ask again", shortDuration(res.Deadline)),
+			`write "4s" unless the mail server is known to wait longer`)
+	}
+}
+
+func (r *reader) checkCache() {
+	c := r.c.Cache
+	for _, top := range []struct {
+		key string
+		ttl time.Duration
+	}{{"max_ttl", c.MaxTTL}, {"max_negative_ttl", c.MaxNegativeTTL}} {
+		if c.MinTTL <= top.ttl {
+			continue
+		}
+		key := top.key
+		if !r.wrote("cache", key) {
+			key = "min_ttl"
+		}
+		r.bad([]any{"cache", key}, fmt.Sprintf("cache.min_ttl (%s) is longer than cache.%s (%s)",
+			shortDuration(c.MinTTL), top.key, shortDuration(top.ttl)), "lower the one or raise the other")
+	}
+	shared := []any{"cache", "shared"}
+	if c.Shared.URL == "" {
+		if c.Shared.Secret != "" && !r.reported(append(shared, "url")) {
+			r.bad(append(shared, "secret"), "cache.shared has a secret without a url", `write url = "redis://127.0.0.1:6379/0", or remove the table`)
+		}
+		return
+	}
+	switch scheme(c.Shared.URL.Reveal()) {
+	case "redis", "rediss", "unix":
+	default:
+		r.bad(append(shared, "url"), "cache.shared.url is no address of a Redis or Valkey server", `write "redis://127.0.0.1:6379/0", "rediss://..." for TLS, or "unix:///path"`)
+	}
+	if c.Shared.Secret == "" && !r.reported(append(shared, "secret")) {
+		r.bad(append(shared, "url"), "cache.shared has no secret, so that whoever writes to the store decides what is listed",
+			`write secret = "${CACHE_SECRET}", the same on every server`)
+	}
+}
+
+// checkResolver refuses servers that are our own listeners: the server would
+// ask itself for ever.
+func (r *reader) checkResolver() {
+	c := r.c
+	for i, s := range c.Resolver.Servers {
+		if r.own(s) {
+			r.bad([]any{"resolver", "servers", i}, fmt.Sprintf("resolver.servers: %s is our own listener, so we would ask ourselves for ever", s),
+				"name the resolver behind us")
+		}
+	}
+	for _, z := range c.Zones {
+		for i, s := range z.Via.Servers {
+			if r.own(s) {
+				r.bad([]any{"zone", r.key(z), "via", i}, fmt.Sprintf("zone %q: via %s is our own listener, so we would ask ourselves for ever", z.Name, s),
+					"name the list's own server, or the resolver behind us")
+			}
+		}
+	}
+	c.Nameservers = c.Resolver.Servers
+	if len(c.Nameservers) > 0 || r.reported([]any{"resolver", "servers"}) {
+		return
+	}
+	text, err := os.ReadFile(r.ResolvConf)
+	if err != nil { // then it is the local machine, as for every other program
+		text = nil
+	}
+	for _, ns := range resolvConf(string(text)) {
+		c.Nameservers = append(c.Nameservers, ns.addr)
+		if r.own(ns.addr) {
+			names := fmt.Sprintf("%s:%d names", r.ResolvConf, ns.line)
+			if ns.line == 0 {
+				names = r.ResolvConf + " names no server, which means"
+			}
+			r.bad([]any{"listen"}, fmt.Sprintf("resolver.servers is empty and %s %s, our own listener, so we would ask ourselves for ever", names, ns.addr), `write servers = ["192.0.2.53"] in [resolver], with the resolver behind us`)
+		}
+	}
+}
+
+// key is the name of the zone as the file has it.
+func (r *reader) key(z *Zone) string {
+	zones, _ := r.c.root.find([]any{"zone"})
+	for name, n := range zones.kids {
+		if n.line == z.Line && canonical(name) == z.Name {
+			return name
+		}
+	}
+	return z.Name
+}
+
+// own says whether s is one of our listeners: its address, or any address of
+// this machine when the listener is a wildcard.
+func (r *reader) own(s netip.AddrPort) bool {
+	for _, l := range slices.Concat(r.c.Listen, r.Inherited) {
+		if l.Port() != s.Port() || l.Addr().Is4() != s.Addr().Is4() {
+			continue
+		}
+		if l.Addr() == s.Addr() {
+			return true
+		}
+		if !l.Addr().IsUnspecified() {
+			continue
+		}
+		local, err := r.LocalAddrs()
+		if s.Addr().IsLoopback() || err == nil && slices.Contains(local, s.Addr()) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,112 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// scheme is the part of a URL before the colon, lower case.
+func scheme(s string) string {
+	before, _, _ := strings.Cut(s, ":")
+	return strings.ToLower(before)
+}
+
+// checkRule checks what allow and deny rules have in common.
+func (r *reader) checkRule(u *Rule, kind string) {
+	path := []any{kind, u.Name}
+	at := func(key ...any) []any { return append(slices.Clip(path), key...) }
+	what := fmt.Sprintf("%s rule %q", kind, u.Name)
+
+	sources := []string{"cidr", "file", "spf", "a", "mx", "url", "domains"}
+	written := slices.ContainsFunc(sources, func(key string) bool { return r.reported(at(key)) })
+	none := len(u.CIDR)+len(u.SPF)+len(u.A)+len(u.MX)+len(u.Domains) == 0 && u.File == "" && u.URL == ""
+	if none && !written {
+		r.bad(path, what+" has no sources", "write at least one of "+strings.Join(sources, ", "))
+	}
+	r.checkScope(at("zones"), what, u.Zones)
+	r.checkURL(u, at, what)
+	if u.File != "" {
+		r.readable(at("file"), u.File)
+	}
+	r.checkExcept(u, at, what)
+	if !u.Expires.IsZero() && !r.Now().Before(u.Expires) {
+		r.warn(at("expires"), what+" has expired and does nothing", "remove it, or write a later date")
+	}
+}
+
+// checkURL wants an address that nobody on the way can change.
+func (r *reader) checkURL(u *Rule, at func(...any) []any, what string) {
+	if u.URL == "" {
+		if u.JQ != "" && !r.reported(at("url")) {
+			r.bad(at("jq"), what+" has a jq filter without a url", "write url, or remove jq")
+		}
+		return
+	}
+	parsed, err := url.Parse(u.URL.Reveal())
+	if err != nil { // its text repeats the URL, which may hold a key
+		r.bad(at("url"), what+": url is no URL", `write "https://host/path" or "file:///path"`)
+		return
+	}
+	switch {
+	case parsed.Scheme == "https" && parsed.Hostname() != "":
+	case parsed.Scheme == "file" && parsed.Host == "" && strings.HasPrefix(parsed.Path, "/"):
+	case parsed.Scheme == "http" && parsed.Hostname() != "":
+		if !u.Insecure && !loopbackHost(parsed.Hostname()) {
+			r.bad(at("url"), what+": whoever sits between us and an http:// feed decides what is let in", "write https://, or insecure = true to take the risk")
+		}
+	case parsed.Scheme == "file":
+		r.bad(at("url"), what+": a file:// feed needs an absolute path", `write "file:///path", or use file = "path"`)
+	default:
+		r.bad(at("url"), what+": url has to be https://, file:// or http:// on loopback", `write "https://host/path"`)
+	}
+}
+
+// checkExcept wants "spf:DOMAIN" to have something to be taken out of.
+func (r *reader) checkExcept(u *Rule, at func(...any) []any, what string) {
+	for i, e := range u.Except {
+		if strings.HasPrefix(e, "spf:") && len(u.SPF) == 0 && !r.reported(at("spf")) {
+			r.bad(at("except", i), fmt.Sprintf("%s excepts %q but has no spf source", what, e), "write spf, or except addresses only")
+		}
+	}
+}
+
+// checkScope wants every zone of a scope to exist.
+func (r *reader) checkScope(path []any, what string, zones []string) {
+	for i, name := range zones {
+		if r.zone(name) == nil {
+			r.bad(append(slices.Clip(path), i), fmt.Sprintf("%s names the zone %q, which is no zone here", what, name), r.zoneHint(name))
+		}
+	}
+}
+
+// checkDeny checks what only deny rules have to obey.
+func (r *reader) checkDeny(u *Rule) {
+	path := []any{"deny", u.Name}
+	zones := append(slices.Clip(path), "zones")
+	if len(u.Zones) == 0 && !r.reported(zones) {
+		r.bad(path, fmt.Sprintf("deny rule %q names no zones, and a listing everywhere is never meant", u.Name),
+			`write zones = ["local.rbl.internal"], with the zones in which it is to list`)
+	}
+	for i, name := range u.Zones {
+		z := r.zone(name)
+		if z != nil && z.Kind == "allow" {
+			r.bad(append(slices.Clip(zones), i), fmt.Sprintf("deny rule %q names the zone %q, which is an allowlist: to be listed there is good", u.Name, name),
+				`name zones of kind "block" only`)
+		}
+	}
+}
+
+// checkDenied warns of local lists that list nobody.
+func (r *reader) checkDenied() {
+	for _, z := range r.c.Zones {
+		if z.Source != "deny" {
+			continue
+		}
+		if !slices.ContainsFunc(r.c.Deny, func(u *Rule) bool { return slices.Contains(u.Zones, z.Name) }) {
+			r.warn([]any{"zone", r.key(z)}, fmt.Sprintf("zone %q lists nobody, for no deny rule names it", z.Name),
+				fmt.Sprintf("write a [deny.NAME] with zones = [%q]", z.Name))
+		}
+	}
+}

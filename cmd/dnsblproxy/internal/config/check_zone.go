@@ -1,0 +1,194 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// fitting lists, for each source, the keys that it heeds beside source and
+// mode.
+func fitting(source string) []string {
+	switch source {
+	case "upstream":
+		return []string{"upstream", "via", "kind", "listed", "no_override", "codes", "holds", "on_failure", "verify", "probe", "budget"}
+	case "deny":
+		return []string{"kind", "codes", "holds"}
+	case "allow":
+		return []string{"kind", "codes", "holds"}
+	case "file":
+		return []string{"files", "kind", "listed", "no_override", "codes", "holds", "on_failure"}
+	case "rdns":
+		return []string{"kind", "listed", "no_override", "codes", "holds", "on_failure"}
+	default: // combined
+		return []string{"threshold", "weights", "kind", "codes", "holds", "on_failure"}
+	}
+}
+
+// sourceOf says which source a key is for, for messages.
+func sourceOf(key string) string {
+	for _, source := range []string{"upstream", "file", "combined"} {
+		if slices.Contains(fitting(source), key) {
+			return source
+		}
+	}
+	return "upstream"
+}
+
+func (r *reader) checkZone(z *Zone) {
+	name := r.key(z)
+	at := func(key string) []any { return []any{"zone", name, key} }
+	if !r.reported(at("source")) {
+		r.checkFitting(z, name)
+	}
+	switch z.Source {
+	case "upstream":
+		r.checkUpstream(z, name)
+	case "allow":
+		if r.wrote(at("kind")...) && z.Kind != "allow" {
+			r.bad(at("kind"), fmt.Sprintf(`zone %q publishes the allowlist, so its kind cannot be "block"`, z.Name), `remove kind, or write "allow"`)
+		}
+		z.Kind = "allow"
+	case "deny":
+		if z.Kind != "block" {
+			r.bad(at("kind"), fmt.Sprintf(`zone %q is a list of deny rules, so its kind cannot be "allow"`, z.Name), `remove kind, or use source = "allow"`)
+			z.Kind = "block"
+		}
+	case "file":
+		if len(z.Files) == 0 && !r.reported(at("files")) {
+			r.bad([]any{"zone", name}, fmt.Sprintf("zone %q has no files", z.Name), `write files = ["ip4trie:zen.ip4"]`)
+		}
+	case "rdns":
+		if z.Kind != "block" {
+			r.bad(at("kind"), fmt.Sprintf(`zone %q lists what has no reverse DNS, so its kind cannot be "allow"`, z.Name), `remove kind`)
+			z.Kind = "block"
+		}
+	}
+	if len(z.Holds) == 0 && !r.reported(at("holds")) {
+		r.bad(at("holds"), fmt.Sprintf("zone %q holds nothing", z.Name), `write some of "ip4", "ip6", "domain", or mode = "off" to answer unlisted to all`)
+	}
+}
+
+func (r *reader) checkFitting(z *Zone, name string) {
+	for _, k := range Schema() {
+		if k.Path[0] != "zone" {
+			continue
+		}
+		key := k.Path[2]
+		path := []any{"zone", name, key}
+		if key == "source" || key == "mode" || !r.wrote(path...) || slices.Contains(fitting(z.Source), key) {
+			continue
+		}
+		r.bad(path, fmt.Sprintf("zone %q has source %q, which does not heed %s", z.Name, z.Source, key),
+			fmt.Sprintf("remove it, or write source = %q", sourceOf(key)))
+	}
+}
+
+// checkUpstream refuses lists that are no more, unless the zone is off, and
+// takes the kind from the table of well-known lists where the file is silent.
+func (r *reader) checkUpstream(z *Zone, name string) {
+	known := r.WellKnown(z.Upstream.Reveal())
+	if known.Kind != "" && !r.wrote("zone", name, "kind") {
+		z.Kind = known.Kind
+	}
+	if known.Dead == "" || z.Mode == "off" {
+		return
+	}
+	path := []any{"zone", name}
+	if r.wrote("zone", name, "upstream") {
+		path = append(path, "upstream")
+	}
+	r.bad(path, fmt.Sprintf("zone %q: the list %s is dead: %s", z.Name, known.Name, known.Dead),
+		`remove the zone here and in the mail server, or write mode = "off" to answer unlisted`)
+}
+
+// checkCombined checks what combined zones add up.
+func (r *reader) checkCombined() {
+	for _, z := range r.c.Zones {
+		if z.Source != "combined" {
+			continue
+		}
+		name := r.key(z)
+		weights := []any{"zone", name, "weights"}
+		if z.Threshold == 0 && !r.reported([]any{"zone", name, "threshold"}) {
+			r.bad([]any{"zone", name}, fmt.Sprintf("zone %q has no threshold", z.Name), "write threshold = 4, the sum from which on an address is listed")
+		}
+		if len(z.Weights) == 0 && !r.reported(weights) {
+			r.bad([]any{"zone", name}, fmt.Sprintf("zone %q has no weights", z.Name), `write weights = { "zen.spamhaus.org" = 4 }`)
+		}
+		sum := 0
+		for _, w := range z.Weights {
+			sum += max(w.Weight, 0)
+			if r.zone(w.Zone) == nil {
+				r.problems = append(r.problems, Problem{File: r.file, Line: w.Line,
+					What:    fmt.Sprintf("zone %q weighs %q, which is no zone here", z.Name, w.Zone),
+					Instead: r.zoneHint(w.Zone)})
+			}
+		}
+		if len(z.Weights) > 0 && sum < z.Threshold && !r.reported(weights) {
+			r.bad([]any{"zone", name, "threshold"}, fmt.Sprintf("zone %q can never list: its positive weights add up to %d, below the threshold %d", z.Name, sum, z.Threshold),
+				"lower the threshold or raise a weight")
+		}
+		if chain := r.cycle(z, []string{z.Name}); chain != nil {
+			r.bad(weights, fmt.Sprintf("zone %q weighs itself: %s", z.Name, strings.Join(chain, " -> ")), "take one of these zones out of the weights of the other")
+		}
+	}
+}
+
+// cycle returns the way from a combined zone back to the first of seen, or
+// nil.
+func (r *reader) cycle(z *Zone, seen []string) []string {
+	for _, w := range z.Weights {
+		if w.Zone == seen[0] {
+			return append(slices.Clip(seen), w.Zone)
+		}
+		next := r.zone(w.Zone)
+		if next == nil || next.Source != "combined" || slices.Contains(seen, w.Zone) {
+			continue
+		}
+		if chain := r.cycle(next, append(slices.Clip(seen), w.Zone)); chain != nil {
+			return chain
+		}
+	}
+	return nil
+}
+
+// zoneHint says which zones there are.
+func (r *reader) zoneHint(name string) string {
+	names := make([]string, len(r.c.Zones))
+	for i, z := range r.c.Zones {
+		names[i] = z.Name
+	}
+	if n := nearest(name, names); n != "" {
+		return fmt.Sprintf("did you mean %q?", n)
+	}
+	if len(names) == 0 {
+		return fmt.Sprintf("write a table [zone.%q]", name)
+	}
+	return fmt.Sprintf("write a table [zone.%q], or name one of %s", name, strings.Join(names, ", "))
+}
+
+// checkWatch checks a watch.
+func (r *reader) checkWatch(w *Watch) {
+	path := []any{"watch", w.Name}
+	if len(w.CIDR) == 0 && !r.reported(append(path, "cidr")) {
+		r.bad(path, fmt.Sprintf("watch %q has no addresses", w.Name), `write cidr = ["203.0.113.25"]`)
+	}
+	r.checkScope(append(slices.Clip(path), "zones"), fmt.Sprintf("watch %q", w.Name), w.Zones)
+	if len(w.Notify) > 0 && r.LookPath != nil {
+		if err := r.LookPath(w.Notify[0]); err != nil {
+			r.warn(append(path, "notify"), fmt.Sprintf("watch %q: the command %q cannot be run: %v", w.Name, w.Notify[0], err), "name a program with its path; no shell is involved")
+		}
+	}
+	if len(w.Notify) > 0 && w.Notify[0] == "" {
+		r.bad(append(slices.Clip(path), "notify", 0), fmt.Sprintf("watch %q notifies by a command without a name", w.Name), `write ["/path/to/program", "argument"]`)
+	}
+}
+
+// loopbackHost says whether host is an address of the loopback interface or
+// "localhost".
+func loopbackHost(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.Unmap().IsLoopback()
+}

@@ -1,0 +1,323 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// listenField reads listen, and refuses listeners that overlap: the second
+// could not be bound. A wildcard overlaps with every address of its family;
+// the families are apart, for IPv6 listeners are opened for IPv6 only.
+func listenField(c *Config) field {
+	const want = `an array of addresses with ports, such as ["127.0.0.1:5353"]`
+	return list("listen", want, quotedAddrs(c.Listen), func() { c.Listen = nil }, func(r *reader, v value, s string) {
+		if s == "systemd" {
+			if c.Systemd {
+				r.bad(v.path, `listen names "systemd" twice`, "write it once")
+			}
+			c.Systemd = true
+			return
+		}
+		ap, ok := r.listener(v, s)
+		if !ok {
+			return
+		}
+		for _, other := range c.Listen {
+			if overlap(ap, other) {
+				r.bad(v.path, fmt.Sprintf("listen: %s overlaps with %s", ap, other), "remove one of them")
+			}
+		}
+		c.Listen = append(c.Listen, ap)
+	})
+}
+
+// listener reads one "IP:port".
+func (r *reader) listener(v value, s string) (netip.AddrPort, bool) {
+	ap, err := netip.ParseAddrPort(s)
+	if err == nil && ap.Port() != 0 && !ap.Addr().IsMulticast() {
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), true
+	}
+	what := fmt.Sprintf("%s: %q is no address with a port", dotted(v.path), s)
+	instead := `write "127.0.0.1:5353", or "[::1]:5353" for IPv6`
+	switch host, port, _ := strings.Cut(s, ":"); {
+	case err == nil && ap.Port() == 0:
+		instead = "write a port from 1 to 65535; a port chosen anew at each start could not be asked"
+	case host == "" || host == "*":
+		instead = fmt.Sprintf(`write "0.0.0.0:%s" and "[::]:%s" for all addresses`, port, port)
+	case host == "localhost":
+		instead = fmt.Sprintf(`write "127.0.0.1:%s"`, port)
+	}
+	r.bad(v.path, what, instead)
+	return ap, false
+}
+
+func overlap(a, b netip.AddrPort) bool {
+	same := a.Addr() == b.Addr() || (a.Addr().IsUnspecified() || b.Addr().IsUnspecified()) && a.Addr().Is4() == b.Addr().Is4()
+	return a.Port() == b.Port() && same
+}
+
+// adminListenField reads one address, or "" for none.
+func adminListenField(c *Config) field {
+	f := field{key: "listen", want: `an address with a port, or "" to turn it off`, def: `"` + c.Admin.Listen.String() + `"`}
+	f.read = func(r *reader, v value) bool {
+		s, ok := v.raw.(string)
+		if !ok {
+			return false
+		}
+		if s == "" {
+			c.Admin.Listen = netip.AddrPort{}
+		} else if ap, ok := r.listener(v, s); ok {
+			c.Admin.Listen = ap
+		}
+		return true
+	}
+	return f
+}
+
+// clientsField reads addresses and prefixes.
+func clientsField(c *Config) field {
+	parts := make([]string, len(c.Clients))
+	for i, p := range c.Clients {
+		parts[i] = `"` + p.String() + `"`
+		if p.IsSingleIP() {
+			parts[i] = `"` + p.Addr().String() + `"`
+		}
+	}
+	const want = `an array of addresses and prefixes, such as ["127.0.0.0/8", "::1"]`
+	return list("clients", want, "["+strings.Join(parts, ", ")+"]", func() { c.Clients = nil },
+		func(r *reader, v value, s string) {
+			p, err := clientPrefix(s)
+			if err != nil {
+				r.badErr(v.path, err)
+				return
+			}
+			c.Clients = append(c.Clients, p)
+		})
+}
+
+func clientPrefix(s string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	switch {
+	case err != nil:
+		return p, fmt.Errorf("%q is neither an address nor a prefix; write \"192.0.2.1\" or \"192.0.2.0/24\"", s)
+	case p.Addr().Is4In6():
+		return p, fmt.Errorf("%q is IPv4 written as IPv6; write it as IPv4", s)
+	case p != p.Masked():
+		return p, fmt.Errorf("%q has host bits set; write %q or %q", s, p.Masked(), p.Addr())
+	}
+	return p, nil
+}
+
+func serversField(key string, p *[]netip.AddrPort) field {
+	return list(key, `an array of addresses, such as ["192.0.2.53"]`, quotedAddrs(*p), func() { *p = nil },
+		func(r *reader, v value, s string) {
+			if ap, ok := r.server(v, s); ok {
+				*p = append(*p, ap)
+			}
+		})
+}
+
+// upstreamField reads the name that the list is asked by. No message repeats
+// it: it may hold a key.
+func upstreamField(z *Zone) field {
+	f := secret("upstream", &z.Upstream)
+	f.def = ""
+	inner := f.read
+	f.read = func(r *reader, v value) bool {
+		before := z.Upstream
+		z.Upstream = ""
+		if !inner(r, v) {
+			return false
+		}
+		if z.Upstream == "" { // reported, or empty
+			if v.raw == "" {
+				r.bad(v.path, dotted(v.path)+" is empty", "remove it to ask the list by the zone's own name")
+			}
+			z.Upstream = before
+			return true
+		}
+		z.keyed = strings.Contains(v.raw.(string), "${")
+		z.Upstream = Secret(canonical(z.Upstream.Reveal()))
+		if r.Domain != nil && r.Domain(z.Upstream.Reveal()) != nil {
+			r.bad(v.path, dotted(v.path)+" is no domain name", "write the list's zone, such as \"zen.spamhaus.org\"")
+		}
+		return true
+	}
+	return f
+}
+
+// viaField reads "resolver", "direct" or an array of servers.
+func viaField(via *Via) field {
+	const want = `"resolver", "direct" or an array of addresses`
+	servers := serversField("via", &via.Servers)
+	return field{key: "via", want: want, def: `"` + via.Mode + `"`, read: func(r *reader, v value) bool {
+		switch s, ok := v.raw.(string); {
+		case ok && (s == "resolver" || s == "direct"):
+			via.Mode = s
+			return true
+		case ok:
+			instead := "write " + want
+			if _, err := server(s); err == nil {
+				instead = fmt.Sprintf("write [%q]", s)
+			}
+			r.bad(v.path, fmt.Sprintf("%s cannot be %q", dotted(v.path), s), instead)
+			return true
+		}
+		if raws, ok := v.raw.([]any); ok && len(raws) == 0 {
+			r.bad(v.path, dotted(v.path)+" names no server", `write "resolver" to ask those of [resolver]`)
+			return true
+		}
+		via.Mode = "servers"
+		return servers.read(r, v)
+	}}
+}
+
+// codesField reads names by code.
+func codesField(p *map[string]string) field {
+	const want = `a table of names by code, such as { "127.0.0.2" = "SBL" }`
+	return field{key: "codes", want: want, read: func(r *reader, v value) bool {
+		m, ok := v.raw.(map[string]any)
+		if !ok {
+			return false
+		}
+		names := make(map[string]string, len(m))
+		for _, code := range r.keys(m, v.path) {
+			e := value{m[code], append(slices.Clip(v.path), code)}
+			name, ok := m[code].(string)
+			switch {
+			case !ok || name == "":
+				r.bad(e.path, fmt.Sprintf("the name of code %q in %s is %s", code, dotted(v.path), nameless(m[code])), "write a short name in quotes")
+			case r.checked(e, code, codeCheck):
+				names[code] = name
+			}
+		}
+		*p = names
+		return true
+	}}
+}
+
+func nameless(raw any) string {
+	if raw == "" {
+		return "empty"
+	}
+	return typeName(raw)
+}
+
+// codeCheck refuses what no list can answer with (RFC 5782, section 2.1).
+func codeCheck(s string) error {
+	a, err := netip.ParseAddr(s)
+	if err != nil || !a.Is4() || a.As4()[0] != 127 {
+		return fmt.Errorf("%q is no code; write an address of 127.0.0.0/8, such as \"127.0.0.2\"", s)
+	}
+	return nil
+}
+
+// codeField reads the code of a deny rule. 127.0.0.1 and 127.255.255.0/24
+// mean a broken list to those who ask.
+func codeField(p *string) field {
+	return field{key: "code", want: `a code, such as "127.0.0.2"`, def: `"` + *p + `"`, read: func(r *reader, v value) bool {
+		s, ok := v.raw.(string)
+		if !ok {
+			return false
+		}
+		if !r.checked(v, s, codeCheck) {
+			return true
+		}
+		a := netip.MustParseAddr(s)
+		if s == "127.0.0.1" || s == "127.0.0.0" || netip.MustParsePrefix("127.255.255.0/24").Contains(a) {
+			r.bad(v.path, fmt.Sprintf("%s cannot be %s, which mail servers take for an error of the list", dotted(v.path), s),
+				`write "127.0.0.2" or another code of the list's own`)
+			return true
+		}
+		*p = s
+		return true
+	}}
+}
+
+func jqField(p *string) field {
+	f := text("jq", p)
+	inner := f.read
+	f.read = func(r *reader, v value) bool {
+		if !inner(r, v) {
+			return false
+		}
+		if *p == "" {
+			r.bad(v.path, dotted(v.path)+" is empty", "remove it, or write a filter such as '.prefixes[]'")
+			return true
+		}
+		r.checked(v, *p, r.JQ)
+		return true
+	}
+	return f
+}
+
+// datasetTypes are those of rbldnsd that zones of addresses and names need.
+func datasetTypes() []string {
+	return []string{"ip4set", "ip4tset", "ip4trie", "ip6trie", "ip6tset", "dnset", "generic"}
+}
+
+// filesField reads "type:path,path", as rbldnsd's command line has it.
+func filesField(p *[]Dataset) field {
+	return list("files", `an array such as ["ip4trie:zen.ip4"]`, "", func() { *p = nil }, func(r *reader, v value, s string) {
+		kind, paths, ok := strings.Cut(s, ":")
+		if !ok || paths == "" {
+			r.bad(v.path, fmt.Sprintf("%s: %q is no dataset", dotted(v.path), s), `write its type and its file, such as "ip4trie:zen.ip4"`)
+			return
+		}
+		if !slices.Contains(datasetTypes(), kind) {
+			instead := "write one of " + strings.Join(datasetTypes(), ", ")
+			if n := nearest(kind, datasetTypes()); n != "" {
+				instead = fmt.Sprintf("did you mean %q?", n)
+			}
+			r.bad(v.path, fmt.Sprintf("%s: unknown dataset type %q", dotted(v.path), kind), instead)
+			return
+		}
+		d := Dataset{Type: kind, Line: r.c.Line(v.path...)}
+		for _, one := range strings.Split(paths, ",") {
+			d.Paths = append(d.Paths, r.absolute(one))
+			r.readable(v.path, r.absolute(one))
+		}
+		*p = append(*p, d)
+	})
+}
+
+// weightsField reads { "zone" = 4, "zone=codes" = 1 }.
+func weightsField(p *[]Weight) field {
+	const want = `a table of whole numbers, such as { "zen.spamhaus.org" = 4 }`
+	return field{key: "weights", want: want, read: func(r *reader, v value) bool {
+		m, ok := v.raw.(map[string]any)
+		if !ok {
+			return false
+		}
+		*p = nil
+		for _, key := range r.keys(m, v.path) {
+			e := value{m[key], append(slices.Clip(v.path), key)}
+			n, ok := m[key].(int64)
+			if !ok || n == 0 || n < -math.MaxInt16 || n > math.MaxInt16 {
+				r.bad(e.path, fmt.Sprintf("the weight of %q is %s", key, weightless(m[key])), "write a whole number other than 0, without quotes")
+				continue
+			}
+			zone, set, hasCodes := strings.Cut(key, "=")
+			w := Weight{Zone: canonical(zone), Codes: set, Weight: int(n), Line: r.c.Line(e.path...)}
+			if hasCodes && !r.checked(e, set, r.Codes) {
+				continue
+			}
+			*p = append(*p, w)
+		}
+		return true
+	}}
+}
+
+func weightless(raw any) string {
+	if n, ok := raw.(int64); ok {
+		return fmt.Sprint(n)
+	}
+	return typeName(raw)
+}

@@ -1,0 +1,127 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+)
+
+// Options is what Load needs from outside. The zero value reads this
+// machine's environment, interfaces and /etc/resolv.conf, and makes none of
+// the checks of Syntax.
+type Options struct {
+	Syntax
+
+	LookupEnv  func(name string) (string, bool) // nil: os.LookupEnv
+	ResolvConf string                           // "": /etc/resolv.conf
+	LocalAddrs func() ([]netip.Addr, error)     // nil: those of the interfaces
+	Inherited  []netip.AddrPort                 // the sockets behind "systemd", where they are known
+	LookPath   func(command string) error       // of watch.NAME.notify; nil: not looked at
+	Readable   func(path string) error          // nil: opens the file
+	Now        func() time.Time                 // nil: time.Now
+	Local      *time.Location                   // of expires; nil: time.Local
+}
+
+// Syntax holds the checks of those who own a syntax. Each returns nil or an
+// error worded "what is wrong; what to write instead". A nil func means that
+// the check is not made.
+type Syntax struct {
+	Codes  func(s string) error // one element of listed and no_override, or what follows "zone=" in weights
+	Prefix func(s string) error // one element of cidr
+	Domain func(s string) error // a domain name, lower case, without a trailing dot
+	JQ     func(s string) error // a jq filter
+
+	// WellKnown finds the list by what it is asked, keyed forms too.
+	WellKnown func(upstream string) Known
+}
+
+// Known is what the table of well-known lists says of one. The zero value is
+// a list that it does not have.
+type Known struct {
+	Name string // without a key
+	Kind string // block or allow
+	Dead string // since when and why, when the list is no more
+}
+
+func (o Options) withDefaults() Options {
+	if o.LookupEnv == nil {
+		o.LookupEnv = os.LookupEnv
+	}
+	if o.ResolvConf == "" {
+		o.ResolvConf = "/etc/resolv.conf"
+	}
+	if o.LocalAddrs == nil {
+		o.LocalAddrs = localAddrs
+	}
+	if o.Readable == nil {
+		o.Readable = readable
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Local == nil {
+		o.Local = time.Local
+	}
+	if o.WellKnown == nil {
+		o.WellKnown = func(string) Known { return Known{} }
+	}
+	return o
+}
+
+// readable opens the file: permissions alone do not tell.
+func readable(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return &os.PathError{Op: "read", Path: path, Err: errFolder}
+	}
+	return nil
+}
+
+func localAddrs() ([]netip.Addr, error) {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, err
+	}
+	var addrs []netip.Addr
+	for _, a := range all {
+		if n, ok := a.(*net.IPNet); ok {
+			if ip, ok := netip.AddrFromSlice(n.IP); ok {
+				addrs = append(addrs, ip.Unmap())
+			}
+		}
+	}
+	return addrs, nil
+}
+
+// nameserver is one line of resolv.conf.
+type nameserver struct {
+	addr netip.AddrPort
+	line int
+}
+
+// resolvConf reads the name servers as resolv.conf(5) says: the first three
+// count, and without any it is the local machine.
+func resolvConf(text string) []nameserver {
+	var found []nameserver
+	line := 0
+	for s := range strings.Lines(text) {
+		line++
+		words := strings.Fields(s)
+		if len(words) < 2 || words[0] != "nameserver" || len(found) == 3 {
+			continue
+		}
+		if a, err := netip.ParseAddr(words[1]); err == nil {
+			found = append(found, nameserver{netip.AddrPortFrom(a.Unmap(), 53), line})
+		}
+	}
+	if len(found) == 0 {
+		return []nameserver{{netip.MustParseAddrPort("127.0.0.1:53"), 0}}
+	}
+	return found
+}

@@ -1,0 +1,301 @@
+package config
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// node is the place of one key, table or array element in the source. The
+// tree has the shape of the document: kids by key, elems by index.
+type node struct {
+	line  int // counted from 1
+	kids  map[string]*node
+	elems []*node
+}
+
+func (n *node) kid(key string, line int) *node {
+	if k := n.kids[key]; k != nil {
+		return k
+	}
+	if n.kids == nil {
+		n.kids = make(map[string]*node)
+	}
+	k := &node{line: line}
+	n.kids[key] = k
+	return k
+}
+
+// find follows path, of keys (string) and indexes (int), as far as it leads.
+// Exact says whether it led to the end.
+func (n *node) find(path []any) (found *node, exact bool) {
+	for _, step := range path {
+		var next *node
+		switch s := step.(type) {
+		case string:
+			next = n.kids[s]
+		case int:
+			if s >= 0 && s < len(n.elems) {
+				next = n.elems[s]
+			}
+		}
+		if next == nil {
+			return n, false
+		}
+		n = next
+	}
+	return n, true
+}
+
+// scanner finds the lines of keys. It is used for documents that the TOML
+// library has accepted, so it checks nothing: on a document that is not TOML
+// it returns some tree and always ends. The library itself keeps lines per
+// dotted key only inside, and none for array elements.
+type scanner struct {
+	text  string
+	pos   int
+	line  int
+	depth int
+}
+
+// maxDepth bounds the recursion on a hostile document.
+const maxDepth = 1000
+
+// scan maps every key and element of a TOML document to its line.
+func scan(text string) *node {
+	s := &scanner{text: strings.TrimPrefix(text, "\ufeff"), line: 1}
+	root := &node{line: 1}
+	table := root
+	for s.blank(true); s.pos < len(s.text); s.blank(true) {
+		before := s.pos
+		if s.text[s.pos] == '[' {
+			table = s.header(root)
+		} else {
+			s.pair(table)
+		}
+		if s.pos == before { // not TOML
+			s.skip(1)
+		}
+	}
+	return root
+}
+
+// skip moves n bytes on and counts the lines.
+func (s *scanner) skip(n int) {
+	end := min(s.pos+n, len(s.text))
+	s.line += strings.Count(s.text[s.pos:end], "\n")
+	s.pos = end
+}
+
+func (s *scanner) at(prefix string) bool { return strings.HasPrefix(s.text[s.pos:], prefix) }
+
+// blank skips spaces and tabs, and with lines also newlines and comments.
+func (s *scanner) blank(lines bool) {
+	for s.pos < len(s.text) {
+		switch c := s.text[s.pos]; {
+		case c == ' ' || c == '\t' || lines && (c == '\n' || c == '\r'):
+			s.skip(1)
+		case lines && c == '#':
+			end := strings.IndexByte(s.text[s.pos:], '\n')
+			if end < 0 {
+				end = len(s.text) - s.pos
+			}
+			s.skip(end)
+		default:
+			return
+		}
+	}
+}
+
+// header reads [a.b] or [[a.b]] and returns the table that follows.
+func (s *scanner) header(root *node) *node {
+	line := s.line
+	array := s.at("[[")
+	s.skip(1)
+	if array {
+		s.skip(1)
+	}
+	n := root
+	keys := s.keys()
+	for i, key := range keys {
+		n = n.kid(key, line)
+		if last := i == len(keys)-1; !last && len(n.elems) > 0 {
+			n = n.elems[len(n.elems)-1]
+		}
+	}
+	for s.pos < len(s.text) && s.text[s.pos] == ']' {
+		s.skip(1)
+	}
+	if array {
+		n.elems = append(n.elems, &node{line: line})
+		return n.elems[len(n.elems)-1]
+	}
+	n.line = line // a header beats the line on which a sub-table implied it
+	return n
+}
+
+// keys reads a dotted key.
+func (s *scanner) keys() []string {
+	var keys []string
+	for {
+		s.blank(false)
+		key, ok := s.key()
+		if !ok {
+			return keys
+		}
+		keys = append(keys, key)
+		s.blank(false)
+		if !s.at(".") {
+			return keys
+		}
+		s.skip(1)
+	}
+}
+
+// key reads one bare or quoted part of a dotted key.
+func (s *scanner) key() (string, bool) {
+	if s.at(`"`) || s.at("'") {
+		return s.str(), true
+	}
+	start := s.pos
+	for s.pos < len(s.text) && !strings.ContainsRune(" \t\r\n.=[]{},#\"'", rune(s.text[s.pos])) {
+		s.pos++
+	}
+	return s.text[start:s.pos], s.pos > start
+}
+
+// pair reads key = value into table.
+func (s *scanner) pair(table *node) {
+	line := s.line
+	n := table
+	for _, key := range s.keys() {
+		n = n.kid(key, line)
+	}
+	s.blank(false)
+	if !s.at("=") {
+		return
+	}
+	s.skip(1)
+	s.value(n)
+}
+
+// value reads one value, whose place is n.
+func (s *scanner) value(n *node) {
+	if s.depth++; s.depth > maxDepth {
+		s.skip(len(s.text))
+	}
+	defer func() { s.depth-- }()
+	s.blank(false)
+	switch {
+	case s.at(`"`), s.at("'"):
+		s.str()
+	case s.at("["):
+		s.skip(1)
+		s.list("]", func() {
+			n.elems = append(n.elems, &node{line: s.line})
+			s.value(n.elems[len(n.elems)-1])
+		})
+	case s.at("{"):
+		s.skip(1)
+		s.list("}", func() { s.pair(n) })
+	default:
+		for s.pos < len(s.text) && !strings.ContainsRune(",]}\r\n#", rune(s.text[s.pos])) {
+			s.pos++
+		}
+	}
+}
+
+// list reads items up to the closing bracket, over lines and comments.
+func (s *scanner) list(closing string, item func()) {
+	for s.pos < len(s.text) {
+		s.blank(true)
+		switch before := s.pos; {
+		case s.pos == len(s.text):
+		case s.at(closing):
+			s.skip(1)
+			return
+		case s.at(","):
+			s.skip(1)
+		default:
+			if item(); s.pos == before { // not TOML
+				s.skip(1)
+			}
+		}
+	}
+}
+
+// str reads a string of any of the four kinds and returns its value.
+func (s *scanner) str() string {
+	quote := s.text[s.pos : s.pos+1]
+	if s.at(quote + quote + quote) {
+		s.multiline(quote)
+		return "" // no key may be written so
+	}
+	s.skip(1)
+	start := s.pos
+	for s.pos < len(s.text) && s.text[s.pos] != '\n' && !s.at(quote) {
+		if quote == `"` && s.at(`\`) && s.pos+1 < len(s.text) && s.text[s.pos+1] != '\n' {
+			s.pos++
+		}
+		s.pos++
+	}
+	raw := s.text[start:min(s.pos, len(s.text))]
+	if s.at(quote) {
+		s.skip(1)
+	}
+	if quote == `"` {
+		return unescape(raw)
+	}
+	return raw
+}
+
+// multiline skips a string in triple quotes. Up to two quotes may stand
+// directly before the closing three (TOML 1.0, "String").
+func (s *scanner) multiline(quote string) {
+	s.skip(3)
+	for s.pos < len(s.text) {
+		switch {
+		case quote == `"` && s.at(`\`):
+			s.skip(2)
+		case s.at(quote + quote + quote):
+			s.skip(3)
+			for range 2 {
+				if s.at(quote) {
+					s.skip(1)
+				}
+			}
+			return
+		default:
+			s.skip(1)
+		}
+	}
+}
+
+// unescape resolves the escapes of a basic string.
+func unescape(raw string) string {
+	if !strings.Contains(raw, `\`) {
+		return raw
+	}
+	short := strings.NewReplacer(`b`, "\b", `t`, "\t", `n`, "\n", `f`, "\f", `r`, "\r", `e`, "\x1b")
+	width := map[byte]int{'x': 2, 'u': 4, 'U': 8}
+	var b strings.Builder
+	for i := 0; i < len(raw); i++ {
+		if raw[i] != '\\' || i+1 == len(raw) {
+			b.WriteByte(raw[i])
+			continue
+		}
+		i++
+		w := width[raw[i]]
+		if w == 0 || i+w >= len(raw) {
+			b.WriteString(short.Replace(raw[i : i+1]))
+			continue
+		}
+		code, err := strconv.ParseUint(raw[i+1:i+1+w], 16, 32)
+		if err != nil || code > utf8.MaxRune {
+			code = utf8.RuneError
+		}
+		b.WriteRune(rune(code))
+		i += w
+	}
+	return b.String()
+}

@@ -1,0 +1,258 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/BurntSushi/toml"
+)
+
+// field binds one key of a table to the place of its value.
+type field struct {
+	key  string
+	want string // what to write, for messages: `a duration such as "90s"`
+	def  string // the default as a TOML value; "" without one
+
+	// read stores the value. It returns false when the value does not even
+	// have the type; what else is wrong it reports itself.
+	read func(r *reader, v value) bool
+
+	sub   []field // of a table, for Schema and for "belongs in"
+	named bool    // a table of tables that the user names
+}
+
+// value is one TOML value with its place.
+type value struct {
+	raw  any
+	path []any
+}
+
+// elem is the i-th element of an array.
+func (v value) elem(raw any, i int) value {
+	return value{raw: raw, path: append(slices.Clip(v.path), i)}
+}
+
+// reader takes one document through the schema and the checks.
+type reader struct {
+	Options
+	file     string // as printed
+	folder   string // relative paths start here
+	c        *Config
+	problems []Problem
+	warnings []Problem
+}
+
+// bad reports a problem at the line of path.
+func (r *reader) bad(path []any, what, instead string) {
+	r.problems = append(r.problems, r.c.Problem(what, instead, path...))
+}
+
+func (r *reader) warn(path []any, what, instead string) {
+	r.warnings = append(r.warnings, r.c.Problem(what, instead, path...))
+}
+
+// badErr reports the refusal of a handed-in check.
+func (r *reader) badErr(path []any, err error) {
+	what, instead := split(err)
+	r.bad(path, fmt.Sprintf("%s: %s", dotted(path), what), instead)
+}
+
+// Load reads and checks the file. The error is an *Error with every problem.
+// When the file is at least TOML, the Config is returned beside the error,
+// for nothing but finding more problems.
+func Load(path string, o Options) (*Config, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		var pe *os.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err
+		}
+		return nil, &Error{Problems: []Problem{{
+			File: path, What: "reading the configuration: " + err.Error(),
+			Instead: "name the file with --config",
+		}}}
+	}
+	return Parse(path, string(text), o)
+}
+
+// Parse is Load for a text at hand; path is where it stands.
+func Parse(path, text string, o Options) (*Config, error) {
+	var raw map[string]any
+	if _, err := toml.Decode(text, &raw); err != nil {
+		return nil, &Error{Problems: []Problem{syntaxProblem(path, text, err)}}
+	}
+	d := newDefaults()
+	c := &d.Config
+	c.Path, c.root = path, scan(text)
+	r := &reader{Options: o.withDefaults(), file: path, folder: folderOf(path), c: c}
+	r.table(value{raw: raw}, schema(&d))
+	r.check()
+	c.Warnings = sortProblems(r.warnings)
+	return c, Join(r.problems)
+}
+
+// folderOf is the absolute folder of the file.
+func folderOf(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	return filepath.Dir(path)
+}
+
+// syntaxProblem words an error of the TOML library, which stops at the first.
+func syntaxProblem(path, text string, err error) Problem {
+	p := Problem{File: path, Line: 1, What: strings.TrimPrefix(err.Error(), "toml: ")}
+	var pe toml.ParseError
+	if errors.As(err, &pe) {
+		p.Line = min(max(pe.Position.Line, 1), strings.Count(text, "\n")+1)
+		p.What = "not TOML: " + strings.TrimSuffix(lowerFirst(pe.Message), ".")
+	}
+	if strings.Contains(p.What, "expected value but found") {
+		// The text repeats what stands there, which may be a key.
+		p.What, p.Instead = "not TOML: there is no value", `write text in double quotes, such as mode = "off"`
+	}
+	if strings.Contains(p.What, "already been defined") {
+		p.What = strings.TrimPrefix(p.What, "not TOML: ")
+		p.Instead = "write it once"
+	}
+	return p
+}
+
+func lowerFirst(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToLower(s[:1]) + s[1:]
+}
+
+// table reads one table by its fields, in the order of the file.
+func (r *reader) table(v value, fields []field) bool {
+	m, ok := v.raw.(map[string]any)
+	if !ok {
+		return false
+	}
+	for _, key := range r.keys(m, v.path) {
+		path := append(slices.Clip(v.path), key)
+		i := slices.IndexFunc(fields, func(f field) bool { return f.key == key })
+		if i < 0 {
+			r.unknown(path, fields)
+			continue
+		}
+		if f := fields[i]; !f.read(r, value{m[key], path}) {
+			r.bad(path, fmt.Sprintf("%s is %s", dotted(path), typeName(m[key])), "write "+f.want)
+		}
+	}
+	return true
+}
+
+// keys lists the keys of m in the order of the file.
+func (r *reader) keys(m map[string]any, path []any) []string {
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, func(a, b string) int {
+		la := r.c.Line(append(slices.Clip(path), a)...)
+		lb := r.c.Line(append(slices.Clip(path), b)...)
+		return cmp.Or(cmp.Compare(la, lb), cmp.Compare(a, b))
+	})
+	return keys
+}
+
+// unknown reports a key that the table does not have. The commonest slip is a
+// key that stands in the wrong table, for everything below a [header] belongs
+// to it.
+func (r *reader) unknown(path []any, fields []field) {
+	key := path[len(path)-1].(string)
+	what := fmt.Sprintf("unknown key %q", key)
+	if len(path) > 1 {
+		what += " in " + header(path[:len(path)-1])
+	}
+	names := make([]string, len(fields))
+	for i, f := range fields {
+		names[i] = f.key
+	}
+	instead := ""
+	if n := nearest(key, names); n != "" {
+		instead = fmt.Sprintf("did you mean %q?", n)
+	} else if home := homeOf(key, path); home != "" {
+		instead = "it belongs " + home
+	} else {
+		slices.Sort(names)
+		instead = "remove it, or write one of " + strings.Join(names, ", ")
+	}
+	r.bad(path, what, instead)
+}
+
+// homeOf says where the schema has the key.
+func homeOf(key string, path []any) string {
+	for _, k := range Schema() {
+		if k.Path[len(k.Path)-1] != key {
+			continue
+		}
+		if len(k.Path) == 1 {
+			return "at the top of the file, above the first [table]"
+		}
+		if len(path) > 1 && k.Path[0] == path[0] && len(k.Path) == len(path) {
+			continue // another key of the same table would have been found
+		}
+		var home []any
+		for _, p := range k.Path[:len(k.Path)-1] {
+			home = append(home, p)
+		}
+		return "in " + header(home)
+	}
+	return ""
+}
+
+var bareKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+// dotted prints a path as TOML would have it, indexes left out: the line
+// tells which element it is.
+func dotted(path []any) string {
+	var parts []string
+	for _, p := range path {
+		key, ok := p.(string)
+		switch {
+		case !ok:
+		case bareKey.MatchString(key):
+			parts = append(parts, key)
+		default:
+			parts = append(parts, fmt.Sprintf("%q", key))
+		}
+	}
+	return strings.Join(parts, ".")
+}
+
+func header(path []any) string { return "[" + dotted(path) + "]" }
+
+// typeName says what a TOML value is. The value itself stays out: it may be a
+// secret.
+func typeName(raw any) string {
+	switch raw.(type) {
+	case string:
+		return "a string"
+	case int64:
+		return "a bare number"
+	case float64:
+		return "a bare number"
+	case bool:
+		return "a boolean"
+	case time.Time:
+		return "a date"
+	case []any:
+		return "an array"
+	case map[string]any:
+		return "a table"
+	case []map[string]any:
+		return "an array of tables"
+	}
+	return fmt.Sprintf("of type %T", raw)
+}
