@@ -1,0 +1,338 @@
+package overrides
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+	"strings"
+)
+
+// loaded is a rule with the contents of its sources, as build takes it.
+type loaded struct {
+	rule    *Rule
+	sources []loadedSource
+	except  *content // may be nil
+}
+
+type loadedSource struct {
+	source  Source
+	content *content // nil: nothing loaded yet
+}
+
+// build compiles rules, in configuration order, into a table. Rules that are
+// disabled, and entries that ended before now, have no part in it.
+func build(rules []loaded, zones []string, now int64) *Table {
+	b := builder{now: now, ids: make(map[string]uint32), t: &Table{zones: make(map[string]int, len(zones))}}
+	for i, z := range zones {
+		b.t.zones[normalZone(z)] = i
+	}
+	b.t.sets = []uint32{0, 0}
+	for _, r := range rules {
+		b.addRule(r)
+	}
+	b.t.a4.seal4(&b)
+	b.t.a6.seal6(&b)
+	b.addDomains()
+	b.t.sets, b.t.matches = slices.Clip(b.t.sets), slices.Clip(b.t.matches)
+	return b.t
+}
+
+// normalZone writes a zone's name as the tables' maps hold it.
+func normalZone(z string) string {
+	return strings.ToLower(strings.TrimSuffix(z, "."))
+}
+
+type builder struct {
+	now     int64
+	t       *Table
+	lanes   []lane
+	items4  []item[v4]
+	items6  []item[v6]
+	domains []builderDomain
+	ids     map[string]uint32 // set by its matches
+	scratch []match
+	key     []byte
+}
+
+// lane is one layer of one source, or the exceptions of one rule. Ranges in
+// one lane do not overlap, so at most one item per lane is active.
+type lane struct {
+	rule   uint32
+	source uint32
+	end    uint32
+	except bool
+	last   match // the lane's latest single match and its set, to share sets
+	lastID uint32
+}
+
+// item is a range on its way into the table.
+type item[A point[A]] struct {
+	lo, hi A
+	line   uint32
+	lane   uint32
+}
+
+type builderDomain struct {
+	domainEntry
+	source uint32
+}
+
+func (b *builder) addRule(l loaded) {
+	end := l.rule.end()
+	if !l.rule.Enabled || ended(end, b.now) {
+		return
+	}
+	rule := uint32(len(b.t.rules))
+	b.t.rules = append(b.t.rules, b.scope(l.rule))
+	for _, s := range l.sources {
+		if s.content != nil {
+			b.addSource(rule, s, end)
+		}
+	}
+	if l.except != nil {
+		for _, y := range l.except.layers {
+			b.addLayer(lane{rule: rule, except: true}, y)
+		}
+	}
+}
+
+func ended(end uint32, now int64) bool { return end != 0 && int64(end) <= now }
+
+func (b *builder) scope(r *Rule) tableRule {
+	tr := tableRule{rule: r, all: len(r.Zones) == 0}
+	for _, z := range r.Zones {
+		n, ok := b.t.zones[normalZone(z)]
+		if !ok {
+			continue // the rule does nothing there; the caller has checked names
+		}
+		for len(tr.zones) <= n>>6 {
+			tr.zones = append(tr.zones, 0)
+		}
+		tr.zones[n>>6] |= 1 << (n & 63)
+	}
+	return tr
+}
+
+func (b *builder) addSource(rule uint32, s loadedSource, ruleEnd uint32) {
+	ids := map[bool]uint32{}
+	id := func(live bool) uint32 {
+		n, ok := ids[live]
+		if !ok {
+			n = uint32(len(b.t.sources))
+			b.t.sources = append(b.t.sources, tableSource{rule, live, s.source})
+			ids[live] = n
+		}
+		return n
+	}
+	for _, y := range s.content.layers {
+		end := earlier(y.end, ruleEnd)
+		if !ended(end, b.now) {
+			b.addLayer(lane{rule: rule, source: id(y.live), end: end}, y)
+		}
+	}
+	for _, d := range s.content.domains {
+		d.end = earlier(d.end, ruleEnd)
+		if !ended(d.end, b.now) {
+			b.domains = append(b.domains, builderDomain{d, id(false)})
+		}
+	}
+}
+
+// earlier returns the earlier of two ends, 0 being never.
+func earlier(x, y uint32) uint32 {
+	if x == 0 || y != 0 && y < x {
+		return y
+	}
+	return x
+}
+
+func (b *builder) addLayer(l lane, y layer) {
+	n := uint32(len(b.lanes))
+	b.lanes = append(b.lanes, l)
+	b.items4 = slices.Grow(b.items4, len(y.v4))
+	for _, s := range y.v4 {
+		b.items4 = append(b.items4, item[v4]{s.lo, s.hi, s.line, n})
+	}
+	for _, s := range y.v6 {
+		b.items6 = append(b.items6, item[v6]{s.lo, s.hi, s.line, n})
+	}
+}
+
+func (x *index4) seal4(b *builder) {
+	x.starts = make([]v4, 0, len(b.items4))
+	x.ends = make([]v4, 0, len(b.items4))
+	x.sets = make([]uint32, 0, len(b.items4))
+	overlay(b.items4, func(lo, hi v4, active []item[v4]) {
+		if set := setOf(b, active, size4(lo, hi), false); set != 0 {
+			x.add(lo, hi, set)
+		}
+	})
+	b.items4 = nil
+	x.seal()
+}
+
+func (x *index6) seal6(b *builder) {
+	overlay(b.items6, func(lo, hi v6, active []item[v6]) {
+		if set := setOf(b, active, size6(lo, hi), true); set != 0 {
+			x.add(lo, hi, set)
+		}
+	})
+	b.items6 = nil
+	x.seal()
+}
+
+// overlay sorts items and calls emit for every maximal range over which the
+// same items are active, in ascending order.
+func overlay[A point[A]](items []item[A], emit func(lo, hi A, active []item[A])) {
+	byStart := func(x, y item[A]) int {
+		switch {
+		case x.lo.less(y.lo):
+			return -1
+		case y.lo.less(x.lo):
+			return 1
+		}
+		return 0
+	}
+	if !slices.IsSortedFunc(items, byStart) {
+		slices.SortFunc(items, byStart)
+	}
+	var active []item[A]
+	var pos A
+	for i := 0; i < len(items) || len(active) > 0; {
+		if len(active) == 0 {
+			pos = items[i].lo
+		}
+		for i < len(items) && items[i].lo == pos {
+			active = append(active, items[i])
+			i++
+		}
+		stop := active[0].hi
+		for _, it := range active[1:] {
+			if it.hi.less(stop) {
+				stop = it.hi
+			}
+		}
+		if i < len(items) && !stop.less(items[i].lo) {
+			stop = items[i].lo.prev()
+		}
+		emit(pos, stop, active)
+		if stop == stop.last() {
+			return
+		}
+		active = slices.DeleteFunc(active, func(it item[A]) bool { return it.hi == stop })
+		pos = stop.next()
+	}
+}
+
+// setOf returns the set of the active items less those of rules that have an
+// exception here, and counts the addresses for the rules.
+func setOf[A point[A]](b *builder, active []item[A], size count, six bool) uint32 {
+	ms := b.scratch[:0]
+	lane := uint32(0)
+	for _, it := range active {
+		l := &b.lanes[it.lane]
+		if l.except || excepted(b, active, l.rule) {
+			continue
+		}
+		ms = append(ms, match{l.source, it.line, l.end})
+		lane = it.lane
+	}
+	b.scratch = ms
+	b.count(ms, size, six)
+	if len(ms) == 1 {
+		l := &b.lanes[lane]
+		if l.lastID == 0 || l.last != ms[0] {
+			l.last, l.lastID = ms[0], b.newSet(ms)
+		}
+		return l.lastID
+	}
+	return b.set(ms)
+}
+
+func excepted[A point[A]](b *builder, active []item[A], rule uint32) bool {
+	if len(active) == 1 {
+		return false
+	}
+	for _, it := range active {
+		if l := &b.lanes[it.lane]; l.except && l.rule == rule {
+			return true
+		}
+	}
+	return false
+}
+
+// set returns the set of these matches, the same for the same matches.
+func (b *builder) set(ms []match) uint32 {
+	if len(ms) == 0 {
+		return 0
+	}
+	slices.SortFunc(ms, func(x, y match) int {
+		return cmp.Or(cmp.Compare(x.source, y.source), cmp.Compare(x.line, y.line), cmp.Compare(x.end, y.end))
+	})
+	b.key = b.key[:0]
+	for _, m := range ms {
+		b.key = binary.LittleEndian.AppendUint32(b.key, m.source)
+		b.key = binary.LittleEndian.AppendUint32(b.key, m.line)
+		b.key = binary.LittleEndian.AppendUint32(b.key, m.end)
+	}
+	id, ok := b.ids[string(b.key)]
+	if !ok {
+		id = b.newSet(ms)
+		b.ids[string(b.key)] = id
+	}
+	return id
+}
+
+func (b *builder) newSet(ms []match) uint32 {
+	b.t.matches = append(b.t.matches, ms...)
+	b.t.sets = append(b.t.sets, uint32(len(b.t.matches)))
+	return uint32(len(b.t.sets) - 2)
+}
+
+// count adds size once to every rule that has a fixed match.
+func (b *builder) count(ms []match, size count, six bool) {
+	for i, m := range ms {
+		src := b.t.sources[m.source]
+		again := slices.ContainsFunc(ms[:i], func(o match) bool {
+			s := b.t.sources[o.source]
+			return s.rule == src.rule && !s.live
+		})
+		if src.live || again {
+			continue
+		}
+		r := &b.t.rules[src.rule]
+		if six {
+			r.n6 = r.n6.add(size)
+		} else {
+			r.n4 = r.n4.add(size)
+		}
+	}
+}
+
+// addDomains gives every domain named anywhere its two sets: a name matches
+// its own entries, exact or not, and those with a dot of all names above.
+func (b *builder) addDomains() {
+	if len(b.domains) == 0 {
+		return
+	}
+	entries := make(map[string][]builderDomain)
+	for _, d := range b.domains {
+		entries[d.wire] = append(entries[d.wire], d)
+	}
+	b.t.nodes = make(map[string]node, len(entries))
+	for name := range entries {
+		var self, below []match
+		for i := 0; i < len(name); i += 1 + int(name[i]) {
+			for _, d := range entries[name[i:]] {
+				m := match{d.source, d.line, d.end}
+				if d.below {
+					below = append(below, m)
+				}
+				if d.below || i == 0 {
+					self = append(self, m)
+				}
+			}
+		}
+		b.t.nodes[name] = node{b.set(self), b.set(below)}
+	}
+}

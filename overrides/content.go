@@ -1,0 +1,185 @@
+package overrides
+
+import (
+	"math"
+	"math/bits"
+	"slices"
+	"strings"
+)
+
+// content is what one source opens. It is immutable once sealed: tables and
+// goroutines share it.
+type content struct {
+	// layers hold the addresses. Each has its own end and its ranges are
+	// sorted and disjoint, so that at one address a layer has one line.
+	layers  []layer
+	domains []domainEntry
+}
+
+// layer is a part of a content whose ranges end at the same time.
+type layer struct {
+	end  uint32 // seconds since 1970; 0: never
+	live bool   // to be evaluated for one address at a time
+	v4   spans4
+	v6   spans6
+}
+
+// domainEntry is a domain in wire form without the root's zero byte.
+type domainEntry struct {
+	wire  string
+	below bool
+	line  uint32
+	end   uint32
+}
+
+// contentOf compiles entries. The ranges of several layers may overlap, those
+// of one do not.
+func contentOf(entries []Entry) *content {
+	c := &content{}
+	for _, e := range entries {
+		end := endOf(e.Until)
+		line := uint32(min(max(e.Line, 0), math.MaxInt32))
+		if e.Domain.Name != "" {
+			c.domains = append(c.domains, domainEntry{wireName(e.Domain.Name), e.Domain.Below, line, end})
+			continue
+		}
+		c.add(e.Range, line, end, false)
+	}
+	c.seal()
+	return c
+}
+
+// contentOfRanges compiles what a machine published: no lines, no end.
+func contentOfRanges(ranges, live []Range) *content {
+	c := &content{}
+	for _, r := range ranges {
+		c.add(r, 0, 0, false)
+	}
+	for _, r := range live {
+		c.add(r, 0, 0, true)
+	}
+	c.seal()
+	return c
+}
+
+func (c *content) add(r Range, line, end uint32, live bool) {
+	i := slices.IndexFunc(c.layers, func(l layer) bool { return l.end == end && l.live == live })
+	if i < 0 {
+		i = len(c.layers)
+		c.layers = append(c.layers, layer{end: end, live: live})
+	}
+	l := &c.layers[i]
+	if r.First.Is4() {
+		l.v4 = append(l.v4, span[v4]{v4Of(r.First), v4Of(r.Last), line})
+	} else {
+		l.v6 = append(l.v6, span[v6]{v6Of(r.First), v6Of(r.Last), line})
+	}
+}
+
+func (c *content) seal() {
+	for i := range c.layers {
+		l := &c.layers[i]
+		l.v4 = slices.Clip(disjoint(l.v4))
+		l.v6 = slices.Clip(disjoint(l.v6))
+	}
+}
+
+// equal reports whether o opens the same, line by line. Both are sealed.
+func (c *content) equal(o *content) bool {
+	if c == nil || o == nil {
+		return c == o
+	}
+	return slices.Equal(c.domains, o.domains) &&
+		slices.EqualFunc(c.layers, o.layers, func(x, y layer) bool {
+			return x.end == y.end && x.live == y.live && slices.Equal(x.v4, y.v4) && slices.Equal(x.v6, y.v6)
+		})
+}
+
+// empty reports whether c opens nothing at all.
+func (c *content) empty() bool {
+	return c == nil || len(c.layers) == 0 && len(c.domains) == 0
+}
+
+// counts returns how many addresses the fixed layers hold. Only the contents
+// of machines are counted so, and these have one fixed layer.
+func (c *content) counts() (n4, n6 count) {
+	if c == nil {
+		return n4, n6
+	}
+	for _, l := range c.layers {
+		if l.live {
+			continue
+		}
+		for _, s := range l.v4 {
+			n4 = n4.add(size4(s.lo, s.hi))
+		}
+		for _, s := range l.v6 {
+			n6 = n6.add(size6(s.lo, s.hi))
+		}
+	}
+	return n4, n6
+}
+
+// common returns how many addresses of the fixed layers c and o share. Both
+// are the contents of machines.
+func (c *content) common(o *content) (n4, n6 count) {
+	for _, y := range c.layers {
+		for _, z := range o.layers {
+			if y.live || z.live {
+				continue
+			}
+			meet(y.v4, z.v4, func(lo, hi v4) { n4 = n4.add(size4(lo, hi)) })
+			meet(y.v6, z.v6, func(lo, hi v6) { n6 = n6.add(size6(lo, hi)) })
+		}
+	}
+	return n4, n6
+}
+
+// count is a number of addresses. The whole of IPv6 saturates at 2^128-1,
+// which no limit and no reader can tell from 2^128.
+type count struct{ hi, lo uint64 }
+
+func size4(lo, hi v4) count { return count{0, uint64(hi-lo) + 1} }
+
+func size6(lo, hi v6) count {
+	l, borrow := bits.Sub64(hi.lo, lo.lo, 0)
+	h, _ := bits.Sub64(hi.hi, lo.hi, borrow)
+	return count{h, l}.add(count{0, 1})
+}
+
+func (n count) add(m count) count {
+	lo, carry := bits.Add64(n.lo, m.lo, 0)
+	hi, over := bits.Add64(n.hi, m.hi, carry)
+	if over != 0 {
+		return count{^uint64(0), ^uint64(0)}
+	}
+	return count{hi, lo}
+}
+
+// above reports whether n is more than 2^exp addresses.
+func (n count) above(exp int) bool {
+	switch {
+	case exp >= 128:
+		return false
+	case exp >= 64:
+		limit := uint64(1) << (exp - 64)
+		return n.hi > limit || n.hi == limit && n.lo > 0
+	}
+	return n.hi > 0 || n.lo > 1<<exp
+}
+
+func (n count) float() float64 {
+	return float64(n.hi)*0x1p64 + float64(n.lo)
+}
+
+// String writes d as ParseDomain reads it.
+func (d domainEntry) String() string {
+	var b strings.Builder
+	for i := 0; i < len(d.wire); i += 1 + int(d.wire[i]) {
+		if i > 0 || d.below {
+			b.WriteByte('.')
+		}
+		b.WriteString(d.wire[i+1 : i+1+int(d.wire[i])])
+	}
+	return b.String()
+}

@@ -1,0 +1,116 @@
+package overrides
+
+import (
+	"fmt"
+	"strings"
+
+	"golang.org/x/net/idna"
+)
+
+// Domain is one domain entry: the name itself and, if Below, every name
+// beneath it.
+type Domain struct {
+	Name  string // lower case A-labels, without leading or trailing dot
+	Below bool
+}
+
+// String writes the entry as ParseDomain reads it.
+func (d Domain) String() string {
+	if d.Below {
+		return "." + d.Name
+	}
+	return d.Name
+}
+
+// ParseDomain reads "example.com" (that name only) or ".example.com" (the
+// name and all below it). A name in Unicode is turned into A-labels.
+func ParseDomain(s string) (Domain, error) {
+	s = strings.TrimSpace(s)
+	name, below := strings.CutPrefix(s, ".")
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	if rest, ok := strings.CutPrefix(name, "*."); ok {
+		return Domain{}, fmt.Errorf("%q has a wildcard; write .%s for the domain and all below it", s, rest)
+	}
+	if !ascii(name) {
+		a, err := idna.Lookup.ToASCII(name)
+		if err != nil {
+			return Domain{}, fmt.Errorf("%q is no internationalized domain name; write its xn-- form", s)
+		}
+		name = a
+	}
+	if err := checkName(name); err != nil {
+		return Domain{}, fmt.Errorf("%q is no domain name (%w); write it like example.com, or .example.com for all below it too", s, err)
+	}
+	return Domain{Name: name, Below: below}, nil
+}
+
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// checkName says what keeps name, lower case and without trailing dot, from
+// being a host-like domain name (RFC 1035, section 2.3.4; underscores are in
+// use). A slip in an address, such as 192.0.2.x, is no domain.
+func checkName(name string) error {
+	if name == "" {
+		return fmt.Errorf("it is empty")
+	}
+	if len(name) > 253 {
+		return fmt.Errorf("it is longer than 253 bytes")
+	}
+	labels := strings.Split(name, ".")
+	numbers := 0
+	for _, l := range labels {
+		if err := checkLabel(l); err != nil {
+			return err
+		}
+		if strings.Trim(l, "0123456789") == "" {
+			numbers++
+		}
+	}
+	last := labels[len(labels)-1]
+	switch {
+	case strings.Trim(last, "0123456789") == "":
+		return fmt.Errorf("its last label is a number")
+	case len(labels) == 4 && numbers == 3:
+		return fmt.Errorf("it looks like an address with a slip")
+	case len(labels) < 2:
+		return fmt.Errorf("it has one label only")
+	}
+	return nil
+}
+
+func checkLabel(l string) error {
+	if l == "" {
+		return fmt.Errorf("a label is empty")
+	}
+	if len(l) > 63 {
+		return fmt.Errorf("a label is longer than 63 bytes")
+	}
+	for i := range len(l) {
+		c := l[i]
+		if c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') {
+			return fmt.Errorf("%q does not belong in a name", c)
+		}
+	}
+	if l[0] == '-' || l[len(l)-1] == '-' {
+		return fmt.Errorf("a label begins or ends with a hyphen")
+	}
+	return nil
+}
+
+// wireName returns the length-prefixed labels of a checked name, without the
+// root's zero byte.
+func wireName(name string) string {
+	b := make([]byte, 0, len(name)+1)
+	for l := range strings.SplitSeq(name, ".") {
+		b = append(b, byte(len(l)))
+		b = append(b, l...)
+	}
+	return string(b)
+}

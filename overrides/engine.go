@@ -1,0 +1,323 @@
+package overrides
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Options are what an Engine needs from outside. The zero value is fine for
+// rules whose sources are typed or files.
+type Options struct {
+	// Zones are the names of all zones, which rules may name as their scope.
+	Zones []string
+
+	// Resolver answers for the sources spf, a and mx; without one these fail.
+	Resolver Resolver
+
+	// Transport fetches feeds; nil: a transport of our own with the system's
+	// roots.
+	Transport http.RoundTripper
+
+	// UserAgent is sent with feeds' requests, with a version in it.
+	UserAgent string
+
+	// StateDir is a folder where the last good set of each source is kept
+	// over a restart; empty: nowhere. It is created if need be.
+	StateDir string
+
+	Logger     *slog.Logger          // nil: no logs
+	Registerer prometheus.Registerer // nil: no metrics
+}
+
+// Engine owns the sources of all rules: it loads them, keeps them fresh and
+// publishes the Table. Table may be called by any number of goroutines.
+type Engine struct {
+	opts      Options
+	log       *slog.Logger
+	transport http.RoundTripper
+	store     store
+	table     atomic.Pointer[Table]
+
+	// building serializes builds, so that an older one never replaces a
+	// newer one.
+	building sync.Mutex
+	dirty    chan struct{} // capacity 1: a build is wanted
+
+	mu      sync.Mutex
+	rules   []*Rule
+	sources []*source // of all rules, in order
+	zones   []string
+	expired map[string]bool // rules of which it was logged
+
+	run   context.Context // nil while Run is not running
+	wg    sync.WaitGroup  // goroutines of sources
+	slots chan struct{}   // bounds fetches at a time
+
+	ready     chan struct{}
+	readyOnce sync.Once
+}
+
+// maxFetches is how many sources are loaded at a time: enough to load a
+// thousand domains in seconds, few enough not to flood a resolver.
+const maxFetches = 32
+
+// Open validates the rules, reads their files and what is kept in StateDir,
+// and builds the first table. Nothing is asked of the network before Run. The
+// error joins everything that is wrong, each as a *Problem: an unreadable or
+// broken rule file is one of them.
+func Open(rules []Rule, opts Options) (*Engine, error) {
+	e := &Engine{
+		opts:    opts,
+		log:     opts.Logger,
+		store:   store{opts.StateDir},
+		dirty:   make(chan struct{}, 1),
+		expired: make(map[string]bool),
+		slots:   make(chan struct{}, maxFetches),
+		ready:   make(chan struct{}),
+	}
+	if e.log == nil {
+		e.log = slog.New(slog.DiscardHandler)
+	}
+	if e.transport = opts.Transport; e.transport == nil {
+		e.transport = http.DefaultTransport.(*http.Transport).Clone()
+	}
+	e.table.Store(&Table{})
+	if err := e.Replace(rules, opts.Zones); err != nil {
+		return nil, err
+	}
+	e.sweepState()
+	if opts.Registerer != nil {
+		if err := opts.Registerer.Register(collector{e}); err != nil {
+			return nil, fmt.Errorf("registering the metrics of rules: %w", err)
+		}
+	}
+	return e, nil
+}
+
+// Table returns the table in force. It is never nil.
+func (e *Engine) Table() *Table { return e.table.Load() }
+
+// Ready returns a channel that is closed once every source was tried and what
+// came of it is in the table. It is not closed before Run.
+func (e *Engine) Ready() <-chan struct{} { return e.ready }
+
+// Replace puts other rules into force. Sources that were there before carry
+// over what they have loaded. If anything is wrong, nothing changes and the
+// error joins all problems. A file that was loaded before and is broken now
+// is no such problem: its last good set stays.
+func (e *Engine) Replace(rules []Rule, zones []string) error {
+	var problems []error
+	for _, r := range rules {
+		problems = append(problems, Validate(r)...)
+	}
+	problems = append(problems, duplicates(rules)...)
+	if len(problems) > 0 {
+		return errors.Join(problems...)
+	}
+	own, sources := adopt(rules)
+	if err := e.firstRead(sources); err != nil {
+		return err
+	}
+	e.install(own, sources, zones)
+	e.rebuild()
+	return nil
+}
+
+// adopt copies rules and makes their sources.
+func adopt(rules []Rule) ([]*Rule, []*source) {
+	own := make([]*Rule, 0, len(rules))
+	var sources []*source
+	for _, r := range rules {
+		r.Zones = slices.Clone(r.Zones)
+		r.Except = slices.Clone(r.Except)
+		own = append(own, &r)
+		sources = append(sources, sourcesOf(&r)...)
+	}
+	return own, sources
+}
+
+func duplicates(rules []Rule) []error {
+	var out []error
+	seen := make(map[string]bool)
+	for _, r := range rules {
+		if seen[r.Key()] {
+			out = append(out, r.problem("", "", "there are two rules of this name; rename one"))
+		}
+		seen[r.Key()] = true
+	}
+	return out
+}
+
+// firstRead reads the files that no rule in force has loaded yet.
+func (e *Engine) firstRead(sources []*source) error {
+	known := make(map[sourceKey]bool)
+	e.mu.Lock()
+	for _, s := range e.sources {
+		known[s.key] = s.content != nil
+	}
+	e.mu.Unlock()
+	var problems []error
+	for _, s := range sources {
+		if s.file == nil || known[s.key] || !s.rule.Enabled {
+			continue
+		}
+		c, err := s.file.read()
+		for range 3 { // it may be just being written
+			if !errors.Is(err, errBusy) {
+				break
+			}
+			time.Sleep(50 * time.Millisecond)
+			c, err = s.file.read()
+		}
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		s.content = c
+	}
+	return errors.Join(problems...)
+}
+
+// install makes the sources those in force, carries over what the old ones
+// know, stops the goroutines of those that are gone and starts new ones.
+func (e *Engine) install(rules []*Rule, sources []*source, zones []string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := time.Now()
+	old := make(map[sourceKey]*source, len(e.sources))
+	for _, s := range e.sources {
+		old[s.key] = s
+		if s.stop != nil {
+			s.stop()
+		}
+	}
+	for _, s := range sources {
+		if o := old[s.key]; o != nil {
+			s.carry(o, now)
+		} else {
+			e.recall(s)
+		}
+		if err := guard(s.rule, s.content); err != nil && s.isFetched() {
+			e.failed(s, err, now)
+			s.content, s.since = nil, now
+		}
+		if s.isStatic() || s.file != nil && s.content != nil {
+			s.tried = true
+		}
+		if s.content != nil && s.since.IsZero() {
+			s.since, s.success = now, now
+		}
+		e.equip(s)
+	}
+	e.rules, e.sources, e.zones = rules, sources, slices.Clone(zones)
+	if e.run != nil {
+		e.startAll()
+	}
+}
+
+// recall loads what was kept of a source before a restart. Only sources that
+// are fetched are kept.
+func (e *Engine) recall(s *source) {
+	if !s.isFetched() {
+		return
+	}
+	c, at, err := e.store.load(s.key)
+	if err != nil {
+		e.log.Warn("kept set not used", "rule", s.rule.Key(), "source", s.source.String(), "error", err)
+		return
+	}
+	if c != nil {
+		s.content, s.since, s.success, s.kept = c, at, at, at
+	}
+}
+
+func (e *Engine) sweepState() {
+	e.mu.Lock()
+	used := make(map[string]bool, len(e.sources))
+	for _, s := range e.sources {
+		used[e.store.path(s.key)] = true
+	}
+	e.mu.Unlock()
+	if err := e.store.sweep(used, time.Now()); err != nil {
+		e.log.Warn("old kept sets not removed", "error", err)
+	}
+}
+
+// carry takes over from o, the same source of the configuration before, what
+// it knows. Static sources have their content already.
+func (s *source) carry(o *source, now time.Time) {
+	switch s.key.kind {
+	case KindCIDR, KindDomains:
+		return
+	case KindFile:
+		s.file = o.file
+	}
+	s.content, s.since, s.success, s.tried = o.content, o.since, o.success, o.tried
+	s.err, s.errAt, s.failing, s.retries, s.failures = o.err, o.errAt, o.failing, o.retries, o.failures
+	s.next, s.warnings, s.kept = o.next, o.warnings, o.kept
+	if !sameDemands(s.rule, o.rule) {
+		s.next, s.retries = now, 0
+	}
+}
+
+// sameDemands reports whether what a source has loaded under one rule is what
+// it would load under the other.
+func sameDemands(a, b *Rule) bool {
+	return a.MaxV4 == b.MaxV4 && a.MaxV6 == b.MaxV6 && a.Refresh == b.Refresh &&
+		a.Insecure == b.Insecure && a.Enabled == b.Enabled && slices.Equal(exceptSPF(a), exceptSPF(b))
+}
+
+// rebuild compiles the table from what is loaded and puts it into force.
+func (e *Engine) rebuild() {
+	e.building.Lock()
+	defer e.building.Unlock()
+	start := time.Now()
+	rules, zones, tried := e.snapshot()
+	t := build(rules, zones, start.Unix())
+	e.table.Store(t)
+	e.log.Debug("rule table built", "intervals", t.Intervals(), "bytes", t.Bytes(), "took", time.Since(start))
+	if tried {
+		e.readyOnce.Do(func() { close(e.ready) })
+	}
+}
+
+// snapshot returns what is loaded and whether, in a running engine, every
+// source was tried.
+func (e *Engine) snapshot() (rules []loaded, zones []string, tried bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	tried = e.run != nil
+	of := make(map[*Rule]int, len(e.rules))
+	for _, r := range e.rules {
+		of[r] = len(rules)
+		rules = append(rules, loaded{rule: r, except: exceptOf(r)})
+	}
+	for _, s := range e.sources {
+		l := &rules[of[s.rule]]
+		l.sources = append(l.sources, loadedSource{s.source, s.content})
+		tried = tried && (s.tried || !s.active(time.Now()))
+	}
+	return rules, e.zones, tried
+}
+
+// active reports whether the source's rule does anything at now.
+func (s *source) active(now time.Time) bool {
+	return s.rule.Enabled && !ended(s.rule.end(), now.Unix())
+}
+
+// wantBuild asks for a build soon.
+func (e *Engine) wantBuild() {
+	select {
+	case e.dirty <- struct{}{}:
+	default:
+	}
+}

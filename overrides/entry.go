@@ -1,0 +1,99 @@
+package overrides
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Entry is one line of a rule file: a range of addresses or a domain, and
+// perhaps the day after which it does nothing.
+type Entry struct {
+	Range  Range  // zero for a domain
+	Domain Domain // zero for addresses
+	Until  time.Time
+	Line   int // 1-based; 0 for none
+}
+
+// String writes the entry as ParseEntry reads it, without the line.
+func (e Entry) String() string {
+	s := e.Range.String()
+	if e.Domain.Name != "" {
+		s = e.Domain.String()
+	}
+	if !e.Until.IsZero() {
+		s += " until " + e.Until.Format(time.DateOnly)
+	}
+	return s
+}
+
+// ParseEntry reads "WHAT [until 2027-03-31]", WHAT being any spelling of
+// ParseRange or ParseDomain. The date is the last day on which the entry
+// counts, by the machine's local time.
+func ParseEntry(s string) (Entry, error) {
+	what, until, err := cutUntil(strings.TrimSpace(s))
+	if err != nil {
+		return Entry{}, err
+	}
+	e := Entry{Until: until}
+	e.Range, err = ParseRange(what)
+	if err == nil {
+		return e, nil
+	}
+	if !domainLike(what) {
+		return Entry{}, err
+	}
+	e.Domain, err = ParseDomain(what)
+	if err != nil {
+		return Entry{}, err
+	}
+	return e, nil
+}
+
+// domainLike tells what was meant by an entry that is no range, so that the
+// message speaks of that.
+func domainLike(s string) bool {
+	if strings.ContainsAny(s, ":/ \t") {
+		return false
+	}
+	if strings.HasPrefix(s, ".") || strings.HasPrefix(s, "*.") || !ascii(s) {
+		return true
+	}
+	return strings.Contains(s, ".") && strings.Trim(s, "0123456789.-xX") != ""
+}
+
+// cutUntil splits the "until DATE" off the end of an entry.
+func cutUntil(s string) (what string, until time.Time, err error) {
+	fields := strings.Fields(s)
+	i := slices.Index(fields, "until")
+	if i < 0 {
+		return s, time.Time{}, nil
+	}
+	if i == 0 || i != len(fields)-2 {
+		return "", time.Time{}, fmt.Errorf("%q has no single date behind until; write it like 192.0.2.7 until 2027-03-31", s)
+	}
+	until, err = time.ParseInLocation(time.DateOnly, fields[i+1], time.Local)
+	if err != nil {
+		return "", time.Time{}, fmt.Errorf("%q is no date; write it like 2027-03-31", fields[i+1])
+	}
+	return strings.Join(fields[:i], " "), until, nil
+}
+
+// endOf returns the moment, in seconds since 1970, at which an entry that
+// counts through day ends; 0 if it never does. Days beyond the year 2106 are
+// never.
+func endOf(day time.Time) uint32 {
+	if day.IsZero() {
+		return 0
+	}
+	y, m, d := day.Date()
+	end := time.Date(y, m, d+1, 0, 0, 0, 0, time.Local).Unix()
+	switch {
+	case end < 1:
+		return 1
+	case end > 1<<32-1:
+		return 0
+	}
+	return uint32(end)
+}

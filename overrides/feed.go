@@ -1,0 +1,203 @@
+package overrides
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/itchyny/gojq"
+)
+
+// Bounds of one fetch of a feed.
+const (
+	maxFeed      = 32 << 20
+	feedTimeout  = 30 * time.Second
+	maxRedirects = 5
+)
+
+// feedFetcher loads a published feed. Only the source's own goroutine uses it.
+type feedFetcher struct {
+	url       string
+	code      *gojq.Code // nil without jq
+	insecure  bool
+	client    *http.Client
+	userAgent string
+
+	// What the last good answer said, to ask whether it still holds.
+	etag, modified string
+
+	// shrunk is a set without more than half of the addresses in force, seen
+	// once; nil if the latest was none.
+	shrunk *content
+}
+
+func (e *Engine) newFeedFetcher(s *source) *feedFetcher {
+	f := &feedFetcher{url: s.rule.URL, insecure: s.rule.Insecure, userAgent: e.opts.UserAgent}
+	if f.userAgent == "" {
+		f.userAgent = "dnsblproxy"
+	}
+	if s.rule.JQ != "" {
+		f.code, _ = compileJQ(s.rule.JQ) // Validate has seen that it compiles
+	}
+	f.client = &http.Client{Transport: e.transport, CheckRedirect: f.redirect, Timeout: feedTimeout}
+	return f
+}
+
+// redirect follows to https only; from loopback also to loopback, which is as
+// near as the feed itself.
+func (f *feedFetcher) redirect(req *http.Request, via []*http.Request) error {
+	if len(via) > maxRedirects {
+		return fmt.Errorf("more than %d redirects", maxRedirects)
+	}
+	if req.URL.Scheme == "https" {
+		return nil
+	}
+	first := via[0].URL
+	if req.URL.Scheme == "http" && first.Scheme == "http" && loopbackHost(first.Hostname()) && loopbackHost(req.URL.Hostname()) {
+		return nil
+	}
+	return fmt.Errorf("it redirects to %s, which is not https", publicURL(req.URL.String()))
+}
+
+// fetched is one answer of the feed's server.
+type fetched struct {
+	body           []byte
+	same           bool // 304: what we have still holds
+	etag, modified string
+	ttl            time.Duration
+}
+
+// fetch asks for the feed and judges what comes. Nothing but a plausible set
+// replaces the last good one.
+func (f *feedFetcher) fetch(ctx context.Context, prev *content) result {
+	ctx, cancel := context.WithTimeout(ctx, feedTimeout)
+	defer cancel()
+	if prev.empty() {
+		f.etag, f.modified = "", "" // we have nothing that could still hold
+	}
+	got, err := f.get(ctx)
+	if err != nil {
+		return result{err: err}
+	}
+	if got.same {
+		return result{content: prev, ttl: got.ttl}
+	}
+	ranges, err := readFeed(ctx, got.body, f.code)
+	if err != nil {
+		return result{err: err, ttl: got.ttl}
+	}
+	c := contentOfRanges(ranges, nil)
+	if err := f.halved(prev, c); err != nil {
+		return result{err: err, lasting: true, ttl: got.ttl}
+	}
+	f.etag, f.modified = got.etag, got.modified
+	return result{content: c, ttl: got.ttl}
+}
+
+// halved refuses a set that lacks more than half of the addresses in force,
+// of either family, until the same is seen a second time: half a document, or
+// another one in its place, is likelier than that.
+func (f *feedFetcher) halved(prev, c *content) error {
+	seen := f.shrunk
+	f.shrunk = nil
+	if prev.empty() || seen.equal(c) {
+		return nil
+	}
+	o4, o6 := prev.counts()
+	k4, k6 := prev.common(c)
+	if k4.float() >= o4.float()/2 && k6.float() >= o6.float()/2 {
+		return nil
+	}
+	f.shrunk = c
+	return fmt.Errorf("it has lost more than half of its addresses (of %.0f IPv4 it keeps %.0f, of %.3g IPv6 %.3g); the last good set stays until the same is seen twice",
+		o4.float(), k4.float(), o6.float(), k6.float())
+}
+
+func (f *feedFetcher) get(ctx context.Context) (fetched, error) {
+	u, err := url.Parse(f.url)
+	if err != nil {
+		return fetched{}, errors.New("the URL cannot be read")
+	}
+	if u.Scheme == "file" {
+		body, err := readBounded(u.Path, maxFeed)
+		if err != nil {
+			return fetched{}, fmt.Errorf("reading the feed: %w", err)
+		}
+		return fetched{body: body}, nil
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.url, nil)
+	if err != nil {
+		return fetched{}, errors.New("the URL cannot be asked for")
+	}
+	req.Header.Set("User-Agent", f.userAgent)
+	req.Header.Set("Accept", "application/json, text/plain, */*;q=0.5")
+	if f.etag != "" {
+		req.Header.Set("If-None-Match", f.etag)
+	}
+	if f.modified != "" {
+		req.Header.Set("If-Modified-Since", f.modified)
+	}
+	resp, err := f.client.Do(req)
+	if err != nil {
+		return fetched{}, fmt.Errorf("fetching the feed: %w", hideURL(err))
+	}
+	defer resp.Body.Close()
+	return readAnswer(resp, f.etag != "" || f.modified != "")
+}
+
+// hideURL takes the URL, which may hold a key, out of the client's error.
+func hideURL(err error) error {
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		return ue.Err
+	}
+	return err
+}
+
+func readAnswer(resp *http.Response, conditional bool) (fetched, error) {
+	got := fetched{ttl: maxAge(resp.Header.Get("Cache-Control"))}
+	if resp.StatusCode == http.StatusNotModified && conditional {
+		got.same = true
+		return got, nil
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fetched{}, fmt.Errorf("fetching the feed: the server answers %s", resp.Status)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxFeed+1))
+	if err != nil {
+		return fetched{}, fmt.Errorf("reading the feed: %w", err)
+	}
+	if len(body) > maxFeed {
+		return fetched{}, fmt.Errorf("reading the feed: it is larger than %d MiB", maxFeed>>20)
+	}
+	got.body, got.etag, got.modified = body, resp.Header.Get("ETag"), resp.Header.Get("Last-Modified")
+	return got, nil
+}
+
+// maxAge returns the max-age of a Cache-Control header, a day at most.
+func maxAge(header string) time.Duration {
+	for part := range strings.SplitSeq(header, ",") {
+		v, ok := strings.CutPrefix(strings.ToLower(strings.TrimSpace(part)), "max-age=")
+		if !ok {
+			continue
+		}
+		if n, err := strconv.ParseUint(strings.Trim(v, `"`), 10, 64); err == nil {
+			return time.Duration(min(n, uint64(maxRefresh/time.Second))) * time.Second
+		}
+	}
+	return 0
+}
+
+// isJSON tells JSON from text by the first byte that counts; no text entry
+// begins with one of these, for no address, comment or domain does.
+func isJSON(body []byte) bool {
+	b := bytes.TrimLeft(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")), " \t\r\n")
+	return len(b) > 0 && (b[0] == '{' || b[0] == '[' || b[0] == '"')
+}

@@ -1,0 +1,166 @@
+package overrides
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/itchyny/gojq"
+)
+
+// maxDepth bounds the nesting of a JSON feed. encoding/json itself stops at
+// ten thousand, which is far more than any feed has.
+const maxDepth = 200
+
+// readFeed returns the ranges of a feed's body. Text has an entry a line with
+// # or ; comments, and every line must be one. JSON with a program: every
+// string it gives must be one. JSON without: every string of the document
+// that is as a whole an address, CIDR or range. A feed without any is an
+// error, because nobody publishes one on purpose.
+func readFeed(ctx context.Context, body []byte, code *gojq.Code) ([]Range, error) {
+	var ranges []Range
+	var err error
+	switch {
+	case isJSON(body):
+		ranges, err = readJSONFeed(ctx, body, code)
+	case code != nil:
+		return nil, errors.New("the feed is not JSON, but the rule has a jq program")
+	default:
+		ranges, err = readTextFeed(body)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(ranges) == 0 {
+		return nil, errors.New("the feed holds no address")
+	}
+	return ranges, nil
+}
+
+func readTextFeed(body []byte) ([]Range, error) {
+	var out []Range
+	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
+	for line := 1; len(body) > 0; line++ {
+		var text []byte
+		text, body, _ = bytes.Cut(body, []byte{'\n'})
+		if i := bytes.IndexAny(text, "#;"); i >= 0 {
+			text = text[:i]
+		}
+		text = bytes.TrimSpace(text)
+		if len(text) == 0 {
+			continue
+		}
+		if len(text) > maxEntry {
+			return nil, fmt.Errorf("line %d of the feed has %d bytes", line, len(text))
+		}
+		r, err := ParseRange(string(text))
+		if err != nil {
+			return nil, fmt.Errorf("line %d of the feed: %w", line, err)
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+func readJSONFeed(ctx context.Context, body []byte, code *gojq.Code) ([]Range, error) {
+	doc, err := decodeJSON(body)
+	if err != nil {
+		return nil, fmt.Errorf("the feed is broken JSON: %w", err)
+	}
+	if code == nil {
+		var out []Range
+		return out, collectRanges(doc, &out, 0)
+	}
+	texts, err := runJQ(ctx, code, doc)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Range, 0, len(texts))
+	for _, s := range texts {
+		r, err := ParseRange(s)
+		if err != nil {
+			return nil, fmt.Errorf("jq gave no range: %w", err)
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// decodeJSON decodes exactly one document.
+func decodeJSON(body []byte) (any, error) {
+	dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))))
+	dec.UseNumber()
+	var doc any
+	if err := dec.Decode(&doc); err != nil {
+		return nil, err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("something follows the document")
+	}
+	return numbers(doc, 0)
+}
+
+// numbers turns json.Number into what jq computes with.
+func numbers(v any, depth int) (any, error) {
+	if depth > maxDepth {
+		return nil, fmt.Errorf("it is nested more than %d deep", maxDepth)
+	}
+	var err error
+	switch v := v.(type) {
+	case json.Number:
+		if n, err := v.Int64(); err == nil && int64(int(n)) == n {
+			return int(n), nil
+		}
+		return v.Float64()
+	case []any:
+		for i := range v {
+			if v[i], err = numbers(v[i], depth+1); err != nil {
+				return nil, err
+			}
+		}
+	case map[string]any:
+		for k := range v {
+			if v[k], err = numbers(v[k], depth+1); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return v, nil
+}
+
+// collectRanges walks over every string that is a value, in no order.
+func collectRanges(v any, out *[]Range, depth int) error {
+	switch v := v.(type) {
+	case string:
+		if rangeLike(v) {
+			r, err := ParseRange(v)
+			if err == nil {
+				*out = append(*out, r)
+			}
+		}
+	case []any:
+		for _, e := range v {
+			if err := collectRanges(e, out, depth+1); err != nil {
+				return err
+			}
+		}
+	case map[string]any:
+		for _, e := range v {
+			if err := collectRanges(e, out, depth+1); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// rangeLike keeps the dear parsing and its error from strings that cannot be
+// a range.
+func rangeLike(s string) bool {
+	return len(s) >= 2 && len(s) <= 100 && strings.ContainsAny(s, ".:") &&
+		strings.Trim(s, "0123456789abcdefABCDEF.:/- ") == ""
+}

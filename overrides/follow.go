@@ -1,0 +1,206 @@
+package overrides
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"dnsblproxy/overrides/spf"
+)
+
+// Resolver answers one DNS question; see there. It is the only way in which
+// this package asks the DNS.
+type Resolver = spf.Resolver
+
+// Times of refreshing. A TTL below a minute would load the DNS for nothing, one
+// above a day would keep what its owner has long changed.
+const (
+	minTTL     = time.Minute
+	maxTTL     = 24 * time.Hour
+	firstRetry = 30 * time.Second
+	lastRetry  = 10 * time.Minute
+	giveUp     = 24 * time.Hour // after which a set that cannot be confirmed goes
+)
+
+// fetchTimeout bounds one attempt: an SPF record asks a few dozen questions of
+// four seconds at most, a feed has 30 s of its own.
+const fetchTimeout = 2 * time.Minute
+
+// startAll starts the goroutines of all sources that are loaded from outside.
+// The caller holds mu, and Run is running.
+func (e *Engine) startAll() {
+	for _, s := range e.sources {
+		if s.fetch == nil || !s.active(time.Now()) {
+			continue
+		}
+		ctx, cancel := context.WithCancel(e.run)
+		s.stop = cancel
+		e.wg.Go(func() {
+			defer cancel()
+			e.follow(ctx, s)
+		})
+	}
+}
+
+// equip gives a source what loads it. The caller holds mu.
+func (e *Engine) equip(s *source) {
+	if s.isStatic() || s.file != nil {
+		return
+	}
+	switch s.key.kind {
+	case KindA, KindMX:
+		s.fetch = &hostFetcher{name: s.key.spec, mx: s.key.kind == KindMX, resolver: e.opts.Resolver}
+	case KindURL:
+		s.fetch = e.newFeedFetcher(s)
+	}
+}
+
+// follow loads one source again and again until ctx ends.
+func (e *Engine) follow(ctx context.Context, s *source) {
+	for {
+		e.mu.Lock()
+		pause := time.Until(s.next)
+		e.mu.Unlock()
+		if pause > 0 && !wait(ctx, pause) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case e.slots <- struct{}{}:
+		}
+		r := e.attempt(ctx, s)
+		<-e.slots
+		if ctx.Err() != nil {
+			return // cut short, which says nothing about the source
+		}
+		e.accept(s, r)
+		e.keep(s)
+	}
+}
+
+// attempt fetches once. What could not be confirmed for a day is not what a
+// partial answer is completed from.
+func (e *Engine) attempt(ctx context.Context, s *source) result {
+	e.mu.Lock()
+	prev := s.content
+	if !s.failing.IsZero() && time.Since(s.failing) >= giveUp && s.key.kind != KindURL {
+		prev = nil
+	}
+	e.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	return s.fetch.fetch(ctx, prev)
+}
+
+// accept judges what an attempt brought and plans the next one.
+func (e *Engine) accept(s *source, r result) {
+	if r.content != nil {
+		if err := guard(s.rule, r.content); err != nil {
+			r = result{err: err, lasting: true, ttl: r.ttl}
+			// What was accepted under the same limits before stays for feeds,
+			// which are the word of their publisher at one moment. An SPF
+			// record or a host that opens too much does so from now on.
+			r.drop = s.key.kind != KindURL
+		}
+	}
+	now := time.Now()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !s.tried {
+		s.tried = true
+		e.wantBuild()
+	}
+	s.warnings = r.warnings
+	if r.err != nil {
+		e.failed(s, r.err, now)
+		if now.Sub(s.failing) >= giveUp && s.key.kind != KindURL && r.content == nil {
+			r.drop = true
+		}
+	} else {
+		e.recovered(s, now)
+	}
+	switch {
+	case r.content != nil:
+		e.adoptContent(s, r.content, now)
+	case r.drop && !s.content.empty():
+		e.log.Error("rule source opens nothing any more", "rule", s.rule.Key(), "source", s.source.String(), "error", r.err)
+		s.content, s.since = &content{}, now
+		e.wantBuild()
+	}
+	s.next = now.Add(pauseAfter(s, r))
+}
+
+// keep writes what the source opens to the state folder, if it has changed
+// since, or was confirmed an hour ago. Only the source's goroutine calls it.
+func (e *Engine) keep(s *source) {
+	e.mu.Lock()
+	c, at, kept := s.content, s.success, s.kept
+	due := s.since.After(kept) || at.Sub(kept) >= confirmEvery
+	e.mu.Unlock()
+	var err error
+	switch {
+	case e.store.dir == "" || c == nil || !due:
+		return
+	case c.empty():
+		err = e.store.remove(s.key)
+	default:
+		err = e.store.save(s.key, c, at)
+	}
+	if err != nil {
+		e.log.Warn("set not kept for a restart", "rule", s.rule.Key(), "source", s.source.String(), "error", err)
+		return
+	}
+	e.mu.Lock()
+	s.kept = time.Now()
+	e.mu.Unlock()
+}
+
+// pauseAfter returns how long to wait for the next attempt.
+func pauseAfter(s *source, r result) time.Duration {
+	switch {
+	case r.err != nil && !r.lasting:
+		d := firstRetry << min(max(s.retries-1, 0), 10)
+		d = min(d, lastRetry)
+		if s.key.kind == KindURL {
+			d = min(d, s.rule.refresh())
+		}
+		return d
+	case s.key.kind == KindURL:
+		return max(r.ttl, s.rule.refresh())
+	}
+	return early(min(max(r.ttl, minTTL), maxTTL))
+}
+
+// refresh is how often the rule's feed is asked for.
+func (r *Rule) refresh() time.Duration {
+	if r.Refresh == 0 {
+		return defaultRefresh
+	}
+	return r.Refresh
+}
+
+// early takes 8 to 12 % off a TTL, so that a set is renewed before it runs out
+// and a thousand domains of one TTL do not come all at once.
+func early(ttl time.Duration) time.Duration {
+	return ttl - time.Duration((0.08+0.04*rand.Float64())*float64(ttl))
+}
+
+// guard refuses a set that opens more addresses than the rule permits.
+func guard(r *Rule, c *content) error {
+	if c == nil {
+		return nil
+	}
+	n4, n6 := c.counts()
+	bits4, bits6 := r.limits()
+	if n4.above(bits4) {
+		return fmt.Errorf("it opens %.0f IPv4 addresses, more than max_v4 = \"/%d\" permits (%.0f); it is refused whole",
+			n4.float(), 32-bits4, count{0, 1 << bits4}.float())
+	}
+	if n6.above(bits6) {
+		return fmt.Errorf("it opens %.3g IPv6 addresses, more than max_v6 = \"/%d\" permits; it is refused whole",
+			n6.float(), 128-bits6)
+	}
+	return nil
+}

@@ -1,0 +1,62 @@
+package overrides
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/itchyny/gojq"
+)
+
+// Bounds of one run of a jq program. A feed has tens of thousands of ranges;
+// a program that outputs a million strings, or runs this long, is a mistake.
+const (
+	jqTimeout    = 10 * time.Second
+	maxJQOutputs = 1_000_000
+)
+
+// compileJQ compiles a program once. It gets no environment and no modules.
+func compileJQ(program string) (*gojq.Code, error) {
+	q, err := gojq.Parse(program)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no jq program: %w", program, err)
+	}
+	code, err := gojq.Compile(q, gojq.WithEnvironLoader(func() []string { return nil }))
+	if err != nil {
+		return nil, fmt.Errorf("%q does not compile as jq: %w", program, err)
+	}
+	return code, nil
+}
+
+// runJQ returns the strings that the program outputs for doc.
+func runJQ(ctx context.Context, code *gojq.Code, doc any) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, jqTimeout)
+	defer cancel()
+	var out []string
+	for iter := code.RunWithContext(ctx, doc); ; {
+		v, ok := iter.Next()
+		if !ok {
+			return out, nil
+		}
+		switch v := v.(type) {
+		case string:
+			out = append(out, v)
+		case nil:
+			// A missing key gives null; jq users expect it to be skipped no
+			// more than an error, so it is named.
+			return nil, errors.New("jq gave null; filter such entries out, for example with values")
+		case error:
+			var halt *gojq.HaltError
+			if errors.As(v, &halt) && halt.Value() == nil {
+				return out, nil
+			}
+			return nil, fmt.Errorf("jq: %w", v)
+		default:
+			return nil, fmt.Errorf("jq gave %s, not a string", gojq.TypeOf(v))
+		}
+		if len(out) > maxJQOutputs {
+			return nil, fmt.Errorf("jq gave more than %d strings", maxJQOutputs)
+		}
+	}
+}

@@ -1,0 +1,160 @@
+package overrides
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// Limits of a rule file. The size is far above any list typed or exported by
+// people; it keeps a device or a log named by mistake from filling memory.
+const (
+	maxRuleFile  = 256 << 20
+	maxEntry     = 400 // bytes of a line without its comment
+	maxFileFault = 20  // problems reported of one file
+)
+
+// ParseRuleFile reads a rule file: one entry a line as ParseEntry reads it,
+// # comments, LF or CRLF, with or without a byte order mark. The name is used
+// in messages only. All problems are reported at once, up to twenty; each is
+// a *Problem with its line.
+func ParseRuleFile(name string, data []byte) ([]Entry, []error) {
+	var entries []Entry
+	var problems []error
+	fault := func(line int, err error) bool {
+		if len(problems) == maxFileFault {
+			problems = append(problems, &Problem{File: name, Line: line, Msg: "more lines are wrong from here on; mend those above first"})
+			return false
+		}
+		problems = append(problems, &Problem{File: name, Line: line, Msg: err.Error()})
+		return true
+	}
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return nil, []error{&Problem{File: name, Line: 1, Msg: "the file is UTF-16; save it as UTF-8"}}
+	}
+	entries = make([]Entry, 0, bytes.Count(data, []byte{'\n'})+1)
+	for line := 1; len(data) > 0; line++ {
+		var text []byte
+		text, data, _ = bytes.Cut(data, []byte{'\n'})
+		text, _, _ = bytes.Cut(text, []byte{'#'})
+		text = bytes.TrimSpace(text)
+		if len(text) == 0 {
+			continue
+		}
+		e, err := parseLine(text)
+		if err != nil {
+			if !fault(line, err) {
+				break
+			}
+			continue
+		}
+		e.Line = line
+		entries = append(entries, e)
+	}
+	return entries, problems
+}
+
+func parseLine(text []byte) (Entry, error) {
+	if len(text) > maxEntry {
+		return Entry{}, fmt.Errorf("the line has %d bytes beside its comment; write one entry a line", len(text))
+	}
+	e, err := ParseEntry(string(text))
+	if err != nil && bytes.ContainsAny(text, ",;") {
+		return Entry{}, fmt.Errorf("%w (one entry a line; comments begin with #)", err)
+	}
+	return e, err
+}
+
+// readRuleFile reads and compiles the file. The error joins all problems.
+func readRuleFile(name string) (*content, error) {
+	data, err := readBounded(name, maxRuleFile)
+	if err != nil {
+		return nil, &Problem{File: name, Msg: fileFault(err)}
+	}
+	entries, problems := ParseRuleFile(name, data)
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
+	}
+	return contentOf(entries), nil
+}
+
+// fileFault says what keeps a file from being read, without its name, which
+// the Problem carries.
+func fileFault(err error) string {
+	var pe *os.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return "the rule file does not exist; create it, or mend file = in the rule"
+	case errors.Is(err, os.ErrPermission):
+		return "the rule file cannot be read (permission denied); let the proxy's user read it"
+	}
+	return "the rule file cannot be read: " + err.Error()
+}
+
+// readBounded reads a regular file of up to limit bytes.
+func readBounded(name string, limit int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", kindOfFile(info.Mode()))
+	}
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("it is larger than %d MiB", limit>>20)
+	}
+	return data, nil
+}
+
+func kindOfFile(m os.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "a folder"
+	case m&os.ModeNamedPipe != 0:
+		return "a pipe"
+	}
+	return "a device or socket"
+}
+
+// Problem is one thing wrong with a rule or a rule file, in words that say
+// what to write instead.
+type Problem struct {
+	File string // where it stands; may be empty for a rule made by a program
+	Line int    // 1-based; 0 if it is about the whole file or the line is unknown
+	Key  string // "allow.efax.cidr" for a rule, empty for a line of a file
+	Text string // the value within Key that is meant; may be empty
+	Msg  string
+}
+
+// Error writes file:line: key: what is wrong; what to write instead.
+func (p *Problem) Error() string {
+	var b strings.Builder
+	if p.File != "" {
+		b.WriteString(p.File)
+		if p.Line > 0 {
+			fmt.Fprintf(&b, ":%d", p.Line)
+		}
+		b.WriteString(": ")
+	}
+	if p.Key != "" {
+		b.WriteString(p.Key + ": ")
+	}
+	b.WriteString(p.Msg)
+	return b.String()
+}

@@ -1,0 +1,184 @@
+package overrides
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// gather is how long a build waits for further sources, so that a thousand
+// domains loaded at start do not cost a thousand builds.
+const gather = 50 * time.Millisecond
+
+// Run loads all sources and keeps them fresh until ctx ends, then waits for
+// everything it started. It is called once.
+func (e *Engine) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	e.mu.Lock()
+	if e.run != nil {
+		e.mu.Unlock()
+		return errors.New("running the rule engine: it runs already")
+	}
+	e.run = ctx
+	e.startAll()
+	e.mu.Unlock()
+	e.wantBuild()
+
+	var own sync.WaitGroup
+	own.Go(func() { e.buildLoop(ctx) })
+	own.Go(func() { e.pollLoop(ctx) })
+	<-ctx.Done()
+	own.Wait()
+	e.wg.Wait()
+	return nil
+}
+
+// buildLoop is the one goroutine that builds for sources.
+func (e *Engine) buildLoop(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-e.dirty:
+		}
+		if !wait(ctx, gather) {
+			return
+		}
+		e.rebuild()
+	}
+}
+
+// wait reports false if ctx ended before d was over.
+func wait(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// pollLoop looks at the rule files and at the rules' last days.
+func (e *Engine) pollLoop(ctx context.Context) {
+	for {
+		e.pollFiles()
+		e.logExpired(time.Now())
+		if !wait(ctx, pollEvery) {
+			return
+		}
+	}
+}
+
+// pollFiles reads what has changed. Files are read outside the lock.
+func (e *Engine) pollFiles() {
+	e.mu.Lock()
+	var files []*source
+	for _, s := range e.sources {
+		if s.file != nil && s.rule.Enabled {
+			files = append(files, s)
+		}
+	}
+	e.mu.Unlock()
+	for _, s := range files {
+		e.pollFile(s)
+	}
+}
+
+func (e *Engine) pollFile(s *source) {
+	s.file.mu.Lock()
+	c, err := s.file.read()
+	s.file.mu.Unlock()
+	if errors.Is(err, errBusy) {
+		return // looked at again in two seconds
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if s = e.current(s.key); s == nil {
+		return // gone with a reload meanwhile
+	}
+	first := !s.tried
+	s.tried = true
+	if first {
+		e.wantBuild()
+	}
+	now := time.Now()
+	switch {
+	case err != nil:
+		e.failed(s, err, now)
+	case c == nil && s.file.good:
+		// Unchanged since it was read without fault.
+		if s.err != nil {
+			e.recovered(s, now)
+		}
+	case c != nil:
+		e.recovered(s, now)
+		e.adoptContent(s, c, now)
+	}
+}
+
+// current returns the source of this key in the configuration in force, which
+// a reload may have made another object, or nil. The caller holds mu.
+func (e *Engine) current(key sourceKey) *source {
+	for _, s := range e.sources {
+		if s.key == key {
+			return s
+		}
+	}
+	return nil
+}
+
+// failed notes a failed attempt, logged once per change. The caller holds mu.
+func (e *Engine) failed(s *source, err error, now time.Time) {
+	again := s.err != nil && s.err.Error() == err.Error()
+	s.err, s.errAt = err, now
+	if s.failing.IsZero() {
+		s.failing = now
+	}
+	if again && s.file != nil {
+		return // the same fault of the same file is one failure
+	}
+	s.failures++
+	s.retries++
+	if !again {
+		e.log.Warn("rule source failed", "rule", s.rule.Key(), "source", s.source.String(),
+			"error", err, "keeps_last_good", s.content != nil)
+	}
+}
+
+// recovered notes a good attempt. The caller holds mu.
+func (e *Engine) recovered(s *source, now time.Time) {
+	if s.err != nil {
+		e.log.Info("rule source recovered", "rule", s.rule.Key(), "source", s.source.String(),
+			"failed_for", now.Sub(s.failing))
+	}
+	s.err, s.failing, s.retries = nil, time.Time{}, 0
+	s.success = now
+}
+
+// adoptContent puts a good set into force if it differs. The caller holds mu.
+func (e *Engine) adoptContent(s *source, c *content, now time.Time) {
+	if s.content.equal(c) {
+		return
+	}
+	n4, n6 := c.counts()
+	e.log.Info("rule source loaded", "rule", s.rule.Key(), "source", s.source.String(),
+		"ipv4", n4.float(), "ipv6", n6.float(), "domains", len(c.domains))
+	s.content, s.since = c, now
+	e.wantBuild()
+}
+
+// logExpired says once that a rule's last day is over.
+func (e *Engine) logExpired(now time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, r := range e.rules {
+		if r.Enabled && ended(r.end(), now.Unix()) && !e.expired[r.Key()] {
+			e.expired[r.Key()] = true
+			e.log.Warn("rule expired and does nothing any more", "rule", r.Key(), "expires", r.Expires.Format(time.DateOnly))
+		}
+	}
+}

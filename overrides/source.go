@@ -1,0 +1,170 @@
+package overrides
+
+import (
+	"context"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// sourceKey says which source of an old configuration a source of a new one
+// is, so that what it loaded is carried over. What else changes (limits,
+// exceptions, refresh) makes it load anew at once, the old set serving.
+type sourceKey struct {
+	action Action
+	rule   string
+	kind   Kind
+	spec   string // what is asked; for a feed with its jq program
+}
+
+// String is the key as the state files are named after.
+func (k sourceKey) String() string {
+	return strings.Join([]string{k.action.String(), k.rule, k.kind.String(), k.spec}, "\x00")
+}
+
+// source is one source of one rule. Its fields from content on are guarded by
+// the Engine's mutex.
+type source struct {
+	key    sourceKey
+	rule   *Rule
+	source Source
+	fetch  fetcher // nil for cidr, domains and file
+	file   *watched
+
+	content  *content
+	since    time.Time // when content last changed
+	success  time.Time // when it was last confirmed
+	kept     time.Time // of what StateDir holds; zero: nothing
+	tried    bool      // loaded or failed at least once by this process
+	err      error     // of the latest attempt
+	errAt    time.Time
+	failing  time.Time // since when attempts fail; zero: the latest did not
+	retries  int       // failed attempts in a row
+	failures uint64
+	next     time.Time // of the next attempt; zero: none planned
+	warnings []string
+	stop     context.CancelFunc // of its goroutine; nil without one
+}
+
+// isStatic reports whether the source was typed into the configuration.
+func (s *source) isStatic() bool {
+	return s.key.kind == KindCIDR || s.key.kind == KindDomains
+}
+
+// isFetched reports whether the source is loaded from outside.
+func (s *source) isFetched() bool { return !s.isStatic() && s.key.kind != KindFile }
+
+// fetcher loads one source from outside: a feed, hosts or an SPF record.
+type fetcher interface {
+	// fetch blocks until it is done or ctx ends. prev is what the source
+	// opens now, nil for nothing.
+	fetch(ctx context.Context, prev *content) result
+}
+
+// result is what one attempt to load a source came to.
+type result struct {
+	content  *content // what to open from now on; nil: what was before
+	drop     bool     // with content nil: open nothing from now on
+	err      error    // what went wrong, also beside a content that is partly old
+	lasting  bool     // with err: not worth an early retry; ttl says when to look again
+	ttl      time.Duration
+	warnings []string
+}
+
+// sourcesOf returns the rule's sources in the order in which they match.
+func sourcesOf(r *Rule) []*source {
+	var out []*source
+	add := func(kind Kind, spec, name string) *source {
+		s := &source{
+			key:    sourceKey{r.Action, r.Name, kind, spec},
+			rule:   r,
+			source: sourceOf(kind, name),
+		}
+		out = append(out, s)
+		return s
+	}
+	if len(r.CIDR) > 0 {
+		add(KindCIDR, "", "").content = staticCIDR(r.CIDR)
+	}
+	if r.File != "" {
+		add(KindFile, r.File, r.File).file = &watched{path: r.File}
+	}
+	if len(r.Domains) > 0 {
+		add(KindDomains, "", "").content = staticDomains(r.Domains)
+	}
+	for _, d := range r.SPF {
+		n, _ := hostName(d)
+		add(KindSPF, n, n)
+	}
+	for _, d := range r.A {
+		n, _ := hostName(d)
+		add(KindA, n, n)
+	}
+	for _, d := range r.MX {
+		n, _ := hostName(d)
+		add(KindMX, n, n)
+	}
+	if r.URL != "" {
+		add(KindURL, r.URL+"\x00"+r.JQ, publicURL(r.URL))
+	}
+	return out
+}
+
+// staticCIDR compiles a validated list; the line is the place in the list.
+func staticCIDR(list []string) *content {
+	entries := make([]Entry, 0, len(list))
+	for i, s := range list {
+		if r, err := ParseRange(s); err == nil {
+			entries = append(entries, Entry{Range: r, Line: i + 1})
+		}
+	}
+	return contentOf(entries)
+}
+
+func staticDomains(list []string) *content {
+	entries := make([]Entry, 0, len(list))
+	for i, s := range list {
+		if d, err := ParseDomain(s); err == nil {
+			entries = append(entries, Entry{Domain: d, Line: i + 1})
+		}
+	}
+	return contentOf(entries)
+}
+
+// exceptOf compiles the address part of a validated Except.
+func exceptOf(r *Rule) *content {
+	var ranges []Range
+	for _, s := range r.Except {
+		if rg, err := ParseRange(s); err == nil {
+			ranges = append(ranges, rg)
+		}
+	}
+	if len(ranges) == 0 {
+		return nil
+	}
+	return contentOfRanges(ranges, nil)
+}
+
+// exceptSPF returns the domains whose include is left out.
+func exceptSPF(r *Rule) []string {
+	var out []string
+	for _, s := range r.Except {
+		if d, ok := strings.CutPrefix(s, "spf:"); ok {
+			if n, err := hostName(d); err == nil {
+				out = append(out, n)
+			}
+		}
+	}
+	return out
+}
+
+// publicURL is the URL without user, password and query, which often hold a
+// key; it is shown in answers, logs and metrics.
+func publicURL(s string) string {
+	u, err := url.Parse(s)
+	if err != nil {
+		return "unreadable"
+	}
+	u.User, u.RawQuery, u.Fragment = nil, "", ""
+	return u.String()
+}

@@ -1,0 +1,165 @@
+package overrides
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/renameio/v2"
+)
+
+// The last good set of a source is kept in one file, in text that people can
+// read and that ParseRange reads:
+//
+//	dnsblproxy set 1
+//	sum 9f86d0…
+//	source "allow\x00efax\x00spf\x00efax.com"
+//	time 2026-03-31T12:00:00Z
+//	192.0.2.0/24
+//	live 198.51.100.0/24
+//
+// The sum is SHA-256 over everything below its line. A file that does not fit
+// it, or is of another source, is set aside and never trusted.
+const (
+	stateMagic   = "dnsblproxy set 1"
+	stateSuffix  = ".set"
+	damaged      = ".damaged"
+	maxState     = 256 << 20
+	maxStateAge  = 30 * 24 * time.Hour // after which the file of a source that is gone is removed
+	confirmEvery = time.Hour           // how often an unchanged set's time is written anew
+)
+
+var errState = errors.New("the file is damaged")
+
+// store keeps sets in a folder. The zero store keeps nothing.
+type store struct{ dir string }
+
+func (st store) path(k sourceKey) string {
+	sum := sha256.Sum256([]byte(k.String()))
+	return filepath.Join(st.dir, k.kind.String()+"-"+hex.EncodeToString(sum[:10])+stateSuffix)
+}
+
+// save writes c, confirmed at the time, atomically.
+func (st store) save(k sourceKey, c *content, at time.Time) error {
+	if st.dir == "" {
+		return nil
+	}
+	if err := os.MkdirAll(st.dir, 0o750); err != nil {
+		return fmt.Errorf("keeping a set: %w", err)
+	}
+	if err := renameio.WriteFile(st.path(k), encodeState(k.String(), c, at), 0o640); err != nil {
+		return fmt.Errorf("keeping a set: %w", err)
+	}
+	return nil
+}
+
+// remove forgets what is kept of the source.
+func (st store) remove(k sourceKey) error {
+	if st.dir == "" {
+		return nil
+	}
+	if err := os.Remove(st.path(k)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("forgetting a set: %w", err)
+	}
+	return nil
+}
+
+// load returns what is kept of the source; a nil content without error if
+// there is nothing. A damaged file is renamed, so that it is looked at once.
+func (st store) load(k sourceKey) (*content, time.Time, error) {
+	if st.dir == "" {
+		return nil, time.Time{}, nil
+	}
+	path := st.path(k)
+	data, err := readBounded(path, maxState)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, time.Time{}, nil
+	}
+	if err != nil {
+		return nil, time.Time{}, fmt.Errorf("reading a kept set: %w", err)
+	}
+	c, at, err := decodeState(k.String(), data)
+	if err != nil {
+		err = fmt.Errorf("reading the kept set %s: %w", path, err)
+		return nil, time.Time{}, errors.Join(err, os.Rename(path, path+damaged))
+	}
+	return c, at, nil
+}
+
+// sweep removes the files of sources that have been gone for long.
+func (st store) sweep(used map[string]bool, now time.Time) error {
+	if st.dir == "" {
+		return nil
+	}
+	var errs []error
+	names, err := filepath.Glob(filepath.Join(st.dir, "*"+stateSuffix))
+	errs = append(errs, err)
+	for _, n := range names {
+		info, err := os.Stat(n)
+		if err == nil && !used[n] && now.Sub(info.ModTime()) > maxStateAge {
+			errs = append(errs, os.Remove(n))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func encodeState(key string, c *content, at time.Time) []byte {
+	var body bytes.Buffer
+	fmt.Fprintf(&body, "source %q\ntime %s\n", key, at.UTC().Format(time.RFC3339))
+	for _, r := range c.rangesOf(false) {
+		fmt.Fprintln(&body, r)
+	}
+	for _, r := range c.rangesOf(true) {
+		fmt.Fprintln(&body, "live", r)
+	}
+	sum := sha256.Sum256(body.Bytes())
+	return fmt.Appendf(nil, "%s\nsum %x\n%s", stateMagic, sum, body.Bytes())
+}
+
+// decodeState is the inverse of encodeState for the same key.
+func decodeState(key string, data []byte) (*content, time.Time, error) {
+	magic, rest, _ := strings.Cut(string(data), "\n")
+	if magic != stateMagic {
+		return nil, time.Time{}, fmt.Errorf("%w: it does not begin with %q", errState, stateMagic)
+	}
+	sumLine, body, _ := strings.Cut(rest, "\n")
+	if sum := sha256.Sum256([]byte(body)); sumLine != "sum "+hex.EncodeToString(sum[:]) {
+		return nil, time.Time{}, fmt.Errorf("%w: its sum does not fit", errState)
+	}
+	sc := bufio.NewScanner(strings.NewReader(body))
+	if !sc.Scan() || sc.Text() != "source "+strconv.Quote(key) {
+		return nil, time.Time{}, fmt.Errorf("%w: it is of another source", errState)
+	}
+	if !sc.Scan() {
+		return nil, time.Time{}, fmt.Errorf("%w: it has no time", errState)
+	}
+	at, err := time.Parse("time "+time.RFC3339, sc.Text())
+	if err != nil {
+		return nil, time.Time{}, fmt.Errorf("%w: it has no time", errState)
+	}
+	var fixed, live []Range
+	for sc.Scan() {
+		text, isLive := strings.CutPrefix(sc.Text(), "live ")
+		r, err := ParseRange(text)
+		if err != nil {
+			return nil, time.Time{}, fmt.Errorf("%w: %w", errState, err)
+		}
+		if isLive {
+			live = append(live, r)
+		} else {
+			fixed = append(fixed, r)
+		}
+	}
+	if err := sc.Err(); err != nil {
+		return nil, time.Time{}, fmt.Errorf("%w: %w", errState, err)
+	}
+	return contentOfRanges(fixed, live), at, nil
+}

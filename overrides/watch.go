@@ -1,0 +1,75 @@
+package overrides
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// pollEvery is how often rule files are looked at. A change is in force within
+// 3 s, reading and building included.
+const pollEvery = 2 * time.Second
+
+// settle is how old a file's modification time has to be before an unchanged
+// one proves an unchanged file: coarse file systems count whole seconds.
+const settle = 3 * time.Second
+
+// watched is a rule file as it was last read. It is handed on from one
+// configuration to the next, so that two goroutines may meet at it.
+type watched struct {
+	path string
+
+	mu      sync.Mutex // held around read
+	good    bool       // the last reading had no fault
+	seen    stamp
+	settled bool // seen was old enough when the file was read
+}
+
+// stamp tells versions of a file apart, also across a rename over it.
+type stamp struct {
+	mtime time.Time
+	size  int64
+	inode uint64
+}
+
+// errBusy says that the file changed while it was read.
+var errBusy = errors.New("the file is being written")
+
+func stampOf(path string) (stamp, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return stamp{}, &Problem{File: path, Msg: fileFault(err)}
+	}
+	s := stamp{mtime: info.ModTime(), size: info.Size()}
+	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
+		s.inode = sys.Ino
+	}
+	return s, nil
+}
+
+// read returns the file's content if it has changed since the last call, nil
+// if it has not. What changes while it is read is not trusted: errBusy.
+func (w *watched) read() (*content, error) {
+	before, err := stampOf(w.path)
+	if err != nil {
+		w.seen, w.good = stamp{}, false // when it comes back it is read, whatever its stamp
+		return nil, err
+	}
+	if before == w.seen && w.settled {
+		return nil, nil
+	}
+	settled := time.Since(before.mtime) > settle
+	c, readErr := readRuleFile(w.path)
+	after, err := stampOf(w.path)
+	if err != nil {
+		return nil, err
+	}
+	if after != before {
+		return nil, fmt.Errorf("%s: %w", w.path, errBusy)
+	}
+	w.seen, w.settled, w.good = before, settled, readErr == nil
+	return c, readErr
+}
