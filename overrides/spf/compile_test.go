@@ -1,0 +1,234 @@
+package spf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/big"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestCompile_equalsCheckHost is the promise of Compile: the Map says what
+// CheckHost says, at every edge, beside it, and anywhere; and a range is live
+// if, and only if, CheckHost asks about the address there.
+func TestCompile_equalsCheckHost(t *testing.T) {
+	seen := map[Result]int{}
+	limits := map[string]int{}
+	for seed := range uint64(500) {
+		w := newWorld(seed, false)
+		m, err := Compile(context.Background(), w.dns, "d0.test", CompileOptions{})
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		for q, n := range w.dns.asked {
+			if n > 1 {
+				t.Fatalf("seed %d: Compile asked %v %d times", seed, q, n)
+			}
+		}
+		checkCover(t, m)
+		for _, p := range m.Problems {
+			for _, limit := range []error{errLookups, errVoids, errMX, errFake, errRecords} {
+				if strings.Contains(p.Why, limit.Error()) {
+					limits[limit.Error()]++
+				}
+			}
+		}
+		asked := map[netip.Addr]bool{}
+		for _, a := range w.probes(m) {
+			if !a.IsValid() || asked[a] {
+				continue
+			}
+			asked[a] = true
+			clear(w.dns.asked)
+			want := CheckHost(context.Background(), w.dns, Query{Addr: a, Domain: "d0.test"}, Options{})
+			isLive := askedAboutAddress(w.dns)
+			got := m.Lookup(a)
+			seen[got]++
+			if isLive != (got == Live) || !isLive && got != want.Result {
+				t.Fatalf("seed %d: Lookup(%v) = %v, CheckHost = %v (%v, %v), asked about the address: %t\n%s",
+					seed, a, got, want.Result, want.Path, want.Why, isLive, w.describe())
+			}
+		}
+	}
+	for _, r := range []Result{Neutral, Pass, Fail, SoftFail, TempError, PermError, Live} {
+		if seen[r] < 100 {
+			t.Errorf("only %d probes had the result %v; the generator is too narrow", seen[r], r)
+		}
+	}
+	if len(limits) != 5 {
+		t.Errorf("limits and errors reached: %v, want all five", slices.Collect(maps.Keys(limits)))
+	}
+}
+
+func askedAboutAddress(d *fakeDNS) bool {
+	for q := range d.asked {
+		if strings.HasSuffix(q.name, ".live.test") || q.t == TypePTR {
+			return true
+		}
+	}
+	return false
+}
+
+// checkCover: each family once from end to end, neighbours different.
+func checkCover(t *testing.T, m *Map) {
+	t.Helper()
+	for _, six := range []bool{false, true} {
+		next, prev := firstOf(six), Result(255)
+		for r := range m.Ranges() {
+			if r.First.Is6() != six {
+				continue
+			}
+			if r.First != next || r.Last.Less(r.First) || r.Result == prev {
+				t.Fatalf("range %v after %v, want one from %v on with another result", r, prev, next)
+			}
+			next, prev = r.Last.Next(), r.Result
+			if r.Last == lastAddr(six) {
+				next = netip.Addr{}
+			}
+		}
+		if next.IsValid() {
+			t.Fatalf("the ranges end before %v", next)
+		}
+	}
+}
+
+func compile(t *testing.T, d *fakeDNS, domain string) *Map {
+	t.Helper()
+	m, err := Compile(context.Background(), d, domain, CompileOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestCompile_figures(t *testing.T) {
+	d := zone(`
+		example.com TXT v=spf1 -ip4:192.0.2.128/25 ip4:192.0.2.0/24 include:a.example.net mx/31 exists:%{i}.x.test -all
+		example.com MX mail.example.com
+		a.example.net TXT v=spf1 ip6:2001:db8::/32 ip4:198.51.100.1 ~all
+		a.example.net TTL 90s
+		mail.example.com A 203.0.113.4
+		mail.example.com AAAA 2001:db9::1
+		mail.example.com TTL 70s`)
+	m := compile(t, d, "example.com")
+	if m.Pass4 != 128+1+2 {
+		t.Errorf("Pass4 = %d, want 131", m.Pass4)
+	}
+	want6 := new(big.Int).Lsh(big.NewInt(1), 96)
+	if want6.Add(want6, big.NewInt(1)); m.Pass6.Cmp(want6) != 0 {
+		t.Errorf("Pass6 = %v, want %v", m.Pass6, want6)
+	}
+	if m.Live4 != 1<<32-128-128-1-2 {
+		t.Errorf("Live4 = %d", m.Live4)
+	}
+	if m.TTL != 70*time.Second {
+		t.Errorf("TTL = %v, want 1m10s", m.TTL)
+	}
+	if m.Lookups != 3 {
+		t.Errorf("Lookups = %d, want 3", m.Lookups)
+	}
+	if want := []Step{{"example.com", "exists:%{i}.x.test"}}; !slices.Equal(m.Live, want) {
+		t.Errorf("Live = %v, want %v", m.Live, want)
+	}
+	if four, six := m.Exceeds(26, 32); !four || !six {
+		t.Errorf("Exceeds(26, 32) = %t, %t, want both", four, six)
+	}
+	if four, six := m.Exceeds(24, 31); four || six {
+		t.Errorf("Exceeds(24, 31) = %t, %t, want neither", four, six)
+	}
+}
+
+func TestCompile_bounds(t *testing.T) {
+	d := zone(`
+		example.com TXT v=spf1 ip4:192.0.2.1 ip4:192.0.2.3 ip4:192.0.2.5 mx -all
+		example.com MX mail.example.com`)
+	for _, o := range []CompileOptions{{MaxRanges: 5}, {MaxQuestions: 2}} {
+		if _, err := Compile(context.Background(), d, "example.com", o); !errors.Is(err, ErrTooComplex) {
+			t.Errorf("Compile with %+v = %v, want %v", o, err, ErrTooComplex)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := Compile(ctx, d, "example.com", CompileOptions{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Compile after cancel = %v", err)
+	}
+}
+
+// A hostile tree in which every interval takes its own way down must end at
+// the bound, not run for ever.
+func TestCompile_hostileTree(t *testing.T) {
+	d := newFakeDNS()
+	var grow func(name string, depth int)
+	grow = func(name string, depth int) {
+		var b strings.Builder
+		b.WriteString("v=spf1")
+		if depth > 0 {
+			for i := range 6 {
+				child := fmt.Sprintf("%d.%s", i, name)
+				fmt.Fprintf(&b, " -ip4:%d.0.0.0/%d include:%s", 40*i, 3+depth, child)
+				grow(child, depth-1)
+			}
+		}
+		d.at(name).txt = []string{b.String() + " -all"}
+	}
+	grow("example.com", 4)
+	if _, err := Compile(context.Background(), d, "example.com", CompileOptions{MaxQuestions: 50}); err != nil && !errors.Is(err, ErrTooComplex) {
+		t.Fatal(err)
+	}
+	total := 0
+	for _, n := range d.asked {
+		total += n
+	}
+	if total > 50 {
+		t.Errorf("%d questions, want 50 at most", total)
+	}
+}
+
+func TestMap_KeepErrors(t *testing.T) {
+	d := zone(`
+		example.com TXT v=spf1 ip4:192.0.2.0/24 include:a.example.net -all
+		a.example.net TXT v=spf1 ip4:198.51.100.0/24 ip4:192.0.2.0/23 -all`)
+	old := compile(t, d, "example.com")
+	n := d.at("a.example.net")
+	n.txt, n.fails = nil, true
+	d.at("example.com").txt = []string{"v=spf1 -ip4:192.0.2.7 ip4:192.0.2.0/24 include:a.example.net -all"}
+	broken := compile(t, d, "example.com")
+	if !broken.Has(TempError) {
+		t.Fatal("no temperror")
+	}
+	kept := broken.KeepErrors(old)
+	checkCover(t, kept)
+	for addr, want := range map[string]Result{
+		"192.0.2.7": Fail, "192.0.2.8": Pass, "192.0.3.9": Pass, "198.51.100.1": Pass, "8.8.8.8": Fail, "2001:db8::": Fail,
+	} {
+		if got := kept.Lookup(netip.MustParseAddr(addr)); got != want {
+			t.Errorf("Lookup(%s) = %v, want %v", addr, got, want)
+		}
+	}
+	if old.KeepErrors(broken) != old {
+		t.Error("a Map without temperror was changed")
+	}
+	if want := uint64(255 + 256 + 256); kept.Pass4 != want {
+		t.Errorf("Pass4 = %d, want %d", kept.Pass4, want)
+	}
+}
+
+func TestMap_Lookup_edges(t *testing.T) {
+	m := compile(t, zone("example.com TXT v=spf1 ip4:255.255.255.255 ip6:::/128 -all"), "example.com")
+	for addr, want := range map[string]Result{
+		"255.255.255.255": Pass, "255.255.255.254": Fail, "0.0.0.0": Fail, "::": Pass, "::1": Fail,
+		"::ffff:255.255.255.255": Pass, "fe80::1%eth0": Fail,
+	} {
+		if got := m.Lookup(netip.MustParseAddr(addr)); got != want {
+			t.Errorf("Lookup(%s) = %v, want %v", addr, got, want)
+		}
+	}
+	if got := m.Lookup(netip.Addr{}); got != None {
+		t.Errorf("Lookup of the zero Addr = %v, want none", got)
+	}
+}
