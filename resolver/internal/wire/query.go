@@ -1,0 +1,220 @@
+package wire
+
+import "encoding/binary"
+
+// Record types and classes that the proxy tells apart. RFC 1035, section 3.2.
+const (
+	TypeA     = 1
+	TypeNS    = 2
+	TypeCNAME = 5
+	TypeSOA   = 6
+	TypePTR   = 12
+	TypeHINFO = 13
+	TypeMX    = 15
+	TypeTXT   = 16
+	TypeAAAA  = 28
+	TypeOPT   = 41
+	TypeDS    = 43
+	TypeIXFR  = 251
+	TypeAXFR  = 252
+	TypeANY   = 255
+
+	ClassIN = 1
+)
+
+// Response codes. RFC 1035, section 4.1.1; BADVERS is RFC 6891, section 6.1.3.
+const (
+	RcodeSuccess  = 0
+	RcodeFormErr  = 1
+	RcodeServFail = 2
+	RcodeNXDomain = 3
+	RcodeNotImp   = 4
+	RcodeRefused  = 5
+	RcodeBadVers  = 16
+)
+
+// Bits of the header's second 16-bit word. RFC 1035, section 4.1.1.
+const (
+	flagQR = 1 << 15
+	flagTC = 1 << 9
+	flagRD = 1 << 8
+	flagRA = 1 << 7
+	flagCD = 1 << 4
+
+	opcodeMask = 0xf << 11
+)
+
+// HeaderLen is the length of a message's header, in octets.
+const HeaderLen = 12
+
+// MaxUDP is the largest UDP message that is sent and asked for, in octets:
+// it passes every usual path without fragments. RFC 9715, section 3.2.
+const MaxUDP = 1232
+
+// Fault is what is wrong with a packet that claims to be a query.
+type Fault uint8
+
+const (
+	OK      Fault = iota
+	Drop          // no header, or an answer: nothing may be sent back
+	FormErr       // the sender hears FORMERR
+	NotImp        // an opcode other than QUERY
+	BadVers       // an EDNS version other than 0
+)
+
+// Query is one question as it arrived. Its memory is reused from packet to
+// packet by its one owner, and nothing in it points into the packet.
+type Query struct {
+	ID    uint16
+	Type  uint16
+	Class uint16
+
+	// End is the offset just past the question in the packet; HeaderLen
+	// when no question could be read.
+	End int
+
+	// UDPSize is how much the sender takes over UDP, in octets: what its
+	// OPT record says, from 512 to MaxUDP, and 512 without one.
+	UDPSize int
+	EDNS    bool
+
+	flags uint16
+	do    bool
+
+	nameLen   int
+	labels    int
+	name      [MaxName]byte
+	labelOffs [MaxName/2 + 1]uint8
+}
+
+// Name is the name asked about, in lower case. It is overwritten by the next
+// Parse.
+func (q *Query) Name() Name { return q.name[:q.nameLen] }
+
+// Labels is the number of labels, the root not counted.
+func (q *Query) Labels() int { return q.labels }
+
+// Suffix is the name that the last n labels make.
+func (q *Query) Suffix(n int) Name {
+	if n == 0 {
+		return q.name[q.nameLen-1 : q.nameLen]
+	}
+	return q.name[q.labelOffs[q.labels-n]:q.nameLen]
+}
+
+// Parse reads the query in pkt. Whatever it returns, the fields that the
+// Append functions need are set as far as the packet could be read.
+func (q *Query) Parse(pkt []byte) Fault {
+	q.End, q.nameLen, q.labels = HeaderLen, 0, 0
+	q.EDNS, q.do, q.UDPSize = false, false, 512
+	if len(pkt) < HeaderLen {
+		return Drop
+	}
+	q.ID = binary.BigEndian.Uint16(pkt)
+	q.flags = binary.BigEndian.Uint16(pkt[2:])
+	if q.flags&flagQR != 0 {
+		return Drop
+	}
+	one := binary.BigEndian.Uint16(pkt[4:]) == 1
+	if one && !q.question(pkt) {
+		one, q.nameLen, q.labels = false, 0, 0
+	}
+	switch {
+	case q.flags&opcodeMask != 0:
+		return NotImp
+	case !one:
+		return FormErr
+	}
+	return q.additional(pkt)
+}
+
+// question reads the one question. A compressed name in it has nothing to
+// point at and is malformed.
+func (q *Query) question(pkt []byte) bool {
+	off := HeaderLen
+	for {
+		if off >= len(pkt) {
+			return false
+		}
+		l := int(pkt[off])
+		end := off + 1 + l
+		if l > MaxLabel || end > len(pkt) || q.nameLen+1+l > MaxName {
+			return false
+		}
+		q.name[q.nameLen] = byte(l)
+		for i, c := range pkt[off+1 : end] {
+			q.name[q.nameLen+1+i] = lower(c)
+		}
+		off = end
+		if l == 0 {
+			q.nameLen++
+			break
+		}
+		q.labelOffs[q.labels] = uint8(q.nameLen)
+		q.labels++
+		q.nameLen += 1 + l
+	}
+	if off+4 > len(pkt) {
+		return false
+	}
+	q.Type = binary.BigEndian.Uint16(pkt[off:])
+	q.Class = binary.BigEndian.Uint16(pkt[off+2:])
+	q.End = off + 4
+	return true
+}
+
+// additional finds the OPT record behind the question. RFC 6891, section
+// 6.1.1: at most one, owned by the root.
+func (q *Query) additional(pkt []byte) Fault {
+	before := int(binary.BigEndian.Uint16(pkt[6:])) + int(binary.BigEndian.Uint16(pkt[8:]))
+	count := before + int(binary.BigEndian.Uint16(pkt[10:]))
+	version := byte(0)
+	off := q.End
+	for i := range count {
+		owner := off
+		off = skipName(pkt, off)
+		if off < 0 || off+10 > len(pkt) {
+			return FormErr
+		}
+		typ := binary.BigEndian.Uint16(pkt[off:])
+		next := off + 10 + int(binary.BigEndian.Uint16(pkt[off+8:]))
+		if next > len(pkt) {
+			return FormErr
+		}
+		if typ == TypeOPT {
+			if q.EDNS || i < before || pkt[owner] != 0 {
+				return FormErr
+			}
+			q.EDNS = true
+			q.UDPSize = min(max(int(binary.BigEndian.Uint16(pkt[off+2:])), 512), MaxUDP)
+			version = pkt[off+5]
+			q.do = pkt[off+6]&0x80 != 0
+		}
+		off = next
+	}
+	if version != 0 {
+		return BadVers
+	}
+	return OK
+}
+
+// skipName returns the offset behind the name at off, or -1. A pointer ends
+// the name and is not followed.
+func skipName(pkt []byte, off int) int {
+	for off < len(pkt) {
+		l := int(pkt[off])
+		switch {
+		case l == 0:
+			return off + 1
+		case l >= 0xc0:
+			if off+2 > len(pkt) {
+				return -1
+			}
+			return off + 2
+		case l > MaxLabel:
+			return -1
+		}
+		off += 1 + l
+	}
+	return -1
+}
