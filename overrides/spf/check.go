@@ -1,6 +1,7 @@
 package spf
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
@@ -97,34 +98,28 @@ func CheckHost(ctx context.Context, r Resolver, q Query, o Options) Outcome {
 	return out
 }
 
-// newCheck fills in the identity, RFC 7208, sections 2.4 and 4.3.
 func newCheck(ctx context.Context, p *policies, q Query) *check {
 	c := &check{ctx: ctx, policies: p, ip: q.Addr.Unmap().WithZone("")}
 	c.setIdentity(q)
 	return c
 }
 
+// setIdentity fills in whom the evaluation is about, RFC 7208, sections 2.4 and
+// 4.3.
 func (id *identity) setIdentity(q Query) {
+	domain := strings.TrimSuffix(q.Domain, ".")
+	helo := strings.TrimSuffix(q.HELO, ".")
 	sender := q.Sender
 	if sender == "" {
-		sender = q.Domain
-		if sender == "" {
-			sender = q.HELO
-		}
+		sender = cmp.Or(domain, helo)
 	}
 	at := strings.LastIndexByte(sender, '@')
 	id.local, id.origin = "postmaster", ascii(sender[at+1:])
 	if at > 0 {
 		id.local = sender[:at]
 	}
-	id.domain = id.origin
-	if q.Domain != "" {
-		id.domain = ascii(strings.TrimSuffix(q.Domain, "."))
-	}
-	id.helo = id.domain
-	if q.HELO != "" {
-		id.helo = ascii(q.HELO)
-	}
+	id.domain = cmp.Or(ascii(domain), id.origin)
+	id.helo = cmp.Or(ascii(helo), id.domain)
 }
 
 // explain fetches and expands the explanation, RFC 7208, section 6.2. Whatever

@@ -1,0 +1,129 @@
+package spf
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The examples of RFC 7208, section 7.4, and some more.
+func TestExpand(t *testing.T) {
+	tests := []struct{ in, ip, want string }{
+		{"%{s}", "192.0.2.3", "strong-bad@email.example.com"},
+		{"%{o}", "192.0.2.3", "email.example.com"},
+		{"%{d}", "192.0.2.3", "email.example.com"},
+		{"%{d4}", "192.0.2.3", "email.example.com"},
+		{"%{d3}", "192.0.2.3", "email.example.com"},
+		{"%{d2}", "192.0.2.3", "example.com"},
+		{"%{d1}", "192.0.2.3", "com"},
+		{"%{dr}", "192.0.2.3", "com.example.email"},
+		{"%{d2r}", "192.0.2.3", "example.email"},
+		{"%{l}", "192.0.2.3", "strong-bad"},
+		{"%{l-}", "192.0.2.3", "strong.bad"},
+		{"%{lr}", "192.0.2.3", "strong-bad"},
+		{"%{lr-}", "192.0.2.3", "bad.strong"},
+		{"%{l1r-}", "192.0.2.3", "strong"},
+		{"%{ir}.%{v}._spf.%{d2}", "192.0.2.3", "3.2.0.192.in-addr._spf.example.com"},
+		{"%{lr-}.lp._spf.%{d2}", "192.0.2.3", "bad.strong.lp._spf.example.com"},
+		{"%{ir}.%{v}.%{l1r-}.lp._spf.%{d2}", "192.0.2.3", "3.2.0.192.in-addr.strong.lp._spf.example.com"},
+		{"%{d2}.trusted-domains.example.net", "192.0.2.3", "example.com.trusted-domains.example.net"},
+		{"%{ir}.%{v}._spf.%{d2}", "2001:db8::cb01", "1.0.B.C.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.B.D.0.1.0.0.2.ip6._spf.example.com"},
+		{"%{c}", "2001:db8::CB01", "2001:db8::cb01"},
+		{"%{p}", "192.0.2.3", "unknown"},
+		{"%{h}|%{H1}|%{S}", "192.0.2.3", "mx.example.org|org|strong-bad%40email.example.com"},
+		{"%{r} %{t}", "192.0.2.3", "unknown 1700000000"},
+		{"%%%_%-x", "192.0.2.3", "% %20x"},
+	}
+	for _, tt := range tests {
+		ms, err := parseMacroString(tt.in, true)
+		if err != nil {
+			t.Errorf("parseMacroString(%q): %v", tt.in, err)
+			continue
+		}
+		q := Query{Addr: netip.MustParseAddr(tt.ip), Sender: "strong-bad@email.example.com", HELO: "mx.example.org"}
+		c := newCheck(context.Background(), newPolicies(newSnapshot(newFakeDNS(), nil)), q)
+		c.explaining = &Options{Now: func() time.Time { return time.Unix(1700000000, 0) }}
+		got, err := c.expand(ms, c.domain)
+		if err != nil || got != tt.want {
+			t.Errorf("expand(%q) = %q, %v, want %q", tt.in, got, err, tt.want)
+		}
+	}
+}
+
+func TestQueryName(t *testing.T) {
+	label := strings.Repeat("a", 60)
+	long := strings.Repeat(label+".", 4) + "Example.COM."
+	for in, want := range map[string]string{
+		"Example.COM.": "example.com", "x..": "x.", "": "", ".": "",
+		long:                     long[:0] + strings.Repeat(label+".", 3) + "example.com",
+		strings.Repeat("x", 300): strings.Repeat("x", 300),
+	} {
+		if got := queryName(in); got != want {
+			t.Errorf("queryName(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+// transformSlow is the definition of section 7.3, one step after the other.
+func transformSlow(v, delims string, keep int, reverse bool) string {
+	if delims == "" {
+		delims = "."
+	}
+	parts := []string{""}
+	for i := range len(v) {
+		if strings.Contains(delims, v[i:i+1]) {
+			parts = append(parts, "")
+		} else {
+			parts[len(parts)-1] += v[i : i+1]
+		}
+	}
+	if reverse {
+		slices.Reverse(parts)
+	}
+	for keep > 0 && len(parts) > keep {
+		parts = parts[1:]
+	}
+	return strings.Join(parts, ".")
+}
+
+// FuzzMacro: a macro-string that parses expands to its literal parts and the
+// transformed values of its macros in order, and a name made of it is never
+// too long unless one label is.
+func FuzzMacro(f *testing.F) {
+	f.Add("%{l1r-}.%{d2}", "strong-bad")
+	f.Add("%{S}%%%_%-%{i12R.-+,/_=}x", "a@b c")
+	f.Add("%{l}", "ÿ\x00..")
+	f.Fuzz(func(t *testing.T, s, value string) {
+		ms, err := parseMacroString(s, false)
+		if err != nil {
+			return
+		}
+		got, err := ms.expand(func(byte) (string, error) { return value, nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest := got
+		for _, p := range ms.pieces {
+			want := p.text
+			if p.letter != 0 {
+				want = transformSlow(value, p.delims, p.keep, p.reverse)
+				if p.escape {
+					want = urlEscape(want)
+				}
+			}
+			var ok bool
+			if rest, ok = strings.CutPrefix(rest, want); !ok {
+				t.Fatalf("expand(%q) with %q = %q, want %q next", s, value, got, want)
+			}
+		}
+		if rest != "" {
+			t.Fatalf("expand(%q) with %q = %q, %q too many", s, value, got, rest)
+		}
+		if name := queryName(got); len(name) > maxName && strings.Contains(name, ".") {
+			t.Fatalf("queryName(%q) has %d bytes", got, len(name))
+		}
+	})
+}

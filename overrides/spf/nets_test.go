@@ -1,0 +1,67 @@
+package spf
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+)
+
+// findSlow is the definition of table.find: the first prefix in the list.
+func findSlow(prefixes []netip.Prefix, classes []Result, a netip.Addr) Result {
+	for i, p := range prefixes {
+		if p.Contains(a) {
+			return classes[i]
+		}
+	}
+	return None
+}
+
+func TestTable_find(t *testing.T) {
+	for seed := range uint64(300) {
+		w := &world{rng: rand.New(rand.NewPCG(seed, 1))}
+		var prefixes []netip.Prefix
+		var classes []Result
+		for range w.rng.IntN(30) {
+			a := w.addr(w.oneIn(2))
+			p, err := a.Prefix(max(0, a.BitLen()-w.rng.IntN(12)*w.rng.IntN(12)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			prefixes = append(prefixes, p)
+			classes = append(classes, []Result{Pass, Fail, Neutral}[w.rng.IntN(3)])
+		}
+		for _, six := range []bool{false, true} {
+			tab := newTable(prefixes, classes, six)
+			for _, p := range prefixes {
+				for _, a := range []netip.Addr{p.Addr(), p.Addr().Prev(), lastOf(p), lastOf(p).Next(), w.addr(six), firstOf(six), lastAddr(six)} {
+					if !a.IsValid() || a.Is6() != six {
+						continue
+					}
+					got, first, last := tab.find(a)
+					if want := findSlow(prefixes, classes, a); got != want {
+						t.Fatalf("seed %d: find(%v) = %v, want %v in %v %v", seed, a, got, want, prefixes, classes)
+					}
+					if a.Less(first) || last.Less(a) {
+						t.Fatalf("seed %d: find(%v) gives the range %v to %v", seed, a, first, last)
+					}
+					for _, edge := range []netip.Addr{first, last} {
+						if want := findSlow(prefixes, classes, edge); got != want {
+							t.Fatalf("seed %d: range of %v ends at %v, where it is %v, not %v", seed, a, edge, want, got)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestLastOf(t *testing.T) {
+	for in, want := range map[string]string{
+		"0.0.0.0/0": "255.255.255.255", "192.0.2.0/25": "192.0.2.127", "192.0.2.1/32": "192.0.2.1",
+		"::/0": "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2001:db8::/33": "2001:db8:7fff:ffff:ffff:ffff:ffff:ffff", "::1/128": "::1",
+	} {
+		if got := lastOf(netip.MustParsePrefix(in)).String(); got != want {
+			t.Errorf("lastOf(%s) = %s, want %s", in, got, want)
+		}
+	}
+}

@@ -1,0 +1,107 @@
+package spf
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// show prints a tree as an outline.
+func show(n *Node, indent string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s%s lookups=%d ttl=%v record=%t %s\n", indent, n.Domain, n.Lookups, n.TTL, n.Record != "", n.Why)
+	for _, u := range n.Uses {
+		fmt.Fprintf(&b, "%s- %s live=%t asked=%t ttl=%v %v %v %s\n", indent, u.Term, u.Live, u.Asked, u.TTL, u.Names, u.Addrs, u.Why)
+		if u.Node != nil {
+			b.WriteString(show(u.Node, indent+"    "))
+		}
+	}
+	return b.String()
+}
+
+func TestMap_Tree(t *testing.T) {
+	m := compile(t, zone(`
+		example.com TXT v=spf1 mx include:A.example a:fails.test exists:%{i}.x ~all
+		example.com MX m.example
+		m.example A 192.0.2.9
+		m.example AAAA 2001:db8::9
+		m.example TTL 30s
+		a.example TXT v=spf1 a include:none.example redirect=b.example
+		a.example TTL 2m
+		a.example A 192.0.2.8
+		b.example TXT v=spf1 ptr
+		fails.test FAIL`), "example.com")
+	want := `example.com lookups=7 ttl=1h0m0s record=true 
+- mx live=false asked=true ttl=30s [m.example] [192.0.2.9 2001:db8::9] 
+- include:A.example live=false asked=true ttl=0s [] [] 
+    a.example lookups=3 ttl=2m0s record=true 
+    - a live=false asked=true ttl=2m0s [a.example] [192.0.2.8] 
+    - include:none.example live=false asked=true ttl=0s [] [] 
+        none.example lookups=0 ttl=5m0s record=false "none.example": no such name
+    - redirect=b.example live=false asked=false ttl=0s [] [] 
+- a:fails.test live=false asked=false ttl=0s [] [] 
+- exists:%{i}.x live=true asked=false ttl=0s [] [] 
+`
+	if got := show(m.Tree, ""); got != want {
+		t.Errorf("tree:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+// A domain that includes itself many times has a bounded tree.
+func TestMap_Tree_loop(t *testing.T) {
+	m := compile(t, zone("example.com TXT v=spf1"+strings.Repeat(" include:example.com", 9)), "example.com")
+	nodes := 0
+	m.Tree.walk(func(*Node) { nodes++ })
+	if nodes > maxNodes {
+		t.Errorf("%d nodes, want %d at most", nodes, maxNodes)
+	}
+}
+
+func TestMap_Warnings(t *testing.T) {
+	m := compile(t, zone(`
+		example.com TXT v=spf1 ip4:192.0.2.9/24 ip6:::ffff:192.0.2.1 ip6:2001:db8::/32 ip4:10.0.0.0/8 ?include:a.example exists:%{p}.x ptr +all a redirect=b.example
+		a.example TXT v=spf1 +all`), "example.com")
+	got := strings.Join(m.Warnings(), "\n")
+	for _, want := range []string{
+		"16,777,472 IPv4 addresses pass",
+		"4294967296 IPv6 networks of /64 pass",
+		"wide range: 10.0.0.0 to 10.255.255.255",
+		`"ip4:192.0.2.9/24" has host bits and means 192.0.2.0/24`,
+		`"ip6:::ffff:192.0.2.1" never matches`,
+		`"exists:%{p}.x" should not use`,
+		`"ptr" should not be used`,
+		`"+all" lets every address pass`,
+		`"a" stands behind "all"`,
+		`"redirect=b.example" is ignored`,
+		`a.example: "+all" lets`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no warning %q in\n%s", want, got)
+		}
+	}
+	if w := compile(t, zone("example.com TXT v=spf1 ip4:192.0.2.0/24 -all"), "example.com").Warnings(); len(w) > 0 {
+		t.Errorf("warnings for a modest record: %q", w)
+	}
+	m = compile(t, zone("example.com TXT v=spf1 moo"), "example.com")
+	if w := m.Warnings(); len(w) != 1 || !strings.Contains(w[0], `permerror for some addresses: record of "example.com": term "moo"`) {
+		t.Errorf("warnings for a broken record: %q", w)
+	}
+}
+
+func TestMap_Problems_listed(t *testing.T) {
+	m := compile(t, zone(`
+		example.com TXT v=spf1 -ip4:192.0.2.0/24 ip4:198.51.100.0/24 a:fails.test -all
+		fails.test FAIL`), "example.com")
+	want := []Problem{
+		{TempError, `asking A "fails.test": fake timeout`},
+		{TempError, `asking AAAA "fails.test": fake timeout`},
+	}
+	if !slices.Equal(m.Problems, want) {
+		t.Errorf("Problems = %v, want %v", m.Problems, want)
+	}
+	if m.TTL != time.Hour {
+		t.Errorf("TTL = %v, want that of the record", m.TTL)
+	}
+}

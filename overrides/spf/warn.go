@@ -1,0 +1,133 @@
+package spf
+
+import (
+	"fmt"
+	"math/big"
+	"net/netip"
+	"strings"
+)
+
+// Above these figures the addresses belong to many senders: 65,536 IPv4
+// addresses, or as many IPv6 networks of /64.
+const (
+	wide4     = 1 << 16
+	wideBits6 = 128 - 48
+)
+
+// maxWideRanges bounds how many ranges Warnings names one by one.
+const maxWideRanges = 8
+
+// Warnings tells an administrator what to think about before trusting the
+// domain: ranges that many senders share, terms that RFC 7208 advises against
+// or that do nothing, and errors. The order is stable.
+func (m *Map) Warnings() []string {
+	out := m.warnWide()
+	if m.Live4 > 0 || m.Live6.Sign() > 0 {
+		out = append(out, fmt.Sprintf("%s IPv4 and %s IPv6 addresses are asked live, one at a time", figure(m.Live4), m.Live6))
+	}
+	for _, p := range m.Problems {
+		out = append(out, fmt.Sprintf("%s for some addresses: %s", p.Result, p.Why))
+	}
+	seen := make(map[string]bool)
+	m.Tree.walk(func(n *Node) {
+		if n.Record == "" || seen[n.Domain] {
+			return
+		}
+		seen[n.Domain] = true
+		for _, w := range recordWarnings(n.Record) {
+			out = append(out, n.Domain+": "+w)
+		}
+	})
+	return out
+}
+
+func (m *Map) warnWide() []string {
+	var out []string
+	if m.Pass4 > wide4 {
+		out = append(out, fmt.Sprintf("%s IPv4 addresses pass: so many are shared by many senders", figure(m.Pass4)))
+	}
+	if wide6 := new(big.Int).Lsh(big.NewInt(1), wideBits6); m.Pass6.Cmp(wide6) > 0 {
+		nets := new(big.Int).Rsh(m.Pass6, 64)
+		out = append(out, fmt.Sprintf("%s IPv6 networks of /64 pass: so many are shared by many senders", nets))
+	}
+	named := 0
+	for r := range m.Ranges() {
+		if r.Result != Pass || !isWide(r) {
+			continue
+		}
+		if named++; named > maxWideRanges {
+			out = append(out, "more ranges are as wide as these")
+			break
+		}
+		out = append(out, fmt.Sprintf("wide range: %s to %s", r.First, r.Last))
+	}
+	return out
+}
+
+func isWide(r Range) bool {
+	n := size(r)
+	if r.First.Is4() {
+		return n.Cmp(big.NewInt(wide4)) > 0
+	}
+	return n.Cmp(new(big.Int).Lsh(big.NewInt(1), wideBits6)) > 0
+}
+
+// recordWarnings looks at one record by itself.
+func recordWarnings(text string) []string {
+	r, err := Parse(text)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	warn := func(t *Term, what string) { out = append(out, fmt.Sprintf("%q %s", t.Text, what)) }
+	all := false
+	for i := range r.directives {
+		t := &r.directives[i]
+		switch {
+		case all:
+			warn(t, `stands behind "all" and is never reached`)
+			continue
+		case t.Kind == KindAll && t.Qualifier == Pass:
+			warn(t, "lets every address pass that is not refused before")
+		case t.Kind == KindPTR:
+			warn(t, "should not be used: slow and unreliable (RFC 7208, section 5.5)")
+		case t.spec.uses("p"):
+			warn(t, "should not use %{p} (RFC 7208, section 7.3)")
+		case t.Network.IsValid() && onlyMapped(t.Network):
+			warn(t, "never matches: write IPv4 addresses as ip4")
+		case t.Network.IsValid() && hasHostBits(t):
+			warn(t, fmt.Sprintf("has host bits and means %s", t.Network))
+		}
+		all = all || t.Kind == KindAll
+	}
+	if r.redirect != nil && all {
+		warn(r.redirect, `is ignored beside "all" (RFC 7208, section 5.1)`)
+	}
+	return out
+}
+
+func hasHostBits(t *Term) bool {
+	_, network, _ := strings.Cut(t.Text, ":")
+	network, _, _ = strings.Cut(network, "/")
+	a, err := netip.ParseAddr(network)
+	return err == nil && a != t.Network.Addr()
+}
+
+// walk calls f for the node and all below, each domain's include in order.
+func (n *Node) walk(f func(*Node)) {
+	f(n)
+	for i := range n.Uses {
+		if below := n.Uses[i].Node; below != nil {
+			below.walk(f)
+		}
+	}
+}
+
+// figure writes a number with commas.
+func figure(n uint64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
