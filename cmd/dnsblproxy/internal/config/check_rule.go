@@ -31,7 +31,7 @@ func (r *reader) checkRule(u *Rule, kind string) {
 		r.readable(at("file"), u.File)
 	}
 	r.checkExcept(u, at, what)
-	if !u.Expires.IsZero() && !r.Now().Before(u.Expires) {
+	if !u.Expires.IsZero() && !r.Now().Before(u.Expires.AddDate(0, 0, 1)) {
 		r.warn(at("expires"), what+" has expired and does nothing", "remove it, or write a later date")
 	}
 }
@@ -41,6 +41,9 @@ func (r *reader) checkURL(u *Rule, at func(...any) []any, what string) {
 	if u.URL == "" {
 		if u.JQ != "" && !r.reported(at("url")) {
 			r.bad(at("jq"), what+" has a jq filter without a url", "write url, or remove jq")
+		}
+		if r.wrote(at("refresh")...) && !r.reported(at("url")) {
+			r.bad(at("refresh"), what+" has refresh without a url (spf, a and mx follow their TTLs)", "write url, or remove refresh")
 		}
 		return
 	}

@@ -170,7 +170,7 @@ type Rule struct {
 
 	Zones   []string // lower case, without a trailing dot; empty: all
 	Enabled bool
-	Expires time.Time // the first instant at which the rule does nothing; zero: never
+	Expires time.Time // the last day on which the rule counts, local time; zero: none
 	MaxV4   int       // prefix length
 	MaxV6   int
 

@@ -101,7 +101,7 @@ max_v4 = "/16"
 		{"weights", fmt.Sprint(c.Zones[2].Weights), "[{files 127.0.0.2 -1 20} {zen.example.org  4 20}]"},
 		{"file", u.File, filepath.Join(dir, "a.txt")},
 		{"scope", fmt.Sprint(u.Zones), "[zen.example.org]"},
-		{"the day counts to its end", u.Expires.Format(time.RFC3339), "2027-04-01T00:00:00Z"},
+		{"the last day", u.Expires.Format(time.RFC3339), "2027-03-31T00:00:00Z"},
 		{"domains", fmt.Sprint(u.Domains), "[.example.com]"},
 		{"prefix lengths", fmt.Sprint(u.MaxV4, u.MaxV6), "16 28"},
 	} {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -59,8 +60,8 @@ func schema(d *defaults) []field {
 			path("file", &c.Dnstap.File)),
 		table("resolver",
 			serversField("servers", &c.Resolver.Servers),
-			duration("timeout", &c.Resolver.Timeout, 10e6),
-			duration("deadline", &c.Resolver.Deadline, 10e6)),
+			duration("timeout", &c.Resolver.Timeout, 10*time.Millisecond),
+			duration("deadline", &c.Resolver.Deadline, 10*time.Millisecond)),
 		table("cache", cacheFields(&c.Cache)...),
 		named("zone", `"zen.spamhaus.org"`, zoneFields(&zone), d.addZone),
 		named("allow", "efax", ruleFields(&rule, false), d.addRule(&c.Allow, false)),
@@ -79,7 +80,7 @@ func cacheFields(c *Cache) []field {
 		boolean("prefetch", &c.Prefetch),
 		table("shared",
 			secret("url", &c.Shared.URL),
-			duration("timeout", &c.Shared.Timeout, 1e6),
+			duration("timeout", &c.Shared.Timeout, time.Millisecond),
 			secret("secret", &c.Shared.Secret)),
 	}
 }
@@ -152,7 +153,7 @@ func ruleFields(u *Rule, deny bool) []field {
 		texts("spf", &u.SPF, domain),
 		secret("url", &u.URL),
 		jqField(&u.JQ),
-		duration("refresh", &u.Refresh, 1e9),
+		durationUpTo("refresh", &u.Refresh, time.Second, 24*time.Hour),
 		boolean("insecure", &u.Insecure),
 		texts("cidr", &u.CIDR, prefix),
 		path("file", &u.File),
@@ -190,7 +191,7 @@ func watchFields(w *Watch) []field {
 	return []field{
 		texts("cidr", &w.CIDR, prefix),
 		texts("zones", &w.Zones, zoneName),
-		duration("every", &w.Every, 60e9),
+		duration("every", &w.Every, time.Minute),
 		texts("notify", &w.Notify, func(_ *reader, _ value, s string) (string, bool) { return s, true }),
 	}
 }

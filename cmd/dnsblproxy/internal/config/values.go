@@ -77,6 +77,10 @@ func count(key string, p *int, least int) field {
 // duration is a Go duration from least on. A bare number is refused: nobody
 // can tell seconds from nanoseconds.
 func duration(key string, p *time.Duration, least time.Duration) field {
+	return durationUpTo(key, p, least, 1000*time.Hour)
+}
+
+func durationUpTo(key string, p *time.Duration, least, most time.Duration) field {
 	const want = `a duration with its unit, such as "90s"`
 	return field{key: key, want: want, def: strconv.Quote(shortDuration(*p)), read: func(r *reader, v value) bool {
 		if n, ok := v.raw.(int64); ok {
@@ -96,6 +100,9 @@ func duration(key string, p *time.Duration, least time.Duration) field {
 		case d < least:
 			r.bad(v.path, fmt.Sprintf("%s cannot be %q", dotted(v.path), s),
 				fmt.Sprintf("write %q or more", shortDuration(least)))
+		case d > most:
+			r.bad(v.path, fmt.Sprintf("%s cannot be %q", dotted(v.path), s),
+				fmt.Sprintf("write %q or less", shortDuration(most)))
 		default:
 			*p = d
 		}
@@ -274,7 +281,7 @@ func prefixLength(key string, p *int, bits int) field {
 	}}
 }
 
-// lastDay is a local date, after which p is reached.
+// lastDay is a local date; p is the beginning of that day.
 func lastDay(key string, p *time.Time) field {
 	const want = "a date without quotes, such as 2027-03-31"
 	return field{key: key, want: want, read: func(r *reader, v value) bool {
@@ -286,7 +293,7 @@ func lastDay(key string, p *time.Time) field {
 			r.bad(v.path, dotted(v.path)+" has a time of day", "write "+want)
 			return true
 		}
-		*p = time.Date(d.Year(), d.Month(), d.Day()+1, 0, 0, 0, 0, r.Local)
+		*p = time.Date(d.Year(), d.Month(), d.Day(), 0, 0, 0, 0, r.Local)
 		return true
 	}}
 }
