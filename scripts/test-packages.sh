@@ -8,7 +8,7 @@ set -euo pipefail
 wanted=(
 	rbldnsd:rbldnsd          # the lists
 	unbound:unbound          # the resolver in front of and behind the proxy
-	named:bind9              # the authority for SPF and hosts
+	nsd:nsd                  # root and domain above a list
 	postconf:postfix         # the mail server
 	git:git
 )

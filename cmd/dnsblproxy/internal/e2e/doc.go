@@ -2,7 +2,7 @@
 // looks at what a mail server and its clients see.
 //
 // The daemons are rbldnsd as the lists, unbound in front of and behind the
-// proxy, BIND as an authority and Postfix with smtpd and postscreen as the
+// proxy, NSD as an authority and Postfix with smtpd and postscreen as the
 // mail server; beside them stand small servers of our own that fail in every
 // way that a list or a feed can (Faulty, Authority). Each daemon runs in the
 // foreground with a private folder and a private address of 127.0.0.0/8, so

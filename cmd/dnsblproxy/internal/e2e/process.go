@@ -31,6 +31,7 @@ type Process struct {
 	name   string
 	cmd    *exec.Cmd
 	output lockedBuffer
+	once   sync.Once     // stop
 	done   chan struct{} // closed once the process is reaped
 	err    error         // what Wait said; readable once done is closed
 }
@@ -111,16 +112,18 @@ func (p *Process) Exited() bool {
 
 // stop ends the process and whatever it started, and reaps it.
 func (p *Process) stop(t testing.TB) {
-	if !p.Exited() {
-		p.cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-p.done:
-		case <-time.After(stopTimeout):
-			t.Errorf("%s did not leave within %v of SIGTERM", p.name, stopTimeout)
+	p.once.Do(func() {
+		if !p.Exited() {
+			p.cmd.Process.Signal(syscall.SIGTERM)
+			select {
+			case <-p.done:
+			case <-time.After(stopTimeout):
+				t.Errorf("%s did not leave within %v of SIGTERM", p.name, stopTimeout)
+			}
 		}
-	}
-	killGroup(p.cmd.Process.Pid)
-	<-p.done
+		killGroup(p.cmd.Process.Pid)
+		<-p.done
+	})
 }
 
 // eventually looks until the condition holds, which it says by returning nil,
@@ -187,6 +190,22 @@ func needRoot(t testing.TB) {
 	if os.Geteuid() != 0 {
 		missing(t, "this test needs root: Postfix changes users, and resolv.conf knows no port but 53")
 	}
+}
+
+// unconfined copies a daemon into the test's folder. The profiles that some
+// systems have (AppArmor) go by path and allow the packaged configuration
+// folder alone.
+func unconfined(t testing.TB, program, dir string) string {
+	t.Helper()
+	b, err := os.ReadFile(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, filepath.Base(program))
+	if err := os.WriteFile(path, b, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 func missing(t testing.TB, why string) {

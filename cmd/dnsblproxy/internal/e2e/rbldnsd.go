@@ -15,22 +15,25 @@ import (
 type Rbldnsd struct {
 	*Process
 	Addr netip.AddrPort // UDP only
-	dir  string
 }
 
 // startRbldnsd serves the given zones. A zone is "NAME:TYPE:FILE" as on
 // rbldnsd's command line; files are the contents by name.
 func startRbldnsd(t testing.TB, files map[string]string, zones ...string) *Rbldnsd {
 	t.Helper()
+	return startRbldnsdAt(t, netip.AddrPortFrom(freeIP(t), 5300), files, zones...)
+}
+
+func startRbldnsdAt(t testing.TB, addr netip.AddrPort, files map[string]string, zones ...string) *Rbldnsd {
+	t.Helper()
 	program := needProgram(t, "rbldnsd")
 	dir := folder(t)
 	for name, text := range files {
 		write(t, dir, name, text)
 	}
-	addr := netip.AddrPortFrom(freeIP(t), 5300)
 	argv := append([]string{program, "-n", "-c", "1s", "-w", dir,
 		"-b", fmt.Sprintf("%s/%d", addr.Addr(), addr.Port())}, zones...)
-	r := &Rbldnsd{Process: startProcess(t, nil, argv...), Addr: addr, dir: dir}
+	r := &Rbldnsd{Process: startProcess(t, nil, argv...), Addr: addr}
 	zone, _, _ := strings.Cut(zones[0], ":")
 	r.ready(t, answers(addr, zone))
 	return r
@@ -88,7 +91,7 @@ func loadIpsum(t testing.TB) ipsum {
 	return sum
 }
 
-// has tells whether the address is on the list.
+// set is the list for looking up.
 func (s ipsum) set() map[netip.Addr]bool {
 	set := make(map[netip.Addr]bool, len(s.addrs))
 	for _, a := range s.addrs {
@@ -97,7 +100,7 @@ func (s ipsum) set() map[netip.Addr]bool {
 	return set
 }
 
-// with returns an address that is in the source of that code and in no other.
+// with returns the nth address that is in the source of that code and in no other.
 func (s ipsum) with(t testing.TB, code string, n int) string {
 	t.Helper()
 	seen := make(map[netip.Addr]int)

@@ -29,7 +29,7 @@ func startUnbound(t testing.TB, port uint16, serverLines, otherClauses string) n
 remote-control:
 	control-enable: no
 %[5]s`, dir, addr.Addr(), port, serverLines, otherClauses))
-	p := startProcess(t, nil, program, "-d", "-c", conf)
+	p := startProcess(t, nil, unconfined(t, program, dir), "-d", "-c", conf)
 	p.ready(t, answers(addr, "localhost"))
 	return addr
 }

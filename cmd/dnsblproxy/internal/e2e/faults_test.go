@@ -1,0 +1,203 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// What a fault may cost the mail server. The first questions find out; the
+// tenth must not wait. slack is for the race detector and a loaded machine.
+const (
+	firstAtMost = 4500 * time.Millisecond // the resolver's deadline, 4s, and slack
+	tenthAtMost = 50 * time.Millisecond
+	slack       = 150 * time.Millisecond
+)
+
+// faultRun is what ten clients in a row got while a list failed.
+type faultRun struct {
+	fault  string
+	gets   []string        // verdicts that occurred
+	took   []time.Duration // ten
+	broken []string        // what must not be
+}
+
+// TestFaults asks for ten unlisted addresses, one after the other, of a list
+// that fails in each of the ways of Faults. None may be answered as listed,
+// and the tenth may not wait. The log of the test is the table for people.
+func TestFaults(t *testing.T) {
+	// Not parallel: it measures milliseconds.
+	faults := append(Faults(), Fault{Name: "port unreachable"})
+	lists := make([]*Faulty, len(faults))
+	var config strings.Builder
+	for i, fault := range faults {
+		name := faultZone(i)
+		lists[i] = startFaulty(t, name)
+		lists[i].Set(fault)
+		if fault.Name == "port unreachable" {
+			lists[i].Close()
+		}
+		config.WriteString(zone(name, "", lists[i].Addr))
+	}
+	proxy := startProxy(t, ProxyOptions{Config: config.String()})
+	wild := slices.IndexFunc(faults, func(f Fault) bool { return f.Name == "wildcard" })
+	eventually(t, 10*time.Second, "the list that lists the world to be quarantined", func() error {
+		if proxy.metric(t, "dnsblproxy_list_state", `zone="`+faultZone(wild)+`"`, `state="quarantined"`) != 1 {
+			return errors.New("it is not")
+		}
+		return nil
+	})
+
+	runs := make([]faultRun, len(faults))
+	var clients sync.WaitGroup
+	for i, fault := range faults {
+		clients.Go(func() { runs[i] = tenQuestions(proxy.Addr, fault.Name, faultZone(i)) })
+	}
+	clients.Wait()
+
+	var table strings.Builder
+	table.WriteString("| fault | the mail server gets | first question | tenth question | the log says |\n|---|---|---|---|---|\n")
+	for i, run := range runs {
+		for _, what := range run.broken {
+			t.Errorf("%s: %s", run.fault, what)
+		}
+		fmt.Fprintf(&table, "| %s | %s | %s | %s | %s |\n", run.fault, strings.Join(run.gets, ", "),
+			millis(run.took[0]), millis(run.took[9]), logged(proxy.Output(), faultZone(i)))
+	}
+	t.Logf("\n%s", table.String())
+}
+
+func faultZone(i int) string { return fmt.Sprintf("f%d.example", i) }
+
+func millis(d time.Duration) string { return fmt.Sprintf("%d ms", d.Milliseconds()) }
+
+func tenQuestions(proxy netip.AddrPort, fault, zone string) faultRun {
+	run := faultRun{fault: fault}
+	for n := range 10 {
+		m := new(dns.Msg).SetQuestion(reverse(fmt.Sprintf("198.51.100.%d", 10+n), zone), dns.TypeA).SetEdns0(1232, false)
+		started := time.Now()
+		answer, _, err := exchange("udp", proxy, m)
+		took := time.Since(started)
+		run.took = append(run.took, took)
+		got := "nothing"
+		if err == nil {
+			got = summary(answer)
+		}
+		if !slices.Contains(run.gets, got) {
+			run.gets = append(run.gets, got)
+		}
+		if got != "unlisted" && got != "nodata" {
+			run.broken = append(run.broken, fmt.Sprintf("question %d: %s, want unlisted (%v)", n+1, got, err))
+		} else if len(answer.Ns) == 0 {
+			run.broken = append(run.broken, fmt.Sprintf("question %d: no SOA", n+1))
+		}
+		if took > firstAtMost {
+			run.broken = append(run.broken, fmt.Sprintf("question %d took %v", n+1, took))
+		}
+	}
+	if last := run.took[9]; last > tenthAtMost+slack {
+		run.broken = append(run.broken, fmt.Sprintf("the tenth question took %v", last))
+	}
+	return run
+}
+
+// logged is the first warning about a zone.
+func logged(log, zone string) string {
+	message := regexp.MustCompile(`level=(?:WARN|ERROR) msg=("[^"]*"|\S+)(.*)`)
+	for line := range strings.Lines(log) {
+		if m := message.FindStringSubmatch(line); m != nil && strings.Contains(line, zone) {
+			return strings.Trim(m[1], `"`) + strings.TrimRight(m[2], "\n")
+		}
+	}
+	return "nothing"
+}
+
+// TestFaults_exemptionAndStale has a list that fails after it worked: what it
+// said stays in force for a while, and exemptions all the time.
+func TestFaults_exemptionAndStale(t *testing.T) {
+	t.Parallel()
+	list := startFaulty(t, "bl.example")
+	list.List(map[string]string{"192.0.2.66": "127.0.0.2", "192.0.2.67": "127.0.0.2", "192.0.2.68": "127.0.0.4"})
+	proxy := startProxy(t, ProxyOptions{Config: "[cache]\nmax_ttl = \"1s\"\nmax_negative_ttl = \"1s\"\n" +
+		zone("bl.example", `no_override = ["127.0.0.4"]`, list.Addr) + "[allow.some]\ncidr = [\"192.0.2.67\", \"192.0.2.68\"]\n"})
+	check := func(when string, want map[string]string) {
+		t.Helper()
+		for subject, want := range want {
+			if got := verdict(t, proxy.Addr, subject, "bl.example"); got != want {
+				t.Errorf("%s: %s is %s, want %s", when, subject, got, want)
+			}
+		}
+	}
+	want := map[string]string{"192.0.2.66": "listed 127.0.0.2", "192.0.2.67": "unlisted", "192.0.2.68": "listed 127.0.0.4"}
+	check("healthy", want)
+	for _, name := range []string{"silent", "servfail", "error code 254", "parked address"} {
+		list.Set(faultNamed(name))
+		eventually(t, 10*time.Second, name+": a stale answer", func() error {
+			m := ask(t, proxy.Addr, reverse("192.0.2.66", "bl.example"), dns.TypeA)
+			if got := summary(m); got != want["192.0.2.66"] {
+				return errors.New(got)
+			}
+			if ttl := m.Answer[0].Header().Ttl; ttl != 30 {
+				return fmt.Errorf("TTL %d, want the 30 of a stale answer", ttl)
+			}
+			return nil
+		})
+		check(name, want)
+	}
+	list.Set(Fault{})
+	eventually(t, 20*time.Second, "the list to be asked again", func() error {
+		if got := verdict(t, proxy.Addr, "192.0.2.1", "bl.example"); got != "unlisted" {
+			return errors.New(got)
+		}
+		if list.AskedFor("192.0.2.1") == 0 {
+			return errors.New("the list has not been asked")
+		}
+		return nil
+	})
+}
+
+// TestOnFailure_servfail is the honest setting, for a list that fails.
+func TestOnFailure_servfail(t *testing.T) {
+	t.Parallel()
+	list := startFaulty(t, "bl.example")
+	proxy := startProxy(t, ProxyOptions{Config: zone("bl.example", `on_failure = "servfail"`, list.Addr) +
+		"[allow.some]\ncidr = [\"192.0.2.67\"]\n"})
+	list.Set(faultNamed("servfail"))
+	for subject, want := range map[string]string{"192.0.2.1": "failed SERVFAIL", "192.0.2.67": "unlisted"} {
+		if got := verdict(t, proxy.Addr, subject, "bl.example"); got != want {
+			t.Errorf("%s of a failing list is %s, want %s", subject, got, want)
+		}
+	}
+}
+
+// TestCoalesced asks one question from many clients at once; the list sees one.
+func TestCoalesced(t *testing.T) {
+	t.Parallel()
+	list := startFaulty(t, "bl.example")
+	list.List(map[string]string{"192.0.2.66": "127.0.0.2"})
+	proxy := startProxy(t, ProxyOptions{Config: zone("bl.example", "", list.Addr)})
+	list.Set(Fault{delay: 300 * time.Millisecond})
+	var clients sync.WaitGroup
+	for range 50 {
+		clients.Go(func() {
+			m, _, err := exchange("udp", proxy.Addr, new(dns.Msg).SetQuestion(reverse("192.0.2.66", "bl.example"), dns.TypeA))
+			if err != nil {
+				t.Error(err)
+			} else if got := summary(m); got != "listed 127.0.0.2" {
+				t.Error(got)
+			}
+		})
+	}
+	clients.Wait()
+	if n := list.AskedFor("192.0.2.66"); n != 1 {
+		t.Errorf("50 clients with one question made %d upstream, want 1", n)
+	}
+}

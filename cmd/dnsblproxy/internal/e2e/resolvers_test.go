@@ -1,0 +1,102 @@
+package e2e
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// TestUnbound_inFront is the usual place of the proxy: the mail server asks
+// the local resolver, which forwards the zone.
+func TestUnbound_inFront(t *testing.T) {
+	t.Parallel()
+	sum := loadIpsum(t)
+	const name = "bl.example"
+	list := startIpsum(t, sum, name)
+	proxy := startProxy(t, ProxyOptions{
+		Config: zone(name, "", list.Addr) + "[allow.some]\nfile = \"some.txt\"\n",
+		Files:  map[string]string{"some.txt": "192.0.2.1\n"},
+	})
+	resolver := unboundFront(t, 53000, name, proxy.Addr)
+	spammer := sum.with(t, codeSpammer, 0)
+	for subject, want := range map[string]string{
+		spammer:           "listed " + codeSpammer,
+		"2001:db8:bad::9": "listed 127.0.0.2",
+		"2001:db8::9":     "unlisted",
+		"192.0.2.1":       "unlisted",
+	} {
+		if got := verdict(t, resolver, subject, name); got != want {
+			t.Errorf("%s through unbound is %s, want %s", subject, got, want)
+		}
+	}
+	if got := texts(t, resolver, spammer, name); len(got) != 1 || got[0] != "SPAMMER lists it, see https://bl.example/lookup?ip="+spammer {
+		t.Errorf("TXT through unbound = %q", got)
+	}
+	// A resolver that minimises names asks for the parents first; an
+	// NXDOMAIN for one of them would hide everything below (RFC 8020).
+	ip := netip.MustParseAddr(spammer).As4()
+	for _, partial := range []string{fmt.Sprintf("%d", ip[0]), fmt.Sprintf("%d.%d", ip[1], ip[0]), fmt.Sprintf("%d.%d.%d", ip[2], ip[1], ip[0])} {
+		if m := ask(t, resolver, partial+"."+name, dns.TypeA); m.Rcode != dns.RcodeSuccess {
+			t.Errorf("%s.%s is %s, want NODATA", partial, name, dns.RcodeToString[m.Rcode])
+		}
+	}
+	proxy.succeed(t, "allow", "add", "--rule", "some", spammer)
+	becomes(t, exemptWithin, resolver, spammer, name, "unlisted")
+}
+
+// TestUnbound_behind has the proxy ask the list through a recursive resolver,
+// named for the zone (via) and as [resolver] with names of other zones too.
+func TestUnbound_behind(t *testing.T) {
+	t.Parallel()
+	sum := loadIpsum(t)
+	const name = "bl.example"
+	list := startIpsum(t, sum, name)
+	resolver := unboundBehind(t, name, list.Addr)
+	spammer := sum.with(t, codeSpammer, 0)
+	for _, c := range []struct{ name, config string }{
+		{"via", zone(name, "", resolver)},
+		{"resolver", fmt.Sprintf("[zone.%q]\n", name)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			proxy := startProxy(t, ProxyOptions{Config: c.config, Resolver: []netip.AddrPort{resolver}})
+			for range 2 { // cold, warm
+				if got := verdict(t, proxy.Addr, spammer, name); got != "listed "+codeSpammer {
+					t.Errorf("a listed address is %s", got)
+				}
+				if got := verdict(t, proxy.Addr, "192.0.2.1", name); got != "unlisted" {
+					t.Errorf("an unlisted address is %s", got)
+				}
+			}
+			// A name outside the zones goes to the resolver, unchanged.
+			m := ask(t, proxy.Addr, "localhost", dns.TypeA)
+			if summary(m) != "listed 127.0.0.1" {
+				t.Errorf("localhost through the proxy: %v", m)
+			}
+		})
+	}
+}
+
+// TestLoop has a resolver that forwards the proxy's zone back to the proxy,
+// which must be found at start, not by questions that go round.
+func TestLoop(t *testing.T) {
+	t.Parallel()
+	const name = "bl.example"
+	proxy := prepareProxy(t, ProxyOptions{})
+	resolver := unboundFront(t, 53000, name, proxy.Addr)
+	proxy.o.Resolver = []netip.AddrPort{resolver}
+	proxy.writeConfig(t, fmt.Sprintf("[zone.%q]\n", name))
+	line := lineOf(t, proxy.configFile(), "[zone.")
+	p := startProcess(t, nil, program(), "serve", "--config", proxy.configFile())
+	eventually(t, startTimeout, "the loop to be reported with its line", func() error {
+		return mentions(p.Output(), fmt.Sprintf("config.toml:%d", line), name, "servers")
+	})
+	if p.Exited() {
+		if code := p.Wait(t, time.Second); code != 2 {
+			t.Errorf("serve left with status %d, want 2", code)
+		}
+	}
+}
