@@ -35,7 +35,7 @@ func ParseDelegation(pkt []byte, q Question, parent Name) (d Delegation, ok bool
 		return d, false
 	}
 	d.TTL = 1<<31 - 1
-	if q.Type == typeNS && pkt[2]&0x04 != 0 {
+	if q.Type == TypeNS && pkt[2]&0x04 != 0 {
 		d.addHosts(pkt, s.answer, s.answers, q.Name, parent)
 	}
 	if d.Zone == nil {
@@ -57,7 +57,7 @@ func (d *Delegation) addHosts(pkt []byte, off, n int, name, parent Name) {
 			return
 		}
 		off = r.end
-		if r.typ != typeNS || r.class != 1 {
+		if r.typ != TypeNS || r.class != 1 {
 			continue
 		}
 		owner, _, ok := appendName(nil, pkt, r.owner)
@@ -91,11 +91,11 @@ func (d *Delegation) addGlue(pkt []byte, off, n int, parent Name) {
 			return
 		}
 		off = r.end
-		if r.class != 1 || r.typ != typeA && r.typ != typeAAAA {
+		if r.class != 1 || r.typ != TypeA && r.typ != TypeAAAA {
 			continue
 		}
 		addr, ok := netip.AddrFromSlice(pkt[r.data:r.end])
-		if !ok || addr.Is4() != (r.typ == typeA) {
+		if !ok || addr.Is4() != (r.typ == TypeA) {
 			continue
 		}
 		for i := range d.Hosts {

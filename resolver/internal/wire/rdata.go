@@ -8,13 +8,13 @@ type rdataShape struct{ fixed, names, tail int }
 // and those with names close to them. Of all others the RDATA is opaque.
 func shapeOf(typ uint16) rdataShape {
 	switch typ {
-	case typeA:
+	case TypeA:
 		return rdataShape{4, 0, 0}
-	case typeAAAA:
+	case TypeAAAA:
 		return rdataShape{16, 0, 0}
-	case typeNS, 3, 4, typeCNAME, 7, 8, 9, 12, 39: // MD, MF, MB, MG, MR, PTR, DNAME
+	case TypeNS, 3, 4, TypeCNAME, 7, 8, 9, 12, 39: // MD, MF, MB, MG, MR, PTR, DNAME
 		return rdataShape{0, 1, 0}
-	case typeSOA:
+	case TypeSOA:
 		return rdataShape{0, 2, 20}
 	case 14, 17: // MINFO, RP
 		return rdataShape{0, 2, 0}
@@ -36,7 +36,7 @@ func appendRData(dst, pkt []byte, r record) (data []byte, ok bool) {
 	sh := shapeOf(r.typ)
 	off := r.data
 	switch r.typ {
-	case typeTXT:
+	case TypeTXT:
 		if end, n := skipStrings(pkt[:r.end], off, -1); end != r.end || n == 0 {
 			return dst, false
 		}

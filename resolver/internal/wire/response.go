@@ -14,22 +14,7 @@ var (
 	ErrLoop      = errors.New("chain of aliases is too long or loops")
 )
 
-// Types and response codes that the parser tells apart.
 const (
-	typeA     = 1
-	typeNS    = 2
-	typeCNAME = 5
-	typeSOA   = 6
-	typeTXT   = 16
-	typeAAAA  = 28
-	typeOPT   = 41
-
-	rcodeSuccess  = 0
-	rcodeNXDomain = 3
-)
-
-const (
-	respHeader = 12 // octets of the fixed header, and so where the question starts
 	maxAliases = 16 // CNAMEs followed inside one message; resolvers stop between 8 and 17
 	maxJumps   = 64 // compression pointers followed for one name
 )
@@ -107,7 +92,7 @@ func ParseResponseWithin(pkt []byte, q Question, zone Name) (Response, error) {
 		return Response{}, err
 	}
 	r.TTL = c.ttl
-	if r.Rcode == rcodeSuccess && !c.outside && s.matches > 0 {
+	if r.Rcode == RcodeSuccess && !c.outside && s.matches > 0 {
 		if !r.collect(pkt, &s, q.Type, c.name) {
 			return Response{}, ErrMalformed
 		}
@@ -117,7 +102,7 @@ func ParseResponseWithin(pkt []byte, q Question, zone Name) (Response, error) {
 		if !r.negative(pkt, &s, c) {
 			return Response{}, ErrMalformed
 		}
-		r.Referral = r.Rcode == rcodeSuccess && !r.HasSOA && s.authorityNS && !c.aliased
+		r.Referral = r.Rcode == RcodeSuccess && !r.HasSOA && s.authorityNS && !c.aliased
 	}
 	return r, nil
 }
@@ -125,18 +110,18 @@ func ParseResponseWithin(pkt []byte, q Question, zone Name) (Response, error) {
 // checkQuestion compares header and question and returns where the question
 // ends.
 func checkQuestion(pkt []byte, q Question) (end int, err error) {
-	if len(pkt) < respHeader {
+	if len(pkt) < HeaderLen {
 		return 0, ErrMalformed
 	}
 	// QR set, opcode QUERY, one question.
 	if pkt[2]&0xf8 != 0x80 || binary.BigEndian.Uint16(pkt[4:]) != 1 {
 		return 0, ErrMismatch
 	}
-	end = respHeader + len(q.Name) + 4
+	end = HeaderLen + len(q.Name) + 4
 	if len(pkt) < end {
 		return 0, ErrMismatch
 	}
-	if !Name(pkt[respHeader:end-4]).Equal(q.Name) ||
+	if !Name(pkt[HeaderLen:end-4]).Equal(q.Name) ||
 		binary.BigEndian.Uint16(pkt[end-4:]) != q.Type || binary.BigEndian.Uint16(pkt[end-2:]) != 1 {
 		return 0, ErrMismatch
 	}
@@ -200,7 +185,7 @@ func appendName(dst, pkt []byte, off int) (name []byte, next int, ok bool) {
 				return dst, 0, false
 			}
 			to := int(binary.BigEndian.Uint16(pkt[off:]) & 0x3fff)
-			if to >= part || to < respHeader {
+			if to >= part || to < HeaderLen {
 				return dst, 0, false
 			}
 			if jumps == 0 {
@@ -255,7 +240,7 @@ func survey(pkt []byte, off int, qtype uint16) (s sections, ok bool) {
 		if r.typ == qtype {
 			s.matches++
 			s.size += r.end - r.data
-		} else if r.typ == typeCNAME {
+		} else if r.typ == TypeCNAME {
 			s.aliases = true
 		}
 	}
@@ -265,8 +250,8 @@ func survey(pkt []byte, off int, qtype uint16) (s sections, ok bool) {
 			return s, false
 		}
 		off = r.end
-		s.authorityNS = s.authorityNS || r.typ == typeNS
-		s.authoritySOA = s.authoritySOA || r.typ == typeSOA
+		s.authorityNS = s.authorityNS || r.typ == TypeNS
+		s.authoritySOA = s.authoritySOA || r.typ == TypeSOA
 	}
 	s.additional = off
 	for range s.additionals {
@@ -274,7 +259,7 @@ func survey(pkt []byte, off int, qtype uint16) (s sections, ok bool) {
 			return s, false
 		}
 		off = r.end
-		if r.typ == typeOPT && pkt[r.owner] == 0 {
+		if r.typ == TypeOPT && pkt[r.owner] == 0 {
 			s.extended = pkt[r.data-6]
 		}
 	}
@@ -293,17 +278,17 @@ type chain struct {
 // they stand in the answer section. The name is kept in store.
 func followAliases(pkt []byte, s *sections, qtype uint16, zone Name, store []byte) (chain, error) {
 	c := chain{ttl: 1<<31 - 1}
-	name, _, ok := appendName(store, pkt, respHeader)
+	name, _, ok := appendName(store, pkt, HeaderLen)
 	if !ok {
 		return c, ErrMalformed
 	}
 	c.name = name
 	c.name.Lower()
-	if !s.aliases || qtype == typeCNAME {
+	if !s.aliases || qtype == TypeCNAME {
 		return c, nil
 	}
 	for hops := 0; ; hops++ {
-		r, ok := findOwned(pkt, s.answer, s.answers, typeCNAME, c.name)
+		r, ok := findOwned(pkt, s.answer, s.answers, TypeCNAME, c.name)
 		if !ok {
 			return c, nil
 		}
@@ -376,7 +361,7 @@ func (r *Response) collect(pkt []byte, s *sections, qtype uint16, owner Name) bo
 
 // negative fills in the SOA of an answer without records.
 func (r *Response) negative(pkt []byte, s *sections, c chain) bool {
-	if !s.authoritySOA || r.Rcode != rcodeSuccess && r.Rcode != rcodeNXDomain {
+	if !s.authoritySOA || r.Rcode != RcodeSuccess && r.Rcode != RcodeNXDomain {
 		return true
 	}
 	off := s.authority
@@ -386,7 +371,7 @@ func (r *Response) negative(pkt []byte, s *sections, c chain) bool {
 			return false
 		}
 		off = rec.end
-		if rec.typ != typeSOA || rec.class != 1 {
+		if rec.typ != TypeSOA || rec.class != 1 {
 			continue
 		}
 		var store [2*MaxName + 20]byte // also holds the longest RDATA

@@ -227,14 +227,14 @@ func FuzzParseResponse(f *testing.F) {
 	add("q.bl.example.", dns.TypeSRV, 0, []string{"q.bl.example. 300 SRV 1 2 3 x.bl.example.", "q.bl.example. 300 SRV 1 2 4 y.example."})
 	add("q.bl.example.", dns.TypeSOA, 0, []string{"q." + soa})
 	f.Fuzz(func(t *testing.T, pkt []byte) {
-		if len(pkt) < respHeader {
+		if len(pkt) < HeaderLen {
 			return
 		}
-		end, ok := passName(pkt, respHeader)
-		if !ok || end+4 > len(pkt) || !Name(pkt[respHeader:end]).Valid() {
+		end, ok := passName(pkt, HeaderLen)
+		if !ok || end+4 > len(pkt) || !Name(pkt[HeaderLen:end]).Valid() {
 			return
 		}
-		q := Question{Name(bytes.Clone(pkt[respHeader:end])), binary.BigEndian.Uint16(pkt[end:])}
+		q := Question{Name(bytes.Clone(pkt[HeaderLen:end])), binary.BigEndian.Uint16(pkt[end:])}
 		q.Name.Lower()
 		compareWithTwin(t, pkt, q)
 		var m dns.Msg

@@ -1,0 +1,229 @@
+package upstream
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"dnsblproxy/resolver/internal/wire"
+)
+
+// Question is one question of class IN: a name in wire form, lower case, and
+// a type.
+type Question = wire.Question
+
+// Outcome is what came of a question.
+type Outcome struct {
+	// Response is the answer. With ErrServfail and ErrRefused it may hold the
+	// last server's response code.
+	Response wire.Response
+
+	// Err is nil when the answer is NOERROR or NXDOMAIN.
+	Err error
+
+	// Server is who gave the answer, or was asked last.
+	Server netip.AddrPort
+
+	// Took is the time from Start to the end, repetitions included.
+	Took time.Duration
+
+	delegation *wire.Delegation // of a server asked directly
+}
+
+// ExchangeOptions say how a group of servers is asked.
+type ExchangeOptions struct {
+	Timeout    time.Duration // of one attempt; default 1 s
+	Deadline   time.Duration // of all attempts; default 4 s
+	CaseRandom bool          // randomize the case of names (0x20) where the server keeps it
+}
+
+// Exchanger asks one group of servers. It is safe for concurrent use.
+type Exchanger struct {
+	pool    *Pool
+	servers []*server
+	opts    ExchangeOptions
+	zone    wire.Name // over which the servers have authority; nil for resolvers
+}
+
+// Exchanger returns an exchanger for the servers. Without any, every question
+// fails with ErrUnreachable.
+func (p *Pool) Exchanger(servers []netip.AddrPort, opts ExchangeOptions) *Exchanger {
+	if opts.Timeout <= 0 {
+		opts.Timeout = time.Second
+	}
+	if opts.Deadline <= 0 {
+		opts.Deadline = 4 * time.Second
+	}
+	e := &Exchanger{pool: p, opts: opts}
+	seen := make(map[*server]bool)
+	for _, addr := range servers {
+		if s := p.server(addr); !seen[s] {
+			seen[s] = true
+			e.servers = append(e.servers, s)
+		}
+	}
+	return e
+}
+
+// terms are what differs between the questions of users and our own.
+type terms struct {
+	timeout, deadline time.Duration
+	only              *server // the one server to ask; nil for the group
+	slow              func()  // called for each try without an answer
+}
+
+// Start asks q and returns at once. done is called exactly once, from a
+// goroutine of the pool, and should not block: other answers wait behind it.
+// q is not used after Start has returned. cancel makes done be called with
+// ErrCanceled, unless it was or is being called; it does not call it itself.
+func (e *Exchanger) Start(q Question, done func(Outcome)) (cancel func()) {
+	f, gen := e.start(q, terms{timeout: e.opts.Timeout, deadline: e.opts.Deadline}, done)
+	if f == nil {
+		return func() {}
+	}
+	return func() { f.cancel(gen, ErrCanceled) }
+}
+
+func (e *Exchanger) start(q Question, t terms, done func(Outcome)) (f *flight, gen uint32) {
+	if !q.Name.Valid() {
+		go done(Outcome{Err: ErrQuestion})
+		return nil, 0
+	}
+	if f = e.pool.getFlight(); f == nil {
+		go done(Outcome{Err: ErrClosed})
+		return nil, 0
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.done, f.slow = done, t.slow
+	f.query, f.qend = appendQuery(f.query[:0], q, e.zone == nil)
+	f.zone, f.mixed = e.zone, e.opts.CaseRandom
+	gen = f.gen
+	e.launch(f, t)
+	if t.only == nil {
+		e.askDead(q, f.started)
+	}
+	return f, gen
+}
+
+// launch makes the first try. The lock of f is held.
+func (e *Exchanger) launch(f *flight, t terms) {
+	f.timeout, f.deadline = t.timeout, f.started.Add(t.deadline)
+	if t.only != nil {
+		f.order[0], f.n = t.only, 1
+	} else {
+		f.n = e.rank(&f.order)
+	}
+	if f.n == 0 {
+		f.end(ErrUnreachable)
+		go f.land()
+	} else if !f.try(f.started) {
+		go f.land()
+	}
+}
+
+// Exchange is Start for those who can wait. The error of a ctx that ends
+// first is the Outcome's.
+func (e *Exchanger) Exchange(ctx context.Context, q Question) Outcome {
+	return await(ctx, func(done func(Outcome)) func() { return e.Start(q, done) })
+}
+
+func await(ctx context.Context, start func(done func(Outcome)) (cancel func())) Outcome {
+	if err := ctx.Err(); err != nil {
+		return Outcome{Err: err}
+	}
+	ch := make(chan Outcome, 1)
+	cancel := start(func(o Outcome) { ch <- o })
+	select {
+	case o := <-ch:
+		return o
+	case <-ctx.Done():
+		cancel()
+		o := <-ch
+		if o.Err != nil {
+			o.Err = ctx.Err()
+		}
+		return o
+	}
+}
+
+// Relay passes a whole query on, over UDP or TCP, and its answer back: the ID
+// is replaced on the way and put back, everything else stays. An answer that
+// was cut (TC) is passed back so. With SERVFAIL and REFUSED the next server is
+// asked, and the last such answer passed back. done is called once, from a
+// goroutine of the pool; the packet it gets is the callee's.
+func (e *Exchanger) Relay(packet []byte, tcp bool, done func([]byte, error)) (cancel func()) {
+	qend := questionEnd(packet)
+	if qend == 0 {
+		go done(nil, ErrQuestion)
+		return func() {}
+	}
+	f := e.pool.getFlight()
+	if f == nil {
+		go done(nil, ErrClosed)
+		return func() {}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.pass = done
+	f.query, f.qend = append(f.query[:0], packet...), qend
+	copy(f.relay[:], packet)
+	f.tcp, f.overTCP = tcp, tcp
+	gen := f.gen
+	e.launch(f, terms{timeout: e.opts.Timeout, deadline: e.opts.Deadline})
+	return func() { f.cancel(gen, ErrCanceled) }
+}
+
+// exploreOne in so many questions goes to another server than the best one,
+// so that a server that has become faster is found out.
+const exploreOne = 32
+
+// rank fills order with the servers, the best first: those that answer before
+// those that do not, never asked ones first of all, then by smoothed RTT.
+func (e *Exchanger) rank(order *[maxServers]*server) int {
+	n := len(e.servers)
+	if n == 1 {
+		order[0] = e.servers[0]
+		return 1
+	}
+	var keys [maxServers]int64
+	kept, alive := 0, 0
+	for _, s := range e.servers {
+		key := s.rtt.Load()
+		if s.dead() {
+			key += int64(time.Hour)
+		} else {
+			alive++
+		}
+		i := min(kept, maxServers-1)
+		if kept == maxServers && keys[i] <= key {
+			continue
+		}
+		for ; i > 0 && keys[i-1] > key; i-- {
+			keys[i], order[i] = keys[i-1], order[i-1]
+		}
+		keys[i], order[i] = key, s
+		kept = min(kept+1, maxServers)
+	}
+	if alive = min(alive, kept); alive > 1 {
+		if bits := e.pool.rnd.uint64(); bits%exploreOne == 0 {
+			i := 1 + int(bits>>32)%(alive-1)
+			order[0], order[i] = order[i], order[0]
+		}
+	}
+	return kept
+}
+
+// askDead repeats a user's question to a server that has stopped answering,
+// so that its return is noticed without anybody waiting for it.
+func (e *Exchanger) askDead(q Question, now time.Time) {
+	if len(e.servers) < 2 {
+		return
+	}
+	for _, s := range e.servers {
+		if s.dead() && s.retryDue(now) {
+			e.start(q, terms{timeout: e.opts.Timeout, deadline: e.opts.Timeout, only: s}, func(Outcome) {})
+			return
+		}
+	}
+}

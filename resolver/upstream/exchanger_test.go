@@ -1,0 +1,407 @@
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// Each fault of a server, alone or before a healthy second one. No fault may
+// make an answer that the server did not give, and none may hold the question
+// longer than the deadline.
+func TestExchanger_faults(t *testing.T) {
+	drop := func(query) {}
+	rcode := func(rc int) func(query) { return func(q query) { q.send(q.reply(rc)) } }
+	change := func(f func(pkt []byte) []byte) func(query) {
+		return func(q query) { q.send(f(q.reply(0, q.Question[0].Name+" 300 A 127.0.0.66"))) }
+	}
+	truncated := change(func(p []byte) []byte { p[2] |= 2; return p })
+	tests := []struct {
+		name  string
+		udp   func(query)
+		tcp   func(query, *net.TCPConn)
+		alone string // without a second server
+	}{
+		{"silent", drop, nil, "timeout"},
+		{"SERVFAIL", rcode(2), nil, ErrServfail.Error()},
+		{"REFUSED", rcode(5), nil, ErrRefused.Error()},
+		{"NOTAUTH", rcode(9), nil, ErrServfail.Error()},
+		{"FORMERR to all", rcode(1), nil, ErrServfail.Error()},
+		{"wrong ID", change(func(p []byte) []byte { p[0] ^= 0xff; return p }), nil, "timeout"},
+		{"wrong name", change(func(p []byte) []byte { p[13] ^= 1; return p }), nil, "timeout"},
+		{"wrong type", change(func(p []byte) []byte { p[bytes.Index(p, []byte("\x00\x00\x01\x00\x01"))+2] = 2; return p }), nil, "timeout"},
+		{"QR not set", change(func(p []byte) []byte { p[2] &^= 0x80; return p }), nil, "timeout"},
+		{"no question", change(func(p []byte) []byte { p[5] = 0; return p }), nil, "timeout"},
+		{"record cut", change(func(p []byte) []byte { return p[:len(p)-3] }), nil, "timeout"},
+		{"header cut", change(func(p []byte) []byte { return p[:7] }), nil, "timeout"},
+		{"empty", change(func(p []byte) []byte { return nil }), nil, "timeout"},
+		{"wrong source", func(q query) {
+			conn, err := net.Dial("udp", q.from.String())
+			if err == nil {
+				conn.Write(q.reply(0, q.Question[0].Name+" 300 A 127.0.0.66"))
+				conn.Close()
+			}
+		}, nil, "timeout"},
+		{"lame", func(q query) {
+			m := new(dns.Msg)
+			m.SetReply(q.Msg)
+			rr, _ := dns.NewRR(". 300 NS a.root-servers.net.")
+			m.Ns = append(m.Ns, rr)
+			pkt, _ := m.Pack()
+			q.send(pkt)
+		}, nil, ErrServfail.Error()},
+		{"other owner's record", func(q query) { q.send(q.reply(0, "other.test. 300 A 127.0.0.66")) }, nil, "no data"},
+		{"TC, TCP good", truncated, func(q query, _ *net.TCPConn) { listed(q) }, "127.0.0.2"},
+		{"TC, TC over TCP", truncated, func(q query, _ *net.TCPConn) {
+			p := q.reply(0)
+			p[2] |= 2
+			q.send(p)
+		}, ErrServfail.Error()},
+		{"TC, TCP silent", truncated, nil, "timeout"},
+		{"TC, TCP resets", truncated, func(_ query, c *net.TCPConn) { c.SetLinger(0); c.Close() }, ErrUnreachable.Error()},
+		{"TC, TCP half a packet", truncated, func(q query, c *net.TCPConn) {
+			p := frame(q.reply(0, q.Question[0].Name+" 300 A 127.0.0.66"))
+			c.Write(p[:len(p)/2])
+			c.Close()
+		}, ErrUnreachable.Error()},
+		{"TC, TCP half a packet and silence", truncated, func(q query, c *net.TCPConn) { c.Write([]byte{0, 9, 1}) }, "timeout"},
+		{"TC, TCP malformed", truncated, func(q query, c *net.TCPConn) {
+			p := q.reply(0, q.Question[0].Name+" 300 A 127.0.0.66")
+			q.send(p[:len(p)-2])
+		}, ErrServfail.Error()},
+		{"TC, TCP other question first", truncated, func(q query, c *net.TCPConn) {
+			p := q.reply(0, q.Question[0].Name+" 300 A 127.0.0.66")
+			p[13] ^= 1
+			q.send(p)
+			listed(q)
+		}, "127.0.0.2"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			bad, good := newFakeServer(t), newFakeServer(t)
+			bad.script(tt.udp, tt.tcp)
+			good.script(listed, nil)
+			p := newPool(t, Options{})
+			q := question(t, "2.0.0.127.bl.example", dns.TypeA)
+			opts := ExchangeOptions{Timeout: short, Deadline: 2 * short, CaseRandom: true}
+			o := p.Exchanger([]netip.AddrPort{bad.addr}, opts).Exchange(t.Context(), q)
+			if got := say(o); got != tt.alone {
+				t.Errorf("alone: %s, want %s", got, tt.alone)
+			}
+			opts.Deadline = 4 * time.Second
+			p.server(bad.addr).rtt.Store(1) // so that it is asked first
+			p.server(good.addr).rtt.Store(2)
+			p.server(bad.addr).fails.Store(0)
+			want := "127.0.0.2"
+			if tt.alone == "no data" {
+				want = tt.alone
+			}
+			o = p.Exchanger([]netip.AddrPort{bad.addr, good.addr}, opts).Exchange(t.Context(), q)
+			if got := say(o); got != want && got != "127.0.0.2" { // one in 32 goes to the good one first
+				t.Errorf("before a good one: %s, want %s", got, want)
+			}
+		})
+	}
+}
+
+// What does not fit is dropped, and the answer that comes behind it taken.
+func TestExchanger_waitsOn(t *testing.T) {
+	s := newFakeServer(t)
+	s.script(func(q query) {
+		wrong := q.reply(0, q.Question[0].Name+" 300 A 127.0.0.66")
+		wrong[0] ^= 1
+		q.send(wrong)
+		q.send(wrong[:5])
+		listed(q)
+	}, nil)
+	p := newPool(t, Options{})
+	e := p.Exchanger([]netip.AddrPort{s.addr}, ExchangeOptions{})
+	o := e.Exchange(t.Context(), question(t, "a.bl.example", dns.TypeA))
+	if say(o) != "127.0.0.2" || len(s.seen()) != 1 || p.Stats().Mismatched != 2 {
+		t.Errorf("%s after %d questions, %+v", say(o), len(s.seen()), p.Stats())
+	}
+}
+
+func TestExchanger_burstGoesToTCP(t *testing.T) {
+	s := newFakeServer(t)
+	s.script(func(q query) {
+		for i := range 5 {
+			wrong := q.reply(0, q.Question[0].Name+" 300 A 127.0.0.66")
+			wrong[0] += byte(i + 1)
+			q.send(wrong)
+		}
+	}, func(q query, _ *net.TCPConn) { listed(q) })
+	p := newPool(t, Options{})
+	e := p.Exchanger([]netip.AddrPort{s.addr}, ExchangeOptions{})
+	o := e.Exchange(t.Context(), question(t, "a.bl.example", dns.TypeA))
+	if say(o) != "127.0.0.2" || o.Took > 900*time.Millisecond || p.Stats().Bursts != 1 {
+		t.Errorf("%s after %v, %+v", say(o), o.Took, p.Stats())
+	}
+}
+
+func TestExchanger_remembersNoEDNS(t *testing.T) {
+	for name, bare := range map[string]bool{"question echoed": false, "header alone": true} {
+		t.Run(name, func(t *testing.T) {
+			s := newFakeServer(t)
+			s.script(func(q query) {
+				if q.IsEdns0() == nil {
+					listed(q)
+					return
+				}
+				p := q.reply(dns.RcodeFormatError)
+				if bare {
+					p[5] = 0
+					p = p[:12]
+				}
+				q.send(p)
+			}, nil)
+			e := newPool(t, Options{}).Exchanger([]netip.AddrPort{s.addr}, ExchangeOptions{})
+			for range 2 {
+				if o := e.Exchange(t.Context(), question(t, "a.bl.example", dns.TypeA)); say(o) != "127.0.0.2" {
+					t.Fatal(say(o))
+				}
+			}
+			if n := len(s.seen()); n != 3 {
+				t.Errorf("%d questions, want 3: with EDNS, without, without", n)
+			}
+		})
+	}
+}
+
+func TestExchanger_query(t *testing.T) {
+	s := newFakeServer(t)
+	s.script(listed, nil)
+	e := newPool(t, Options{}).Exchanger([]netip.AddrPort{s.addr}, ExchangeOptions{CaseRandom: true})
+	name := "abcdefghijklmnopqrstuvwxyz.bl.example"
+	for range 8 {
+		e.Exchange(t.Context(), question(t, name, dns.TypeTXT))
+	}
+	spellings, ids, ports := map[string]bool{}, map[uint16]bool{}, map[uint16]bool{}
+	for _, q := range s.seen() {
+		spellings[q.Question[0].Name], ids[q.Id], ports[q.from.Port()] = true, true, true
+		if !strings.EqualFold(q.Question[0].Name, name+".") || q.Question[0].Qtype != dns.TypeTXT ||
+			!q.RecursionDesired || q.IsEdns0().UDPSize() != 1232 {
+			t.Errorf("asked %v", q.Msg)
+		}
+	}
+	if len(spellings) < 8 || len(ids) < 7 || len(ports) < 2 {
+		t.Errorf("8 questions: %d spellings, %d IDs, %d ports", len(spellings), len(ids), len(ports))
+	}
+}
+
+func TestExchanger_lowerCaseServer(t *testing.T) {
+	s := newFakeServer(t)
+	s.script(func(q query) {
+		q.Question[0].Name = strings.ToLower(q.Question[0].Name)
+		listed(q)
+	}, nil)
+	p := newPool(t, Options{})
+	e := p.Exchanger([]netip.AddrPort{s.addr}, ExchangeOptions{CaseRandom: true})
+	for range 5 {
+		if o := e.Exchange(t.Context(), question(t, "aaaaaaaaaaaaaaaaaaaaaaaa.example", dns.TypeA)); say(o) != "127.0.0.2" {
+			t.Fatal(say(o))
+		}
+	}
+	if n := p.Stats().PlainCase; n == 0 || n > 3 {
+		t.Errorf("%d repetitions in lower case, want a few and then none", n)
+	}
+}
+
+// An answer of 64 kB that comes in small pieces, behind an empty message.
+func TestExchanger_largeTCP(t *testing.T) {
+	s := newFakeServer(t)
+	s.script(func(q query) { p := q.reply(0); p[2] |= 2; q.send(p) }, func(q query, c *net.TCPConn) {
+		m := new(dns.Msg)
+		m.SetReply(q.Msg)
+		m.Compress = true
+		for range 4090 {
+			rr, _ := dns.NewRR(q.Question[0].Name + " 300 A 127.0.0.2")
+			m.Answer = append(m.Answer, rr)
+		}
+		pkt, err := m.Pack()
+		if err != nil || len(pkt) < 65000 {
+			t.Errorf("packed %d octets, %v", len(pkt), err)
+		}
+		q.send(nil)
+		for p := frame(pkt); len(p) > 0; p = p[min(len(p), 999):] {
+			c.Write(p[:min(len(p), 999)])
+		}
+	})
+	e := newPool(t, Options{}).Exchanger([]netip.AddrPort{s.addr}, ExchangeOptions{})
+	o := e.Exchange(t.Context(), question(t, "a.bl.example", dns.TypeA))
+	if len(o.Response.Records) != 4090 {
+		t.Errorf("%d records, %v", len(o.Response.Records), o.Err)
+	}
+}
+
+func TestExchanger_portClosed(t *testing.T) {
+	s, good := newFakeServer(t), newFakeServer(t)
+	good.script(listed, nil)
+	s.close()
+	p := newPool(t, Options{})
+	q := question(t, "a.bl.example", dns.TypeA)
+	o := p.Exchanger([]netip.AddrPort{s.addr}, ExchangeOptions{}).Exchange(t.Context(), q)
+	if o.Err != ErrUnreachable || o.Took > 500*time.Millisecond {
+		t.Errorf("closed port: %v after %v", o.Err, o.Took)
+	}
+	p.server(s.addr).fails.Store(0)
+	p.server(s.addr).rtt.Store(1)
+	p.server(good.addr).rtt.Store(2)
+	o = p.Exchanger([]netip.AddrPort{s.addr, good.addr}, ExchangeOptions{}).Exchange(t.Context(), q)
+	if say(o) != "127.0.0.2" || o.Took > 500*time.Millisecond {
+		t.Errorf("closed port, then a good one: %s after %v", say(o), o.Took)
+	}
+}
+
+// Questions on a connection that the server has closed meanwhile are asked
+// again on a new one; answers may come in any order.
+func TestExchanger_pipelines(t *testing.T) {
+	s := newFakeServer(t)
+	var mu sync.Mutex
+	var held []query
+	s.script(func(q query) { p := q.reply(0); p[2] |= 2; q.send(p) }, func(q query, c *net.TCPConn) {
+		mu.Lock()
+		defer mu.Unlock()
+		if held = append(held, q); len(held) == 4 {
+			for i := range held {
+				listed(held[3-i])
+			}
+			held = nil
+			c.Close()
+		}
+	})
+	e := newPool(t, Options{}).Exchanger([]netip.AddrPort{s.addr}, ExchangeOptions{})
+	for range 3 {
+		var wg sync.WaitGroup
+		for i := range 4 {
+			q := question(t, string(rune('a'+i))+".bl.example", dns.TypeA)
+			wg.Go(func() {
+				if o := e.Exchange(t.Context(), q); say(o) != "127.0.0.2" {
+					t.Errorf("%s", say(o))
+				}
+			})
+		}
+		wg.Wait()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conns > 4 {
+		t.Errorf("%d connections for three rounds", s.conns)
+	}
+}
+
+func TestExchanger_cancelAndClose(t *testing.T) {
+	s := newFakeServer(t)
+	p := NewPool(Options{})
+	e := p.Exchanger([]netip.AddrPort{s.addr}, ExchangeOptions{})
+	q := question(t, "a.bl.example", dns.TypeA)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if o := e.Exchange(ctx, q); o.Err != context.DeadlineExceeded {
+		t.Errorf("context ended: %v", o.Err)
+	}
+	results := make(chan error, 3)
+	stop := e.Start(q, func(o Outcome) { results <- o.Err })
+	stop()
+	stop()
+	if err := <-results; err != ErrCanceled {
+		t.Errorf("canceled: %v", err)
+	}
+	for range 2 {
+		e.Start(q, func(o Outcome) { results <- o.Err })
+	}
+	p.Close()
+	if err1, err2 := <-results, <-results; err1 != ErrClosed || err2 != ErrClosed {
+		t.Errorf("pool closed: %v, %v", err1, err2)
+	}
+	if o := e.Exchange(t.Context(), q); o.Err != ErrClosed {
+		t.Errorf("after Close: %v", o.Err)
+	}
+	if len(results) != 0 {
+		t.Error("done was called more than once")
+	}
+}
+
+func TestExchanger_Relay(t *testing.T) {
+	s := newFakeServer(t)
+	answers := make(chan []byte, 1)
+	for _, tcp := range []bool{false, true} {
+		s.script(func(q query) {
+			answer := q.reply(0, q.Question[0].Name+" 300 MX 10 mx.example.")
+			answer[2] |= 2
+			answer = append(answer, "tail"...)
+			answers <- answer
+			q.send(answer)
+		}, func(q query, _ *net.TCPConn) {
+			answer := q.reply(3)
+			answers <- answer
+			q.send(answer)
+		})
+		e := newPool(t, Options{}).Exchanger([]netip.AddrPort{s.addr}, ExchangeOptions{})
+		m := new(dns.Msg)
+		m.SetQuestion("eXample.ORG.", dns.TypeMX)
+		m.SetEdns0(4096, true)
+		m.CheckingDisabled, m.Id = true, 0x1234
+		pkt, _ := m.Pack()
+		sent := bytes.Clone(pkt)
+		got := make(chan []byte, 1)
+		e.Relay(pkt, tcp, func(p []byte, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			got <- p
+		})
+		back, answer := <-got, <-answers
+		if !bytes.Equal(pkt, sent) {
+			t.Error("Relay changed the caller's packet")
+		}
+		if len(back) != len(answer) || back[0] != 0x12 || back[1] != 0x34 || !bytes.Equal(back[2:], answer[2:]) {
+			t.Errorf("tcp=%t: passed back %x, server sent %x", tcp, back, answer)
+		}
+		qs := s.seen()
+		if q := qs[len(qs)-1]; q.tcp != tcp || !bytes.Equal(q.raw[2:], sent[2:]) {
+			t.Errorf("tcp=%t: passed on %x (tcp %t), got %x", tcp, q.raw, q.tcp, sent)
+		}
+	}
+}
+
+func TestExchanger_RelayFailure(t *testing.T) {
+	a, b := newFakeServer(t), newFakeServer(t)
+	a.script(func(q query) { q.send(q.reply(2)) }, nil)
+	b.script(func(q query) { q.send(q.reply(0)) }, nil)
+	p := newPool(t, Options{})
+	p.server(a.addr).rtt.Store(1)
+	p.server(b.addr).rtt.Store(2)
+	m := new(dns.Msg)
+	m.SetQuestion("example.org.", dns.TypeA)
+	pkt, _ := m.Pack()
+	ask := func(servers ...netip.AddrPort) (rcode int) {
+		got := make(chan int, 1)
+		p.Exchanger(servers, ExchangeOptions{Timeout: short, Deadline: short}).Relay(pkt, false, func(pkt []byte, err error) {
+			if err != nil {
+				got <- -1
+				return
+			}
+			got <- int(pkt[3] & 15)
+		})
+		return <-got
+	}
+	if rc := ask(a.addr, b.addr); rc != 0 {
+		t.Errorf("SERVFAIL, then good: rcode %d", rc)
+	}
+	if rc := ask(a.addr); rc != 2 {
+		t.Errorf("SERVFAIL alone: rcode %d", rc)
+	}
+	b.script(nil, nil)
+	if rc := ask(b.addr); rc != -1 {
+		t.Errorf("silence: rcode %d", rc)
+	}
+}

@@ -1,0 +1,285 @@
+package upstream
+
+import (
+	"sync"
+	"time"
+
+	"dnsblproxy/resolver/internal/wire"
+)
+
+const (
+	maxServers    = 16 // of one group that a question is sent to
+	maxMismatches = 3  // answers that do not fit, after which a question is repeated over TCP
+)
+
+// flight is one question on its way: sent to one server at a time, until one
+// gives a usable answer or the deadline passes. Flights are reused; gen, and
+// the pair of table and ID, keep what comes late from touching the next one.
+type flight struct {
+	mu    sync.Mutex
+	pool  *Pool
+	timer *time.Timer // runs expire at until; stopped or harmless when not active
+
+	gen    uint32
+	active bool
+	done   func(Outcome)
+	pass   func([]byte, error) // of a relayed packet, instead of done
+	slow   func()              // called for each try without an answer; may be nil
+
+	started  time.Time
+	deadline time.Time     // of all tries
+	timeout  time.Duration // of one
+
+	query   []byte // as last sent; own questions end with an OPT
+	qend    int    // where the question in it ends
+	relay   [2]byte
+	overTCP bool      // of a relay: TCP from the start
+	zone    wire.Name // of servers asked directly; nil for resolvers
+	mixed   bool      // case is randomized
+
+	order  [maxServers]*server
+	bad    [maxServers]bool // said no, or cannot be reached: not asked again
+	n, at  int
+	server *server // order[at]
+
+	// The try that is out.
+	table      *table
+	id         uint16
+	stream     *stream // nil over UDP
+	answers    int64   // that the stream had given when the question was sent
+	sent       time.Time
+	until      time.Time
+	edns       bool
+	noEDNS     bool // the server did not take EDNS
+	plain      bool // case is left alone in spite of mixed, after a change of it
+	reopened   bool // the connection broke once already
+	tcp        bool // the next try with this server goes over TCP
+	mismatches int
+
+	out  Outcome // what is known so far, then the end
+	kept []byte  // of a relay: an answer to pass on when nobody has a better one
+}
+
+// getFlight returns a flight that Close waits for, nil when the pool is
+// closed.
+func (p *Pool) getFlight() *flight {
+	if !p.begin() {
+		return nil
+	}
+	f, _ := p.free.Get().(*flight)
+	if f == nil {
+		f = &flight{pool: p}
+		f.timer = time.AfterFunc(time.Hour, f.expire)
+		f.timer.Stop()
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fresh()
+	f.at, f.n, f.overTCP = 0, 0, false
+	f.bad = [maxServers]bool{}
+	f.zone, f.server = nil, nil
+	f.started = time.Now()
+	f.active = true
+	return f
+}
+
+// land gives the result to whoever asked. The flight has ended and its lock
+// is not held.
+func (f *flight) land() {
+	done, pass, out, kept := f.done, f.pass, f.out, f.kept
+	p := f.pool
+	f.out, f.kept, f.done, f.pass, f.slow = Outcome{}, nil, nil, nil, nil
+	p.free.Put(f)
+	switch {
+	case pass == nil:
+		done(out)
+	case kept != nil:
+		pass(kept, nil)
+	default:
+		pass(nil, out.Err)
+	}
+	p.wg.Done()
+}
+
+// end takes the flight out of the air; the lock is held and land follows.
+func (f *flight) end(err error) {
+	f.ground()
+	f.timer.Stop()
+	f.active = false
+	f.gen++
+	f.out.Err = err
+	f.out.Took = time.Since(f.started)
+	if f.server != nil {
+		f.out.Server = f.server.addr
+	}
+}
+
+// ground gives the try's ID back.
+func (f *flight) ground() {
+	if f.table != nil {
+		f.table.drop(f.id, f)
+		f.table, f.stream = nil, nil
+	}
+}
+
+// cancel ends the flight of that generation with err. It lands in a goroutine
+// of its own: the caller may hold locks that done takes.
+func (f *flight) cancel(gen uint32, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.active && f.gen == gen {
+		f.end(err)
+		go f.land()
+	}
+}
+
+// expire is the timer's function.
+func (f *flight) expire() {
+	now := time.Now()
+	f.mu.Lock()
+	if !f.active || now.Before(f.until) {
+		f.mu.Unlock() // a timer that was stopped or set anew too late
+		return
+	}
+	slow := f.slow
+	f.server.silent(f.timeout)
+	f.out.Err = worse(f.out.Err, ErrTimeout)
+	if f.stream != nil && f.stream.answers.Load() == f.answers {
+		f.stream.giveUp()
+	}
+	ended := !f.next(now)
+	f.mu.Unlock()
+	if slow != nil {
+		slow()
+	}
+	if ended {
+		f.land()
+	}
+}
+
+// worse keeps the error that says more: a refusal says more than silence.
+func worse(old, err error) error {
+	if old == ErrRefused || old == ErrServfail {
+		return old
+	}
+	return err
+}
+
+// abort ends the flight if it still waits on that table.
+func (f *flight) abort(t *table, id uint16, err error) {
+	f.mu.Lock()
+	if !f.waitsOn(t, id) {
+		f.mu.Unlock()
+		return
+	}
+	f.end(err)
+	f.mu.Unlock()
+	f.land()
+}
+
+// lost moves on to the next server: the socket or connection broke.
+func (f *flight) lost(t *table, id uint16) {
+	f.mu.Lock()
+	if !f.waitsOn(t, id) {
+		f.mu.Unlock()
+		return
+	}
+	f.server.silent(f.timeout)
+	ended := !f.reject(time.Now(), ErrUnreachable)
+	f.mu.Unlock()
+	if ended {
+		f.land()
+	}
+}
+
+// reconnect asks again over a new connection, once.
+func (f *flight) reconnect(t *table, id uint16) {
+	f.mu.Lock()
+	if !f.waitsOn(t, id) {
+		f.mu.Unlock()
+		return
+	}
+	now := time.Now()
+	var ended bool
+	if f.reopened {
+		ended = !f.reject(now, ErrUnreachable)
+	} else {
+		f.reopened, f.tcp = true, true
+		ended = !f.try(now)
+	}
+	f.mu.Unlock()
+	if ended {
+		f.land()
+	}
+}
+
+func (f *flight) waitsOn(t *table, id uint16) bool {
+	return f.active && f.table == t && f.id == id
+}
+
+// reject marks the server as of no use to this question and asks the next.
+func (f *flight) reject(now time.Time, err error) bool {
+	f.bad[f.at] = true
+	f.out.Err = worse(f.out.Err, err)
+	return f.next(now)
+}
+
+// fresh forgets what was found out about the last server.
+func (f *flight) fresh() {
+	f.edns, f.noEDNS, f.plain, f.reopened = true, false, false, false
+	f.tcp, f.mismatches = f.overTCP, 0
+}
+
+// next asks the next server that is not marked. It returns false when there
+// is none or the time is up: the flight has ended then.
+func (f *flight) next(now time.Time) bool {
+	f.ground()
+	for i := 1; i <= f.n; i++ {
+		at := (f.at + i) % f.n
+		if f.bad[at] {
+			continue
+		}
+		f.at = at
+		f.fresh()
+		return f.try(now)
+	}
+	f.end(f.out.Err)
+	return false
+}
+
+// try sends the question to the server at f.at. It returns false when the
+// flight has ended.
+func (f *flight) try(now time.Time) bool {
+	f.ground()
+	if !now.Before(f.deadline) {
+		if f.out.Err == nil {
+			f.out.Err = ErrTimeout
+		}
+		f.end(f.out.Err)
+		return false
+	}
+	s := f.order[f.at]
+	f.server = s
+	f.until = now.Add(f.timeout)
+	if f.until.After(f.deadline) {
+		f.until = f.deadline
+	}
+	f.sent = now
+	f.timer.Reset(f.until.Sub(now))
+	f.pool.stats.tries.Add(1)
+	var err error
+	if f.tcp {
+		err = f.tryTCP(s, now)
+	} else {
+		err = f.tryUDP(s, now)
+	}
+	if err == nil {
+		return true
+	}
+	if err == ErrClosed {
+		f.end(ErrClosed)
+		return false
+	}
+	s.silent(f.timeout)
+	return f.reject(now, ErrUnreachable)
+}

@@ -1,0 +1,127 @@
+package upstream
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Options of a Pool. The zero value is usable.
+type Options struct {
+	// Network opens the connections; nil is the machine's own.
+	Network Network
+
+	// Sockets is the number of UDP sockets per server, opened as they are
+	// needed; a question goes out on a random one. Default 8.
+	Sockets int
+
+	// SocketAge and SocketUses bound how long and for how many questions a
+	// socket, and so its port, is used. Defaults 30 s and 512.
+	SocketAge  time.Duration
+	SocketUses int
+}
+
+// Stats are counts since the pool was made.
+type Stats struct {
+	Mismatched uint64 // answers dropped: unknown ID, other question, malformed
+	Bursts     uint64 // questions repeated over TCP after several of these
+	Truncated  uint64 // questions repeated over TCP after a cut answer
+	PlainCase  uint64 // questions repeated because a server changed the name's case
+	PlainDNS   uint64 // questions repeated without EDNS
+	Tries      uint64 // questions sent, repetitions included
+}
+
+// Pool owns the sockets to a set of servers and the goroutines that read
+// them. Exchangers of one pool share the sockets of servers they share. Its
+// methods are safe for concurrent use.
+type Pool struct {
+	opts Options
+	rnd  *entropy
+	free sync.Pool // of *flight
+
+	ctx  context.Context // ends dials when the pool closes
+	stop context.CancelFunc
+	wg   sync.WaitGroup // readers, and flights until done has returned
+
+	mu      sync.Mutex
+	closed  bool
+	servers map[netip.AddrPort]*server
+
+	stats struct {
+		mismatched, bursts, truncated, plainCase, plainDNS, tries atomic.Uint64
+	}
+}
+
+// NewPool returns a pool that has opened nothing yet.
+func NewPool(opts Options) *Pool {
+	if opts.Network == nil {
+		opts.Network = systemNetwork{}
+	}
+	if opts.Sockets <= 0 {
+		opts.Sockets = 8
+	}
+	if opts.SocketAge <= 0 {
+		opts.SocketAge = 30 * time.Second
+	}
+	if opts.SocketUses <= 0 {
+		opts.SocketUses = 512
+	}
+	p := &Pool{opts: opts, rnd: newEntropy(), servers: make(map[netip.AddrPort]*server)}
+	p.ctx, p.stop = context.WithCancel(context.Background())
+	return p
+}
+
+// Close ends every question that is out with ErrClosed, closes the sockets,
+// and returns when no callback runs any more and no goroutine is left. It must
+// not be called from a callback.
+func (p *Pool) Close() {
+	p.mu.Lock()
+	p.closed = true
+	servers := make([]*server, 0, len(p.servers))
+	for _, s := range p.servers {
+		servers = append(servers, s)
+	}
+	p.mu.Unlock()
+	p.stop()
+	for _, s := range servers {
+		s.shut()
+	}
+	p.wg.Wait()
+}
+
+// Stats returns the counts so far.
+func (p *Pool) Stats() Stats {
+	s := &p.stats
+	return Stats{
+		Mismatched: s.mismatched.Load(), Bursts: s.bursts.Load(),
+		Truncated: s.truncated.Load(), PlainCase: s.plainCase.Load(), PlainDNS: s.plainDNS.Load(),
+		Tries: s.tries.Load(),
+	}
+}
+
+// begin enters one goroutine or flight into what Close waits for; false when
+// the pool is closed. Its counterpart is wg.Done.
+func (p *Pool) begin() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return false
+	}
+	p.wg.Add(1)
+	return true
+}
+
+// server returns the pool's one server of that address.
+func (p *Pool) server(addr netip.AddrPort) *server {
+	addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.servers[addr]
+	if s == nil {
+		s = newServer(p, addr)
+		p.servers[addr] = s
+	}
+	return s
+}

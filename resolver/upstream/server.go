@@ -1,0 +1,195 @@
+package upstream
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	deadAfter   = 2         // tries in a row without an answer that make a server dead
+	remember    = time.Hour // how long a server is thought to lack EDNS or to change case
+	firstRetry  = 2 * time.Second
+	lastRetry   = time.Minute
+	caseChanges = 2 // answers in changed case before it is remembered: one may be forged
+)
+
+// server is what is known of one address, shared by all who ask it.
+type server struct {
+	pool *Pool
+	addr netip.AddrPort
+
+	// rtt is smoothed as in RFC 6298, section 2, in ns; 0 before the first
+	// answer. Tries without an answer double it.
+	rtt   atomic.Int64
+	fails atomic.Int32 // tries in a row without an answer
+
+	retryAt  atomic.Int64 // when a dead server is asked again in the background; Unix ns
+	retryGap atomic.Int64 // ns until then
+
+	plainDNS    atomic.Int64 // until when no EDNS is sent; Unix ns
+	plainCase   atomic.Int64 // until when the case of names is left alone; Unix ns
+	changedCase atomic.Int32 // answers in a row in changed case
+
+	mu      sync.Mutex
+	sockets []*socket            // by slot, nil when not open
+	open    map[*socket]struct{} // these and the retired ones still waited on
+	tcp     *stream              // nil when not connected
+	streams map[*stream]struct{}
+	closed  bool
+}
+
+func newServer(p *Pool, addr netip.AddrPort) *server {
+	return &server{
+		pool: p, addr: addr,
+		sockets: make([]*socket, p.opts.Sockets),
+		open:    make(map[*socket]struct{}),
+		streams: make(map[*stream]struct{}),
+	}
+}
+
+// answered notes an answer that took rtt.
+func (s *server) answered(rtt time.Duration) {
+	s.fails.Store(0)
+	s.retryGap.Store(0)
+	old := s.rtt.Load()
+	if old == 0 {
+		s.rtt.Store(max(1, int64(rtt)))
+		return
+	}
+	s.rtt.Store(max(1, old-old/8+int64(rtt)/8))
+}
+
+// silent notes a try that got no answer, or that of a server that refuses us
+// altogether, within timeout.
+func (s *server) silent(timeout time.Duration) {
+	s.fails.Add(1)
+	s.rtt.Store(min(max(2*s.rtt.Load(), int64(timeout)/2), int64(4*timeout)))
+}
+
+func (s *server) dead() bool { return s.fails.Load() >= deadAfter }
+
+// retryDue reports once per pause that a dead server may be asked again. The
+// pauses grow from 2 s to a minute.
+func (s *server) retryDue(now time.Time) bool {
+	at := s.retryAt.Load()
+	if now.UnixNano() < at {
+		return false
+	}
+	gap := min(max(2*s.retryGap.Load(), int64(firstRetry)), int64(lastRetry))
+	if !s.retryAt.CompareAndSwap(at, now.UnixNano()+gap) {
+		return false
+	}
+	s.retryGap.Store(gap)
+	return true
+}
+
+// keepsCase notes whether the server gave a name back as it was sent.
+func (s *server) keepsCase(yes bool, now time.Time) {
+	if yes {
+		s.changedCase.Store(0)
+	} else if s.changedCase.Add(1) >= caseChanges {
+		s.plainCase.Store(now.Add(remember).UnixNano())
+	}
+}
+
+func (s *server) wantsPlainCase(now time.Time) bool { return now.UnixNano() < s.plainCase.Load() }
+func (s *server) wantsPlainDNS(now time.Time) bool  { return now.UnixNano() < s.plainDNS.Load() }
+func (s *server) noteNoEDNS(now time.Time)          { s.plainDNS.Store(now.Add(remember).UnixNano()) }
+
+// socket returns the socket of a random slot, opening or renewing it.
+func (s *server) socket(now time.Time) (*socket, error) {
+	k, old, err := s.slot(s.pool.rnd.intn(len(s.sockets)), now)
+	if old != nil {
+		old.retire()
+	}
+	return k, err
+}
+
+// slot returns the slot's socket, and the one whose place it took.
+func (s *server) slot(i int, now time.Time) (k, old *socket, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, nil, ErrClosed
+	}
+	if k = s.sockets[i]; k != nil {
+		k.uses++
+		if k.uses <= s.pool.opts.SocketUses && now.Before(k.until) {
+			return k, nil, nil
+		}
+		old, s.sockets[i] = k, nil
+	}
+	if k, err = openSocket(s, now); err != nil {
+		return nil, old, err
+	}
+	s.sockets[i] = k
+	s.open[k] = struct{}{}
+	return k, old, nil
+}
+
+// leaveSocket makes the next question of k's slot open a new socket; gone says
+// that k is closed, too.
+func (s *server) leaveSocket(k *socket, gone bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if gone {
+		delete(s.open, k)
+	}
+	for i := range s.sockets {
+		if s.sockets[i] == k {
+			s.sockets[i] = nil
+		}
+	}
+}
+
+// stream returns the open TCP connection, or a new one that is being opened.
+func (s *server) stream() (*stream, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, ErrClosed
+	}
+	if s.tcp == nil {
+		c, err := openStream(s)
+		if err != nil {
+			return nil, err
+		}
+		s.tcp = c
+		s.streams[c] = struct{}{}
+	}
+	return s.tcp, nil
+}
+
+// leaveStream makes the next question open a new connection; gone says that c is
+// closed, too.
+func (s *server) leaveStream(c *stream, gone bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tcp == c {
+		s.tcp = nil
+	}
+	if gone {
+		delete(s.streams, c)
+	}
+}
+
+// shut closes every socket and ends what is out on them with ErrClosed.
+func (s *server) shut() {
+	s.mu.Lock()
+	s.closed = true
+	tables := make([]*table, 0, len(s.open)+len(s.streams))
+	for k := range s.open {
+		tables = append(tables, &k.table)
+	}
+	for c := range s.streams {
+		tables = append(tables, &c.table)
+	}
+	s.mu.Unlock()
+	for _, t := range tables {
+		for _, e := range t.shut() {
+			e.f.abort(t, e.id, ErrClosed)
+		}
+	}
+}

@@ -1,0 +1,94 @@
+package upstream
+
+import (
+	"net"
+	"time"
+
+	"dnsblproxy/resolver/internal/wire"
+)
+
+// maxDatagram is what is read of a datagram. We ask for 1232 octets; relayed
+// questions may ask for more, and 4096 is the most that software in use asks
+// for. A longer one is taken for a truncated answer.
+const maxDatagram = 4096
+
+// socket is a connected UDP socket and the questions that are out on it.
+type socket struct {
+	table
+	srv  *server
+	conn net.Conn
+
+	until time.Time // when its port has been used long enough
+	uses  int       // questions sent; guarded by srv.mu
+}
+
+// openSocket opens a socket and starts its reader. srv.mu is held.
+func openSocket(srv *server, now time.Time) (*socket, error) {
+	if !srv.pool.begin() {
+		return nil, ErrClosed
+	}
+	conn, err := srv.pool.opts.Network.DialUDP(srv.addr)
+	if err != nil {
+		srv.pool.wg.Done()
+		return nil, err
+	}
+	k := &socket{srv: srv, conn: conn, until: now.Add(srv.pool.opts.SocketAge), uses: 1}
+	k.flights = make(map[uint16]*flight)
+	k.close = func() {
+		k.srv.leaveSocket(k, true)
+		k.conn.Close()
+	}
+	go k.read()
+	return k, nil
+}
+
+// read hands datagrams to the flights until the socket closes. An error, an
+// ICMP refusal above all, fails all that is out on the socket at once, and
+// the next question gets a new one.
+func (k *socket) read() {
+	defer k.srv.pool.wg.Done()
+	buf := make([]byte, maxDatagram+1)
+	for {
+		n, err := k.conn.Read(buf)
+		if err != nil {
+			for _, e := range k.shut() {
+				e.f.lost(&k.table, e.id)
+			}
+			return
+		}
+		k.receive(buf[:n])
+	}
+}
+
+func (k *socket) receive(pkt []byte) {
+	if len(pkt) > maxDatagram {
+		pkt = pkt[:maxDatagram]
+		pkt[2] |= 0x02
+	}
+	if len(pkt) >= wire.HeaderLen {
+		id := uint16(pkt[0])<<8 | uint16(pkt[1])
+		if f := k.get(id); f != nil {
+			f.receive(&k.table, id, pkt)
+			return
+		}
+	}
+	k.srv.pool.stats.mismatched.Add(1)
+	k.accuse(pkt)
+}
+
+// accuse finds the questions on this socket that a stray packet pretends to
+// answer, so that each can count its forgeries. It looks at no more than 64:
+// a flood of packets must not buy more work than that.
+func (k *socket) accuse(pkt []byte) {
+	var store [64]entry
+	for _, e := range k.some(store[:0]) {
+		e.f.suspect(&k.table, e.id, pkt)
+	}
+}
+
+// giveUp lets the slot's next question open a new socket, and closes this one
+// with the last question that is out on it.
+func (k *socket) giveUp() {
+	k.srv.leaveSocket(k, false)
+	k.retire()
+}

@@ -1,0 +1,260 @@
+package upstream
+
+import (
+	"bytes"
+	"encoding/binary"
+	"time"
+
+	"dnsblproxy/resolver/internal/wire"
+)
+
+// tryUDP sends the question from a random socket under a random ID.
+func (f *flight) tryUDP(s *server, now time.Time) error {
+	for range 4 {
+		k, err := s.socket(now)
+		if err != nil {
+			return err
+		}
+		id, ok := k.add(f, f.pool.rnd)
+		if !ok {
+			k.giveUp()
+			continue
+		}
+		f.table, f.id = &k.table, id
+		if _, err = k.conn.Write(f.prepare(s, now)); err != nil {
+			f.ground()
+			k.giveUp()
+			continue // the error may be that of an earlier question
+		}
+		return nil
+	}
+	return ErrUnreachable
+}
+
+// tryTCP queues the question on the server's connection.
+func (f *flight) tryTCP(s *server, now time.Time) error {
+	for range 2 {
+		c, err := s.stream()
+		if err != nil {
+			return err
+		}
+		id, ok := c.add(f, f.pool.rnd)
+		if !ok {
+			c.giveUp()
+			continue
+		}
+		f.table, f.id, f.stream = &c.table, id, c
+		f.answers = c.answers.Load()
+		if c.send(f.prepare(s, now)) {
+			return nil
+		}
+		f.ground()
+	}
+	return ErrUnreachable
+}
+
+// prepare returns the query as this try sends it.
+func (f *flight) prepare(s *server, now time.Time) []byte {
+	binary.BigEndian.PutUint16(f.query, f.id)
+	if f.pass != nil {
+		return f.query
+	}
+	name := f.query[wire.HeaderLen : f.qend-4]
+	f.plain = f.plain || !f.mixed || s.wantsPlainCase(now)
+	if f.plain {
+		wire.Name(name).Lower()
+	} else {
+		randomCase(name, f.pool.rnd)
+	}
+	f.edns = f.edns && !s.wantsPlainDNS(now)
+	if f.edns {
+		f.query[11] = 1
+		return f.query
+	}
+	f.query[11] = 0
+	return f.query[:f.qend]
+}
+
+// verdict says what becomes of a message that came under a flight's ID.
+type verdict uint8
+
+const (
+	dropped verdict = iota // no answer to the question: waiting goes on
+	landed                 // the flight has ended
+	flying                 // the question was sent again
+)
+
+// receive takes a message that came on a table under the ID.
+func (f *flight) receive(t *table, id uint16, pkt []byte) {
+	f.mu.Lock()
+	if !f.waitsOn(t, id) {
+		f.mu.Unlock()
+		f.pool.stats.mismatched.Add(1) // it came twice
+		return
+	}
+	now := time.Now()
+	var v verdict
+	if f.pass != nil {
+		v = f.judgeRelay(pkt, now)
+	} else {
+		v = f.judge(pkt, now)
+	}
+	if v == dropped {
+		f.pool.stats.mismatched.Add(1)
+		v = f.mismatch(now)
+	}
+	f.mu.Unlock()
+	if v == landed {
+		f.land()
+	}
+}
+
+// status turns what try and next return into a verdict.
+func status(aloft bool) verdict {
+	if aloft {
+		return flying
+	}
+	return landed
+}
+
+// suspect counts a stray packet against the flight if it has its question.
+func (f *flight) suspect(t *table, id uint16, pkt []byte) {
+	f.mu.Lock()
+	if !f.waitsOn(t, id) || len(pkt) < f.qend ||
+		!wire.Name(pkt[wire.HeaderLen:f.qend]).Equal(f.query[wire.HeaderLen:f.qend]) {
+		f.mu.Unlock()
+		return
+	}
+	v := f.mismatch(time.Now())
+	f.mu.Unlock()
+	if v == landed {
+		f.land()
+	}
+}
+
+// mismatch counts an answer that does not fit. After a burst of them somebody
+// is guessing: TCP cannot be guessed at.
+func (f *flight) mismatch(now time.Time) verdict {
+	f.mismatches++
+	if f.mismatches != maxMismatches || f.stream != nil || f.pass != nil {
+		return dropped
+	}
+	f.pool.stats.bursts.Add(1)
+	f.tcp = true
+	return status(f.try(now))
+}
+
+// judge decides about an answer to a question of our own. The lock is held.
+func (f *flight) judge(pkt []byte, now time.Time) verdict {
+	if pkt[2]&0xf8 != 0x80 { // QR set, opcode QUERY
+		return dropped
+	}
+	rcode := pkt[3] & 0x0f
+	if f.edns && binary.BigEndian.Uint16(pkt[4:]) == 0 &&
+		(rcode == wire.RcodeFormErr || rcode == wire.RcodeNotImp) {
+		return f.withoutEDNS(now) // such servers may not echo the question
+	}
+	if len(pkt) < f.qend || binary.BigEndian.Uint16(pkt[4:]) != 1 {
+		return dropped
+	}
+	if !bytes.Equal(pkt[wire.HeaderLen:f.qend], f.query[wire.HeaderLen:f.qend]) {
+		return f.otherQuestion(pkt, now)
+	}
+	if !f.plain {
+		f.server.keepsCase(true, now)
+	}
+	q := Question{Name: f.query[wire.HeaderLen : f.qend-4], Type: binary.BigEndian.Uint16(f.query[f.qend-4:])}
+	r, err := wire.ParseResponseWithin(pkt, q, f.zone)
+	if err == wire.ErrMalformed && f.stream == nil {
+		return dropped // perhaps somebody else's
+	}
+	f.server.answered(now.Sub(f.sent))
+	f.out.Response = r
+	switch {
+	case err != nil:
+		return status(f.reject(now, ErrServfail))
+	case r.Truncated && f.stream != nil:
+		return status(f.reject(now, ErrServfail))
+	case r.Truncated:
+		f.pool.stats.truncated.Add(1)
+		f.tcp = true
+		return status(f.try(now))
+	}
+	return f.rcode(pkt, q, r, now)
+}
+
+// rcode decides by the response code of a whole and proper answer.
+func (f *flight) rcode(pkt []byte, q Question, r wire.Response, now time.Time) verdict {
+	switch r.Rcode {
+	case wire.RcodeFormErr, wire.RcodeNotImp, wire.RcodeBadVers:
+		if f.edns {
+			return f.withoutEDNS(now)
+		}
+		return status(f.reject(now, ErrServfail))
+	case wire.RcodeRefused:
+		return status(f.reject(now, ErrRefused))
+	case wire.RcodeSuccess, wire.RcodeNXDomain:
+	default:
+		return status(f.reject(now, ErrServfail))
+	}
+	if f.noEDNS {
+		f.server.noteNoEDNS(now)
+	}
+	if f.zone != nil && (r.Referral || q.Type == wire.TypeNS) {
+		if d, ok := wire.ParseDelegation(pkt, q, f.zone); ok {
+			f.out.delegation = &d
+		}
+	}
+	// A referral up or to nowhere, or an answer without authority from who
+	// should have it: a lame server.
+	if f.out.delegation == nil && (r.Referral || f.zone != nil && !r.Authoritative) {
+		return status(f.reject(now, ErrServfail))
+	}
+	f.end(nil)
+	return landed
+}
+
+// withoutEDNS repeats the question without EDNS: RFC 6891, section 7. That is
+// remembered of the server once it does answer then.
+func (f *flight) withoutEDNS(now time.Time) verdict {
+	f.pool.stats.plainDNS.Add(1)
+	f.server.answered(now.Sub(f.sent))
+	f.edns, f.noEDNS = false, true
+	return status(f.try(now))
+}
+
+// otherQuestion decides about an answer under the right ID whose question is
+// not the one sent. If it differs in case alone the server may be one that
+// changes it: the question is repeated in lower case, under another ID.
+func (f *flight) otherQuestion(pkt []byte, now time.Time) verdict {
+	if f.plain || !wire.Name(pkt[wire.HeaderLen:f.qend]).Equal(f.query[wire.HeaderLen:f.qend]) {
+		return dropped
+	}
+	f.pool.stats.plainCase.Add(1)
+	f.server.keepsCase(false, now)
+	f.plain = true
+	return status(f.try(now))
+}
+
+// judgeRelay decides about the answer to a packet that is passed on. It is
+// passed back as it is, unless the server failed and others are left.
+func (f *flight) judgeRelay(pkt []byte, now time.Time) verdict {
+	if pkt[2]&0x80 == 0 || pkt[2]&0x78 != f.query[2]&0x78 {
+		return dropped
+	}
+	rcode := pkt[3] & 0x0f
+	bare := binary.BigEndian.Uint16(pkt[4:]) == 0 && (rcode == wire.RcodeFormErr || rcode == wire.RcodeNotImp)
+	if !bare && (len(pkt) < f.qend ||
+		!wire.Name(pkt[wire.HeaderLen:f.qend]).Equal(f.query[wire.HeaderLen:f.qend])) {
+		return dropped
+	}
+	f.server.answered(now.Sub(f.sent))
+	f.kept = append([]byte(nil), pkt...)
+	copy(f.kept, f.relay[:])
+	if rcode == wire.RcodeRefused || rcode == wire.RcodeServFail {
+		f.bad[f.at] = true
+		return status(f.next(now))
+	}
+	f.end(nil)
+	return landed
+}
