@@ -128,9 +128,10 @@ func parseDomain(labels []byte) Subject {
 
 // domainByte reports whether c may stand in a label: printable ASCII, because
 // lists hold underscores, hashes and quoted mail addresses too, but nothing
-// that needs an escape in text and no capital (names arrive in lower case).
+// that needs an escape in text, no colon, which would look like an address, and
+// no capital (names arrive in lower case).
 func domainByte(c byte) bool {
-	return c > ' ' && c < 0x7f && c != '.' && c != '\\' && c != '"' && (c < 'A' || c > 'Z')
+	return c > ' ' && c < 0x7f && c != '.' && c != ':' && c != '\\' && c != '"' && (c < 'A' || c > 'Z')
 }
 
 // DomainText returns labels in wire form as text: "www.example.com". It is

@@ -1,17 +1,10 @@
 package rbl
 
 import (
-	"bytes"
 	_ "embed"
-	"errors"
-	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
-	"time"
-
-	"github.com/BurntSushi/toml"
 )
 
 //go:embed lists.toml
@@ -79,7 +72,8 @@ type List struct {
 	Holds  Holds
 	Listed CodeSet
 
-	// Codes names the codes of Listed, Errors those that are trouble.
+	// Codes names codes of Listed and answers that are no listing; Errors are
+	// codes that are trouble.
 	Codes  CodeNames
 	Errors map[Code]Trouble
 
@@ -216,184 +210,4 @@ func (t *Table) Key(upstream string) string {
 		return key
 	}
 	return ""
-}
-
-// file is the form of lists.toml.
-type file struct {
-	// Errors are sets of error codes that several lists share.
-	Errors map[string]map[string]Trouble `toml:"errors"`
-	List   map[string]row                `toml:"list"`
-	Dead   map[string]deadRow            `toml:"dead"`
-}
-
-type row struct {
-	Name    string             `toml:"name"`
-	Keyed   []string           `toml:"keyed"`
-	Kind    string             `toml:"kind"`
-	Holds   []string           `toml:"holds"`
-	Listed  []string           `toml:"listed"`
-	Codes   map[string]string  `toml:"codes"`
-	Errors  map[string]Trouble `toml:"errors"`
-	Shares  string             `toml:"shares"`
-	Probe   string             `toml:"probe"`
-	Docs    string             `toml:"docs"`
-	Removal string             `toml:"removal"`
-	Access  string             `toml:"access"`
-	Note    string             `toml:"note"`
-}
-
-type deadRow struct {
-	Name   string `toml:"name"`
-	Since  string `toml:"since"`
-	Reason string `toml:"reason"`
-	Docs   string `toml:"docs"`
-}
-
-// ParseTable reads a table in the form of the embedded lists.toml. It reports
-// every problem at once: an unknown key, a code or a word it does not know, a
-// living list without an address of its own documentation, an error code that
-// is a listing too, a zone that stands twice.
-func ParseTable(text []byte) (*Table, error) {
-	var f file
-	md, err := toml.NewDecoder(bytes.NewReader(text)).Decode(&f)
-	if err != nil {
-		return nil, fmt.Errorf("reading the table of lists: %w", err)
-	}
-	var problems []error
-	for _, key := range md.Undecoded() {
-		problems = append(problems, fmt.Errorf("unknown key %q", key.String()))
-	}
-	t := &Table{zones: map[string]*List{}, keyed: map[string]*List{}}
-	for _, zone := range slices.Sorted(maps.Keys(f.List)) {
-		l, err := f.List[zone].list(zone, f.Errors)
-		if err == nil {
-			err = t.add(l)
-		}
-		if err != nil {
-			problems = append(problems, fmt.Errorf("list %q: %w", zone, err))
-		}
-	}
-	for _, zone := range slices.Sorted(maps.Keys(f.Dead)) {
-		l, err := f.Dead[zone].list(zone)
-		if err == nil {
-			err = t.add(l)
-		}
-		if err != nil {
-			problems = append(problems, fmt.Errorf("dead list %q: %w", zone, err))
-		}
-	}
-	if err := errors.Join(problems...); err != nil {
-		return nil, fmt.Errorf("reading the table of lists: %w", err)
-	}
-	return t, nil
-}
-
-func (t *Table) add(l *List) error {
-	if l.Zone != strings.ToLower(l.Zone) || strings.HasSuffix(l.Zone, ".") {
-		return errors.New("write the zone in lower case, without a trailing dot")
-	}
-	if _, ok := t.Find(l.Zone); ok {
-		return errors.New("it stands in the table twice")
-	}
-	t.zones[l.Zone] = l
-	for _, k := range l.Keyed {
-		if _, ok := t.Find(k); ok {
-			return fmt.Errorf("its keyed form %q stands in the table twice", k)
-		}
-		t.keyed[k] = l
-	}
-	t.lists = append(t.lists, l)
-	return nil
-}
-
-func (r row) list(zone string, shared map[string]map[string]Trouble) (*List, error) {
-	l := &List{
-		Zone: zone, Name: r.Name, Keyed: r.Keyed, Errors: map[Code]Trouble{},
-		Docs: r.Docs, Removal: r.Removal, Access: r.Access, Note: r.Note,
-	}
-	if r.Name == "" || !webAddress(r.Docs) || r.Removal != "" && !webAddress(r.Removal) {
-		return nil, errors.New("name, docs or removal is missing or no web address")
-	}
-	var err error
-	if l.Kind, err = parseKind(r.Kind); err != nil {
-		return nil, err
-	}
-	if l.Probe, err = parseProbe(r.Probe); err != nil {
-		return nil, err
-	}
-	if l.Holds, err = ParseHolds(r.Holds); err != nil || l.Holds == 0 {
-		return nil, errors.Join(errors.New("holds is empty or wrong"), err)
-	}
-	if l.Listed, err = ParseCodeSet(r.Listed); err != nil || l.Listed.Empty() {
-		return nil, errors.Join(errors.New("listed is empty or wrong"), err)
-	}
-	if l.Codes, err = ParseCodeNames(r.Codes); err != nil {
-		return nil, err
-	}
-	if _, ok := shared[r.Shares]; r.Shares != "" && !ok {
-		return nil, fmt.Errorf("shares = %q names no [errors] table", r.Shares)
-	}
-	for _, from := range []map[string]Trouble{shared[r.Shares], r.Errors} {
-		if err := l.addErrors(from); err != nil {
-			return nil, err
-		}
-	}
-	return l, nil
-}
-
-func (l *List) addErrors(from map[string]Trouble) error {
-	for text, trouble := range from {
-		c, err := ParseCode(text)
-		switch {
-		case err != nil:
-			return err
-		case trouble.Name == "" || trouble.Help == "":
-			return fmt.Errorf("error code %v lacks a name or a help", c)
-		case l.Listed.Contains(c):
-			return fmt.Errorf("%v is an error and a listing", c)
-		}
-		l.Errors[c] = trouble
-	}
-	return nil
-}
-
-func (r deadRow) list(zone string) (*List, error) {
-	if r.Name == "" || r.Reason == "" {
-		return nil, errors.New("name or reason is missing")
-	}
-	if !slices.ContainsFunc([]string{"2006-01-02", "2006-01", "2006"}, func(layout string) bool {
-		_, err := time.Parse(layout, r.Since)
-		return err == nil
-	}) {
-		return nil, fmt.Errorf("since = %q is no date", r.Since)
-	}
-	return &List{Zone: zone, Name: r.Name, Docs: r.Docs, Holds: HoldsAll,
-		Dead: &Dead{Since: r.Since, Reason: r.Reason}}, nil
-}
-
-func parseKind(s string) (Kind, error) {
-	switch s {
-	case "", "block":
-		return Block, nil
-	case "allow":
-		return Allow, nil
-	}
-	return Block, fmt.Errorf("kind = %q is neither block nor allow", s)
-}
-
-func parseProbe(s string) (Probe, error) {
-	switch s {
-	case "", "rfc5782":
-		return ProbeRFC, nil
-	case "random":
-		return ProbeRandom, nil
-	case "none":
-		return ProbeNone, nil
-	}
-	return ProbeRFC, fmt.Errorf("probe = %q is none of rfc5782, random, none", s)
-}
-
-func webAddress(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
 }

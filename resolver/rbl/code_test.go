@@ -1,0 +1,108 @@
+package rbl
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestCodeSet(t *testing.T) {
+	tests := []struct {
+		set  []string
+		in   []string
+		out  []string
+		name string
+	}{
+		{name: "single", set: []string{"127.0.0.2"}, in: []string{"127.0.0.2"}, out: []string{"127.0.0.1", "127.0.0.3"}},
+		{name: "range", set: []string{"127.0.0.2-127.0.0.11"}, in: []string{"127.0.0.2", "127.0.0.11"}, out: []string{"127.0.0.1", "127.0.0.12"}},
+		{name: "range over octets", set: []string{"127.0.0.250-127.0.1.5"}, in: []string{"127.0.0.255", "127.0.1.0"}, out: []string{"127.0.1.6"}},
+		{name: "CIDR", set: []string{"127.0.1.0/24"}, in: []string{"127.0.1.0", "127.0.1.255"}, out: []string{"127.0.2.0"}},
+		{name: "all of it", set: []string{"127.0.0.0/8"}, in: []string{"127.0.0.0", "127.255.255.255"}, out: []string{"128.0.0.0", "126.255.255.255"}},
+		{name: "brackets of Postfix", set: []string{"127.0.[2..15].[0..3]"}, in: []string{"127.0.2.0", "127.0.15.3"}, out: []string{"127.0.1.0", "127.0.2.4", "127.0.16.0"}},
+		{name: "alternatives", set: []string{"127.0.0.[2;4..7;10]"}, in: []string{"127.0.0.2", "127.0.0.5", "127.0.0.10"}, out: []string{"127.0.0.3", "127.0.0.8"}},
+		{name: "bit", set: []string{"127.0.0.&8"}, in: []string{"127.0.0.8", "127.0.0.12", "127.0.0.255"}, out: []string{"127.0.0.7", "127.0.0.16", "127.0.1.8"}},
+		{name: "bits", set: []string{"127.0.0.&6"}, in: []string{"127.0.0.2", "127.0.0.4", "127.0.0.7"}, out: []string{"127.0.0.1", "127.0.0.8"}},
+		{name: "several", set: []string{"127.0.0.2", "127.0.1.0/24"}, in: []string{"127.0.0.2", "127.0.1.9"}, out: []string{"127.0.0.9"}},
+		{name: "none", set: nil, out: []string{"127.0.0.2"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			set, err := ParseCodeSet(tt.set)
+			if err != nil {
+				t.Fatal(err)
+			}
+			check(t, set, tt.in, true)
+			check(t, set, tt.out, false)
+			if !slices.Equal(set.Strings(), tt.set) || set.Empty() != (len(tt.set) == 0) {
+				t.Errorf("Strings() = %q, want %q", set.Strings(), tt.set)
+			}
+		})
+	}
+}
+
+func check(t *testing.T, set CodeSet, codes []string, want bool) {
+	t.Helper()
+	for _, s := range codes {
+		c, err := ParseCode(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if set.Contains(c) != want {
+			t.Errorf("%v contains %v: %t, want %t", set, c, !want, want)
+		}
+	}
+}
+
+func TestDefaultListed(t *testing.T) {
+	set := DefaultListed()
+	check(t, set, []string{"127.0.0.0", "127.0.0.2", "127.0.1.1", "127.1.0.1", "127.255.254.255"}, true)
+	check(t, set, []string{"127.0.0.1", "127.255.255.0", "127.255.255.254", "127.255.255.255", "126.0.0.2", "128.0.0.2", "0.0.0.0"}, false)
+	again, err := ParseCodeSet(set.Strings())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for c := Code(0x7efffff0); c < 0x7f000010; c++ {
+		if again.Contains(c) != set.Contains(c) {
+			t.Errorf("the spelling of the default differs from it at %v", c)
+		}
+	}
+}
+
+func TestParseCodeSet_refuses(t *testing.T) {
+	tests := []struct{ in, want string }{
+		{"", `"" is not a code such as 127.0.0.2`},
+		{"127.0.0", `"127.0.0" is not a code`},
+		{"::1", `"::1" is not a code`},
+		{"10.0.0.2", "outside 127.0.0.0/8"},
+		{"127.0.0.2-128.0.0.2", "outside 127.0.0.0/8"},
+		{"0.0.0.0/0", "outside 127.0.0.0/8"},
+		{"10.0.0.[2..3]", "outside 127.0.0.0/8"},
+		{"127.0.0.11-127.0.0.2", "reversed range; write 127.0.0.2-127.0.0.11"},
+		{"127.0.0.5/24", "host bits are set; write 127.0.0.0/24 or 127.0.0.5"},
+		{"127.0.0.0/33", "not a CIDR"},
+		{"127.0.0.[3..2]", "reversed range; write [2..3]"},
+		{"127.0.0.[2..256]", `"256" is not an octet`},
+		{"127.0.0.[2..11", "bracket without an end"},
+		{"127.0.0.[2..11]x", "not four octets"},
+		{"127.0.[2..11]", "not four octets"},
+		{"127.0.0.[]", `"" is not an octet`},
+		{"127.0.0.&0", "&0 tests no bit"},
+		{"127.0.0.&x", `"x" is not an octet`},
+		{"127.0.0.0.&8", "not four octets"},
+	}
+	for _, tt := range tests {
+		if _, err := ParseCodeSet([]string{tt.in}); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("ParseCodeSet(%q) = %v, want %s in it", tt.in, err, tt.want)
+		}
+	}
+}
+
+func TestCode(t *testing.T) {
+	c, ok := CodeFromRData([]byte{127, 0, 0, 2})
+	if !ok || c != CodeListed || c.String() != "127.0.0.2" || !c.Loopback() {
+		t.Errorf("CodeFromRData = %v, %t, want 127.0.0.2", c, ok)
+	}
+	if _, ok := CodeFromRData([]byte{127, 0, 0}); ok {
+		t.Error("three bytes are a code")
+	}
+}
