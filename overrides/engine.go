@@ -58,9 +58,11 @@ type Engine struct {
 	zones   []string
 	expired map[string]bool // rules of which it was logged
 
-	run   context.Context // nil while Run is not running
-	wg    sync.WaitGroup  // goroutines of sources
-	slots chan struct{}   // bounds fetches at a time
+	run     context.Context // nil before Run
+	stopped bool            // Run is over or ending
+	wg      sync.WaitGroup  // goroutines of sources and of live evaluation
+	slots   chan struct{}   // bounds fetches at a time
+	live    *liveState
 
 	ready     chan struct{}
 	readyOnce sync.Once
@@ -83,6 +85,7 @@ func Open(rules []Rule, opts Options) (*Engine, error) {
 		expired: make(map[string]bool),
 		slots:   make(chan struct{}, maxFetches),
 		ready:   make(chan struct{}),
+		live:    newLiveState(),
 	}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
@@ -219,7 +222,7 @@ func (e *Engine) install(rules []*Rule, sources []*source, zones []string) {
 		e.equip(s)
 	}
 	e.rules, e.sources, e.zones = rules, sources, slices.Clone(zones)
-	if e.run != nil {
+	if e.run != nil && !e.stopped {
 		e.startAll()
 	}
 }

@@ -49,6 +49,8 @@ func (e *Engine) equip(s *source) {
 		return
 	}
 	switch s.key.kind {
+	case KindSPF:
+		s.fetch = &spfFetcher{domain: s.key.spec, resolver: withoutIncludes(e.opts.Resolver, exceptSPF(s.rule))}
 	case KindA, KindMX:
 		s.fetch = &hostFetcher{name: s.key.spec, mx: s.key.kind == KindMX, resolver: e.opts.Resolver}
 	case KindURL:

@@ -31,6 +31,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	own.Go(func() { e.pollLoop(ctx) })
 	<-ctx.Done()
 	own.Wait()
+	e.mu.Lock()
+	e.stopped = true // nothing joins e.wg from here on
+	e.mu.Unlock()
 	e.wg.Wait()
 	return nil
 }

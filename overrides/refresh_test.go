@@ -1,0 +1,338 @@
+package overrides
+
+import (
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func spfRule(domains ...string) Rule { return allow(func(r *Rule) { r.SPF = domains }) }
+
+// Each of these is a timeline: what DNS says, what time passes, and who is
+// exempt then. Times are fake.
+
+func TestSPF_follows_the_TTL(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeDNS()
+		dns.txt["efax.com"] = "v=spf1 include:_spf.efax.com -all"
+		dns.txt["_spf.efax.com"] = "v=spf1 -ip4:192.0.2.9 ip4:192.0.2.0/28 ip6:2001:db8::/48 ?all"
+		tl := start(t, dns, Options{}, spfRule("efax.com"))
+		if !isReady(tl.Engine) {
+			t.Fatal("not ready after the first load")
+		}
+		tl.want("at start", "+192.0.2.1", "-192.0.2.9", "-192.0.2.16", "+2001:db8::1", "-198.51.100.1")
+		dns.set(func() { dns.txt["_spf.efax.com"] = "v=spf1 ip4:198.51.100.0/24" })
+		tl.elapse(4 * time.Minute)
+		tl.want("before the TTL", "+192.0.2.1", "-198.51.100.1")
+		tl.elapse(time.Minute)
+		tl.want("after the TTL", "-192.0.2.1", "+198.51.100.1")
+		if n := dns.count("efax.com"); n != 2 {
+			t.Errorf("efax.com was asked %d times in 5 minutes of a TTL of 5 minutes, want 2", n)
+		}
+	})
+}
+
+func TestSPF_clamps_short_and_long_TTLs(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		ttl        time.Duration
+		first, per time.Duration // no refresh before, one at the latest after
+	}{
+		{"zero", 0, 50 * time.Second, 61 * time.Second},
+		{"a week", 7 * 24 * time.Hour, 21 * time.Hour, 24 * time.Hour},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				dns := newFakeDNS()
+				dns.ttl = tt.ttl
+				dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.1"
+				tl := start(t, dns, Options{}, spfRule("efax.com"))
+				tl.elapse(tt.first)
+				if n := dns.count("efax.com"); n != 1 {
+					t.Errorf("asked %d times after %s, want once", n, tt.first)
+				}
+				tl.elapse(tt.per - tt.first)
+				if n := dns.count("efax.com"); n != 2 {
+					t.Errorf("asked %d times after %s, want twice", n, tt.per)
+				}
+			})
+		})
+	}
+}
+
+func TestSPF_rotation_of_answers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeDNS()
+		dns.txt["efax.com"] = "v=spf1 a:pool.efax.com -all"
+		dns.hosts["pool.efax.com"] = "192.0.2.1 192.0.2.2"
+		tl := start(t, dns, Options{}, spfRule("efax.com"))
+		dns.set(func() { dns.hosts["pool.efax.com"] = "192.0.2.2 192.0.2.1" })
+		before := tl.Table()
+		tl.elapse(5 * time.Minute)
+		if tl.Table() != before {
+			t.Error("the same addresses in another order made a new table")
+		}
+		dns.set(func() { dns.hosts["pool.efax.com"] = "192.0.2.2 192.0.2.3" })
+		tl.elapse(5 * time.Minute)
+		tl.want("after the change", "-192.0.2.1", "+192.0.2.2", "+192.0.2.3")
+	})
+}
+
+func TestSPF_temperror_keeps_what_it_hides(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeDNS()
+		dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.1 include:b.efax.com ip4:203.0.113.1 -all"
+		dns.txt["b.efax.com"] = "v=spf1 ip4:198.51.100.1 -all"
+		tl := start(t, dns, Options{}, spfRule("efax.com"))
+		dns.set(func() {
+			dns.fail["b.efax.com"] = true
+			dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.2 include:b.efax.com ip4:203.0.113.1 -all"
+		})
+		tl.elapse(5 * time.Minute)
+		// 192.0.2.2 stands before the include and is known; what stands
+		// behind it is as before, for the include might match.
+		tl.want("during the failure", "+192.0.2.2", "+198.51.100.1", "+203.0.113.1", "+192.0.2.1", "-10.0.0.1")
+		if st := tl.status(); st.LastError == "" || st.Failures == 0 {
+			t.Errorf("status = %+v, want the failure in it", st)
+		}
+		if n := tl.log.count("rule source failed"); n != 1 {
+			t.Errorf("the failure was logged %d times, want once", n)
+		}
+		failures := tl.status().Failures
+		tl.elapse(31 * time.Second)
+		if tl.status().Failures == failures {
+			t.Error("no retry 30 s after a failure")
+		}
+		dns.set(func() { dns.fail["b.efax.com"] = false })
+		tl.elapse(10 * time.Minute)
+		tl.want("after it", "-192.0.2.1", "+198.51.100.1")
+		if st := tl.status(); st.LastError != "" {
+			t.Errorf("LastError = %q after recovery", st.LastError)
+		}
+	})
+}
+
+func TestSPF_gives_up_after_a_day(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeDNS()
+		dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.1"
+		tl := start(t, dns, Options{}, spfRule("efax.com"))
+		dns.set(func() { dns.fail["*"] = true })
+		tl.elapse(23 * time.Hour)
+		tl.want("within the day", "+192.0.2.1")
+		if n := dns.count("efax.com"); n < 130 || n > 160 {
+			t.Errorf("asked %d times in 23 h, want about one in ten minutes", n)
+		}
+		tl.elapse(90 * time.Minute)
+		tl.want("after the day", "-192.0.2.1")
+		dns.set(func() { dns.fail["*"] = false })
+		tl.elapse(10 * time.Minute)
+		tl.want("when DNS is back", "+192.0.2.1")
+	})
+}
+
+func TestSPF_what_the_domain_says_takes_effect(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		after string // the record; empty: none
+		log   string
+	}{
+		{"permerror", "v=spf1 ip4:192.0.2.1 ipv4:192.0.2.2", "permerror"},
+		{"vanished", "", "no such name"},
+		{"all closed", "v=spf1 -all", ""},
+		{"opens the world", "v=spf1 +all", "refused whole"},
+		{"opens half the world", "v=spf1 ip4:0.0.0.0/1 -all", "refused whole"},
+		{"opens IPv6", "v=spf1 ip6:2000::/3 -all", "refused whole"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				dns := newFakeDNS()
+				dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.1"
+				tl := start(t, dns, Options{}, spfRule("efax.com"))
+				tl.want("at first", "+192.0.2.1")
+				dns.set(func() {
+					if dns.txt["efax.com"] = tt.after; tt.after == "" {
+						delete(dns.txt, "efax.com")
+					}
+				})
+				tl.elapse(5 * time.Minute)
+				tl.want("after", "-192.0.2.1", "-10.1.2.3", "-2001:db8::1")
+				if tt.log != "" && tl.log.count(tt.log) == 0 {
+					t.Errorf("the log has no %q:\n%s", tt.log, tl.log.b.String())
+				}
+				if got, want := tl.status().LastError != "", tt.log != ""; got != want {
+					t.Errorf("LastError = %q", tl.status().LastError)
+				}
+				dns.set(func() { dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.1" })
+				tl.elapse(6 * time.Minute)
+				tl.want("mended", "+192.0.2.1")
+			})
+		})
+	}
+}
+
+func TestSPF_guard_counts_what_is_opened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeDNS()
+		dns.txt["efax.com"] = "v=spf1 ip4:10.0.0.0/24 -all"
+		dns.txt["big.example"] = "v=spf1 ip4:10.0.0.0/24 ip4:10.0.2.1 -all"
+		r := spfRule("efax.com", "big.example")
+		r.MaxV4 = 24
+		tl := start(t, dns, Options{}, r)
+		tl.want("a /24 fits into /24, one more does not", "+10.0.0.1", "-10.0.2.1")
+		for _, st := range tl.Status() {
+			if got, want := st.LastError != "", st.Source.Name == "big.example"; got != want {
+				t.Errorf("LastError of %s = %q", st.Source, st.LastError)
+			}
+		}
+	})
+}
+
+func TestSPF_leaves_an_include_out(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeDNS()
+		dns.txt["efax.com"] = "v=spf1 include:a.example include:b.example -all"
+		dns.txt["a.example"] = "v=spf1 ip4:192.0.2.1 ip4:192.0.2.2"
+		dns.txt["b.example"] = "v=spf1 ip4:192.0.2.2 ip4:192.0.2.3 ip4:192.0.2.4"
+		r := spfRule("efax.com")
+		r.Except = []string{"spf:a.example", "192.0.2.4"}
+		tl := start(t, dns, Options{}, r)
+		tl.want("only b, less one address", "-192.0.2.1", "+192.0.2.2", "+192.0.2.3", "-192.0.2.4")
+		if n := dns.count("a.example"); n != 0 {
+			t.Errorf("a.example was asked %d times", n)
+		}
+	})
+}
+
+func TestHosts_a_and_mx(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeDNS()
+		dns.hosts["mail.example.com"] = "192.0.2.1 2001:db8::1"
+		dns.mx["example.com"] = "mx1.example.com. MX2.example.com."
+		dns.hosts["mx1.example.com"] = "192.0.2.11"
+		dns.hosts["mx2.example.com"] = "192.0.2.12 2001:db8::12"
+		tl := start(t, dns, Options{}, allow(func(r *Rule) {
+			r.A, r.MX = []string{"mail.example.com"}, []string{"example.com"}
+		}))
+		all := []string{"+192.0.2.1", "+2001:db8::1", "+192.0.2.11", "+192.0.2.12", "+2001:db8::12", "-192.0.2.2"}
+		tl.want("at start", all...)
+		dns.set(func() { dns.fail["mx2.example.com"], dns.fail["mail.example.com"] = true, true })
+		tl.elapse(time.Hour)
+		tl.want("while some fail", all...)
+		dns.set(func() {
+			dns.fail = map[string]bool{}
+			delete(dns.hosts, "mail.example.com")
+			dns.mx["example.com"] = "."
+		})
+		tl.elapse(11 * time.Minute)
+		tl.want("gone", "-192.0.2.1", "-192.0.2.11", "-192.0.2.12")
+		if tl.log.count("has no address") == 0 {
+			t.Error("a host without addresses is not in the log")
+		}
+	})
+}
+
+func TestReady_waits_for_every_source(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeDNS()
+		dns.slow = 500 * time.Millisecond
+		dns.fail["broken.example"] = true
+		dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.1"
+		off := allow(func(r *Rule) { r.Name, r.Enabled, r.SPF = "off", false, []string{"off.example"} })
+		tl := start(t, dns, Options{}, spfRule("efax.com", "broken.example"), off)
+		if isReady(tl.Engine) {
+			t.Fatal("ready before anything was asked")
+		}
+		tl.elapse(time.Second)
+		if !isReady(tl.Engine) {
+			t.Error("not ready although every source was tried")
+		}
+		tl.want("ready", "+192.0.2.1")
+		if n := dns.count("off.example"); n != 0 {
+			t.Errorf("a disabled rule's domain was asked %d times", n)
+		}
+	})
+}
+
+func TestReplace_carries_over(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeDNS()
+		dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.1"
+		dns.txt["jfax.com"] = "v=spf1 ip4:192.0.2.2"
+		tl := start(t, dns, Options{}, spfRule("efax.com"))
+		dns.set(func() { dns.fail["*"] = true })
+		if err := tl.Replace([]Rule{spfRule("efax.com", "jfax.com")}, nil); err != nil {
+			t.Fatal(err)
+		}
+		tl.want("at once", "+192.0.2.1", "-192.0.2.2")
+		dns.set(func() { dns.fail["*"] = false })
+		tl.elapse(time.Minute)
+		tl.want("loaded", "+192.0.2.1", "+192.0.2.2")
+		bad := spfRule("efax.com")
+		bad.CIDR = []string{"192.0.2.5/24"}
+		if err := tl.Replace([]Rule{bad}, nil); err == nil {
+			t.Fatal("a broken rule was accepted")
+		}
+		tl.want("after a refused reload", "+192.0.2.1", "+192.0.2.2")
+		tight := spfRule("efax.com")
+		tight.Except = []string{"192.0.2.1"}
+		if err := tl.Replace([]Rule{tight}, nil); err != nil {
+			t.Fatal(err)
+		}
+		tl.want("excepted", "-192.0.2.1", "-192.0.2.2")
+		asked := dns.count("jfax.com")
+		tl.elapse(time.Hour)
+		if dns.count("jfax.com") != asked {
+			t.Error("a source that is gone is still asked for")
+		}
+	})
+}
+
+func TestExpired_rule_says_so_once(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := allow(func(r *Rule) {
+			r.CIDR, r.Expires = []string{"192.0.2.1"}, time.Now()
+		})
+		tl := start(t, nil, Options{}, r)
+		tl.want("on its last day", "+192.0.2.1")
+		tl.elapse(25 * time.Hour)
+		tl.want("after it", "-192.0.2.1")
+		tl.elapse(time.Hour)
+		if n := tl.log.count("rule expired"); n != 1 {
+			t.Errorf("logged %d times, want once", n)
+		}
+	})
+}
+
+func TestTable_scope_and_action(t *testing.T) {
+	rules := []Rule{
+		{Name: "one", Enabled: true, CIDR: []string{"192.0.2.0/24"}, Zones: []string{"One.example."}},
+		{Name: "all", Enabled: true, CIDR: []string{"198.51.100.1", "192.0.2.7"}},
+		{Name: "bad", Action: Deny, Enabled: true, CIDR: []string{"192.0.2.7"}, Zones: []string{"two.example"}, Text: "no"},
+	}
+	e, err := Open(rules, Options{Zones: []string{"one.example", "two.example"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, now := e.Table(), time.Now().Unix()
+	set := table.Lookup(netip.MustParseAddr("::ffff:192.0.2.7"))
+	for zone, want := range map[string]string{"one.example": "one", "two.example": "all", "three.example": "all"} {
+		if h, ok := set.Allow(table.Zone(zone), now); !ok || h.Rule.Name != want {
+			t.Errorf("Allow in %s = %v, %t, want rule %s", zone, h.Rule, ok, want)
+		}
+	}
+	h, ok := set.Deny(table.Zone("two.example"), now)
+	if !ok || h.Rule.Text != "no" || h.Source.String() != "cidr" || h.Line != 1 {
+		t.Errorf("Deny = %+v, %t", h, ok)
+	}
+	if _, ok := set.Deny(table.Zone("one.example"), now); ok {
+		t.Error("a deny rule acts outside its zones")
+	}
+	if !table.Contains(netip.MustParseAddr("198.51.100.1"), AnyZone, now) {
+		t.Error("Contains misses an unscoped rule")
+	}
+	if (&Table{}).Lookup(netip.MustParseAddr("192.0.2.7")).Empty() != true {
+		t.Error("the zero table matches")
+	}
+}

@@ -1,0 +1,216 @@
+package overrides
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"time"
+
+	"dnsblproxy/overrides/spf"
+)
+
+// shared is how many addresses an SPF record may open before people are told
+// that so many are never one sender's own.
+const shared = 1 << 16
+
+// samples is how many random addresses have to pass a live term for it to be
+// refused as too broad.
+const samples = 8
+
+// complexPause is when a record that was too complex to compile is tried
+// again.
+const complexPause = time.Hour
+
+// spfFetcher loads the addresses that a domain's SPF record authorizes.
+type spfFetcher struct {
+	domain   string
+	resolver Resolver
+}
+
+// fetch compiles the record. What DNS cannot say for now (temperror) is as
+// before; what it does say takes effect at once, also that there is no record
+// any more, or a broken one.
+func (f *spfFetcher) fetch(ctx context.Context, prev *content) result {
+	if f.resolver == nil {
+		return result{err: errNoResolver}
+	}
+	m, err := spf.Compile(ctx, f.resolver, f.domain, spf.CompileOptions{})
+	if errors.Is(err, spf.ErrTooComplex) {
+		return result{err: fmt.Errorf("SPF of %q: %w", f.domain, err), lasting: true, ttl: complexPause}
+	}
+	if err != nil {
+		return result{err: fmt.Errorf("SPF of %q: %w", f.domain, err)}
+	}
+	c, unknown := fromMap(m, prev)
+	r := result{content: c, ttl: m.TTL, warnings: warningsOf(m)}
+	switch {
+	case unknown:
+		r.err = fmt.Errorf("SPF of %q: %s", f.domain, reasons(m, spf.TempError))
+	case c.empty() && (m.Has(spf.PermError) || m.Has(spf.None)):
+		r.content, r.drop, r.lasting = nil, true, true
+		r.err = fmt.Errorf("SPF of %q: %s", f.domain, reasons(m, spf.PermError, spf.None))
+	default:
+		if err := f.tooBroad(ctx, c); err != nil {
+			r.content, r.err, r.lasting = c.withoutLive(), err, true
+		}
+	}
+	return r
+}
+
+// fromMap takes what passes from m, and where m is unknown for now, what was
+// open before.
+func fromMap(m *spf.Map, prev *content) (c *content, unknown bool) {
+	var pass, live, temp []Range
+	for r := range m.Ranges() {
+		rg := Range{r.First, r.Last}
+		switch r.Result {
+		case spf.Pass:
+			pass = append(pass, rg)
+		case spf.Live:
+			live = append(live, rg)
+		case spf.TempError:
+			temp = append(temp, rg)
+		}
+	}
+	if len(temp) == 0 {
+		return contentOfRanges(pass, live), false
+	}
+	at := contentOfRanges(temp, nil)
+	pass = append(pass, at.within(prev.rangesOf(false))...)
+	live = append(live, at.within(prev.rangesOf(true))...)
+	return contentOfRanges(pass, live), true
+}
+
+// within returns the parts of ranges that the fixed layer of c holds.
+func (c *content) within(ranges []Range) []Range {
+	o := contentOfRanges(ranges, nil)
+	var out []Range
+	for _, y := range c.layers {
+		for _, z := range o.layers {
+			meet(y.v4, z.v4, func(lo, hi v4) { out = append(out, Range{lo.addr(), hi.addr()}) })
+			meet(y.v6, z.v6, func(lo, hi v6) { out = append(out, Range{lo.addr(), hi.addr()}) })
+		}
+	}
+	return out
+}
+
+func (c *content) withoutLive() *content {
+	out := &content{domains: c.domains}
+	for _, y := range c.layers {
+		if !y.live {
+			out.layers = append(out.layers, y)
+		}
+	}
+	return out
+}
+
+// tooBroad refuses live terms that pass for each of eight random addresses of
+// a family: a name server that says yes to everything vouches for nobody.
+func (f *spfFetcher) tooBroad(ctx context.Context, c *content) error {
+	for _, y := range c.layers {
+		if !y.live {
+			continue
+		}
+		if f.allPass(ctx, pick(y.v4, v4Between)) || f.allPass(ctx, pick(y.v6, v6Between)) {
+			return fmt.Errorf("SPF of %q: its terms that depend on the address pass for each of %d random ones; they are refused as too broad", f.domain, samples)
+		}
+	}
+	return nil
+}
+
+func (f *spfFetcher) allPass(ctx context.Context, addrs []netip.Addr) bool {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout/4)
+	defer cancel()
+	for _, a := range addrs {
+		out := spf.CheckHost(ctx, f.resolver, spf.Query{Addr: a, Domain: f.domain}, spf.Options{})
+		if out.Result != spf.Pass {
+			return false
+		}
+	}
+	return len(addrs) > 0
+}
+
+// pick returns random addresses of random ranges; small ranges are left out,
+// because eight neighbours that pass are nothing broad.
+func pick[A point[A]](spans []span[A], between func(lo, hi A) netip.Addr) []netip.Addr {
+	var wide []span[A]
+	for _, s := range spans {
+		end := s.lo
+		for n := 0; n < 256 && end.less(s.hi); n++ {
+			end = end.next()
+		}
+		if end.less(s.hi) {
+			wide = append(wide, s)
+		}
+	}
+	if len(wide) == 0 {
+		return nil
+	}
+	out := make([]netip.Addr, 0, samples)
+	for range samples {
+		s := wide[rand.IntN(len(wide))]
+		out = append(out, between(s.lo, s.hi))
+	}
+	return out
+}
+
+func v4Between(lo, hi v4) netip.Addr {
+	return v4(uint64(lo) + rand.Uint64N(uint64(hi-lo)+1)).addr()
+}
+
+// v6Between is random in the upper half, and in the lower half if the range
+// has one upper half only.
+func v6Between(lo, hi v6) netip.Addr {
+	a := v6{lo: rand.Uint64()}
+	if d := hi.hi - lo.hi; d == ^uint64(0) {
+		a.hi = rand.Uint64()
+	} else {
+		a.hi = lo.hi + rand.Uint64N(d+1)
+	}
+	if a.less(lo) || hi.less(a) {
+		a = lo
+		if d := hi.lo - lo.lo; lo.hi == hi.hi && d != ^uint64(0) {
+			a.lo += rand.Uint64N(d + 1)
+		}
+	}
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], a.hi)
+	binary.BigEndian.PutUint64(b[8:], a.lo)
+	return netip.AddrFrom16(b)
+}
+
+// reasons joins why m has these results.
+func reasons(m *spf.Map, results ...spf.Result) string {
+	var out []string
+	for _, p := range m.Problems {
+		for _, r := range results {
+			if p.Result == r {
+				out = append(out, p.Result.String()+": "+p.Why)
+			}
+		}
+	}
+	if len(out) == 0 {
+		return results[0].String()
+	}
+	return strings.Join(out, "; ")
+}
+
+func warningsOf(m *spf.Map) []string {
+	var out []string
+	if m.Pass4 > shared {
+		out = append(out, fmt.Sprintf("spf %s opens %d IPv4 addresses; so many are shared by many senders", m.Domain(), m.Pass4))
+	}
+	for _, s := range m.Live {
+		out = append(out, fmt.Sprintf("spf %s: %s of %s is evaluated for one address at a time, when a list has it", m.Domain(), s.Term, s.Domain))
+	}
+	for _, p := range m.Problems {
+		if p.Result == spf.PermError {
+			out = append(out, fmt.Sprintf("spf %s: permerror for some addresses: %s", m.Domain(), p.Why))
+		}
+	}
+	return out
+}
