@@ -1,0 +1,51 @@
+package resolver
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
+
+// clock is the time as packets see it: read once every tick, because a call
+// of time.Now for each of them would cost more than looking up a rule.
+type clock struct {
+	started time.Time
+	mono    atomic.Uint32 // seconds since started
+	wall    atomic.Int64  // Unix seconds
+}
+
+// tick bounds how far the clock lags behind. A TTL counted down with it is
+// at most this much too long.
+const tick = 50 * time.Millisecond
+
+func newClock() *clock {
+	c := &clock{started: time.Now()}
+	c.read()
+	return c
+}
+
+func (c *clock) read() {
+	now := time.Now()
+	c.mono.Store(uint32(now.Sub(c.started) / time.Second))
+	c.wall.Store(now.Unix())
+}
+
+// seconds counts from the resolver's start and never goes back.
+func (c *clock) seconds() uint32 { return c.mono.Load() }
+
+// now is in Unix seconds.
+func (c *clock) now() int64 { return c.wall.Load() }
+
+// run keeps the clock until ctx is done.
+func (c *clock) run(ctx context.Context) {
+	t := time.NewTicker(tick)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			c.read()
+		}
+	}
+}

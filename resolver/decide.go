@@ -1,0 +1,355 @@
+package resolver
+
+import (
+	"dnsblproxy/overrides"
+	"dnsblproxy/resolver/internal/wire"
+	"dnsblproxy/resolver/rbl"
+)
+
+// Verdict is what was decided about a question. The words of String are the
+// metric's and the command line's.
+type Verdict uint8
+
+const (
+	Unlisted  Verdict = iota
+	Listed            // the list has it
+	Exempt            // an allow rule matched
+	Denied            // a deny rule matched
+	Failed            // the list could not be asked, or may not be believed
+	Refused           // the client may not ask, or may not ask this
+	Forwarded         // the name is in no zone
+
+	verdicts = iota
+)
+
+func (v Verdict) String() string {
+	return [verdicts]string{"unlisted", "listed", "exempt", "denied", "failed", "refused", "forwarded"}[v]
+}
+
+// form is the kind of answer that a decision makes.
+type form uint8
+
+const (
+	formNXDomain form = iota // with the list's SOA if data holds one, else ours
+	formNoData               // likewise
+	formData                 // the records of data, less the codes that go
+	formWhole                // the records of data as they are
+	formOwn                  // a listing of our own: code and text
+	formServFail
+	formRefused
+)
+
+// decision is what decide returns. It is a value, so that a hit allocates
+// nothing.
+type decision struct {
+	verdict Verdict
+	form    form
+	lacking bool // facts are missing; nothing else in here counts
+	stale   bool
+	exempt  bool // removable codes of data go
+	live    bool // an exemption that was evaluated for this address
+	removed bool // an exemption took a code that the list gave
+	kept    bool // observe: the verdict is counted and not given
+
+	data packed // of the list; "" without
+	ttl  uint32
+	hit  overrides.Hit // the rule of Exempt and Denied
+
+	code rbl.Code // of formOwn
+	text string   // likewise
+
+	ede    uint16 // RFC 8914, section 4
+	reason string // its text, or more of it
+}
+
+// Info-codes of RFC 8914, section 4.
+const (
+	edeStale         = 3
+	edeFiltered      = 17
+	edeStaleNXDomain = 19
+	edeUnreachable   = 22
+	edeNetwork       = 23
+)
+
+// ownTTL is the life of answers that no list gave, in seconds. Postfix's
+// postscreen caches nothing for less (postscreen_dnsbl_min_ttl).
+const ownTTL = 60
+
+// staleTTL is the TTL of an answer past its own. RFC 8767, section 4.
+const staleTTL = 30
+
+// decide returns the answer to q from the facts at hand. When they do not
+// suffice it says so, after naming what it lacks to f, and is called again
+// once that is there. It changes nothing but f.
+//
+// The order, first match wins; "step" is what Explain prints:
+//
+//	1  the client may not ask: REFUSED           (Respond)
+//	2  no zone: forwarded or REFUSED             (Respond)
+//	3  the zone is off: unlisted
+//	4  a test entry of RFC 5782: the list's own answer
+//	5  exempt, and nothing is beyond exemptions: unlisted
+//	6  denied and not exempt: listed
+//	7  the list's answer, less what is no listing, less what an exemption removes
+//	8  the list could not be asked: unlisted if exempt, else as on_failure says
+//
+// Observe mode comes last: what was decided is counted, the answer is unlisted.
+func decide(q *question, f *facts) decision {
+	d := judge(q, f)
+	if q.zone.Mode == Observe && !d.lacking && q.subject.Test == rbl.NotTest && d.form != formWhole {
+		f.step(0, "the zone only observes: decided ", d.verdict.String(), ", answered unlisted")
+		d.form, d.data, d.ttl, d.kept = formNXDomain, "", ownTTL, true
+	}
+	return d
+}
+
+func judge(q *question, f *facts) decision {
+	z := q.zone
+	switch {
+	case q.subject.Shape == rbl.Apex:
+		return f.apex(q)
+	case q.subject.Shape == rbl.Partial:
+		f.step(0, "an incomplete reversed address exists and owns nothing")
+		return decision{form: formNoData, ttl: ownTTL}
+	case z.Mode == Off:
+		f.step(3, "the zone is off")
+		return decision{ttl: ownTTL}
+	case q.subject.Test != rbl.NotTest:
+		return f.test(q)
+	case !z.Holds.Has(q.subject.Shape):
+		f.step(0, "the list holds no such names: ", q.subject.Shape.String())
+		return decision{ttl: ownTTL}
+	}
+
+	set := f.match(q)
+	zi := z.index(f.table)
+	hit, exempt := overrides.Hit{}, false
+	if !z.Allow {
+		hit, exempt = set.Allow(zi, f.now)
+	}
+	if exempt && z.NoOverride.Empty() && z.Source != SourceCombined {
+		f.step(5, "exempt by ", hit.Rule.Name, " (", hit.Source.String(), ")")
+		return exempted(hit)
+	}
+	if deny, denied := set.Deny(zi, f.now); denied && !exempt {
+		f.step(6, "denied by ", deny.Rule.Name, " (", deny.Source.String(), ")")
+		return decision{verdict: Denied, form: formOwn, hit: deny, code: denyCode(deny.Rule), text: deny.Rule.Text, ttl: ownTTL}
+	}
+	switch z.Source {
+	case SourceDeny:
+		f.step(7, "no deny rule matches")
+		return decision{ttl: ownTTL}
+	case SourceAllow:
+		return f.published(q, set, zi)
+	case SourceCombined:
+		return f.combined(q, hit, exempt)
+	}
+	return f.own(q, set, hit, exempt)
+}
+
+// exempted is the answer for what an allow rule speaks for.
+func exempted(hit overrides.Hit) decision {
+	return decision{verdict: Exempt, hit: hit, exempt: true, ttl: ownTTL, ede: edeFiltered}
+}
+
+// own is steps 7 and 8 for a zone that has answers of its own.
+func (f *facts) own(q *question, set overrides.Set, hit overrides.Hit, exempt bool) decision {
+	z := q.zone
+	a := f.answer(q, wire.TypeA)
+	switch a.state {
+	case missing:
+		return decision{lacking: true}
+	case failing:
+		return f.failed(q, a, hit, exempt)
+	}
+	removable, fixed := z.listing(a.data)
+	d := decision{data: a.data, ttl: a.ttl, exempt: exempt, hit: hit}
+	if !removable && !fixed {
+		f.step(7, "the list does not have it")
+		d.form, d.verdict = unlistedForm(a.data), Unlisted
+		if exempt {
+			d.verdict, d.ede = Exempt, edeFiltered
+		}
+		return d.aged(a)
+	}
+	if removable && !exempt && !z.Allow {
+		var known bool
+		if d.hit, d.exempt, known = f.live(q, set); !known {
+			return decision{lacking: true}
+		}
+		d.live = d.exempt
+	}
+	f.step(7, "the list has it: ", f.codes(z, a.data))
+	d.removed = d.exempt && removable
+	if d.exempt && !fixed {
+		f.step(7, "exempt by ", d.hit.Rule.Name, " (", d.hit.Source.String(), ")")
+		e := exempted(d.hit)
+		e.removed, e.live, e.data = true, d.live, a.data
+		return e
+	}
+	if d.removed {
+		f.step(7, d.hit.Rule.Name, " (", d.hit.Source.String(), ") removes what it may; the rest is beyond exemptions")
+	}
+	d.verdict, d.form = Listed, formData
+	if q.typ != wire.TypeA {
+		return f.other(q, d, a)
+	}
+	return d.aged(a)
+}
+
+// unlistedForm keeps what the list said of a name that it does not list:
+// NODATA stays NODATA, because names below may exist.
+func unlistedForm(data packed) form {
+	if data.rcode() == wire.RcodeSuccess && !data.has() {
+		return formNoData
+	}
+	return formNXDomain
+}
+
+// aged says of an answer that stands in past its TTL that it does. RFC 8767,
+// section 4, and RFC 8914, sections 4.4 and 4.20.
+func (d decision) aged(a listAnswer) decision {
+	if a.state != stale {
+		return d
+	}
+	d.stale, d.ttl = true, staleTTL
+	d.ede, d.reason = edeStale, a.why.text
+	if d.form == formNXDomain {
+		d.ede = edeStaleNXDomain
+	}
+	return d
+}
+
+// other answers a question of another type than A for a listed subject.
+func (f *facts) other(q *question, d decision, a listAnswer) decision {
+	if q.typ == wire.TypeANY {
+		return d.aged(a)
+	}
+	b := f.answer(q, q.typ)
+	switch b.state {
+	case missing:
+		return decision{lacking: true}
+	case failing:
+		// It is listed; that much is known. Only the text is not.
+		d.form, d.data, d.ttl = formNoData, "", staleTTL
+		d.ede, d.reason = b.why.ede, b.why.text
+		return d
+	}
+	d.data, d.ttl, d.form = b.data, b.ttl, formWhole
+	if !b.data.has() {
+		d.form = formNoData
+	}
+	return d.aged(b)
+}
+
+// failed is step 8. Nothing that a list fails to say is a listing.
+func (f *facts) failed(q *question, a listAnswer, hit overrides.Hit, exempt bool) decision {
+	if exempt {
+		f.step(8, "the list cannot be asked (", a.why.text, "); exempt by ", hit.Rule.Name)
+		return exempted(hit)
+	}
+	d := decision{verdict: Failed, ttl: staleTTL, ede: a.why.ede, reason: a.why.text}
+	if q.zone.ServfailOnFailure && !a.why.distrust && q.zone.Source != SourceRDNS {
+		d.form = formServFail
+		f.step(8, "the list cannot be asked (", a.why.text, "): SERVFAIL")
+		return d
+	}
+	f.step(8, "the list cannot be asked (", a.why.text, "): unlisted")
+	return d
+}
+
+// test is step 4: the list's own answer, so that tests of it stay true. A
+// zone without a list answers as RFC 5782, section 5 wants.
+func (f *facts) test(q *question) decision {
+	if q.zone.Source == SourceUpstream || q.zone.File != nil && f.fileHas(q) {
+		f.step(4, "a test entry: the list's own answer")
+		a := f.answer(q, q.typ)
+		if q.typ == wire.TypeANY {
+			a = f.answer(q, wire.TypeA)
+		}
+		switch a.state {
+		case missing:
+			return decision{lacking: true}
+		case failing:
+			return f.failed(q, a, overrides.Hit{}, false)
+		}
+		d := decision{data: a.data, ttl: a.ttl, form: unlistedForm(a.data)}
+		if a.data.has() {
+			d.verdict, d.form = Listed, formWhole
+		}
+		return d.aged(a)
+	}
+	if q.subject.Test == rbl.TestListed && q.zone.Holds.Has(q.subject.Shape) {
+		f.step(4, "a test entry that every list has")
+		return decision{verdict: Listed, form: formOwn, code: ownCode, text: "RFC 5782 test entry", ttl: ownTTL}
+	}
+	f.step(4, "a test entry that no list has")
+	return decision{ttl: ownTTL}
+}
+
+// ownCode is how a zone of ours says listed. RFC 5782, section 2.1.
+const ownCode rbl.Code = 127<<24 | 2
+
+// denyCode is the code that a deny rule answers with.
+func denyCode(r *overrides.Rule) rbl.Code {
+	if !r.Code.IsValid() {
+		return ownCode
+	}
+	return rbl.CodeFromAddr(r.Code)
+}
+
+// published answers for a zone that shows the allow rules as a DNSWL.
+func (f *facts) published(q *question, set overrides.Set, zi int) decision {
+	hit, ok := set.Allow(zi, f.now)
+	if !ok {
+		f.step(7, "no allow rule matches")
+		return decision{ttl: ownTTL}
+	}
+	f.step(7, "allowed by ", hit.Rule.Name, " (", hit.Source.String(), ")")
+	return decision{verdict: Listed, form: formOwn, hit: hit, code: ownCode, text: "allowed by " + hit.Rule.Name, ttl: ownTTL}
+}
+
+// live asks whether an SPF term that depends on the address itself speaks for
+// it. known is false while the evaluation is under way.
+func (f *facts) live(q *question, set overrides.Set) (hit overrides.Hit, exempt, known bool) {
+	zi := q.zone.index(f.table)
+	if !set.HasLive(zi, f.now) {
+		return hit, false, true
+	}
+	known = true
+	for _, h := range set.AppendLive(nil, zi, f.now) {
+		pass, sure := f.rules.LiveKnown(h, q.subject.Addr)
+		if sure && pass {
+			f.step(7, "evaluated for this address: ", h.Source.String(), " passes")
+			return h, true, true
+		}
+		known = known && sure
+	}
+	if !known && !f.tried(q, needLive) {
+		f.lack(q, needLive, 0)
+		return hit, false, false
+	}
+	f.step(7, "evaluated for this address: no SPF record passes")
+	return hit, false, true
+}
+
+// apex answers for the zone's own name.
+func (f *facts) apex(q *question) decision {
+	if q.zone.Source != SourceUpstream && q.zone.Source != SourceFile || q.zone.Mode == Off {
+		f.step(0, "the zone's own name")
+		return decision{form: formNoData, ttl: ownTTL}
+	}
+	f.step(0, "the zone's own name: the list's own answer")
+	a := f.answer(q, q.typ)
+	switch a.state {
+	case missing:
+		return decision{lacking: true}
+	case failing:
+		return decision{verdict: Failed, form: formServFail, ttl: staleTTL, ede: a.why.ede, reason: a.why.text}
+	}
+	d := decision{data: a.data, ttl: a.ttl, form: formWhole}
+	if !a.data.has() {
+		d.form = formNoData
+	}
+	return d.aged(a)
+}

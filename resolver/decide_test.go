@@ -1,0 +1,237 @@
+package resolver
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"dnsblproxy/overrides"
+	"dnsblproxy/resolver/rbl"
+	"dnsblproxy/resolver/upstream"
+)
+
+// spamhaus has an address with every kind of code.
+func spamhaus() *fakeList {
+	return &fakeList{ttl: 300, records: map[string][]string{
+		"2.0.0.127.list.example A":   {"127.0.0.2", "127.0.0.10"},
+		"2.0.0.127.list.example TXT": {"a test"},
+		"1.2.0.192.list.example A":   {"127.0.0.10"},
+		"1.2.0.192.list.example TXT": {"see list.example for 192.0.2.1"},
+		"2.2.0.192.list.example A":   {"127.0.0.2", "127.0.0.10"},
+		"2.2.0.192.list.example TXT": {"two reasons"},
+		"3.2.0.192.list.example A":   {"127.0.1.255"},
+		"bad.example.list.example A": {"127.0.0.2"},
+	}}
+}
+
+func TestDecide(t *testing.T) {
+	plain := func(t *testing.T) ZoneOptions { return testZone("bl.test", spamhaus()) }
+	pbl := func(t *testing.T) ZoneOptions {
+		z := plain(t)
+		z.Listed = codes(t, "127.0.0.2-127.0.0.11")
+		z.NoOverride = codes(t, "127.0.0.2")
+		return z
+	}
+	mode := func(m Mode) func(t *testing.T) ZoneOptions {
+		return func(t *testing.T) ZoneOptions { z := plain(t); z.Mode = m; return z }
+	}
+	trust := func(t *testing.T) ZoneOptions { z := plain(t); z.Allow = true; return z }
+	only6 := func(t *testing.T) ZoneOptions { z := plain(t); z.Holds = rbl.HoldsIP6; return z }
+
+	allow := overrides.Rule{Name: "office", CIDR: []string{"192.0.2.0/24", "127.0.0.2"}, Domains: []string{".bad.example"}}
+	elsewhere := overrides.Rule{Name: "office", CIDR: []string{"192.0.2.0/24"}, Zones: []string{"other.test"}}
+	deny := overrides.Rule{Name: "own", Action: overrides.Deny, CIDR: []string{"192.0.2.0/24"},
+		Zones: []string{"bl.test"}, Code: netip.MustParseAddr("127.0.0.9"), Text: "not here"}
+
+	tests := []struct {
+		name  string
+		zone  func(*testing.T) ZoneOptions
+		rules []overrides.Rule
+		ask   string // left of the zone, and the type
+		want  string
+		ede   uint16
+	}{
+		{"listed", plain, nil, "1.2.0.192 A", "NOERROR 127.0.0.10", 0},
+		{"the text of the list, under the zone's name", plain, nil, "1.2.0.192 TXT", "NOERROR see bl.test for 192.0.2.1", 0},
+		{"unlisted", plain, nil, "9.2.0.192 A", "NXDOMAIN", 0},
+		{"unlisted is unlisted for every type", plain, nil, "9.2.0.192 MX", "NXDOMAIN", 0},
+		{"listed, asked for a type that no list has", plain, nil, "1.2.0.192 AAAA", "NOERROR", 0},
+		{"listed, ANY", plain, nil, "1.2.0.192 ANY", "NOERROR HINFO", 0},
+		{"unlisted, ANY", plain, nil, "9.2.0.192 ANY", "NXDOMAIN", 0},
+		{"an incomplete address", plain, nil, "2.0.192 A", "NOERROR", 0},
+		{"a code that is no listing", pbl, nil, "3.2.0.192 A", "NXDOMAIN", 0},
+		{"a shape that the list does not hold", only6, nil, "1.2.0.192 A", "NXDOMAIN", 0},
+		{"a domain", plain, nil, "bad.example A", "NOERROR 127.0.0.2", 0},
+
+		{"step 3: off", mode(Off), nil, "1.2.0.192 A", "NXDOMAIN", 0},
+		{"step 3 before 4: off", mode(Off), nil, "2.0.0.127 A", "NXDOMAIN", 0},
+		{"step 4: a test entry is never overridden", plain, []overrides.Rule{allow}, "2.0.0.127 A", "NOERROR 127.0.0.2 127.0.0.10", 0},
+		{"step 4: its text", plain, []overrides.Rule{allow}, "2.0.0.127 TXT", "NOERROR a test", 0},
+		{"step 4: observe leaves it alone", mode(Observe), nil, "2.0.0.127 A", "NOERROR 127.0.0.2 127.0.0.10", 0},
+		{"step 4: what must not be listed", plain, nil, "1.0.0.127 A", "NXDOMAIN", 0},
+		{"step 5: exempt", plain, []overrides.Rule{allow}, "1.2.0.192 A", "NXDOMAIN", 17},
+		{"step 5: exempt for TXT", plain, []overrides.Rule{allow}, "1.2.0.192 TXT", "NXDOMAIN", 17},
+		{"step 5: an exempt domain", plain, []overrides.Rule{allow}, "bad.example A", "NXDOMAIN", 17},
+		{"step 5: a rule for another zone", plain, []overrides.Rule{elsewhere}, "1.2.0.192 A", "NOERROR 127.0.0.10", 0},
+		{"step 5: not in a zone that trusts", trust, []overrides.Rule{allow}, "1.2.0.192 A", "NOERROR 127.0.0.10", 0},
+		{"step 6: denied", plain, []overrides.Rule{deny}, "7.2.0.192 A", "NOERROR 127.0.0.9", 0},
+		{"step 6: the text", plain, []overrides.Rule{deny}, "7.2.0.192 TXT", "NOERROR not here", 0},
+		{"step 6: allow beats deny", plain, []overrides.Rule{deny, allow}, "7.2.0.192 A", "NXDOMAIN", 17},
+		{"step 7: only what may be removed goes", pbl, []overrides.Rule{allow}, "2.2.0.192 A", "NOERROR 127.0.0.2", 0},
+		{"step 7: the text follows", pbl, []overrides.Rule{allow}, "2.2.0.192 TXT", "NOERROR two reasons", 0},
+		{"step 7: nothing remains", pbl, []overrides.Rule{allow}, "1.2.0.192 A", "NXDOMAIN", 17},
+		{"step 7: nothing remains for TXT", pbl, []overrides.Rule{allow}, "1.2.0.192 TXT", "NXDOMAIN", 17},
+		{"step 7: without an exemption all remain", pbl, nil, "2.2.0.192 A", "NOERROR 127.0.0.2 127.0.0.10", 0},
+		{"observe", mode(Observe), nil, "1.2.0.192 A", "NXDOMAIN", 0},
+		{"observe a denial", mode(Observe), []overrides.Rule{deny}, "7.2.0.192 TXT", "NXDOMAIN", 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			z := tt.zone(t)
+			zones := []ZoneOptions{z, testZone("other.test", spamhaus())}
+			s := newScene(t, zones, tt.rules...)
+			labels, typ, _ := strings.Cut(tt.ask, " ")
+			for _, when := range []string{"cold", "warm"} {
+				m := s.ask(labels+".bl.test", dns.StringToType[typ])
+				if got := brief(m); got != tt.want {
+					t.Errorf("%s: got %s, want %s", when, got, tt.want)
+				}
+				if code, text := ede(m); code != tt.ede {
+					t.Errorf("%s: extended error %d %q, want %d", when, code, text, tt.ede)
+				}
+				if len(m.Answer) == 0 && (len(m.Ns) != 1 || m.Ns[0].Header().Name != "bl.test.") {
+					t.Errorf("%s: the authority section of a negative answer is %v", when, m.Ns)
+				}
+			}
+		})
+	}
+}
+
+func TestDecide_failures(t *testing.T) {
+	allow := overrides.Rule{Name: "office", CIDR: []string{"192.0.2.1"}}
+	servfail := testZone("bl.test", nil)
+	servfail.ServfailOnFailure = true
+	kept := testZone("bl.test", nil)
+	kept.NoOverride = codes(t, "127.0.0.2")
+
+	tests := []struct {
+		name string
+		zone ZoneOptions
+		list *fakeList
+		ask  string
+		want string
+		ede  uint16
+	}{
+		{"a timeout is no listing", testZone("bl.test", nil), &fakeList{err: upstream.ErrTimeout}, "9.2.0.192", "NXDOMAIN", 22},
+		{"a SERVFAIL is no listing", testZone("bl.test", nil), &fakeList{err: upstream.ErrServfail}, "9.2.0.192", "NXDOMAIN", 23},
+		{"on_failure servfail", servfail, &fakeList{err: upstream.ErrTimeout}, "9.2.0.192", "SERVFAIL", 22},
+		{"on_failure servfail, but exempt", servfail, &fakeList{err: upstream.ErrTimeout}, "1.2.0.192", "NXDOMAIN", 17},
+		{"exempt as far as may be", kept, &fakeList{err: upstream.ErrTimeout}, "1.2.0.192", "NXDOMAIN", 17},
+		{"an error code is no listing", testZone("bl.test", nil), &fakeList{err: &ListError{Name: "public resolver"}}, "9.2.0.192", "NXDOMAIN", 22},
+		{"an error code is no SERVFAIL", servfail, &fakeList{err: &ListError{Name: "public resolver"}}, "9.2.0.192", "NXDOMAIN", 22},
+		{"a quarantined list", servfail, &fakeList{lies: "lists the world"}, "9.2.0.192", "NXDOMAIN", 22},
+		{"an open breaker", testZone("bl.test", nil), &fakeList{open: "no answer since noon"}, "9.2.0.192", "NXDOMAIN", 22},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.zone.List = tt.list
+			s := newScene(t, []ZoneOptions{tt.zone}, allow)
+			for _, typ := range []uint16{dns.TypeA, dns.TypeTXT} {
+				m := s.ask(tt.ask+".bl.test", typ)
+				if got := brief(m); got != tt.want {
+					t.Errorf("type %d: got %s, want %s", typ, got, tt.want)
+				}
+				if code, _ := ede(m); code != tt.ede {
+					t.Errorf("type %d: extended error %d, want %d", typ, code, tt.ede)
+				}
+			}
+			if n := tt.list.questions(); n > 1 {
+				t.Errorf("a failing list was asked %d times for one subject, want once at most", n)
+			}
+		})
+	}
+}
+
+func TestDecide_localZones(t *testing.T) {
+	deny := testZone("deny.test", nil)
+	deny.Source, deny.List = SourceDeny, nil
+	published := testZone("allow.test", nil)
+	published.Source, published.List, published.Allow = SourceAllow, nil, true
+	s := newScene(t, []ZoneOptions{deny, published},
+		overrides.Rule{Name: "trusted", CIDR: []string{"192.0.2.1"}},
+		overrides.Rule{Name: "own", Action: overrides.Deny, CIDR: []string{"192.0.2.0/24"}, Zones: []string{"deny.test"}, Text: "no"},
+	)
+	for ask, want := range map[string]string{
+		"9.2.0.192.deny.test A":    "NOERROR 127.0.0.2",
+		"9.2.0.192.deny.test TXT":  "NOERROR no",
+		"1.2.0.192.deny.test A":    "NXDOMAIN",
+		"1.2.0.10.deny.test A":     "NXDOMAIN",
+		"2.0.0.127.deny.test A":    "NOERROR 127.0.0.2",
+		"1.0.0.127.deny.test A":    "NXDOMAIN",
+		"1.2.0.192.allow.test A":   "NOERROR 127.0.0.2",
+		"1.2.0.192.allow.test TXT": "NOERROR allowed by trusted",
+		"9.2.0.192.allow.test A":   "NXDOMAIN",
+		"test.deny.test A":         "NOERROR 127.0.0.2",
+		"invalid.deny.test A":      "NXDOMAIN",
+		"deny.test SOA":            "NOERROR SOA",
+		"deny.test NS":             "NOERROR NS",
+		"deny.test A":              "NOERROR",
+	} {
+		name, typ, _ := strings.Cut(ask, " ")
+		if got := brief(s.ask(name, dns.StringToType[typ])); got != want {
+			t.Errorf("%s: got %s, want %s", ask, got, want)
+		}
+	}
+}
+
+// TestExplain_agrees asks for the steps of the questions of a mail server:
+// what they say is what was answered.
+func TestExplain_agrees(t *testing.T) {
+	z := testZone("bl.test", spamhaus())
+	z.CodeNames = map[rbl.Code]string{127<<24 | 10: "PBL"}
+	s := newScene(t, []ZoneOptions{z}, overrides.Rule{Name: "office", CIDR: []string{"192.0.2.2"}})
+	for addr, want := range map[string]struct {
+		verdict Verdict
+		step    string
+	}{
+		"192.0.2.1": {Listed, "the list has it: 127.0.0.10 (PBL)"},
+		"192.0.2.2": {Exempt, "exempt by office (cidr)"},
+		"192.0.2.9": {Unlisted, "the list does not have it"},
+	} {
+		sub, err := rbl.ParseSubject(addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := s.r.Explain(t.Context(), sub)
+		if len(got) != 1 || got[0].Verdict != want.verdict {
+			t.Fatalf("Explain(%s) = %+v, want %s", addr, got, want.verdict)
+		}
+		if last := got[0].Steps[len(got[0].Steps)-1].What; last != want.step {
+			t.Errorf("Explain(%s): last step %q, want %q", addr, last, want.step)
+		}
+	}
+}
+
+func TestTTL_countsDown(t *testing.T) {
+	l := spamhaus()
+	s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+	s.ask("1.2.0.192.bl.test", dns.TypeA)
+	s.r.clock.mono.Add(100)
+	m := s.ask("1.2.0.192.bl.test", dns.TypeA)
+	if ttl := m.Answer[0].Header().Ttl; ttl != 200 {
+		t.Errorf("TTL after 100 s of 300 is %d, want 200", ttl)
+	}
+	s.r.clock.mono.Add(200)
+	l.set(func() { l.err = upstream.ErrTimeout })
+	m = s.ask("1.2.0.192.bl.test", dns.TypeA)
+	if code, _ := ede(m); brief(m) != "NOERROR 127.0.0.10" || code != 3 || m.Answer[0].Header().Ttl != 30 {
+		t.Errorf("past its TTL with a failing list: %s with extended error %d, want the stale answer", brief(m), code)
+	}
+	s.r.clock.mono.Add(uint32(time.Hour / time.Second))
+	if m = s.ask("1.2.0.192.bl.test", dns.TypeA); brief(m) != "NXDOMAIN" {
+		t.Errorf("an hour later: %s, want no answer as old as that", brief(m))
+	}
+}

@@ -1,0 +1,158 @@
+package resolver
+
+import (
+	"context"
+	"hash/maphash"
+	"log/slog"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"dnsblproxy/resolver/rbl"
+)
+
+// Decision is one decision worth a line: a listing, an exemption or a failure.
+type Decision struct {
+	Time    time.Time
+	Zone    string
+	Subject string // address or domain
+	Client  netip.Addr
+	Verdict Verdict
+	Observe bool     // decided so, and answered unlisted
+	Codes   []string // of the list, with their names
+	Rule    string   // that exempted or denied; empty
+	Source  string   // of the rule, likewise
+	Reason  string   // why a list could not be asked, or an answer is stale
+}
+
+// decisionLog tells of decisions that matter: once a subject, zone and TTL,
+// and no more than logPerSecond a second, the rest counted.
+type decisionLog struct {
+	log   *slog.Logger
+	tell  func(Decision)
+	limit *rate.Limiter
+	lost  atomic.Uint64
+
+	// told remembers what was said in the last minute: a hash and the time
+	// share a word. Two subjects in one slot push each other out, so that a
+	// line may be repeated; none is ever lost for it.
+	seed maphash.Seed
+	told [1 << 14]atomic.Uint64
+}
+
+const (
+	logPerSecond = 100
+	toldFor      = ownTTL // seconds
+)
+
+func newDecisionLog(log *slog.Logger, tell func(Decision)) *decisionLog {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &decisionLog{log: log, tell: tell, limit: rate.NewLimiter(logPerSecond, logPerSecond), seed: maphash.MakeSeed()}
+}
+
+// note writes d down if it matters and was not said a moment ago. fetched
+// says that the decision took more than the cache; hits are not repeated.
+func (l *decisionLog) note(q *question, d *decision, client netip.Addr, fetched bool, now int64) {
+	if d.verdict == Unlisted || d.verdict == Listed && !fetched || !q.zone.noteworthy(q) {
+		return
+	}
+	if !l.first(q, d.verdict, now) {
+		return
+	}
+	if !l.limit.Allow() {
+		l.lost.Add(1)
+		return
+	}
+	out := describe(q, d)
+	out.Time, out.Client = time.Unix(now, 0), client
+	if l.tell != nil {
+		l.tell(out)
+	}
+	l.write(&out)
+}
+
+// noteworthy leaves out the tests of lists that MTAs and filters make.
+func (z *zone) noteworthy(q *question) bool { return q.subject.Test == rbl.NotTest }
+
+// first reports whether that verdict of a subject was not told lately.
+func (l *decisionLog) first(q *question, v Verdict, now int64) bool {
+	var h maphash.Hash
+	h.SetSeed(l.seed)
+	h.WriteString(q.zone.Name)
+	h.WriteByte(byte(v))
+	h.Write(q.labels)
+	sum := h.Sum64()
+	slot := &l.told[sum%uint64(len(l.told))]
+	const timeBits = 32
+	hash := sum >> timeBits << timeBits
+	old := slot.Load()
+	if old>>timeBits<<timeBits == hash && uint32(now)-uint32(old) < toldFor {
+		return false
+	}
+	slot.Store(hash | uint64(uint32(now)))
+	return true
+}
+
+// describe puts a decision into words.
+func describe(q *question, d *decision) Decision {
+	out := Decision{
+		Zone: q.zone.Name, Subject: q.text(), Verdict: d.verdict, Observe: d.kept,
+		Reason: d.reason,
+	}
+	if d.hit.Rule != nil {
+		out.Rule, out.Source = d.hit.Rule.Name, d.hit.Source.String()
+	}
+	if d.form == formOwn {
+		out.Codes = []string{q.zone.codeName(d.code)}
+	}
+	for rec := range d.data.records {
+		if code, ok := rec.code(); ok && q.zone.Listed.Contains(code) {
+			out.Codes = append(out.Codes, q.zone.codeName(code))
+		}
+	}
+	return out
+}
+
+func (l *decisionLog) write(d *Decision) {
+	attrs := []slog.Attr{
+		slog.String("zone", d.Zone), slog.String("subject", d.Subject),
+		slog.String("verdict", d.Verdict.String()), slog.String("client", d.Client.String()),
+	}
+	if len(d.Codes) > 0 {
+		attrs = append(attrs, slog.Any("codes", d.Codes))
+	}
+	if d.Rule != "" {
+		attrs = append(attrs, slog.String("rule", d.Rule), slog.String("source", d.Source))
+	}
+	if d.Reason != "" {
+		attrs = append(attrs, slog.String("reason", d.Reason))
+	}
+	if d.Observe {
+		attrs = append(attrs, slog.Bool("observe", true))
+	}
+	level := slog.LevelInfo
+	if d.Verdict == Failed {
+		level = slog.LevelWarn
+	}
+	l.log.LogAttrs(context.Background(), level, "decision", attrs...)
+}
+
+// run reports once a second how many lines were left out.
+func (l *decisionLog) run(ctx context.Context) {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			if n := l.lost.Swap(0); n > 0 {
+				l.log.LogAttrs(ctx, slog.LevelInfo, "decisions not logged", slog.Uint64("count", n))
+			}
+		}
+	}
+}

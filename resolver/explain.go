@@ -1,0 +1,109 @@
+package resolver
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"time"
+
+	"dnsblproxy/resolver/internal/wire"
+	"dnsblproxy/resolver/rbl"
+)
+
+// Trace gathers the steps of one decision.
+type Trace struct {
+	Steps []Step
+}
+
+// Step is one thing that was looked at. Number is that of the order of
+// decisions, 0 for what stands outside of it.
+type Step struct {
+	Number int    `json:"step"`
+	What   string `json:"what"`
+}
+
+func (t *Trace) add(n int, what string) {
+	s := Step{n, what}
+	if !slices.Contains(t.Steps, s) {
+		t.Steps = append(t.Steps, s)
+	}
+}
+
+// Explanation is what one zone says of a subject, and why.
+type Explanation struct {
+	Decision
+	Text  string // the list's own text
+	Steps []Step
+	Took  time.Duration
+}
+
+// Explain decides about s in every zone, or in those named, just as a client's
+// question would be decided, and tells how.
+func (r *Resolver) Explain(ctx context.Context, s rbl.Subject, zones ...string) []Explanation {
+	snap := r.snap.Load()
+	var out []Explanation
+	done := make(chan Explanation)
+	asked := 0
+	for _, z := range snap.zones.order {
+		if len(zones) > 0 && !slices.Contains(zones, z.Name) {
+			continue
+		}
+		asked++
+		go func() { done <- r.explain(ctx, snap, z, s) }()
+	}
+	for range asked {
+		out = append(out, <-done)
+	}
+	slices.SortFunc(out, func(a, b Explanation) int {
+		return slices.Index(snap.names(), a.Zone) - slices.Index(snap.names(), b.Zone)
+	})
+	return out
+}
+
+func (s *snapshot) names() []string {
+	var names []string
+	for _, z := range s.zones.order {
+		names = append(names, z.Name)
+	}
+	return names
+}
+
+// explain waits for the facts like a client's question, A first and then, if
+// that is a listing, TXT.
+func (r *Resolver) explain(ctx context.Context, snap *snapshot, z *zone, s rbl.Subject) Explanation {
+	started := time.Now()
+	trace := &Trace{}
+	labels := s.AppendWire(nil)
+	d := r.settle(ctx, snap, z, labels, wire.TypeA, trace)
+	q := question{zone: z, subject: rbl.ParseLabels(labels, z.Holds), labels: labels, typ: wire.TypeA}
+	out := Explanation{Decision: describe(&q, &d), Steps: trace.Steps}
+	out.Time = started
+	if d.verdict == Listed || d.verdict == Denied {
+		out.Text = d.text
+		if d.form == formData || d.form == formWhole {
+			t := r.settle(ctx, snap, z, labels, wire.TypeTXT, nil)
+			for rec := range t.data.records {
+				out.Text += rec.text()
+			}
+		}
+	}
+	out.Took = time.Since(started)
+	return out
+}
+
+// settle decides a question and waits for what that takes, until ctx is done.
+func (r *Resolver) settle(ctx context.Context, snap *snapshot, z *zone, labels []byte, typ uint16, trace *Trace) decision {
+	result := make(chan decision, 1)
+	w := &waiter{r: r, snap: snap, arrived: time.Now(), trace: trace, client: netip.IPv6Loopback()}
+	w.inner = &question{zone: z, subject: rbl.ParseLabels(labels, z.Holds), labels: labels, typ: typ}
+	w.decided = func(d decision) { result <- d }
+	w.final = !r.bounds.enter(w.client)
+	w.resume()
+	select {
+	case d := <-result:
+		return d
+	case <-ctx.Done():
+		w.abandon()
+		return decision{verdict: Failed, reason: "no answer in time"}
+	}
+}

@@ -1,0 +1,211 @@
+package resolver
+
+import (
+	"net/netip"
+	"strings"
+
+	"dnsblproxy/cache"
+	"dnsblproxy/overrides"
+	"dnsblproxy/resolver/dataset"
+	"dnsblproxy/resolver/rbl"
+)
+
+// Rules is what the resolver asks of the exemptions. *overrides.Engine is it.
+type Rules interface {
+	// Table returns the rules in force. It is called once a question.
+	Table() *overrides.Table
+
+	// LiveKnown says whether the SPF term behind hit speaks for a, if that
+	// was evaluated before and still holds.
+	LiveKnown(hit overrides.Hit, a netip.Addr) (pass, known bool)
+
+	// LiveStart evaluates all terms of hits for a, within its own bounds of
+	// time and questions, and then calls done once.
+	LiveStart(a netip.Addr, hits []overrides.Hit, done func())
+}
+
+// facts is all that decide may look at. It is made anew for every call of
+// decide; its slices are the owner's, to be reused.
+type facts struct {
+	rules Rules
+	table *overrides.Table
+	cache *cache.Cache
+	fails *failures
+
+	clock uint32 // seconds, the cache's
+	now   int64  // Unix seconds, for the rules' dates
+
+	// slow says that the question has waited long enough for a stale answer
+	// to stand in; final, that it waits no longer.
+	slow  bool
+	final bool
+
+	// got are the facts that were fetched for this question, if it waited.
+	got []fetched
+
+	// lacks are the facts that decide did not find, set by it.
+	lacks []need
+
+	// hadStale says that a lacking answer has an old one.
+	hadStale bool
+
+	// renew are cached answers that run out soon.
+	renew []need
+
+	// Memory of fromFile.
+	fileAnswer     dataset.Answer
+	packing, rdata []byte
+
+	trace *Trace // nil unless somebody wants to know the steps
+}
+
+// needKind tells a list's answer from the evaluation of live SPF terms.
+type needKind uint8
+
+const (
+	needAnswer needKind = iota
+	needLive
+)
+
+// need is one fact to fetch. labels alias the query.
+type need struct {
+	kind    needKind
+	zone    *zone
+	subject rbl.Subject
+	labels  []byte
+	typ     uint16
+
+	renew bool   // fetch it although it is cached
+	rule  string // exempts the subject: count it if the list has it
+}
+
+// fetched is a fact that arrived while its question waited. It counts even
+// if the cache does not hold it: an answer with TTL 0 is good for those who
+// waited for it.
+type fetched struct {
+	kind   needKind
+	zone   *zone
+	typ    uint16
+	answer listAnswer
+}
+
+// state is how an answer of a list is at hand.
+type state uint8
+
+const (
+	missing state = iota
+	fresh
+	stale   // past its TTL, and the list fails or dawdles
+	failing // nothing there, and the list cannot be asked
+)
+
+// failure is why a list has no answer.
+type failure struct {
+	name string // the metric's label
+	text string // for people
+	ede  uint16
+
+	// distrust says that the list answers, but must not be believed: it is
+	// quarantined or sends error codes. Nothing of that ever turns into
+	// SERVFAIL, since a retry cannot help.
+	distrust bool
+}
+
+// listAnswer is a list's answer, or why there is none.
+type listAnswer struct {
+	state state
+	data  packed
+	ttl   uint32 // seconds left
+	why   failure
+}
+
+// match looks the subject up in the rules. Live terms are among what it finds.
+func (f *facts) match(q *question) overrides.Set {
+	if q.subject.Shape == rbl.Domain {
+		return f.table.LookupDomain(q.labels)
+	}
+	return f.table.Lookup(q.subject.Addr)
+}
+
+// answer returns what is known of the list's answer of type typ to q.
+func (f *facts) answer(q *question, typ uint16) listAnswer {
+	z := q.zone
+	if z.File != nil {
+		return f.fromFile(q, typ)
+	}
+	for i := range f.got {
+		if g := &f.got[i]; g.kind == needAnswer && g.zone == z && g.typ == typ {
+			return g.answer
+		}
+	}
+	if why, quarantined := z.List.Quarantined(); quarantined {
+		return listAnswer{state: failing, why: failure{name: "quarantined", text: why, ede: edeUnreachable, distrust: true}}
+	}
+	e, found := f.cache.Get(z.key(q, typ))
+	if found && e.Expires > f.clock {
+		left := e.Expires - f.clock
+		if left*10 < e.Life && f.got == nil {
+			f.renew = append(f.renew, need{zone: z, subject: q.subject, labels: q.labels, typ: typ})
+		}
+		return listAnswer{state: fresh, data: packed(e.Data), ttl: left}
+	}
+	if why, failed := f.cannotAsk(q, typ); failed {
+		if found && !why.distrust {
+			return listAnswer{state: stale, data: packed(e.Data), why: why}
+		}
+		return listAnswer{state: failing, why: why}
+	}
+	if found && f.slow {
+		return listAnswer{state: stale, data: packed(e.Data), why: failure{text: "the list is slow"}}
+	}
+	f.hadStale = f.hadStale || found
+	f.lack(q, needAnswer, typ)
+	return listAnswer{}
+}
+
+// cannotAsk says why there is no use in asking the list now.
+func (f *facts) cannotAsk(q *question, typ uint16) (failure, bool) {
+	if f.final {
+		return failure{name: "overload", text: "too many questions are waiting", ede: edeNetwork}, true
+	}
+	if text, open := q.zone.List.Open(q.subject.Shape); open {
+		return failure{name: "breaker", text: text, ede: edeUnreachable}, true
+	}
+	return f.fails.get(q.zone, q.labels, typ, f.clock)
+}
+
+// lack notes a fact to fetch.
+func (f *facts) lack(q *question, kind needKind, typ uint16) {
+	f.lacks = append(f.lacks, need{kind: kind, zone: q.zone, subject: q.subject, labels: q.labels, typ: typ})
+}
+
+// tried reports whether this question has waited for that kind of fact.
+func (f *facts) tried(q *question, kind needKind) bool {
+	for i := range f.got {
+		if f.got[i].kind == kind && f.got[i].zone == q.zone {
+			return true
+		}
+	}
+	return f.final
+}
+
+// step notes one step of a decision for a person who wants to know.
+func (f *facts) step(n int, parts ...string) {
+	if f.trace != nil {
+		f.trace.add(n, strings.Join(parts, ""))
+	}
+}
+
+// codes names the codes of an answer, for a trace only.
+func (f *facts) codes(z *zone, data packed) string {
+	if f.trace == nil {
+		return ""
+	}
+	var names []string
+	for rec := range data.records {
+		if code, ok := rec.code(); ok {
+			names = append(names, z.codeName(code))
+		}
+	}
+	return strings.Join(names, ", ")
+}

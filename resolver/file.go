@@ -1,0 +1,85 @@
+package resolver
+
+import (
+	"maps"
+	"sync"
+	"sync/atomic"
+
+	"dnsblproxy/resolver/dataset"
+	"dnsblproxy/resolver/internal/wire"
+)
+
+// Dataset is data that the proxy serves itself. *dataset.Store is one.
+type Dataset interface {
+	// Zone returns the data in force; nil while none could be loaded.
+	Zone() *dataset.Zone
+}
+
+// fileAnswers packs what a zone's own data says. Its answers are few and
+// asked for often, so that equal ones are packed once: the same as the cache
+// does for a list.
+type fileAnswers struct {
+	known atomic.Pointer[map[string]packed]
+	mu    sync.Mutex
+}
+
+// fileAnswersMax bounds the answers kept; others are packed each time.
+const fileAnswersMax = 1024
+
+func (k *fileAnswers) of(b []byte, keep bool) packed {
+	if known := k.known.Load(); known != nil {
+		if p, ok := (*known)[string(b)]; ok {
+			return p
+		}
+	}
+	p := packed(b)
+	if !keep {
+		return p
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	next := map[string]packed{}
+	if known := k.known.Load(); known != nil {
+		if len(*known) >= fileAnswersMax {
+			return p
+		}
+		next = maps.Clone(*known)
+	}
+	next[string(p)] = p
+	k.known.Store(&next)
+	return p
+}
+
+// fromFile answers from a zone's own data. Its TTLs are as the data says.
+func (f *facts) fromFile(q *question, typ uint16) listAnswer {
+	data := q.zone.File.Zone()
+	if data == nil {
+		return listAnswer{state: failing, why: failure{name: "unloaded", text: "no data could be loaded", ede: edeUnreachable}}
+	}
+	ans := &f.fileAnswer
+	data.Lookup(q.labels, typ, ans)
+	if ans.Rcode == dataset.Refused {
+		// The zone's data names no SOA or NS; ours stand in.
+		return listAnswer{state: fresh, data: packed([]byte{wire.RcodeSuccess}), ttl: ownTTL}
+	}
+	b, ttl := append(f.packing[:0], ans.Rcode), ans.TTL
+	for i := range ans.Len() {
+		f.rdata = ans.AppendRData(f.rdata[:0], i)
+		b = appendPacked(b, wire.Answer, typ, f.rdata)
+	}
+	if ans.Len() == 0 {
+		ttl = ownTTL
+		if soa, ok := data.SOA(); ok {
+			f.rdata = soa.AppendRData(f.rdata[:0])
+			b = appendPacked(b, wire.Authority, wire.TypeSOA, f.rdata)
+			ttl = min(soa.TTL, soa.Minimum)
+		}
+	}
+	f.packing = b
+	return listAnswer{state: fresh, data: q.zone.files.of(b, typ != wire.TypeTXT || ans.Len() == 0), ttl: ttl}
+}
+
+// fileHas reports whether the data has a record for a test entry itself.
+func (f *facts) fileHas(q *question) bool {
+	return f.fromFile(q, wire.TypeA).data.has()
+}

@@ -1,0 +1,153 @@
+package resolver
+
+import (
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"dnsblproxy/resolver/internal/wire"
+	"dnsblproxy/resolver/rbl"
+)
+
+// flightKey names a fact that is being fetched.
+type flightKey struct {
+	kind   needKind
+	zone   *zone
+	typ    uint16
+	labels string
+}
+
+// flight is the fetching of one fact, once, for all who wait for it.
+type flight struct {
+	key     flightKey
+	subject rbl.Subject
+	rule    string // see need
+	started time.Time
+	waiters []*waiter
+}
+
+// flights holds what is being fetched, in shards, so that questions about
+// different subjects do not meet at one lock.
+type flights struct {
+	seed   maphash.Seed
+	shards [64]flightShard
+	wg     sync.WaitGroup
+}
+
+type flightShard struct {
+	sync.Mutex
+	m map[flightKey]*flight
+}
+
+func newFlights() *flights {
+	t := &flights{seed: maphash.MakeSeed()}
+	for i := range t.shards {
+		t.shards[i].m = make(map[flightKey]*flight)
+	}
+	return t
+}
+
+func (t *flights) shard(labels string) *flightShard {
+	return &t.shards[maphash.String(t.seed, labels)%uint64(len(t.shards))]
+}
+
+// join adds w, which may be nil, to the flight that fetches n. first says that
+// there was none before, and that the caller has to start it.
+func (t *flights) join(n *need, w *waiter) (f *flight, first bool) {
+	key := flightKey{n.kind, n.zone, n.typ, string(n.labels)}
+	s := t.shard(key.labels)
+	s.Lock()
+	defer s.Unlock()
+	f = s.m[key]
+	if f == nil {
+		f = &flight{key: key, subject: n.subject, rule: n.rule, started: time.Now()}
+		s.m[key] = f
+		t.wg.Add(1)
+		first = true
+	}
+	if w != nil {
+		f.waiters = append(f.waiters, w)
+	}
+	return f, first
+}
+
+// land takes the flight off the table and returns those who wait for it.
+func (t *flights) land(f *flight) []*waiter {
+	s := t.shard(f.key.labels)
+	s.Lock()
+	defer s.Unlock()
+	delete(s.m, f.key)
+	return f.waiters
+}
+
+// fetch sees that the fact n arrives, and that w, which may be nil, hears of
+// it. It returns how long the fetching has gone on already.
+func (r *Resolver) fetch(n *need, w *waiter) time.Duration {
+	f, first := r.flights.join(n, w)
+	if !first {
+		return time.Since(f.started)
+	}
+	if n.kind == needLive {
+		r.fetchLive(f)
+		return 0
+	}
+	// The flight before this one may have landed since decide looked.
+	q := question{zone: n.zone, subject: n.subject, labels: []byte(f.key.labels), typ: n.typ}
+	if e, ok := r.cache.Get(n.zone.key(&q, n.typ)); ok && !n.renew && e.Expires > r.clock.seconds() {
+		r.landed(f, listAnswer{state: fresh, data: packed(e.Data), ttl: e.Expires - r.clock.seconds()})
+		return 0
+	}
+	ask := Ask{Subject: n.subject, Name: n.zone.upstreamName(q.labels), Type: n.typ, Background: w == nil}
+	if w != nil {
+		ask.Client = w.client
+	}
+	n.zone.List.Start(ask, func(res Result) { r.landed(f, r.take(f, &q, res)) })
+	return 0
+}
+
+// fetchLive has the SPF terms evaluated that depend on the address.
+func (r *Resolver) fetchLive(f *flight) {
+	table := r.rules.Table()
+	hits := table.Lookup(f.subject.Addr).AppendLive(nil, f.key.zone.index(table), r.clock.now())
+	r.rules.LiveStart(f.subject.Addr, hits, func() { r.landed(f, listAnswer{}) })
+}
+
+// landed hands a fact to those who wait for it.
+func (r *Resolver) landed(f *flight, a listAnswer) {
+	defer r.flights.wg.Done()
+	got := fetched{kind: f.key.kind, zone: f.key.zone, typ: f.key.typ, answer: a}
+	for _, w := range r.flights.land(f) {
+		w.mu.Lock()
+		w.got = append(w.got, got)
+		w.mu.Unlock()
+		w.resume()
+	}
+}
+
+// take keeps what a list said, or that it failed, and returns it as a fact.
+func (r *Resolver) take(f *flight, q *question, res Result) listAnswer {
+	z, typ := f.key.zone, f.key.typ
+	why := z.failure(res.Err)
+	z.counts.asked(&res, why)
+	if res.Err != nil {
+		r.fails.put(z, f.key.labels, typ, why, res.HoldFor, r.clock.seconds())
+		a := listAnswer{state: failing, why: why}
+		if e, ok := r.cache.Get(z.key(q, typ)); ok && !why.distrust {
+			a = listAnswer{state: stale, data: packed(e.Data), why: why}
+		}
+		return a
+	}
+	data := pack(&res.Response, typ, z.hide.rdata)
+	limits := &r.snap.Load().limits
+	life := limits.life(&res.Response)
+	if life > 0 {
+		r.cache.Set(z.key(q, typ), string(data), life, limits.stale)
+	}
+	if typ == wire.TypeA {
+		z.counts.listed(z, data)
+		if f.rule != "" {
+			z.counts.savedListing(z, f.rule, data)
+		}
+	}
+	return listAnswer{state: fresh, data: data, ttl: life}
+}

@@ -1,0 +1,243 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gaissmai/bart"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
+
+	"dnsblproxy/cache"
+	"dnsblproxy/resolver/internal/wire"
+)
+
+// Options are what a Resolver needs for as long as it lives.
+type Options struct {
+	Rules Rules
+
+	CacheSize int64 // bytes
+
+	// Log receives decisions that matter; nil drops them.
+	Log *slog.Logger
+
+	// Registerer takes the metrics; nil is fine.
+	Registerer prometheus.Registerer
+
+	// Shards is how many goroutines read packets, so that each can count
+	// for itself; at least 1.
+	Shards int
+
+	// PerClient and InAll bound the questions that wait at one time; 0 means
+	// 10,000 and 50,000.
+	PerClient, InAll int
+
+	// OnDecision, if not nil, is told of decisions worth a log line.
+	OnDecision func(Decision)
+}
+
+// Settings are what a reload may change.
+type Settings struct {
+	Zones   []ZoneOptions
+	Clients []netip.Prefix // who may ask
+	Relay   Relay          // takes names outside the zones; nil refuses them
+
+	MinTTL, MaxTTL, MaxNegativeTTL, Stale time.Duration
+	Prefetch                              bool
+}
+
+// Relay passes a packet on to a recursive resolver.
+type Relay interface {
+	// Relay sends a copy of pkt, its ID aside, and hands the answer with the
+	// packet's own ID to done, exactly once, from another goroutine.
+	Relay(pkt []byte, tcp bool, done func(answer []byte, err error))
+}
+
+// Resolver answers packets. Its methods are safe for concurrent use.
+type Resolver struct {
+	rules    Rules
+	cache    *cache.Cache
+	clock    *clock
+	flights  *flights
+	fails    *failures
+	bounds   *bounds
+	refusals *rate.Limiter
+	scratch  sync.Pool
+	stats    *stats
+	log      *decisionLog
+
+	snap atomic.Pointer[snapshot]
+}
+
+// snapshot is what is in force between two reloads. It is immutable.
+type snapshot struct {
+	zones    *zoneTable
+	clients  bart.Lite
+	relay    Relay
+	limits   limits
+	prefetch bool
+}
+
+// refusalsPerSecond bounds the answers to clients that may not ask, so that
+// forged senders cannot make the proxy a mirror.
+const refusalsPerSecond = 100
+
+// New returns a Resolver without zones: every client is refused until
+// [Resolver.Configure] was called. Close it when done.
+func New(o Options) (*Resolver, error) {
+	if o.Rules == nil {
+		return nil, errors.New("resolver: no rules")
+	}
+	clk := newClock()
+	c, err := cache.New(cache.Options{MaxBytes: o.CacheSize, Now: clk.seconds})
+	if err != nil {
+		return nil, fmt.Errorf("making the cache: %w", err)
+	}
+	perClient, inAll := o.PerClient, o.InAll
+	if perClient == 0 {
+		perClient = 10_000
+	}
+	if inAll == 0 {
+		inAll = 50_000
+	}
+	shards := max(o.Shards, 1)
+	r := &Resolver{
+		rules: o.Rules, cache: c, clock: clk,
+		flights: newFlights(), fails: newFailures(),
+		bounds:   newBounds(perClient, inAll),
+		refusals: rate.NewLimiter(refusalsPerSecond, refusalsPerSecond),
+		stats:    newStats(shards+1, c),
+		log:      newDecisionLog(o.Log, o.OnDecision),
+	}
+	// Those who waited are counted in a shard of their own.
+	r.scratch.New = func() any { return NewScratch(shards) }
+	r.snap.Store(&snapshot{zones: newZoneTable(nil)})
+	if o.Registerer != nil {
+		if err := o.Registerer.Register(r.stats); err != nil {
+			c.Close()
+			return nil, fmt.Errorf("registering metrics: %w", err)
+		}
+	}
+	return r, nil
+}
+
+// Run keeps the resolver's clock and log going until ctx is done.
+func (r *Resolver) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	wg.Go(func() { r.clock.run(ctx) })
+	wg.Go(func() { r.log.run(ctx) })
+	wg.Wait()
+}
+
+// Close waits for what is being fetched and frees the cache. Nothing may be
+// asked any more.
+func (r *Resolver) Close() {
+	r.flights.wg.Wait()
+	r.cache.Close()
+}
+
+// Configure puts settings in force. Questions that wait end with those under
+// which they were asked. What is cached of a zone with an unchanged
+// fingerprint stays.
+func (r *Resolver) Configure(s Settings) error {
+	before := r.snap.Load().zones
+	zones := make([]*zone, 0, len(s.Zones))
+	for i := range s.Zones {
+		z, err := r.newZone(&s.Zones[i])
+		if err != nil {
+			return err
+		}
+		if old := before.named(z.Name); old != nil && old.Fingerprint == z.Fingerprint {
+			z.answers.Store(old.answers.Load())
+			z.flushes.Store(old.flushes.Load())
+		}
+		zones = append(zones, z)
+	}
+	next := &snapshot{
+		zones: newZoneTable(zones), relay: s.Relay, prefetch: s.Prefetch,
+		limits: newLimits(&s),
+	}
+	for _, z := range zones {
+		for _, name := range z.Members {
+			m := next.zones.named(name)
+			if m == nil {
+				return fmt.Errorf("zone %s: member %q is no zone", z.Name, name)
+			}
+			z.members = append(z.members, m)
+		}
+	}
+	for _, p := range s.Clients {
+		next.clients.Insert(p)
+	}
+	r.snap.Store(next)
+	r.stats.configure(zones)
+	return nil
+}
+
+func (r *Resolver) newZone(o *ZoneOptions) (*zone, error) {
+	apex, err := wire.ParseName(o.Name)
+	if err != nil {
+		return nil, fmt.Errorf("zone: %w", err)
+	}
+	if len(apex) == 1 {
+		return nil, errors.New("zone: the root cannot be one")
+	}
+	up, err := wire.ParseName(o.Upstream)
+	if err != nil {
+		return nil, fmt.Errorf("zone %s: upstream: %w", o.Name, err)
+	}
+	z := &zone{ZoneOptions: *o, apex: apex, upstream: up, labels: apex.Labels(), counts: r.stats.zone(o.Name)}
+	if o.Upstream != "" {
+		z.hide = newHider(o, up, apex)
+	}
+	part := r.cache.Zone(z.Name, z.Fingerprint+"/0")
+	z.answers.Store(&part)
+	return z, nil
+}
+
+// upstreamName is what the list is asked about.
+func (z *zone) upstreamName(labels []byte) wire.Name {
+	return append(append(make(wire.Name, 0, len(labels)+len(z.upstream)), labels...), z.upstream...)
+}
+
+// Forget voids what is cached of a zone's list and what is remembered of its
+// failures: the list was found to lie, or it is back.
+func (r *Resolver) Forget(zoneName string, answers bool) {
+	z := r.snap.Load().zones.named(zoneName)
+	if z == nil {
+		return
+	}
+	z.epoch.Add(1)
+	if answers {
+		z.flush(r.cache)
+	}
+}
+
+// limits are the bounds of an answer's life, in seconds.
+type limits struct {
+	minTTL, maxTTL, maxNegative, stale uint32
+}
+
+func newLimits(s *Settings) limits {
+	secs := func(d time.Duration) uint32 { return uint32(d / time.Second) }
+	return limits{secs(s.MinTTL), secs(s.MaxTTL), secs(s.MaxNegativeTTL), secs(s.Stale)}
+}
+
+// life is how long a list's answer may be used. A negative answer without an
+// SOA says nothing of that and is not kept. RFC 2308, section 5.
+func (l limits) life(r *wire.Response) uint32 {
+	most := l.maxTTL
+	if len(r.Records) == 0 {
+		most = min(most, l.maxNegative)
+		if !r.HasSOA {
+			return 0
+		}
+	}
+	return min(max(r.TTL, l.minTTL), most)
+}

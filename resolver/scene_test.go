@@ -1,0 +1,231 @@
+package resolver
+
+import (
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"dnsblproxy/overrides"
+	"dnsblproxy/resolver/internal/wire"
+	"dnsblproxy/resolver/rbl"
+	"dnsblproxy/resolver/upstream"
+)
+
+// fakeList is a list whose records stand in a map. It answers from a
+// goroutine of its own, as an upstream does, after hold if that is not nil.
+type fakeList struct {
+	mu      sync.Mutex
+	records map[string][]string // "2.0.0.127.list.example A": RDATA texts
+	ttl     uint32
+	err     error
+	open    string
+	lies    string
+	hold    chan struct{}
+	began   chan struct{} // if not nil, gets an element for each question
+	asked   []string
+}
+
+func (l *fakeList) Start(a Ask, done func(Result)) {
+	key := a.Name.String() + " " + dns.TypeToString[a.Type]
+	l.mu.Lock()
+	l.asked = append(l.asked, key)
+	hold, began := l.hold, l.began
+	l.mu.Unlock()
+	go func() {
+		if began != nil {
+			began <- struct{}{}
+		}
+		if hold != nil {
+			<-hold
+		}
+		done(l.answer(a, key))
+	}()
+}
+
+func (l *fakeList) answer(a Ask, key string) Result {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return Result{Outcome: upstream.Outcome{Err: l.err}}
+	}
+	r := wire.Response{TTL: l.ttl}
+	for _, text := range l.records[key] {
+		if a.Type == dns.TypeA {
+			ip := netip.MustParseAddr(text).As4()
+			r.Records = append(r.Records, ip[:])
+		} else {
+			r.Records = append(r.Records, []byte(txt(text)))
+		}
+	}
+	if len(r.Records) == 0 {
+		r.HasSOA, r.SOA = true, []byte("\x02ns\x04list\x00\x04root\x04list\x00"+"\x00\x00\x00\x07\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x01")
+		r.Rcode = dns.RcodeNameError
+		other := map[string]string{"A": "TXT", "TXT": "A"}[dns.TypeToString[a.Type]]
+		if len(l.records[a.Name.String()+" "+other]) > 0 {
+			r.Rcode = dns.RcodeSuccess
+		}
+	}
+	return Result{Outcome: upstream.Outcome{Response: r}}
+}
+
+func (l *fakeList) Open(rbl.Shape) (string, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.open, l.open != ""
+}
+
+func (l *fakeList) Quarantined() (string, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lies, l.lies != ""
+}
+
+func (l *fakeList) questions() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.asked)
+}
+
+// set changes the list while others may ask it.
+func (l *fakeList) set(change func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	change()
+}
+
+// scene is a resolver with zones, rules and lists.
+type scene struct {
+	t      testing.TB
+	r      *Resolver
+	rules  *overrides.Engine
+	list   *fakeList
+	told   []Decision
+	tellMu sync.Mutex
+}
+
+// testZone is a zone whose list is l.
+func testZone(name string, l *fakeList) ZoneOptions {
+	return ZoneOptions{
+		Name: name, Holds: rbl.HoldsAll, Listed: rbl.DefaultListed(),
+		Upstream: "list.example", List: l, Fingerprint: name,
+	}
+}
+
+func codes(t testing.TB, spellings ...string) rbl.CodeSet {
+	t.Helper()
+	set, err := rbl.ParseCodeSet(spellings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// newScene serves zones; the first one's list is in scene.list.
+func newScene(t testing.TB, zones []ZoneOptions, rules ...overrides.Rule) *scene {
+	t.Helper()
+	s := &scene{t: t}
+	var names []string
+	for i := range zones {
+		names = append(names, zones[i].Name)
+		if l, ok := zones[i].List.(*fakeList); ok && s.list == nil {
+			s.list = l
+		}
+	}
+	for i := range rules {
+		rules[i].Enabled = true
+	}
+	var err error
+	if s.rules, err = overrides.Open(rules, overrides.Options{Zones: names}); err != nil {
+		t.Fatal(err)
+	}
+	s.r, err = New(Options{Rules: s.rules, CacheSize: 4 << 20, OnDecision: func(d Decision) {
+		s.tellMu.Lock()
+		defer s.tellMu.Unlock()
+		s.told = append(s.told, d)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.r.Close)
+	s.configure(zones)
+	return s
+}
+
+func (s *scene) configure(zones []ZoneOptions) {
+	s.t.Helper()
+	err := s.r.Configure(Settings{
+		Zones: zones, Clients: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		MaxTTL: time.Hour, MaxNegativeTTL: 15 * time.Minute, Stale: time.Hour, Prefetch: true,
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+var testClient = netip.MustParseAddr("127.0.0.1")
+
+// exchange sends one message and waits for its answer.
+func (s *scene) exchange(m *dns.Msg, tcp bool) *dns.Msg {
+	s.t.Helper()
+	pkt, err := m.Pack()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	out := s.raw(pkt, tcp)
+	if out == nil {
+		return nil
+	}
+	var answer dns.Msg
+	if err := answer.Unpack(out); err != nil {
+		s.t.Fatalf("answer %x: %v", out, err)
+	}
+	return &answer
+}
+
+// raw answers a packet; nil when nothing is sent back.
+func (s *scene) raw(pkt []byte, tcp bool) []byte {
+	out, done := s.r.Respond(NewScratch(0), pkt, testClient, tcp)
+	if done {
+		return append([]byte(nil), out...)
+	}
+	got := make(chan []byte, 1)
+	s.r.Await(pkt, testClient, tcp, func(b []byte) { got <- append([]byte(nil), b...) })
+	return <-got
+}
+
+// ask asks for name in text, with EDNS.
+func (s *scene) ask(name string, typ uint16) *dns.Msg {
+	s.t.Helper()
+	return s.exchange(new(dns.Msg).SetQuestion(dns.Fqdn(name), typ).SetEdns0(1232, false), false)
+}
+
+// brief is an answer in a line: rcode, then the answer's records' data.
+func brief(m *dns.Msg) string {
+	out := dns.RcodeToString[m.Rcode]
+	for _, rr := range m.Answer {
+		switch rr := rr.(type) {
+		case *dns.A:
+			out += " " + rr.A.String()
+		case *dns.TXT:
+			out += " " + rr.Txt[0]
+		default:
+			out += " " + dns.TypeToString[rr.Header().Rrtype]
+		}
+	}
+	return out
+}
+
+// ede is the extended error of an answer: its code and text; 0 without one.
+func ede(m *dns.Msg) (uint16, string) {
+	if opt := m.IsEdns0(); opt != nil {
+		for _, o := range opt.Option {
+			if e, ok := o.(*dns.EDNS0_EDE); ok {
+				return e.InfoCode, e.ExtraText
+			}
+		}
+	}
+	return 0, ""
+}

@@ -1,0 +1,205 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// ServerOptions say where a Server listens and how much it takes.
+type ServerOptions struct {
+	Resolver *Resolver
+	Log      *slog.Logger
+
+	// Listen are the addresses, each for UDP and TCP.
+	Listen []netip.AddrPort
+
+	// Inherited are sockets that somebody else has bound (systemd).
+	InheritedUDP []*net.UDPConn
+	InheritedTCP []*net.TCPListener
+
+	// Workers is how many goroutines read UDP for each address; 0 means
+	// [DefaultWorkers].
+	Workers int
+
+	// MaxTCP bounds the TCP connections at one time; 0 means 1,000.
+	MaxTCP int
+}
+
+// DefaultWorkers is one socket for each processor, but no more than help.
+func DefaultWorkers() int { return min(runtime.GOMAXPROCS(0), 8) }
+
+// Server carries packets between sockets and a Resolver.
+type Server struct {
+	r    *Resolver
+	log  *slog.Logger
+	udp  []*udpSocket
+	tcp  []net.Listener
+	max  chan struct{} // a place for each TCP connection
+	wait sync.WaitGroup
+
+	pending sync.WaitGroup // questions that were read and not answered yet
+
+	mu       sync.Mutex
+	conns    map[*tcpConn]struct{}
+	stopping bool // read deadlines are in the past and stay there
+}
+
+// Listen binds all addresses. TCP comes first and is not shared, so that a
+// second instance fails here instead of stealing questions from the first.
+func Listen(o ServerOptions) (*Server, error) {
+	workers := o.Workers
+	if workers == 0 {
+		workers = DefaultWorkers()
+	}
+	maxTCP := o.MaxTCP
+	if maxTCP == 0 {
+		maxTCP = 1000
+	}
+	s := &Server{r: o.Resolver, log: o.Log, max: make(chan struct{}, maxTCP), conns: make(map[*tcpConn]struct{})}
+	for _, l := range o.InheritedTCP {
+		s.tcp = append(s.tcp, l)
+	}
+	for _, c := range o.InheritedUDP {
+		if err := s.addUDP(c); err != nil {
+			s.close()
+			return nil, err
+		}
+	}
+	for _, at := range o.Listen {
+		if err := s.bind(at, workers); err != nil {
+			s.close()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func (s *Server) bind(at netip.AddrPort, workers int) error {
+	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
+	if err != nil {
+		return fmt.Errorf("listening on %s over TCP: %w", at, err)
+	}
+	s.tcp = append(s.tcp, l)
+	// Port 0 is the kernel's choice; UDP follows TCP.
+	at = netip.AddrPortFrom(at.Addr(), l.Addr().(*net.TCPAddr).AddrPort().Port())
+	lc := net.ListenConfig{Control: reusePort}
+	for range workers {
+		c, err := lc.ListenPacket(context.Background(), "udp", at.String())
+		if err != nil {
+			return fmt.Errorf("listening on %s over UDP: %w", at, err)
+		}
+		if err := s.addUDP(c.(*net.UDPConn)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// receiveBuffer is what the kernel may hold for a socket while its reader is
+// busy, in octets: some thousand questions.
+const receiveBuffer = 1 << 20
+
+func (s *Server) addUDP(c *net.UDPConn) error {
+	// The kernel may grant less, which is no reason not to serve.
+	if err := c.SetReadBuffer(receiveBuffer); err != nil {
+		s.log.Warn("receive buffer not set", slog.Any("error", err))
+	}
+	u, err := newUDPSocket(s, c, len(s.udp))
+	if err != nil {
+		return err
+	}
+	s.udp = append(s.udp, u)
+	return nil
+}
+
+// Addrs returns the addresses that are served over TCP, and but for inherited
+// sockets over UDP too.
+func (s *Server) Addrs() []netip.AddrPort {
+	var out []netip.AddrPort
+	for _, l := range s.tcp {
+		out = append(out, l.Addr().(*net.TCPAddr).AddrPort())
+	}
+	return out
+}
+
+// Serve answers until ctx is done. Then it reads nothing more, answers what
+// was read, at most for grace, and closes the sockets.
+func (s *Server) Serve(ctx context.Context, grace time.Duration) error {
+	errs := make(chan error, len(s.udp)+len(s.tcp))
+	for _, u := range s.udp {
+		s.wait.Go(func() { errs <- u.serve() })
+	}
+	for _, l := range s.tcp {
+		s.wait.Go(func() { errs <- s.accept(l) })
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-errs:
+		// A socket that breaks while it should serve ends the server: its
+		// supervisor starts it anew.
+	}
+	s.stopReading()
+	s.drain(grace)
+	s.close()
+	s.wait.Wait()
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// stopReading makes every reader return, with its socket open for answers.
+func (s *Server) stopReading() {
+	past := time.Unix(1, 0)
+	for _, u := range s.udp {
+		_ = u.conn.SetReadDeadline(past) // fails only on a closed socket
+	}
+	for _, l := range s.tcp {
+		_ = l.Close() // likewise
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopping = true
+	for c := range s.conns {
+		_ = c.conn.SetReadDeadline(past)
+	}
+}
+
+// drain waits for the questions that were read.
+func (s *Server) drain(grace time.Duration) {
+	done := make(chan struct{})
+	go func() {
+		s.pending.Wait()
+		close(done)
+	}()
+	t := time.NewTimer(grace)
+	defer t.Stop()
+	select {
+	case <-done:
+	case <-t.C:
+		s.log.Warn("left with questions unanswered")
+	}
+}
+
+// close closes every socket. What it closes may be closed already.
+func (s *Server) close() {
+	for _, u := range s.udp {
+		_ = u.conn.Close()
+	}
+	for _, l := range s.tcp {
+		_ = l.Close()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		_ = c.conn.Close()
+	}
+}

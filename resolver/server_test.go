@@ -1,0 +1,171 @@
+package resolver
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"dnsblproxy/overrides"
+)
+
+// serveScene starts a server for s on a free loopback port.
+func serveScene(t *testing.T, s *scene, at string) netip.AddrPort {
+	t.Helper()
+	srv, err := Listen(ServerOptions{
+		Resolver: s.r, Log: slog.New(slog.DiscardHandler), Workers: 2,
+		Listen: []netip.AddrPort{netip.MustParseAddrPort(at)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(ctx, 5*time.Second) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return srv.Addrs()[0]
+}
+
+func TestServer_overBothTransports(t *testing.T) {
+	z := testZone("bl.test", spamhaus())
+	s := newScene(t, []ZoneOptions{z}, overrides.Rule{Name: "office", CIDR: []string{"192.0.2.2"}})
+	at := serveScene(t, s, "127.0.0.1:0")
+	for _, network := range []string{"udp", "tcp"} {
+		c := dns.Client{Net: network}
+		for name, want := range map[string]string{"1.2.0.192": "NOERROR 127.0.0.10", "2.2.0.192": "NXDOMAIN", "8.2.0.192": "NXDOMAIN"} {
+			m, _, err := c.Exchange(new(dns.Msg).SetQuestion(name+".bl.test.", dns.TypeA), at.String())
+			if err != nil {
+				t.Fatalf("%s: %v", network, err)
+			}
+			if got := brief(m); got != want {
+				t.Errorf("%s: %s: got %s, want %s", network, name, got, want)
+			}
+		}
+	}
+}
+
+// TestServer_wildcard asks each of several addresses of a wildcard listener:
+// a connected socket only takes an answer from the address that it asked.
+func TestServer_wildcard(t *testing.T) {
+	s := newScene(t, []ZoneOptions{testZone("bl.test", spamhaus())})
+	for _, at := range []string{"0.0.0.0:0", "[::]:0"} {
+		port := serveScene(t, s, at).Port()
+		for _, to := range []string{"127.0.0.1", "127.0.0.5", "127.8.8.8"} {
+			for _, when := range []string{"miss", "hit"} {
+				addr := netip.AddrPortFrom(netip.MustParseAddr(to), port).String()
+				m, _, err := new(dns.Client).Exchange(new(dns.Msg).SetQuestion("1.2.0.192.bl.test.", dns.TypeA), addr)
+				if err != nil || brief(m) != "NOERROR 127.0.0.10" {
+					t.Errorf("%s at %s, %s: %v, %v", at, to, when, m, err)
+				}
+			}
+		}
+	}
+}
+
+func TestServer_secondInstanceFails(t *testing.T) {
+	s := newScene(t, []ZoneOptions{testZone("bl.test", spamhaus())})
+	at := serveScene(t, s, "127.0.0.1:0")
+	_, err := Listen(ServerOptions{Resolver: s.r, Log: slog.New(slog.DiscardHandler), Listen: []netip.AddrPort{at}})
+	if err == nil {
+		t.Fatal("a second server could take the same address")
+	}
+}
+
+// TestServer_pipelines sends a question that has to wait and one that is
+// cached in one segment: the second is answered first. Then the client closes
+// its side, and still gets the first.
+func TestServer_pipelines(t *testing.T) {
+	l := spamhaus()
+	s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+	s.ask("1.2.0.192.bl.test", dns.TypeA)
+	hold := make(chan struct{})
+	l.set(func() { l.hold = hold })
+
+	conn, err := net.Dial("tcp", serveScene(t, s, "127.0.0.1:0").String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	var both []byte
+	for i, name := range []string{"2.2.0.192.bl.test.", "1.2.0.192.bl.test."} {
+		m := new(dns.Msg).SetQuestion(name, dns.TypeA)
+		m.Id = uint16(i + 1)
+		pkt, err := m.Pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		both = append(binary.BigEndian.AppendUint16(both, uint16(len(pkt))), pkt...)
+	}
+	if _, err := conn.Write(both); err != nil {
+		t.Fatal(err)
+	}
+	if id := readID(t, conn); id != 2 {
+		t.Fatalf("first answer is to question %d, want 2", id)
+	}
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	close(hold)
+	if id := readID(t, conn); id != 1 {
+		t.Fatalf("second answer is to question %d, want 1", id)
+	}
+}
+
+func readID(t *testing.T, r io.Reader) uint16 {
+	t.Helper()
+	var head [2]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		t.Fatal(err)
+	}
+	msg := make([]byte, binary.BigEndian.Uint16(head[:]))
+	if _, err := io.ReadFull(r, msg); err != nil {
+		t.Fatal(err)
+	}
+	return binary.BigEndian.Uint16(msg)
+}
+
+// TestServer_answersWhatIsInFlight stops a server whose list is slow: the
+// question that was read is answered before the sockets close.
+func TestServer_answersWhatIsInFlight(t *testing.T) {
+	l := spamhaus()
+	hold := make(chan struct{})
+	l.hold, l.began = hold, make(chan struct{}, 1)
+	s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+	srv, err := Listen(ServerOptions{Resolver: s.r, Log: slog.New(slog.DiscardHandler), Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(ctx, 5*time.Second) }()
+
+	answered := make(chan string, 1)
+	go func() {
+		m, _, err := new(dns.Client).Exchange(new(dns.Msg).SetQuestion("1.2.0.192.bl.test.", dns.TypeA), srv.Addrs()[0].String())
+		if err != nil {
+			answered <- err.Error()
+			return
+		}
+		answered <- brief(m)
+	}()
+	<-l.began
+	cancel()
+	close(hold)
+	if got := <-answered; got != "NOERROR 127.0.0.10" {
+		t.Errorf("got %s", got)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("Serve: %v", err)
+	}
+}

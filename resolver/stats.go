@@ -1,0 +1,237 @@
+package resolver
+
+import (
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"dnsblproxy/cache"
+	"dnsblproxy/resolver/rbl"
+)
+
+// path is the way on which an answer was found.
+type path uint8
+
+const (
+	pathHit path = iota
+	pathMiss
+	pathStale
+	pathOverride
+	pathForward
+	paths = iota
+)
+
+var pathNames = [paths]string{"hit", "miss", "stale", "override", "forward"}
+
+// stats counts. What happens for every packet is counted in shards, one for
+// each goroutine that reads packets, and added up when somebody asks; the
+// rest are ordinary metrics. Clients and names asked about are never labels.
+type stats struct {
+	shards  int
+	cache   *cache.Cache
+	general *counts // questions that belong to no zone
+
+	mu     sync.Mutex
+	byName map[string]*counts // every zone since the start: counters do not go back
+	served atomic.Pointer[[]*counts]
+
+	durations [paths]*histogram
+
+	codes      *prometheus.CounterVec
+	errors     *prometheus.CounterVec
+	exemptions *prometheus.CounterVec
+	saved      *prometheus.CounterVec
+	asked      *prometheus.CounterVec
+	askedTook  *prometheus.HistogramVec
+
+	queriesDesc, requestsDesc, bytesDesc, durationDesc *prometheus.Desc
+}
+
+// counts are one zone's.
+type counts struct {
+	zone   string
+	stats  *stats
+	shards []countShard
+
+	// exempt holds the counter of each rule that ever matched, so that a hit
+	// need not look it up by label. It is replaced, never changed.
+	exempt atomic.Pointer[map[string]prometheus.Counter]
+}
+
+// countShard is padded so that two goroutines do not share a cache line.
+type countShard struct {
+	verdict [verdicts]atomic.Uint64
+	request [3]atomic.Uint64 // pathHit, pathMiss, pathStale
+	_       [48]byte
+}
+
+func newStats(shards int, c *cache.Cache) *stats {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "dnsblproxy", Name: name, Help: help}, labels)
+	}
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("dnsblproxy_"+name, help, labels, nil)
+	}
+	s := &stats{
+		shards: shards, cache: c, byName: make(map[string]*counts),
+		codes:      counter("list_codes_total", "Listings that lists answered with, by code where it has a name.", "zone", "code"),
+		errors:     counter("list_errors_total", "Answers of lists that must not be taken for a listing, by name.", "zone", "error"),
+		exemptions: counter("exemptions_total", "Answers that an allow rule made unlisted.", "zone", "rule"),
+		saved:      counter("exempted_listings_total", "Exemptions of what the list did list: mail saved.", "zone", "rule", "code"),
+		asked:      counter("upstream_queries_total", "Questions sent to lists, by outcome.", "zone", "result"),
+		askedTook: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "dnsblproxy", Name: "upstream_duration_seconds",
+			Help:    "Time from the first packet sent to a list to a usable answer or the final failure.",
+			Buckets: []float64{.001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5},
+		}, []string{"zone"}),
+		queriesDesc:  desc("queries_total", "Questions answered, by zone (empty: none) and verdict.", "zone", "verdict"),
+		requestsDesc: desc("cache_requests_total", "Questions that a list's answer was needed for, by where it was.", "zone", "result"),
+		bytesDesc:    desc("cache_bytes", "Estimated memory of cached answers."),
+		durationDesc: desc("query_duration_seconds", "Time to an answer by path; hits and overrides are sampled.", "path"),
+	}
+	for i := range s.durations {
+		s.durations[i] = newHistogram(shards)
+	}
+	s.general = s.zone("")
+	s.configure(nil)
+	return s
+}
+
+// zone returns the counts of a zone, which survive reloads.
+func (s *stats) zone(name string) *counts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.byName[name]
+	if c == nil {
+		c = &counts{zone: name, stats: s, shards: make([]countShard, s.shards)}
+		c.exempt.Store(&map[string]prometheus.Counter{})
+		s.byName[name] = c
+	}
+	return c
+}
+
+// configure says which zones are served now.
+func (s *stats) configure(zones []*zone) {
+	served := []*counts{s.general}
+	for _, z := range zones {
+		served = append(served, z.counts)
+	}
+	s.served.Store(&served)
+}
+
+func (c *counts) count(shard int, v Verdict) { c.shards[shard].verdict[v].Add(1) }
+
+func (c *counts) request(shard int, p path) { c.shards[shard].request[p].Add(1) }
+
+// exempted counts an exemption by a rule.
+func (c *counts) exempted(rule string) {
+	known := *c.exempt.Load()
+	counter, ok := known[rule]
+	if !ok {
+		counter = c.stats.exemptions.WithLabelValues(c.zone, rule)
+		c.stats.mu.Lock()
+		next := maps.Clone(*c.exempt.Load())
+		next[rule] = counter
+		c.exempt.Store(&next)
+		c.stats.mu.Unlock()
+	}
+	counter.Inc()
+}
+
+// savedListing counts the codes of data that rule took away from z.
+func (c *counts) savedListing(z *zone, rule string, data packed) {
+	for rec := range data.records {
+		code, ok := rec.code()
+		if ok && z.Listed.Contains(code) && !z.NoOverride.Contains(code) {
+			c.stats.saved.WithLabelValues(c.zone, rule, z.label(code)).Inc()
+		}
+	}
+}
+
+// asked counts one question to the list and how it ended.
+func (c *counts) asked(res *Result, why failure) {
+	result := why.name
+	switch {
+	case res.Err == nil && len(res.Response.Records) > 0:
+		result = "found"
+	case res.Err == nil:
+		result = "none"
+	case why.distrust:
+		c.stats.errors.WithLabelValues(c.zone, why.name).Inc()
+		result = "error"
+	}
+	c.stats.asked.WithLabelValues(c.zone, result).Inc()
+	c.stats.askedTook.WithLabelValues(c.zone).Observe(res.Took.Seconds())
+}
+
+// listed counts the codes with which a list answered.
+func (c *counts) listed(z *zone, data packed) {
+	for rec := range data.records {
+		if code, ok := rec.code(); ok && z.Listed.Contains(code) {
+			c.stats.codes.WithLabelValues(c.zone, z.label(code)).Inc()
+		}
+	}
+}
+
+// label keeps the number of series bounded: only codes with names have one.
+func (z *zone) label(code rbl.Code) string {
+	if name, ok := z.CodeNames[code]; ok {
+		return name
+	}
+	return "other"
+}
+
+// took notes how long one question took that was looked at on its own.
+func (s *stats) took(shard int, p path, since time.Time) {
+	s.durations[p].observe(shard, time.Since(since), 1)
+}
+
+// Describe implements prometheus.Collector.
+func (s *stats) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{s.queriesDesc, s.requestsDesc, s.bytesDesc, s.durationDesc} {
+		ch <- d
+	}
+	for _, v := range s.vectors() {
+		v.Describe(ch)
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (s *stats) Collect(ch chan<- prometheus.Metric) {
+	for _, c := range *s.served.Load() {
+		for v := range Verdict(verdicts) {
+			total := c.sum(func(sh *countShard) *atomic.Uint64 { return &sh.verdict[v] })
+			if total > 0 || c.zone != "" {
+				ch <- prometheus.MustNewConstMetric(s.queriesDesc, prometheus.CounterValue, total, c.zone, v.String())
+			}
+		}
+		for p := range path(3) {
+			if c.zone != "" {
+				total := c.sum(func(sh *countShard) *atomic.Uint64 { return &sh.request[p] })
+				ch <- prometheus.MustNewConstMetric(s.requestsDesc, prometheus.CounterValue, total, c.zone, pathNames[p])
+			}
+		}
+	}
+	ch <- prometheus.MustNewConstMetric(s.bytesDesc, prometheus.GaugeValue, float64(s.cache.Bytes()))
+	for p, h := range s.durations {
+		ch <- h.metric(s.durationDesc, pathNames[p])
+	}
+	for _, v := range s.vectors() {
+		v.Collect(ch)
+	}
+}
+
+func (s *stats) vectors() []prometheus.Collector {
+	return []prometheus.Collector{s.codes, s.errors, s.exemptions, s.saved, s.asked, s.askedTook}
+}
+
+func (c *counts) sum(of func(*countShard) *atomic.Uint64) float64 {
+	var total uint64
+	for i := range c.shards {
+		total += of(&c.shards[i]).Load()
+	}
+	return float64(total)
+}

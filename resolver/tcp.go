@@ -1,0 +1,173 @@
+package resolver
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// tcpIdle ends a connection on which nothing was asked. RFC 7766,
+	// section 6.2.3 leaves the length to the server.
+	tcpIdle = 10 * time.Second
+
+	// tcpMessage is how long one message may take to arrive once its length
+	// is there, so that a slow writer cannot hold a place.
+	tcpMessage = 5 * time.Second
+
+	// tcpWrite is how long a client may leave an answer in our buffer.
+	tcpWrite = 5 * time.Second
+
+	// tcpInFlight bounds the questions of one connection that wait, and so
+	// the answers that may be queued for a client that does not read.
+	tcpInFlight = 128
+
+	// tcpQueue bounds what waits for a client that does not read, in octets:
+	// relayed answers can be large.
+	tcpQueue = 256 << 10
+)
+
+// tcpConn is one connection. Questions on it are answered in any order (RFC
+// 7766, section 6.2.1.1): what is cached at once, the rest as it comes.
+type tcpConn struct {
+	s      *Server
+	conn   net.Conn
+	client netip.Addr
+	places chan struct{} // one for each question that waits
+
+	// out holds answers for the writer. It has room for every place, so that
+	// whoever has an answer never waits for this client.
+	out    chan []byte
+	queued atomic.Int64 // octets in out
+}
+
+// accept serves the connections of one listener.
+func (s *Server) accept(l net.Listener) error {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return nil
+			}
+			// Out of descriptors, most likely: others must end first.
+			s.log.Warn("accepting a connection", "error", err)
+			time.Sleep(100 * time.Millisecond)
+			continue
+		}
+		select {
+		case s.max <- struct{}{}:
+		default:
+			_ = conn.Close() // over the bound; the client tries again
+			continue
+		}
+		c := &tcpConn{
+			s: s, conn: conn,
+			places: make(chan struct{}, tcpInFlight), out: make(chan []byte, tcpInFlight),
+			client: conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap(),
+		}
+		s.mu.Lock()
+		s.conns[c] = struct{}{}
+		s.mu.Unlock()
+		s.wait.Go(func() {
+			c.serve()
+			<-s.max
+		})
+	}
+}
+
+// serve reads questions until the client has no more, then waits for the
+// answers that are due: a client may close its side first.
+func (c *tcpConn) serve() {
+	var writer sync.WaitGroup
+	writer.Go(c.write)
+	defer func() {
+		for range tcpInFlight {
+			c.places <- struct{}{}
+		}
+		close(c.out)
+		writer.Wait()
+		c.s.mu.Lock()
+		delete(c.s.conns, c)
+		c.s.mu.Unlock()
+		_ = c.conn.Close() // nothing left to lose
+	}()
+	sc := NewScratch(c.s.r.stats.shards - 1)
+	pkt := make([]byte, 0, 512)
+	for {
+		var err error
+		if pkt, err = c.read(pkt); err != nil {
+			return
+		}
+		c.places <- struct{}{}
+		c.s.pending.Add(1)
+		out, done := c.s.r.Respond(sc, pkt, c.client, true)
+		if done {
+			c.finish(out)
+			continue
+		}
+		c.s.r.Await(pkt, c.client, true, c.finish)
+	}
+}
+
+// read returns the next message. A server that stops has set a deadline in
+// the past, which must not be moved.
+func (c *tcpConn) read(buf []byte) ([]byte, error) {
+	var head [2]byte
+	if err := c.readFull(head[:], tcpIdle); err != nil {
+		return buf, err
+	}
+	n := int(binary.BigEndian.Uint16(head[:]))
+	if cap(buf) < n {
+		buf = make([]byte, n)
+	}
+	buf = buf[:n]
+	return buf, c.readFull(buf, tcpMessage)
+}
+
+func (c *tcpConn) readFull(b []byte, within time.Duration) error {
+	c.s.mu.Lock()
+	if !c.s.stopping {
+		_ = c.conn.SetReadDeadline(time.Now().Add(within)) // the read tells
+	}
+	c.s.mu.Unlock()
+	_, err := io.ReadFull(c.conn, b)
+	return err
+}
+
+// finish queues one answer for the writer, with its length in front.
+func (c *tcpConn) finish(out []byte) {
+	if len(out) == 0 {
+		c.release()
+		return
+	}
+	msg := binary.BigEndian.AppendUint16(make([]byte, 0, 2+len(out)), uint16(len(out)))
+	msg = append(msg, out...)
+	if c.queued.Add(int64(len(msg))) > tcpQueue {
+		_ = c.conn.Close() // the writer finds out and lets go of the rest
+	}
+	c.out <- msg
+}
+
+// release gives the place of one question back.
+func (c *tcpConn) release() {
+	<-c.places
+	c.s.pending.Done()
+}
+
+// write sends answers as they come. A client that does not read is cut off,
+// and what was meant for it dropped.
+func (c *tcpConn) write() {
+	for msg := range c.out {
+		_ = c.conn.SetWriteDeadline(time.Now().Add(tcpWrite)) // Write tells
+		if _, err := c.conn.Write(msg); err != nil {
+			_ = c.conn.Close()
+		}
+		c.queued.Add(-int64(len(msg)))
+		c.release()
+	}
+}

@@ -1,0 +1,278 @@
+package resolver
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"dnsblproxy/resolver/internal/wire"
+)
+
+// batchSize is the most packets that one system call reads or writes. A batch
+// is whatever is waiting already, so a lone packet never waits for company.
+const batchSize = 32
+
+// maxQuery is the room for a question, in octets. EDNS options can make one
+// long; nothing honest exceeds this.
+const maxQuery = 4096
+
+// controlSize is the room for one IP_PKTINFO or IPV6_PKTINFO message.
+const controlSize = 64
+
+// udpSocket reads questions from one socket and writes their answers.
+type udpSocket struct {
+	s        *Server
+	conn     *net.UDPConn
+	raw      syscall.RawConn
+	shard    int
+	wildcard bool // answers must name the address that was asked
+}
+
+// reusePort lets several sockets share an address, one for each worker.
+func reusePort(_, _ string, c syscall.RawConn) error {
+	var err error
+	if e := c.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+	}); e != nil {
+		return e
+	}
+	return err
+}
+
+func newUDPSocket(s *Server, c *net.UDPConn, shard int) (*udpSocket, error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil, fmt.Errorf("using a UDP socket: %w", err)
+	}
+	u := &udpSocket{s: s, conn: c, raw: raw, shard: shard % (s.r.stats.shards - 1)}
+	local := c.LocalAddr().(*net.UDPAddr).AddrPort().Addr()
+	u.wildcard = local.IsUnspecified()
+	if !u.wildcard {
+		return u, nil
+	}
+	level, opt := unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO
+	if local.Is4() {
+		level, opt = unix.IPPROTO_IP, unix.IP_PKTINFO
+	}
+	if e := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), level, opt, 1) }); e != nil {
+		err = e
+	}
+	if err != nil {
+		return nil, fmt.Errorf("asking for the destination of packets: %w", err)
+	}
+	return u, nil
+}
+
+// mmsghdr is struct mmsghdr of recvmmsg(2).
+type mmsghdr struct {
+	hdr unix.Msghdr
+	n   uint32
+}
+
+// batch is the memory of the packets that are read, and of the answers that
+// are written, with one system call each. It must not move: the headers hold
+// addresses in it.
+type batch struct {
+	in, out   [batchSize]mmsghdr
+	inVec     [batchSize]unix.Iovec
+	outVec    [batchSize]unix.Iovec
+	names     [batchSize]unix.RawSockaddrInet6
+	control   [batchSize][controlSize]byte
+	packets   [batchSize][maxQuery]byte
+	answers   [batchSize][]byte
+	wildcard  bool
+	nIn, nOut int
+	sent      int
+	errno     syscall.Errno
+
+	// recv and send are method values made once; making one allocates.
+	recv, send func(fd uintptr) bool
+}
+
+func newBatch(wildcard bool) *batch {
+	b := &batch{wildcard: wildcard}
+	for i := range batchSize {
+		b.answers[i] = make([]byte, 0, wire.MaxUDP)
+		b.inVec[i].Base = &b.packets[i][0]
+		b.inVec[i].SetLen(maxQuery)
+		h := &b.in[i].hdr
+		h.Name = (*byte)(unsafe.Pointer(&b.names[i]))
+		h.Iov = &b.inVec[i]
+		h.SetIovlen(1)
+		if wildcard {
+			h.Control = &b.control[i][0]
+		}
+		b.out[i].hdr.Iov = &b.outVec[i]
+		b.out[i].hdr.SetIovlen(1)
+	}
+	b.recv, b.send = b.tryRecv, b.trySend
+	return b
+}
+
+// tryRecv reads what is waiting; false when nothing is.
+func (b *batch) tryRecv(fd uintptr) bool {
+	for i := range max(b.nIn, 1) {
+		b.reset(i)
+	}
+	n, _, errno := syscall.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.in[0])), batchSize, unix.MSG_DONTWAIT, 0, 0)
+	b.errno, b.nIn = errno, 0
+	if errno == syscall.EAGAIN || errno == syscall.EINTR {
+		return false
+	}
+	if errno == 0 {
+		b.nIn = int(n)
+	}
+	return true
+}
+
+// reset gives header i its lengths back, which the kernel overwrote.
+func (b *batch) reset(i int) {
+	h := &b.in[i].hdr
+	h.Namelen = unix.SizeofSockaddrInet6
+	h.Flags = 0
+	if b.wildcard {
+		h.SetControllen(controlSize)
+	}
+}
+
+// trySend writes the answers that are left; false when the socket is full.
+func (b *batch) trySend(fd uintptr) bool {
+	n, _, errno := syscall.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&b.out[b.sent])), uintptr(b.nOut-b.sent), unix.MSG_DONTWAIT, 0, 0)
+	b.errno = errno
+	if errno == syscall.EAGAIN {
+		return false
+	}
+	if errno == 0 {
+		b.sent += int(n)
+	}
+	return true
+}
+
+// client is the sender of packet i.
+func (b *batch) client(i int) netip.AddrPort {
+	name := &b.names[i]
+	port := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&name.Port))[:])
+	if name.Family == unix.AF_INET {
+		v4 := (*unix.RawSockaddrInet4)(unsafe.Pointer(name))
+		return netip.AddrPortFrom(netip.AddrFrom4(v4.Addr), port)
+	}
+	return netip.AddrPortFrom(netip.AddrFrom16(name.Addr).Unmap(), port)
+}
+
+// queue has answer go back to the sender of packet i.
+func (b *batch) queue(i int, answer []byte) {
+	out := &b.out[b.nOut].hdr
+	out.Name, out.Namelen = b.in[i].hdr.Name, b.in[i].hdr.Namelen
+	out.Control, out.Controllen = nil, 0
+	if oob := b.source(i); oob != nil {
+		out.Control, out.Controllen = &oob[0], b.in[i].hdr.Controllen
+	}
+	b.outVec[b.nOut].Base = &answer[0]
+	b.outVec[b.nOut].SetLen(len(answer))
+	b.nOut++
+}
+
+// source is the control message that makes an answer leave from the address
+// that packet i was sent to: the kernel's own, less the interface, which the
+// routing table knows better unless the address is link-local.
+func (b *batch) source(i int) []byte {
+	n := int(b.in[i].hdr.Controllen)
+	if !b.wildcard || n < unix.SizeofCmsghdr {
+		return nil
+	}
+	oob := b.control[i][:n]
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&oob[0]))
+	switch {
+	case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO:
+		(*unix.Inet4Pktinfo)(unsafe.Pointer(&oob[unix.CmsgLen(0)])).Ifindex = 0
+	case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO:
+		info := (*unix.Inet6Pktinfo)(unsafe.Pointer(&oob[unix.CmsgLen(0)]))
+		if !netip.AddrFrom16(info.Addr).IsLinkLocalUnicast() {
+			info.Ifindex = 0
+		}
+	}
+	return oob
+}
+
+// serve answers packets until the socket is closed or its read deadline set.
+func (u *udpSocket) serve() error {
+	b, sc := newBatch(u.wildcard), NewScratch(u.shard)
+	for {
+		if err := u.read(b); err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
+				return nil
+			}
+			return err
+		}
+		b.nOut = 0
+		for i := range b.nIn {
+			u.answer(b, sc, i)
+		}
+		if b.nOut > 0 {
+			u.write(b)
+		}
+	}
+}
+
+func (u *udpSocket) read(b *batch) error {
+	if err := u.raw.Read(b.recv); err != nil {
+		return err
+	}
+	// An ICMP error that an earlier answer met is reported here once.
+	if b.errno != 0 && b.errno != syscall.ECONNREFUSED {
+		return fmt.Errorf("reading packets: %w", b.errno)
+	}
+	return nil
+}
+
+// answer answers packet i now, or sees that it is answered later.
+func (u *udpSocket) answer(b *batch, sc *Scratch, i int) {
+	if b.in[i].hdr.Flags&unix.MSG_TRUNC != 0 {
+		return
+	}
+	pkt, from := b.packets[i][:b.in[i].n], b.client(i)
+	sc.out = b.answers[b.nOut][:0]
+	out, done := u.s.r.Respond(sc, pkt, from.Addr(), false)
+	b.answers[b.nOut] = sc.out // it may have grown
+	switch {
+	case !done:
+		u.later(b, i, pkt, from)
+	case len(out) > 0:
+		b.queue(i, out)
+	}
+}
+
+// later sends the answer when it is there, from whatever goroutine has it.
+func (u *udpSocket) later(b *batch, i int, pkt []byte, from netip.AddrPort) {
+	oob := slices.Clone(b.source(i))
+	u.s.pending.Add(1)
+	u.s.r.Await(pkt, from.Addr(), false, func(out []byte) {
+		defer u.s.pending.Done()
+		if len(out) > 0 {
+			// An answer that cannot be sent is lost like any UDP packet.
+			_, _, _ = u.conn.WriteMsgUDPAddrPort(out, oob, from)
+		}
+	})
+}
+
+// write sends the queued answers. One that the kernel will not send must not
+// keep the others back.
+func (u *udpSocket) write(b *batch) {
+	b.sent = 0
+	for b.sent < b.nOut {
+		if err := u.raw.Write(b.send); err != nil {
+			return
+		}
+		if b.errno != 0 {
+			b.sent++
+		}
+	}
+}

@@ -1,0 +1,71 @@
+//go:build !linux
+
+package resolver
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"syscall"
+)
+
+// maxQuery is the room for a question, in octets.
+const maxQuery = 4096
+
+// udpSocket reads questions from one socket and writes their answers, one
+// packet a system call.
+type udpSocket struct {
+	s     *Server
+	conn  *net.UDPConn
+	shard int
+}
+
+// reusePort leaves the socket as it is: only the first worker can bind it.
+func reusePort(_, _ string, _ syscall.RawConn) error { return nil }
+
+// newUDPSocket refuses wildcard addresses, since which address was asked is
+// not known here.
+func newUDPSocket(s *Server, c *net.UDPConn, shard int) (*udpSocket, error) {
+	if c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().IsUnspecified() {
+		return nil, errors.New("listening on a wildcard address needs Linux; name each address")
+	}
+	return &udpSocket{s: s, conn: c, shard: shard % (s.r.stats.shards - 1)}, nil
+}
+
+func (u *udpSocket) serve() error {
+	buf, sc := make([]byte, maxQuery), NewScratch(u.shard)
+	for {
+		n, from, err := u.conn.ReadFromUDPAddrPort(buf)
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed):
+			return nil
+		case errors.Is(err, syscall.ECONNREFUSED):
+			continue
+		case err != nil:
+			return err
+		}
+		u.answer(sc, slices.Clip(buf[:n]), from)
+	}
+}
+
+func (u *udpSocket) answer(sc *Scratch, pkt []byte, from netip.AddrPort) {
+	client := from.Addr().Unmap()
+	out, done := u.s.r.Respond(sc, pkt, client, false)
+	if done {
+		u.send(out, from)
+		return
+	}
+	u.s.pending.Add(1)
+	u.s.r.Await(pkt, client, false, func(out []byte) {
+		defer u.s.pending.Done()
+		u.send(out, from)
+	})
+}
+
+func (u *udpSocket) send(out []byte, to netip.AddrPort) {
+	if len(out) > 0 {
+		_, _ = u.conn.WriteToUDPAddrPort(out, to) // lost like any UDP packet
+	}
+}

@@ -1,0 +1,147 @@
+package resolver
+
+import (
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+// slowAfter is how long a list may take before an answer past its TTL stands
+// in. RFC 8767, section 5 speaks of 1.8 s; a mail server that asks ten lists
+// while a client waits for its greeting has less patience.
+const slowAfter = 400 * time.Millisecond
+
+// waiter is a question that lacks facts. Each time one arrives it is decided
+// anew, from its packet on, with the zones that were in force when it came.
+type waiter struct {
+	r       *Resolver
+	snap    *snapshot
+	pkt     []byte // its own copy
+	client  netip.Addr
+	tcp     bool
+	arrived time.Time
+	trace   *Trace
+
+	// reply is given the answer, once; nil when there is none to give. The
+	// bytes are only valid during the call.
+	reply func([]byte)
+
+	// inner and decided stand for pkt and reply where the question did not
+	// come as a packet.
+	inner   *question
+	decided func(decision)
+
+	mu      sync.Mutex
+	done    bool
+	slow    bool
+	final   bool
+	relayed bool // handed to a recursive resolver
+	got     []fetched
+	joined  []fetchedKey
+	timer   *time.Timer // ends the wait for a list that has an old answer
+}
+
+// fetchedKey is what a waiter waits for already.
+type fetchedKey struct {
+	kind needKind
+	zone *zone
+	typ  uint16
+}
+
+// resume decides the question again. It is called when the waiter starts,
+// when a fact arrives and when the list has taken long.
+func (w *waiter) resume() {
+	sc := w.r.scratch.Get().(*Scratch)
+	defer w.r.scratch.Put(sc)
+
+	w.mu.Lock()
+	if w.done {
+		w.mu.Unlock()
+		return
+	}
+	give := w.decide(sc)
+	if give != nil {
+		w.finish()
+		w.mu.Unlock()
+		give()
+		return
+	}
+	lacks := w.fresh(sc.facts.lacks)
+	hadStale := sc.facts.hadStale
+	w.mu.Unlock()
+
+	for i := range lacks {
+		age := w.r.fetch(&lacks[i], w)
+		if hadStale {
+			w.wakeAfter(slowAfter - age)
+		}
+	}
+}
+
+// decide decides with the facts at hand. It returns what gives the answer,
+// nil while facts are lacking. The caller holds w.mu.
+func (w *waiter) decide(sc *Scratch) (give func()) {
+	if w.inner != nil {
+		w.r.prepare(&sc.facts, w)
+		d := decide(w.inner, &sc.facts)
+		if d.lacking {
+			return nil
+		}
+		return func() { w.decided(d) }
+	}
+	out, complete := w.r.respond(sc, w.snap, w.pkt, w.client, w.tcp, w)
+	if !complete {
+		return nil
+	}
+	return func() { w.reply(out) }
+}
+
+// fresh returns the needs that w does not wait for yet, as copies, and notes
+// them.
+func (w *waiter) fresh(lacks []need) []need {
+	var out []need
+	for _, n := range lacks {
+		key := fetchedKey{n.kind, n.zone, n.typ}
+		if slices.Contains(w.joined, key) {
+			continue
+		}
+		w.joined = append(w.joined, key)
+		n.labels = slices.Clone(n.labels)
+		out = append(out, n)
+	}
+	return out
+}
+
+// wakeAfter lets a stale answer stand in after d.
+func (w *waiter) wakeAfter(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.done || w.slow || w.timer != nil {
+		return
+	}
+	w.timer = time.AfterFunc(d, func() {
+		w.mu.Lock()
+		w.slow = true
+		w.mu.Unlock()
+		w.resume()
+	})
+}
+
+// finish ends the wait. The caller holds w.mu.
+func (w *waiter) finish() {
+	w.done = true
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	w.r.bounds.leave(w.client)
+}
+
+// abandon ends the wait without an answer: who asked is gone.
+func (w *waiter) abandon() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.done {
+		w.finish()
+	}
+}
