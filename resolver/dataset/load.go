@@ -66,13 +66,13 @@ func load(ctx context.Context, specs []Spec, o Options, seed maphash.Seed) (*Zon
 			return nil, problems, nil, err
 		}
 		for _, name := range spec.Files {
-			print, err := b.file(ctx, name, seed)
+			mark, err := b.file(ctx, name, seed)
 			if err != nil {
 				return nil, append(problems, b.problems...), nil, fmt.Errorf("reading %s: %w", name, err)
 			}
-			prints = append(prints, print)
-			if print.modified.After(z.modified) {
-				z.modified = print.modified
+			prints = append(prints, mark)
+			if mark.modified.After(z.modified) {
+				z.modified = mark.modified
 			}
 		}
 		problems = append(problems, b.problems...)
@@ -128,37 +128,37 @@ func newFingerprint(name string, info os.FileInfo) fingerprint {
 }
 
 // file reads one file of the dataset.
-func (b *builder) file(ctx context.Context, name string, seed maphash.Seed) (print fingerprint, err error) {
+func (b *builder) file(ctx context.Context, name string, seed maphash.Seed) (mark fingerprint, err error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return print, bareError(err)
+		return mark, bareError(err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return print, bareError(err)
+		return mark, bareError(err)
 	}
 	if !info.Mode().IsRegular() {
-		return print, errors.New("this is no regular file")
+		return mark, errors.New("this is no regular file")
 	}
-	print = newFingerprint(name, info)
+	mark = newFingerprint(name, info)
 	var hash maphash.Hash
 	hash.SetSeed(seed)
 	b.startFile(name, info.Size())
 	if err := b.lines(ctx, io.TeeReader(f, &hash)); err != nil {
-		return print, bareError(err)
+		return mark, bareError(err)
 	}
 	if info, err = f.Stat(); err != nil {
-		return print, bareError(err)
+		return mark, bareError(err)
 	}
-	if !print.sameStat(newFingerprint(name, info)) {
-		return print, ErrChanged
+	if !mark.sameStat(newFingerprint(name, info)) {
+		return mark, ErrChanged
 	}
-	print.hash = hash.Sum64()
+	mark.hash = hash.Sum64()
 	if b.bad > b.good {
-		return print, fmt.Errorf("%w: %d against %d; is it a %s file?", ErrMostlyBad, b.bad, b.good, b.kind)
+		return mark, fmt.Errorf("%w: %d against %d; is it a %s file?", ErrMostlyBad, b.bad, b.good, b.kind)
 	}
-	return print, nil
+	return mark, nil
 }
 
 // bareError drops the operation and path of an os error: the caller names both.

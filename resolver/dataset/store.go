@@ -1,0 +1,279 @@
+package dataset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// StoreOptions tune a Store.
+type StoreOptions struct {
+	Options
+	Poll   time.Duration // between looks at the files; 0: 2 s
+	Settle time.Duration // between the two readings of a changed file; 0: 300 ms
+	Log    *slog.Logger  // nil: no log
+	// Changed is called after each load, good or not, and when the data
+	// expires, by the goroutine of Open or Run. It may be nil.
+	Changed func(Status)
+}
+
+// Status tells how a Store stands.
+type Status struct {
+	Zone     *Zone     // what is served; nil before the first good load and after the data's expiry
+	Loaded   time.Time // when it was loaded
+	Err      error     // why the files as they are now are not served; nil when they are
+	Problems []Problem // the lines skipped in the last load, good or not
+}
+
+// Store serves the newest good data of one zone's files. A change is read
+// twice, Settle apart, and counts only when both readings are the same, so that
+// a file that is being written is not served half. What cannot be read leaves
+// the last good data in force.
+type Store struct {
+	specs []Spec
+	o     StoreOptions
+	seed  maphash.Seed
+	zone  atomic.Pointer[Zone]
+
+	mu     sync.Mutex
+	status Status
+
+	// The rest belongs to the goroutine of Open and then Run.
+	tried   []fingerprint // the files as last loaded, or as refused
+	recheck bool          // look at the bytes once more: a write within the clock's grain does not show in a stat
+	statErr string        // the last complaint of stat, to log it once
+}
+
+// NewStore returns a Store that has read nothing yet.
+func NewStore(specs []Spec, o StoreOptions) *Store {
+	o.Options = o.withDefaults()
+	if o.Poll <= 0 {
+		o.Poll = 2 * time.Second
+	}
+	if o.Settle <= 0 {
+		o.Settle = 300 * time.Millisecond
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Store{specs: specs, o: o, seed: maphash.MakeSeed()}
+}
+
+// Zone returns the data in force. It is nil when there is none: no load was
+// good yet, or the data has expired.
+func (s *Store) Zone() *Zone { return s.zone.Load() }
+
+// Status returns how the Store stands.
+func (s *Store) Status() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status
+}
+
+// Open loads the files for the first time. After an error there is no data,
+// and Run goes on trying.
+func (s *Store) Open(ctx context.Context) error {
+	z, problems, prints, err := load(ctx, s.specs, s.o.Options, s.seed)
+	s.finish(ctx, z, problems, prints, err)
+	return err
+}
+
+// Run looks at the files until ctx ends. Open comes first.
+func (s *Store) Run(ctx context.Context) {
+	tick := time.NewTicker(s.o.Poll)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			s.poll(ctx)
+		}
+	}
+}
+
+// poll takes up a change, if there is one.
+func (s *Store) poll(ctx context.Context) {
+	now, err := s.stat()
+	if err != nil {
+		if err.Error() != s.statErr {
+			s.statErr = err.Error()
+			s.finish(ctx, nil, nil, nil, err)
+		}
+		return
+	}
+	s.statErr = ""
+	if sameStats(now, s.tried) {
+		if !s.recheck {
+			s.expire(ctx)
+			return
+		}
+		if s.sameBytes(ctx, s.tried) {
+			s.recheck = false
+			s.expire(ctx)
+			return
+		}
+	}
+	s.reload(ctx, now)
+}
+
+// reload reads the files twice and takes them when they stand still.
+func (s *Store) reload(ctx context.Context, now []fingerprint) {
+	z, problems, prints, err := load(ctx, s.specs, s.o.Options, s.seed)
+	if err != nil {
+		if ctx.Err() != nil || errors.Is(err, ErrChanged) {
+			return // the next look sees it anew
+		}
+		s.tried, s.recheck = now, false
+		s.finish(ctx, nil, problems, nil, err)
+		return
+	}
+	wait := time.NewTimer(s.o.Settle)
+	defer wait.Stop()
+	select {
+	case <-ctx.Done():
+		return
+	case <-wait.C:
+	}
+	if !s.sameBytes(ctx, prints) {
+		s.o.Log.LogAttrs(ctx, slog.LevelDebug, "zone files are being written", slog.Any("files", s.specs))
+		return
+	}
+	s.finish(ctx, z, problems, prints, nil)
+}
+
+// finish publishes the outcome of a load.
+func (s *Store) finish(ctx context.Context, z *Zone, problems []Problem, prints []fingerprint, err error) {
+	if err == nil {
+		s.tried, s.recheck = prints, true
+		s.zone.Store(z)
+	}
+	if errors.Is(err, errFuture) {
+		s.tried = nil // time alone makes it good
+	}
+	s.mu.Lock()
+	s.status.Err, s.status.Problems = err, problems
+	if err == nil {
+		s.status.Zone, s.status.Loaded = z, s.o.Now()
+	}
+	st := s.status
+	s.mu.Unlock()
+	s.report(ctx, st)
+	if err == nil {
+		s.expire(ctx)
+	}
+}
+
+// maxLogged is how many skipped lines of one load are logged one by one.
+const maxLogged = 10
+
+func (s *Store) report(ctx context.Context, st Status) {
+	for i, p := range st.Problems {
+		if i == maxLogged {
+			s.o.Log.LogAttrs(ctx, slog.LevelWarn, "more zone file lines skipped", slog.Int("count", len(st.Problems)-i))
+			break
+		}
+		s.o.Log.LogAttrs(ctx, slog.LevelWarn, "zone file line skipped", slog.String("at", fmt.Sprintf("%s:%d", p.File, p.Line)), slog.String("reason", p.Text))
+	}
+	if st.Err != nil {
+		s.o.Log.LogAttrs(ctx, slog.LevelError, "zone files not loaded", slog.String("error", st.Err.Error()), slog.Bool("last_good_in_force", st.Zone != nil))
+	} else {
+		s.o.Log.LogAttrs(ctx, slog.LevelInfo, "zone files loaded", slog.Int("entries", st.Zone.Entries()), slog.Int("bytes", st.Zone.Size()))
+	}
+	if s.o.Changed != nil {
+		s.o.Changed(st)
+	}
+}
+
+// ErrExpired is wrapped by Status.Err: it says that the data's own end has come ($TIMESTAMP).
+var ErrExpired = errors.New("the data has expired")
+
+// expire takes data out of force whose time is over.
+func (s *Store) expire(ctx context.Context) {
+	z := s.zone.Load()
+	if z == nil || z.expires.IsZero() || !s.o.Now().After(z.expires) {
+		return
+	}
+	s.zone.Store(nil)
+	s.mu.Lock()
+	s.status.Zone, s.status.Err, s.status.Problems = nil, fmt.Errorf("%w on %s", ErrExpired, z.expires.Format(time.DateTime)), nil
+	st := s.status
+	s.mu.Unlock()
+	s.report(ctx, st)
+}
+
+// stat looks at every file without reading it.
+func (s *Store) stat() ([]fingerprint, error) {
+	var prints []fingerprint
+	for _, spec := range s.specs {
+		for _, name := range spec.Files {
+			info, err := os.Stat(name)
+			if err != nil {
+				return nil, fmt.Errorf("reading %s: %w", name, bareError(err))
+			}
+			prints = append(prints, newFingerprint(name, info))
+		}
+	}
+	return prints, nil
+}
+
+func sameStats(a, b []fingerprint) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if !a[i].sameStat(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// sameBytes reads the files again and reports whether they still are what
+// prints say.
+func (s *Store) sameBytes(ctx context.Context, prints []fingerprint) bool {
+	for _, p := range prints {
+		now, err := hashFile(ctx, p.name, s.seed)
+		if err != nil || !p.sameStat(now) || now.hash != p.hash {
+			return false
+		}
+	}
+	return true
+}
+
+func hashFile(ctx context.Context, name string, seed maphash.Seed) (fingerprint, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return fingerprint{}, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return fingerprint{}, err
+	}
+	mark := newFingerprint(name, info)
+	var hash maphash.Hash
+	hash.SetSeed(seed)
+	buf := make([]byte, 1<<16)
+	for {
+		n, err := f.Read(buf)
+		hash.Write(buf[:n])
+		if err == io.EOF {
+			mark.hash = hash.Sum64()
+			return mark, nil
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return mark, err
+		}
+	}
+}

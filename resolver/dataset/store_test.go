@@ -1,0 +1,217 @@
+package dataset
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// watched runs body in a bubble with a Store on one ip4set file.
+func watched(t *testing.T, text string, body func(t *testing.T, s *Store, path string)) {
+	path := writeFile(t, t.TempDir(), "data", text)
+	synctest.Test(t, func(t *testing.T) {
+		s := NewStore([]Spec{{IP4Set, []string{path}}}, StoreOptions{})
+		if err := s.Open(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); s.Run(ctx) }()
+		body(t, s, path)
+		cancel()
+		<-done
+	})
+}
+
+// after lets the bubble's clock run, and all that is due at the new time.
+func after(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func lists(s *Store, name string) bool {
+	z := s.Zone()
+	if z == nil {
+		return false
+	}
+	var ans Answer
+	z.Lookup(wireName(name), TypeA, &ans)
+	return len(ans.Codes) > 0
+}
+
+func overwrite(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestStore_change(t *testing.T) {
+	watched(t, "192.0.2.1\n", func(t *testing.T, s *Store, path string) {
+		before := s.Zone()
+		after(10 * time.Second)
+		if s.Zone() != before {
+			t.Error("the data was replaced although the file did not change")
+		}
+		next := filepath.Join(filepath.Dir(path), "next")
+		overwrite(t, next, "192.0.2.2\n")
+		if err := os.Rename(next, path); err != nil {
+			t.Fatal(err)
+		}
+		after(2500 * time.Millisecond)
+		if lists(s, "1.2.0.192") || !lists(s, "2.2.0.192") {
+			t.Error("a renamed file is not in force after 2.5 s")
+		}
+	})
+}
+
+// TestStore_growing writes a file in pieces, one before each second reading.
+func TestStore_growing(t *testing.T) {
+	watched(t, "192.0.2.1\n", func(t *testing.T, s *Store, path string) {
+		after(2100 * time.Millisecond) // between a first reading and the second
+		text := ""
+		for range 5 {
+			text += "192.0.2.2\n"
+			overwrite(t, path, text)
+			after(1900 * time.Millisecond) // the file is read at the tick
+			text += "192.0.2.3\n"
+			overwrite(t, path, text)
+			after(100 * time.Millisecond)
+			if lists(s, "2.2.0.192") || !lists(s, "1.2.0.192") {
+				t.Fatalf("after %q half a file is in force", text)
+			}
+		}
+		after(2300 * time.Millisecond)
+		if !lists(s, "3.2.0.192") {
+			t.Error("the file stands still and is not in force")
+		}
+	})
+}
+
+// TestStore_sameStat changes the file such that no stat shows it.
+func TestStore_sameStat(t *testing.T) {
+	watched(t, "192.0.2.1\n", func(t *testing.T, s *Store, path string) {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		overwrite(t, path, "192.0.2.2\n")
+		if err := os.Chtimes(path, info.ModTime(), info.ModTime()); err != nil {
+			t.Fatal(err)
+		}
+		after(2500 * time.Millisecond)
+		if !lists(s, "2.2.0.192") {
+			t.Error("a write within the clock's grain went unseen")
+		}
+	})
+}
+
+func TestStore_broken(t *testing.T) {
+	tests := []struct {
+		name string
+		harm func(t *testing.T, path string)
+		want string // in the error
+	}{
+		{"gone", func(t *testing.T, path string) { os.Remove(path) }, "no such file"},
+		{"another type", func(t *testing.T, path string) {
+			overwrite(t, path, "example.com\nexample.org\n192.0.2.2\n")
+		}, "more lines are bad than good: 2 against 1; is it a ip4set file?"},
+		{"a folder", func(t *testing.T, path string) {
+			os.Remove(path)
+			os.Mkdir(path, 0o755)
+		}, "no regular file"},
+		{"meant for tomorrow", func(t *testing.T, path string) {
+			overwrite(t, path, "$TIMESTAMP 2000:01:02\n192.0.2.2\n")
+		}, "in the future"},
+		{"cut gzip", func(t *testing.T, path string) { overwrite(t, path, "\x1f\x8b\x08\x00") }, "EOF"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			watched(t, "192.0.2.1\n", func(t *testing.T, s *Store, path string) {
+				tt.harm(t, path)
+				after(5 * time.Second)
+				st := s.Status()
+				if st.Err == nil || !strings.Contains(st.Err.Error(), tt.want) || !strings.Contains(st.Err.Error(), path) {
+					t.Errorf("Status().Err = %v, want the file and %q", st.Err, tt.want)
+				}
+				if !lists(s, "1.2.0.192") || st.Zone != s.Zone() {
+					t.Error("the last good data is not in force")
+				}
+				os.Remove(path)
+				overwrite(t, path, "192.0.2.3\n")
+				after(5 * time.Second)
+				if st := s.Status(); st.Err != nil || !lists(s, "3.2.0.192") {
+					t.Errorf("the mended file is not in force: %v", st.Err)
+				}
+			})
+		})
+	}
+}
+
+// TestStore_tomorrow takes data in when the time that it is meant for has come.
+func TestStore_tomorrow(t *testing.T) {
+	watched(t, "192.0.2.1\n", func(t *testing.T, s *Store, path string) {
+		overwrite(t, path, "$TIMESTAMP 2000:01:01:00:01:00\n192.0.2.2\n")
+		after(55 * time.Second)
+		if lists(s, "2.2.0.192") {
+			t.Error("data from the future is in force")
+		}
+		after(10 * time.Second)
+		if !lists(s, "2.2.0.192") {
+			t.Error("the data's time has come and it is not in force")
+		}
+	})
+}
+
+func TestStore_expiry(t *testing.T) {
+	watched(t, "$TIMESTAMP 1999:12:31 2000:01:01:00:01:00\n192.0.2.1\n", func(t *testing.T, s *Store, path string) {
+		after(59 * time.Second)
+		if !lists(s, "1.2.0.192") {
+			t.Error("the data is not in force before its end")
+		}
+		after(4 * time.Second)
+		if s.Zone() != nil || !errors.Is(s.Status().Err, ErrExpired) {
+			t.Errorf("expired data is in force: %v", s.Status().Err)
+		}
+		overwrite(t, path, "192.0.2.2\n")
+		after(3 * time.Second)
+		if !lists(s, "2.2.0.192") {
+			t.Error("new data is not in force after the old ones expired")
+		}
+	})
+}
+
+// TestStore_late starts without a file.
+func TestStore_late(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data")
+	synctest.Test(t, func(t *testing.T) {
+		var seen []Status
+		s := NewStore([]Spec{{IP4Set, []string{path}}}, StoreOptions{Changed: func(st Status) { seen = append(seen, st) }})
+		if err := s.Open(t.Context()); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("Open = %v, want %v", err, os.ErrNotExist)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); s.Run(ctx) }()
+		after(7 * time.Second)
+		overwrite(t, path, "192.0.2.1\n bad\n192.0.2.2\n")
+		after(3 * time.Second)
+		cancel()
+		<-done
+		if !lists(s, "1.2.0.192") {
+			t.Error("a file that came late is not in force")
+		}
+		last := seen[len(seen)-1]
+		if last.Err != nil || len(last.Problems) != 1 || last.Problems[0].String() != path+":2: "+errAddress.Error() {
+			t.Errorf("last status = %+v", last)
+		}
+		if len(seen) > 3 {
+			t.Errorf("%d statuses, want no more than one per change", len(seen))
+		}
+	})
+}
