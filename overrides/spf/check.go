@@ -44,8 +44,8 @@ type Options struct {
 
 // Step is a term on the way to a result, and the domain that published it.
 type Step struct {
-	Domain string
-	Term   string
+	Domain string `json:"domain"`
+	Term   string `json:"term"`
 }
 
 // Outcome is a result and how it came about.
@@ -142,8 +142,11 @@ func (c *check) explain(v verdict, o Options) string {
 		return ""
 	}
 	text, err := c.expand(ms, v.domain)
-	if err != nil {
+	if err != nil || len(text) > maxExplanation {
 		return ""
 	}
 	return text
 }
+
+// maxExplanation bounds an explanation, which goes into an SMTP reply; in bytes.
+const maxExplanation = 4096

@@ -75,6 +75,7 @@ type sweep struct {
 	policies *policies
 	runs     map[runKey]*table
 	addrs    map[addrKey]*table
+	names    map[nameKey]string
 	live     []Step
 	problems []Problem
 	lookups  int // most of any evaluation
@@ -96,8 +97,21 @@ type addrKey struct {
 	bits int
 }
 
+// nameKey names the expansion of a term without %{i} and %{p}, which %{v} lets
+// differ between the families.
+type nameKey struct {
+	term   *Term
+	domain string
+	six    bool
+}
+
 func newSweep(p *policies) *sweep {
-	return &sweep{policies: p, runs: make(map[runKey]*table), addrs: make(map[addrKey]*table)}
+	return &sweep{
+		policies: p,
+		runs:     make(map[runKey]*table),
+		addrs:    make(map[addrKey]*table),
+		names:    make(map[nameKey]string),
+	}
 }
 
 // family returns the ranges of one family, in order and without a gap.
@@ -195,8 +209,20 @@ func (s *sweep) noteProblem(v verdict) {
 	if v.why == nil || v.result == Live || len(s.problems) >= maxProblems {
 		return
 	}
-	p := Problem{v.result, strings.ReplaceAll(v.why.Error(), "\n", "; ")}
+	p := Problem{v.result, oneLine(v.why)}
 	if !slices.Contains(s.problems, p) {
 		s.problems = append(s.problems, p)
 	}
+}
+
+// maxWhy bounds a reason, which quotes what others published; in bytes.
+const maxWhy = 500
+
+// oneLine prints an error, joined ones too, in one line that is not too long.
+func oneLine(err error) string {
+	s := strings.ReplaceAll(err.Error(), "\n", "; ")
+	if len(s) > maxWhy {
+		s = strings.ToValidUTF8(s[:maxWhy], "") + "..."
+	}
+	return s
 }

@@ -19,7 +19,7 @@ import (
 func TestCompile_equalsCheckHost(t *testing.T) {
 	seen := map[Result]int{}
 	limits := map[string]int{}
-	for seed := range uint64(500) {
+	for seed := range uint64(400) {
 		w := newWorld(seed, false)
 		m, err := Compile(context.Background(), w.dns, "d0.test", CompileOptions{})
 		if err != nil {
@@ -38,12 +38,7 @@ func TestCompile_equalsCheckHost(t *testing.T) {
 				}
 			}
 		}
-		asked := map[netip.Addr]bool{}
-		for _, a := range w.probes(m) {
-			if !a.IsValid() || asked[a] {
-				continue
-			}
-			asked[a] = true
+		for _, a := range w.probes(m, 150) {
 			clear(w.dns.asked)
 			want := CheckHost(context.Background(), w.dns, Query{Addr: a, Domain: "d0.test"}, Options{})
 			isLive := askedAboutAddress(w.dns)
@@ -230,5 +225,40 @@ func TestMap_Lookup_edges(t *testing.T) {
 	}
 	if got := m.Lookup(netip.Addr{}); got != None {
 		t.Errorf("Lookup of the zero Addr = %v, want none", got)
+	}
+}
+
+// Macros that multiply cost their expansion once, and a bounded one.
+func TestCompile_hostileMacros(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("v=spf1")
+	for i := range 1000 {
+		fmt.Fprintf(&b, " ip4:10.%d.%d.0/24", i/128, i%128*2)
+	}
+	b.WriteString(" exists:" + strings.Repeat("%{s}", 10000) + ".x.test -all")
+	d := newFakeDNS()
+	domain := strings.Repeat("abcdefgh.", 25) + "test"
+	d.at(domain).txt = []string{b.String()}
+	m := compile(t, d, domain)
+	if m.Pass4 != 256000 || m.Len() < 2000 {
+		t.Errorf("Pass4 = %d in %d ranges", m.Pass4, m.Len())
+	}
+	for q := range d.asked {
+		if len(q.name) > maxName {
+			t.Errorf("asked for a name of %d bytes", len(q.name))
+		}
+	}
+}
+
+// A record that is wrong all over does not flood logs.
+func TestCompile_longReasons(t *testing.T) {
+	m := compile(t, zone("example.com TXT v=spf1"+strings.Repeat(" möö", 5000)), "example.com")
+	for _, p := range m.Problems {
+		if len(p.Why) > maxWhy+3 {
+			t.Errorf("a reason of %d bytes", len(p.Why))
+		}
+	}
+	if m.Lookup(netip.MustParseAddr("192.0.2.1")) != PermError || len(m.Tree.Why) > maxWhy+3 {
+		t.Errorf("result %v, tree %q", m.Lookup(netip.MustParseAddr("192.0.2.1")), m.Tree.Why)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -147,9 +148,10 @@ func (w *world) network(six bool) string {
 	return fmt.Sprintf("ip4:%s/%d", a, bits)
 }
 
-// probes returns the edges of every network and host in the zone and of the
-// ranges of m, the addresses beside them, and some at random.
-func (w *world) probes(m *Map) []netip.Addr {
+// probes returns edges of the networks and hosts in the zone and of the ranges
+// of m, the addresses beside them, and some anywhere: n in all, chosen at
+// random.
+func (w *world) probes(m *Map, n int) []netip.Addr {
 	var edges []netip.Addr
 	for _, n := range w.dns.names {
 		for _, a := range n.addrs {
@@ -181,7 +183,10 @@ func (w *world) probes(m *Map) []netip.Addr {
 	for i := range 40 {
 		all = append(all, w.addr(i%2 == 0))
 	}
-	return append(all, netip.AddrFrom4([4]byte{byte(w.rng.IntN(256)), byte(w.rng.IntN(256)), 1, 1}))
+	all = append(all, netip.AddrFrom4([4]byte{byte(w.rng.IntN(256)), byte(w.rng.IntN(256)), 1, 1}))
+	all = slices.DeleteFunc(all, func(a netip.Addr) bool { return !a.IsValid() })
+	w.rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all[:min(n, len(all))]
 }
 
 // describe prints the zone for a failure.

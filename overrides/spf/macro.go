@@ -146,7 +146,11 @@ func (ms *macroString) literal() (string, bool) {
 	return b.String(), true
 }
 
-// expand puts the letters' values in.
+// maxExpansion bounds what a hostile record can make of a few macros, in bytes.
+const maxExpansion = 1 << 16
+
+// expand puts the letters' values in. Of a text longer than maxExpansion only
+// the end is kept: all that matters in a name, see queryName.
 func (ms *macroString) expand(value func(letter byte) (string, error)) (string, error) {
 	var b strings.Builder
 	for _, p := range ms.pieces {
@@ -163,6 +167,11 @@ func (ms *macroString) expand(value func(letter byte) (string, error)) (string, 
 			v = urlEscape(v)
 		}
 		b.WriteString(v)
+		if b.Len() > maxExpansion {
+			end := b.String()[b.Len()-maxExpansion/2:]
+			b.Reset()
+			b.WriteString(end)
+		}
 	}
 	return b.String(), nil
 }

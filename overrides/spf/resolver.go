@@ -84,7 +84,8 @@ func NewBudget(questions int) *Budget {
 // spend takes one question, and says whether there was one left.
 func (b *Budget) spend() bool { return b == nil || b.left.Add(-1) >= 0 }
 
-// ErrBudget is why an evaluation that ran out of DNS questions is a temperror.
+// ErrBudget is why an evaluation that ran out of DNS questions is a temperror. A
+// Resolver that keeps count itself may return it too.
 var ErrBudget = errors.New("no DNS questions left")
 
 type question struct {
@@ -124,7 +125,7 @@ func (s *snapshot) ask(ctx context.Context, name string, t Type) (Answer, error)
 		r.err, s.spent = ErrBudget, true
 	default:
 		r.answer, r.err = s.resolver.Lookup(ctx, name, t)
-		s.spent = s.spent || r.err != nil && ctx.Err() != nil
+		s.spent = s.spent || r.err != nil && (ctx.Err() != nil || errors.Is(r.err, ErrBudget))
 	}
 	if r.err != nil {
 		r.err = fmt.Errorf("asking %s %q: %w", t, name, r.err)

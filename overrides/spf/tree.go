@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -64,7 +63,7 @@ func (s *sweep) node(c *check, term, domain string, depth int, left *int) *Node 
 	}
 	n.TTL = s.policies.replies[question{queryName(domain), TypeTXT}].answer.TTL
 	if p.record == nil {
-		n.Why = strings.ReplaceAll(p.why.Error(), "\n", "; ")
+		n.Why = oneLine(p.why)
 		return n
 	}
 	n.Record = p.record.text
@@ -73,7 +72,12 @@ func (s *sweep) node(c *check, term, domain string, depth int, left *int) *Node 
 		if !t.Kind.Asks() {
 			continue
 		}
+		c.ip = firstOf(false)
 		u := s.use(c, t, domain, depth, left)
+		if !u.Asked && t.spec.uses("v") {
+			c.ip = firstOf(true)
+			u = s.use(c, t, domain, depth, left)
+		}
 		n.Lookups++
 		if u.Node != nil {
 			n.Lookups += u.Node.Lookups
@@ -124,7 +128,7 @@ func (u *Use) found(p *policies, q question) *reply {
 		return nil
 	}
 	if r.err != nil {
-		u.Asked, u.Why = true, r.err.Error()
+		u.Asked, u.Why = true, oneLine(r.err)
 		return &r
 	}
 	if !u.Asked || r.answer.TTL < u.TTL {
