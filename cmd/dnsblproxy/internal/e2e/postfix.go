@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -57,6 +58,7 @@ func startPostfix(t testing.TB, o PostfixOptions) *Postfix {
 		t.Fatalf("postfix check: %v\n%s%s", err, out, p.Log(t))
 	}
 	p.Process = startProcess(t, nil, filepath.Join(daemonFolder(t, etc), "master"), "-c", etc, "-d")
+	dieWithTest(t, p.cmd.Process.Pid)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("mail.log:\n%s", tail(p.Log(t), 60))
@@ -70,6 +72,25 @@ func startPostfix(t testing.TB, o PostfixOptions) *Postfix {
 		return err
 	})
 	return p
+}
+
+// dieWithTest ends the process should the test die without doing so (a
+// timeout, ^C): Postfix's master changes its user, and with that loses the
+// kernel's order to die. A shell waits for the end of its input instead.
+func dieWithTest(t testing.TB, pid int) {
+	t.Helper()
+	watch := exec.Command("/bin/sh", "-c", "read -r _; kill $0", strconv.Itoa(pid))
+	watch.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // ^C is not for it
+	if _, err := watch.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := watch.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		watch.Process.Kill()
+		watch.Wait()
+	})
 }
 
 // ownedByPostfix makes a folder for what Postfix's daemons keep, its lock among it.

@@ -74,14 +74,14 @@ func TestReload_underLoad(t *testing.T) {
 			}
 		})
 	}
-	for n := range 8 {
+	for n := range 20 {
 		extra := fmt.Sprintf("extra%d.example", n)
 		proxy.reload(t, base+zone(extra, "", list.Addr)+fmt.Sprintf("[allow.r%d]\ncidr = [\"198.51.100.%d\"]\n", n, n))
 		becomes(t, exemptWithin, proxy.Addr, "192.0.2.1", extra, "unlisted")
 	}
 	close(stop)
 	clients.Wait()
-	t.Logf("%d questions during 8 reloads", asked.Load())
+	t.Logf("%d questions during 20 reloads", asked.Load())
 	if wrong.Load() != 0 {
 		t.Errorf("%d of %d questions went wrong, the first: %v", wrong.Load(), asked.Load(), first.Load())
 	}
@@ -94,6 +94,9 @@ func TestReload_brokenFile(t *testing.T) {
 	list.List(map[string]string{"192.0.2.66": "127.0.0.2"})
 	base := zone("bl.example", "", list.Addr) + "[allow.some]\ncidr = [\"192.0.2.67\"]\n"
 	proxy := startProxy(t, ProxyOptions{Config: base})
+	if proxy.metric(t, "dnsblproxy_config_last_reload_successful") != 1 {
+		t.Error("config_last_reload_successful is not 1 after the start")
+	}
 	proxy.reload(t, base+"nonsense = [\n")
 	eventually(t, exemptWithin, "the failed reload to be reported", func() error {
 		if proxy.metric(t, "dnsblproxy_config_last_reload_successful") != 0 {

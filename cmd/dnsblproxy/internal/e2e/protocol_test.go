@@ -108,8 +108,12 @@ func TestProtocol_reason(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	edns := got.IsEdns0()
+	if edns == nil {
+		t.Fatalf("no EDNS in the answer to a question with EDNS: %v", got)
+	}
 	var reasons []string
-	for _, option := range got.IsEdns0().Option {
+	for _, option := range edns.Option {
 		if ede, ok := option.(*dns.EDNS0_EDE); ok {
 			reasons = append(reasons, fmt.Sprintf("%d %s", ede.InfoCode, ede.ExtraText))
 		}

@@ -31,12 +31,25 @@ func startRbldnsdAt(t testing.TB, addr netip.AddrPort, files map[string]string, 
 	for name, text := range files {
 		write(t, dir, name, text)
 	}
-	argv := append([]string{program, "-n", "-c", "1s", "-w", dir,
-		"-b", fmt.Sprintf("%s/%d", addr.Addr(), addr.Port())}, zones...)
+	argv := append(unprivileged(t), program, "-n", "-c", "1s", "-w", dir,
+		"-b", fmt.Sprintf("%s/%d", addr.Addr(), addr.Port()))
+	argv = append(argv, zones...)
 	r := &Rbldnsd{Process: startProcess(t, nil, argv...), Addr: addr}
 	zone, _, _ := strings.Cut(zones[0], ":")
 	r.ready(t, answers(addr, zone))
 	return r
+}
+
+// unprivileged is a command in front of rbldnsd, which refuses to run as
+// root. Left to change its user by itself it would lose the kernel's order to
+// die with the test.
+func unprivileged(t testing.TB) []string {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	return []string{needProgram(t, "setpriv"), "--reuid=65534", "--regid=65534", "--clear-groups",
+		"--inh-caps=+net_bind_service", "--ambient-caps=+net_bind_service", "--pdeathsig=KILL", "--"}
 }
 
 // Codes of the four sources among which ipsum spreads its addresses. They
