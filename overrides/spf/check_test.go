@@ -190,6 +190,23 @@ func TestCheckHost_deadline(t *testing.T) {
 	}
 }
 
+// A domain longer than a name can be is malformed. It is not shortened, as the
+// expansion of a macro would be.
+func TestCheckHost_longDomain(t *testing.T) {
+	parent := strings.Repeat("a.", 100) + "example.com"
+	long := strings.Repeat("b.", 30) + parent
+	d := newFakeDNS()
+	d.at(parent).txt = []string{"v=spf1 +all"}
+	d.at(queryName(long)).txt = []string{"v=spf1 +all"}
+	if got := checkAddr(t, d, "192.0.2.1", long); got.Result != None {
+		t.Errorf("CheckHost of a name of %d bytes = %v, want none", len(long), got.Result)
+	}
+	d.at("example.com").txt = []string{"v=spf1 include:" + strings.Repeat("%{d1}.", 70) + parent + " -all"}
+	if got := checkAddr(t, d, "192.0.2.1", "example.com"); got.Result != PermError || !strings.Contains(got.Why.Error(), `"com.`) {
+		t.Errorf("include of a long name = %v (%v), want permerror for a shortened name", got.Result, got.Why)
+	}
+}
+
 func TestResult_text(t *testing.T) {
 	for r := None; r <= Live; r++ {
 		text, err := r.MarshalText()

@@ -84,7 +84,7 @@ type sweep struct {
 	first, last netip.Addr
 }
 
-// runKey names step of a record in one family.
+// runKey names a step of a record in one family.
 type runKey struct {
 	record *Record
 	step   int
@@ -145,11 +145,8 @@ func (s *sweep) family(ctx context.Context, q Query, six bool, most int) ([]Rang
 	}
 }
 
-// narrow takes note that addresses outside would compare differently.
-func (s *sweep) narrow(first, last netip.Addr) {
-	if s.first.Less(first) {
-		s.first = first
-	}
+// narrow takes note that addresses behind last would compare differently.
+func (s *sweep) narrow(last netip.Addr) {
 	if last.Less(s.last) {
 		s.last = last
 	}
@@ -170,8 +167,8 @@ func (s *sweep) matchRun(r *Record, i int) Result {
 		t = newTable(prefixes, classes, six)
 		s.runs[key] = t
 	}
-	class, first, last := t.find(s.first)
-	s.narrow(first, last)
+	class, _, last := t.find(s.first)
+	s.narrow(last)
 	return class
 }
 
@@ -189,8 +186,8 @@ func (s *sweep) matchAddrs(q question, bits int, addrs []netip.Addr) bool {
 		t = newTable(prefixes, classes, q.t == TypeAAAA)
 		s.addrs[key] = t
 	}
-	class, first, last := t.find(s.first)
-	s.narrow(first, last)
+	class, _, last := t.find(s.first)
+	s.narrow(last)
 	return class == Pass
 }
 

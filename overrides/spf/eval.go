@@ -58,7 +58,6 @@ type stop struct {
 }
 
 func (s *stop) Error() string { return s.why.Error() }
-func (s *stop) Unwrap() error { return s.why }
 
 var (
 	errNotDomain = errors.New("no domain name of two labels or more")
@@ -324,7 +323,8 @@ func (c *check) serious(err error) error {
 }
 
 // ask asks one question, and counts an answer without a record as void, RFC
-// 7208, section 4.6.4.
+// 7208, section 4.6.4. Every question counts, those about the hosts of mx and
+// ptr too, and the same one as often as a term asks it.
 func (c *check) ask(name string, t Type) (Answer, error) {
 	ans, err := c.policies.ask(c.ctx, name, t)
 	if err != nil {

@@ -43,8 +43,8 @@ func (p *policies) of(ctx context.Context, domain string) *policy {
 
 func (p *policies) find(ctx context.Context, domain string) *policy {
 	name := queryName(domain)
-	// A domain that is too long is malformed; only macro expansion shortens.
-	if !checkable(name) || len(domain) > maxName+1 {
+	// What is too long is malformed; queryName shortens it for macros only.
+	if !checkable(name) || len(domain) > maxName {
 		return &policy{result: None, why: fmt.Errorf("%q: %w", domain, errNotDomain)}
 	}
 	ans, err := p.ask(ctx, name, TypeTXT)

@@ -22,9 +22,8 @@ type Problem struct {
 	Why    string `json:"why"`
 }
 
-// Map is the result of a domain for every address. It is immutable, except
-// that whoever compiled it may read its fields only; any number of goroutines
-// may use it.
+// Map is the result of a domain for every address. It is immutable: nobody may
+// write to its fields, and any number of goroutines may use it.
 type Map struct {
 	// TTL is the least TTL of the answers that took part: how long the Map is
 	// what DNS says. 0 if there was no answer.

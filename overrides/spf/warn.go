@@ -80,6 +80,11 @@ func recordWarnings(text string) []string {
 	}
 	var out []string
 	warn := func(t *Term, what string) { out = append(out, fmt.Sprintf("%q %s", t.Text, what)) }
+	for i := range r.terms {
+		if t := &r.terms[i]; t.Kind == KindUnknown && isMechanism(t.name) {
+			warn(t, `is an unknown modifier and does nothing; write ":" for "="`)
+		}
+	}
 	all := false
 	for i := range r.directives {
 		t := &r.directives[i]
@@ -104,6 +109,15 @@ func recordWarnings(text string) []string {
 		warn(r.redirect, `is ignored beside "all" (RFC 7208, section 5.1)`)
 	}
 	return out
+}
+
+func isMechanism(name string) bool {
+	for k := KindAll; !k.Modifier(); k++ {
+		if strings.EqualFold(name, k.String()) {
+			return true
+		}
+	}
+	return false
 }
 
 func hasHostBits(t *Term) bool {
