@@ -6,7 +6,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 STATICCHECK = $(GO) tool -modfile=tools/go.mod staticcheck
 
 .DEFAULT_GOAL := build
-.PHONY: help build test packages lint race unit e2e fuzz bench soak cover run clean
+.PHONY: help build test packages lint race unit e2e faults fuzz bench soak cover run clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ unit: ## the tests that start no daemon
 
 e2e: ## the end-to-end tests alone: rbldnsd, unbound, Postfix, NSD on loopback
 	$(GO) test -race -count=1 -timeout=15m -v ./cmd/dnsblproxy/internal/e2e
+
+faults: ## print the table of faults that README shows
+	$(GO) test -count=1 -run='^TestFaults$$' -v ./cmd/dnsblproxy/internal/e2e | grep '|'
 
 fuzz: ## every fuzz target for FUZZTIME (30s) each
 	scripts/fuzz.sh $(FUZZTIME)

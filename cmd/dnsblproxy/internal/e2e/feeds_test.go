@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -119,6 +120,15 @@ refresh = "1s"
 		{"cut off", text(published("192.0.2.10/32", "192.0.2.30/32")[:40])},
 		{"a page for people", text("<html><body>Moved!</body></html>")},
 		{"everybody", text(published("192.0.2.10/32", "192.0.2.20/32", "0.0.0.0/0"))},
+		{"redirected to plain http elsewhere", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://192.0.2.1/ranges.json", http.StatusFound)
+		}},
+		{"33 MiB", func(w http.ResponseWriter, _ *http.Request) {
+			for range 33 {
+				w.Write(bytes.Repeat([]byte("\n"), 1<<20))
+			}
+			w.Write([]byte(published("192.0.2.10/32", "192.0.2.20/32", "192.0.2.30/32")))
+		}},
 		{"the connection dropped", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }},
 	} {
 		before := failures()
@@ -143,6 +153,15 @@ refresh = "1s"
 	})
 	good["192.0.2.30"] = "unlisted"
 	check("unchanged (304)", good)
+
+	// Losing more than half is believed when it is seen again.
+	failed := failures()
+	feed.document(published("192.0.2.10/32"))
+	becomes(t, 40*time.Second, proxy.Addr, "192.0.2.20", "bl.example", "listed 127.0.0.2")
+	if failures() == failed {
+		t.Error("a feed that lost three of four prefixes was believed at first sight")
+	}
+	check("shrunk", map[string]string{"192.0.2.10": "unlisted", "192.0.2.30": "listed 127.0.0.2"})
 }
 
 func text(s string) http.HandlerFunc {

@@ -10,12 +10,17 @@ import (
 )
 
 // TestMain builds the program once for all tests, with the race detector if
-// the tests have it.
+// the tests have it. -short leaves all of them out.
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }
 
 func run(m *testing.M) int {
+	flag.Parse()
+	if testing.Short() {
+		fmt.Println("-short: no daemons are started, so nothing is tested here")
+		return 0
+	}
 	dir, err := os.MkdirTemp("", "e2e-bin-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -35,7 +40,6 @@ func run(m *testing.M) int {
 	// The tests wait far more than they compute. A -parallel of the command
 	// line still counts.
 	given := false
-	flag.Parse()
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
 	if !given {
 		flag.Set("test.parallel", "6")
