@@ -3,9 +3,11 @@ package cache
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 )
 
 // clock is a hand-driven clock.
@@ -46,6 +48,16 @@ func settle(c *Cache) {
 	}
 }
 
+func TestNew_refuses(t *testing.T) {
+	now := func() uint32 { return 0 }
+	for _, o := range []Options{{MaxBytes: MinBytes}, {Now: now}, {Now: now, MaxBytes: MinBytes - 1}} {
+		if c, err := New(o); err == nil {
+			c.Close()
+			t.Errorf("New(MaxBytes %d, clock %t) = nil, want an error", o.MaxBytes, o.Now != nil)
+		}
+	}
+}
+
 func TestCache_set_is_visible_at_once(t *testing.T) {
 	c, _ := newCache(t, Options{})
 	var wg sync.WaitGroup
@@ -67,4 +79,275 @@ func TestCache_set_is_visible_at_once(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	settle(c)
+	if c.Dropped() != 0 {
+		t.Errorf("ristretto dropped %d writes, want 0", c.Dropped())
+	}
+}
+
+// Writers count their keys up while readers watch: no key may ever go back.
+func TestCache_overwrite_keeps_the_newest(t *testing.T) {
+	c, _ := newCache(t, Options{})
+	z := c.Zone("z", "")
+	const keys, versions = 50, 400
+	var writers, readers sync.WaitGroup
+	var done atomic.Bool
+	for range 2 {
+		readers.Go(func() {
+			var seen [keys]int
+			for !done.Load() {
+				for i := range seen {
+					e, _ := c.Get(z.IP4(1, addr(uint32(i))))
+					if v := len(e.Data); v < seen[i] {
+						t.Errorf("key %d went back from version %d to %d", i, seen[i], v)
+						return
+					} else {
+						seen[i] = v
+					}
+				}
+			}
+		})
+	}
+	for w := range 2 {
+		writers.Go(func() {
+			for v := 1; v <= versions; v++ {
+				for i := w; i < keys; i += 2 {
+					c.Set(z.IP4(1, addr(uint32(i))), strings.Repeat("x", v), 60, 0)
+				}
+			}
+		})
+	}
+	writers.Wait()
+	done.Store(true)
+	readers.Wait()
+	settle(c)
+	for i := range keys {
+		if e, _ := c.Get(z.IP4(1, addr(uint32(i)))); len(e.Data) != versions {
+			t.Errorf("key %d has version %d, want %d", i, len(e.Data), versions)
+		}
+	}
+	if c.Len() != keys {
+		t.Errorf("Len = %d, want %d", c.Len(), keys)
+	}
+}
+
+func TestCache_expiry(t *testing.T) {
+	c, clk := newCache(t, Options{})
+	k := c.Zone("z", "").IP4(1, addr(1))
+	c.Set(k, "data", 60, 30)
+	for _, settled := range []bool{false, true} {
+		if settled {
+			settle(c)
+		}
+		tests := []struct {
+			now  uint32
+			ok   bool
+			left uint32
+		}{{1000, true, 60}, {1059, true, 1}, {1060, true, 0}, {1089, true, 0}, {1090, false, 0}}
+		for _, tt := range tests {
+			clk.now.Store(tt.now)
+			e, ok := c.Get(k)
+			if ok != tt.ok || ok && (e.Left(tt.now) != tt.left || e.Expires != 1060 || e.Life != 60) {
+				t.Errorf("settled %t, at %d: Get = %+v, %t, want %t and %d s left", settled, tt.now, e, ok, tt.ok, tt.left)
+			}
+		}
+		clk.now.Store(1000)
+	}
+}
+
+func TestCache_expiry_at_the_end_of_the_clock(t *testing.T) {
+	c, clk := newCache(t, Options{})
+	k := c.Zone("z", "").IP4(1, addr(1))
+	clk.now.Store(^uint32(0) - 10)
+	c.Set(k, "data", 3600, ^uint32(0))
+	if e, ok := c.Get(k); !ok || e.Left(clk.Now()) != 10 {
+		t.Errorf("Get = %+v, %t, want 10 s left", e, ok)
+	}
+}
+
+// With all hashes equal, each name gets its own answer or none.
+func TestCache_collisions_never_cross(t *testing.T) {
+	c, _ := newCache(t, Options{})
+	c.hashMask = 0
+	z, other := c.Zone("z", ""), c.Zone("other", "")
+	v6 := [16]byte{1, 'a', 1, 'b'}
+	keys := map[string]Key{
+		"name":         z.Name(1, []byte("\x01a\x01b")),
+		"other name":   z.Name(1, []byte("\x01a\x01c")),
+		"other type":   z.Name(16, []byte("\x01a\x01b")),
+		"other zone":   other.Name(1, []byte("\x01a\x01b")),
+		"same as v6":   z.Name(1, v6[:]),
+		"IPv6":         z.IP6(1, &v6),
+		"same as v4":   z.Name(257, []byte{1, 2, 3, 4}),
+		"IPv4, CAA":    z.IP4(257, [4]byte{1, 2, 3, 4}),
+		"IPv4, exact":  z.IP4(1, [4]byte{1, 2, 3, 4}),
+		"empty name":   z.Name(1, nil),
+		"exact, other": z.IP4(1, [4]byte{1, 2, 3, 5}),
+	}
+	for _, settled := range []bool{false, true} {
+		for set, k := range keys {
+			c.Set(k, set, 60, 0)
+			if settled {
+				settle(c)
+			}
+			if e, ok := c.Get(k); !ok || e.Data != set {
+				t.Errorf("settled %t: Get(%s) = %q, %t, want its own answer", settled, set, e.Data, ok)
+			}
+			for asked, k := range keys {
+				if e, ok := c.Get(k); ok && e.Data != asked {
+					t.Errorf("settled %t: Get(%s) = %q", settled, asked, e.Data)
+				}
+			}
+		}
+	}
+}
+
+func TestCache_zone_flush(t *testing.T) {
+	c, _ := newCache(t, Options{})
+	a, b := c.Zone("a", "1"), c.Zone("b", "1")
+	for _, z := range []Zone{a, b} {
+		c.Set(z.IP4(1, addr(1)), "v4", 60, 60)
+		c.Set(z.Name(1, []byte("n")), "name", 60, 60)
+	}
+	settle(c)
+	if c.Zone("a", "1") != a {
+		t.Error("the same fingerprint gives another zone")
+	}
+	changed := c.Zone("a", "2")
+	for _, k := range []Key{changed.IP4(1, addr(1)), changed.Name(1, []byte("n")), c.Zone("a", "1").IP4(1, addr(1))} {
+		if e, ok := c.Get(k); ok {
+			t.Errorf("a changed zone still answers %q", e.Data)
+		}
+	}
+	for _, k := range []Key{b.IP4(1, addr(1)), b.Name(1, []byte("n"))} {
+		if _, ok := c.Get(k); !ok {
+			t.Error("flushing a zone took another's answers")
+		}
+	}
+}
+
+func TestCache_without_zone_ids(t *testing.T) {
+	c, _ := newCache(t, Options{})
+	c.zones.last = maxZone - 1
+	last := c.Zone("last", "")
+	c.Set(last.IP4(255, [4]byte{255, 255, 255, 255}), "last", 60, 0)
+	if e, ok := c.Get(last.IP4(255, [4]byte{255, 255, 255, 255})); !ok || e.Data != "last" {
+		t.Errorf("the last zone: %q, %t", e.Data, ok)
+	}
+	none := c.Zone("none", "")
+	v6 := [16]byte{1}
+	for _, k := range []Key{none.IP4(1, addr(1)), none.IP6(1, &v6), none.Name(1, nil), {}} {
+		c.Set(k, "data", 60, 0)
+		if _, ok := c.Get(k); ok {
+			t.Error("a zone without an id answers")
+		}
+	}
+}
+
+// The bounds hold under floods of each shape: equal short answers, distinct
+// short ones, long ones, and names.
+func TestCache_bounds(t *testing.T) {
+	const maxBytes = 2 << 20
+	floods := map[string]func(z Zone, i uint32) (Key, string){
+		"equal":    func(z Zone, i uint32) (Key, string) { return z.IP4(1, addr(i)), "nx" },
+		"distinct": func(z Zone, i uint32) (Key, string) { return z.IP4(1, addr(i)), fmt.Sprintf("%0200d", i) },
+		"long":     func(z Zone, i uint32) (Key, string) { return z.IP4(1, addr(i)), fmt.Sprintf("%02000d", i) },
+		"names": func(z Zone, i uint32) (Key, string) {
+			return z.Name(1, fmt.Appendf(nil, "%0100d", i)), "nx"
+		},
+	}
+	for name, flood := range floods {
+		for _, maxEntries := range []int64{0, 500} {
+			t.Run(fmt.Sprintf("%s/max=%d", name, maxEntries), func(t *testing.T) {
+				c, _ := newCache(t, Options{MaxBytes: maxBytes, MaxEntries: maxEntries})
+				z := c.Zone("z", "")
+				for i := range uint32(30_000) {
+					k, data := flood(z, i)
+					c.Set(k, data, 60, 0)
+				}
+				settle(c)
+				// Shared answers are brought into the bound after each batch.
+				if slack := int64(maxBatch * (maxShared + sharedBytes)); c.Bytes() > maxBytes+slack {
+					t.Errorf("Bytes = %d, want at most %d", c.Bytes(), maxBytes+slack)
+				}
+				if most := int64(maxBytes / EntryBytes); int64(c.Len()) > most || maxEntries > 0 && int64(c.Len()) > maxEntries {
+					t.Errorf("Len = %d, want at most %d and %d", c.Len(), most, maxEntries)
+				}
+				if c.Len() == 0 {
+					t.Error("nothing was kept")
+				}
+			})
+		}
+	}
+}
+
+// Every byte and reference that a value takes is given back, whatever way it
+// leaves: replaced, evicted, refused, or at the end.
+func TestCache_accounting(t *testing.T) {
+	c, _ := newCache(t, Options{MaxBytes: MinBytes})
+	z := c.Zone("z", "")
+	for i := range uint32(20_000) {
+		c.Set(z.IP4(1, addr(i%9000)), fmt.Sprint(i%700), 60, 0)
+		c.Set(z.Name(1, fmt.Append(nil, i%300)), strings.Repeat("x", int(i%400)), 60, i%3)
+	}
+	settle(c)
+	if c.Len() == 0 || c.Bytes() == 0 {
+		t.Error("nothing was kept")
+	}
+	c.Close()
+	if c.Len() != 0 || c.Bytes() != 0 || len(c.answers.byKey) != 0 {
+		t.Errorf("after Close: %d entries, %d bytes, %d shared answers; want none", c.Len(), c.Bytes(), len(c.answers.byKey))
+	}
+}
+
+func TestCache_equal_answers_are_kept_once(t *testing.T) {
+	c, _ := newCache(t, Options{})
+	z := c.Zone("z", "")
+	for i := range uint32(1000) {
+		c.Set(z.IP4(1, addr(i)), strings.Repeat("n", 100), 60+i%60, 3600)
+		c.Set(z.Name(1, fmt.Append(nil, i)), strings.Repeat("n", 100), 60, 3600)
+	}
+	settle(c)
+	if n := len(c.answers.byKey); n != 1 {
+		t.Errorf("%d shared answers, want 1", n)
+	}
+}
+
+// Close while writers and readers are at work: nothing panics, everybody
+// comes back, and no goroutine is left, which the bubble checks.
+func TestCache_close_under_load(t *testing.T) {
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			c, err := New(Options{MaxBytes: MinBytes, Now: func() uint32 { return 1 }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			z := c.Zone("z", "")
+			var wg sync.WaitGroup
+			var stop atomic.Bool
+			started := make(chan struct{}, 4)
+			for w := range 4 {
+				wg.Go(func() {
+					for i := uint32(w); !stop.Load(); i++ {
+						c.Set(z.IP4(1, addr(i)), "data", 60, 0)
+						c.Get(z.IP4(1, addr(i)))
+						if i == uint32(w)+100 {
+							started <- struct{}{}
+						}
+					}
+				})
+			}
+			for range 4 {
+				<-started
+			}
+			c.Close()
+			c.Close()
+			if _, ok := c.Get(z.IP4(1, addr(1))); ok {
+				t.Error("a closed cache answers")
+			}
+			c.Set(z.IP4(1, addr(1)), "data", 60, 0)
+			stop.Store(true)
+			wg.Wait()
+		})
+	}
 }

@@ -107,7 +107,7 @@ func (c *Cache) write(batch []*pending) {
 	for _, p := range batch {
 		v := c.value(p)
 		c.entries.Add(1)
-		c.bytes.Add(c.charge(v))
+		c.bytes.Add(int64(v.answer.cost))
 		if !c.store.Set(p.packed, v, c.charge(v)) {
 			c.exit(v)
 			c.dropped.Add(1)

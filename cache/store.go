@@ -92,7 +92,8 @@ func (c *Cache) value(p *pending) value {
 	return v
 }
 
-// charge returns what v costs against MaxBytes.
+// charge returns what v costs against MaxBytes: its bytes, or more where
+// MaxEntries is the tighter bound.
 func (c *Cache) charge(v value) int64 { return max(int64(v.answer.cost), c.floor) }
 
 // exit is called by ristretto exactly once for every value that Set took and
@@ -102,7 +103,7 @@ func (c *Cache) exit(v value) {
 		return // an eviction whose entry was gone already
 	}
 	c.entries.Add(-1)
-	c.bytes.Add(-c.charge(v))
+	c.bytes.Add(-int64(v.answer.cost))
 	switch {
 	case v.answer.base != nil:
 		c.answers.release(v.answer.base)

@@ -1,0 +1,134 @@
+package cache
+
+import (
+	"fmt"
+	"testing"
+)
+
+// inverse returns the x with x*a = 1 modulo 2^63, by Newton's steps.
+func inverse(a uint64) uint64 {
+	x := a
+	for range 6 {
+		x *= 2 - a*x
+	}
+	return x & keyMask
+}
+
+// unshift undoes x ^= x >> n.
+func unshift(x uint64, n int) uint64 {
+	out := x
+	for range 63 / n {
+		out = x ^ out>>n
+	}
+	return out
+}
+
+func unmix63(x uint64) uint64 {
+	x = unshift(x, 31)
+	x = x * inverse(0x94d049bb133111eb) & keyMask
+	x = unshift(x, 27)
+	x = x * inverse(0xbf58476d1ce4e5b9) & keyMask
+	return unshift(x, 30)
+}
+
+// unhash undoes spread.hash: that it can be undone is what keeps two keys
+// apart.
+func (s *spread) unhash(h uint64) uint64 {
+	for low, at := range s.slots {
+		if at.shard == uint8(h) && uint64(at.index) == h>>(keyBits-slotBits+8) {
+			rest := h >> 8 & (1<<(keyBits-slotBits) - 1)
+			return unmix63(rest<<slotBits|uint64(low)) ^ s.seed
+		}
+	}
+	return ^uint64(0)
+}
+
+// FuzzKey_injective: from the hash of an IPv4 question the question can be
+// told, so no two questions share a hash; and hashed questions never take a
+// hash of theirs.
+func FuzzKey_injective(f *testing.F) {
+	f.Add(uint32(1), uint8(1), uint32(0x7f000002), "name")
+	f.Add(uint32(maxZone), uint8(255), ^uint32(0), "")
+	c, _ := newCache(f, Options{})
+	s := newSpread()
+	f.Fuzz(func(t *testing.T, zone uint32, qtype uint8, a uint32, name string) {
+		z := Zone{c, zone%maxZone + 1}
+		k := z.IP4(uint16(qtype), addr(a))
+		got := s.unhash(s.hash(k.packed))
+		want := uint64(z.id)<<40 | uint64(qtype)<<32 | uint64(a)
+		if got != want || k.head != 0 || k.name != nil {
+			t.Fatalf("IP4(zone %d, %d, %v): %x comes back as %x", z.id, qtype, addr(a), want, got)
+		}
+		n := z.Name(uint16(qtype), []byte(name))
+		if s.unhash(s.hash(n.packed)) != n.packed || n.packed&hashed == 0 || k.packed&hashed != 0 {
+			t.Fatalf("Name(%q) and IP4 share a hash", name)
+		}
+	})
+}
+
+// The shards' sizes differ by no more than a factor of two and a bit, and no
+// shard is left out.
+func TestSpread_sizes(t *testing.T) {
+	var n [256]int
+	for _, at := range newSpread().slots {
+		n[at.shard]++
+	}
+	for shard, got := range n {
+		if got < 11 || got > 23 {
+			t.Errorf("shard %d has %d slots of %d, want 11 to 23", shard, got, 1<<slotBits)
+		}
+	}
+	if n[0] >= n[255] {
+		t.Errorf("shard 0 has %d slots, shard 255 %d: want it smaller", n[0], n[255])
+	}
+}
+
+// FuzzCache_model runs arbitrary operations on a cache that is large enough
+// and on a map. They must agree after each.
+func FuzzCache_model(f *testing.F) {
+	f.Add([]byte{0, 1, 2, 1, 1, 0, 0, 1, 3, 4, 60, 0, 1, 1, 0, 5, 0, 0, 1, 1, 0})
+	f.Add([]byte{0, 7, 9, 3, 0, 0, 1, 7, 0, 4, 200, 0, 1, 7, 0, 0, 7, 1, 1, 7, 0})
+	type entry struct {
+		data          string
+		expires, keep uint32
+	}
+	f.Fuzz(func(t *testing.T, ops []byte) {
+		c, clk := newCache(t, Options{MaxBytes: 4 << 20})
+		model := map[string]entry{}
+		var generation [2]int
+		for len(ops) >= 3 {
+			op, a, b := ops[0]%6, ops[1], ops[2]
+			ops = ops[3:]
+			zone := int(a & 1)
+			z := c.Zone(fmt.Sprint(zone), fmt.Sprint(generation[zone]))
+			v6 := [16]byte{15: a >> 3}
+			k := [...]Key{
+				z.IP4(1, [4]byte{3: a >> 3}), z.IP4(16, [4]byte{3: a >> 3}),
+				z.IP6(1, &v6), z.Name(1, []byte{1, a >> 3}),
+			}[a>>1&3]
+			name := fmt.Sprint(zone, generation[zone], a>>1)
+			switch op {
+			case 0, 2: // set
+				life, keep := uint32(b&15), uint32(b>>4)
+				c.Set(k, fmt.Sprint(a, b), life, keep)
+				model[name] = entry{fmt.Sprint(a, b), clk.Now() + life, keep}
+			case 3:
+				settle(c)
+			case 4:
+				clk.now.Add(uint32(a & 7))
+			case 5:
+				generation[zone]++
+			}
+			got, ok := c.Get(k)
+			if op == 5 {
+				continue // k is of the generation before
+			}
+			want, wantOK := model[name]
+			wantOK = wantOK && clk.Now() < want.expires+want.keep
+			if ok != wantOK || ok && (got.Data != want.data || got.Expires != want.expires) {
+				t.Fatalf("op %d: Get(%s) = %+v, %t, want %+v, %t", op, name, got, ok, want, wantOK)
+			}
+		}
+		c.Close()
+	})
+}
