@@ -30,7 +30,7 @@ race: ## all tests with the race detector, in random order
 unit: ## the tests that start no daemon
 	$(GO) test -short -shuffle=on ./...
 
-e2e: ## the end-to-end tests alone: rbldnsd, unbound, Postfix, NSD on loopback
+e2e: ## the end-to-end tests alone: resolvers, rbldnsd and Postfix on loopback
 	$(GO) test -race -count=1 -timeout=15m -v ./cmd/dnsblproxy/internal/e2e
 
 faults: ## print the table of faults that README shows

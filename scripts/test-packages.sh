@@ -9,6 +9,8 @@ wanted=(
 	rbldnsd:rbldnsd          # the lists
 	unbound:unbound          # the resolver in front of and behind the proxy
 	nsd:nsd                  # root and domain above a list
+	named:bind9              # another resolver in front
+	dnsmasq:dnsmasq-base     # likewise
 	postconf:postfix         # the mail server
 	git:git
 )

@@ -1,0 +1,52 @@
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+)
+
+// startDnsmasq is the recipe for dnsmasq in front of the proxy, with its
+// protection against DNS rebinding on, as home routers have it.
+func startDnsmasq(t testing.TB, zone string, proxy netip.AddrPort) netip.AddrPort {
+	t.Helper()
+	program := needProgram(t, "dnsmasq")
+	addr := netip.AddrPortFrom(freeIP(t), 53000)
+	p := startProcess(t, nil, unconfined(t, program, folder(t)),
+		"--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=", "--group=", "--pid-file=",
+		"--log-facility=-", "--bind-interfaces", "--except-interface=none",
+		fmt.Sprintf("--listen-address=%s", addr.Addr()), fmt.Sprintf("--port=%d", addr.Port()),
+		"--stop-dns-rebind", fmt.Sprintf("--rebind-domain-ok=/%s/", zone),
+		fmt.Sprintf("--server=/%s/%s#%d", zone, proxy.Addr(), proxy.Port()), "--cache-size=0")
+	p.ready(t, answers(addr, "localhost"))
+	return addr
+}
+
+// startBind is the recipe for BIND in front of the proxy. BIND listens at
+// addresses of interfaces only, so this one is on 127.0.0.1 and has a port of
+// its own.
+func startBind(t testing.TB, zone string, proxy netip.AddrPort) netip.AddrPort {
+	t.Helper()
+	program := needProgram(t, "named")
+	dir := folder(t)
+	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(20000+rand.N(10000)))
+	conf := write(t, dir, "named.conf", fmt.Sprintf(`options {
+	directory "%[1]s";
+	listen-on port %[2]d { %[3]s; };
+	listen-on-v6 { none; };
+	recursion yes;
+	allow-query { 127.0.0.0/8; };
+	dnssec-validation auto;
+	validate-except { "%[4]s"; };
+	pid-file none;
+	session-keyfile "%[1]s/session.key";
+	managed-keys-directory "%[1]s";
+};
+controls { };
+zone "%[4]s" { type forward; forward only; forwarders { %[5]s port %[6]d; }; };
+`, dir, addr.Port(), addr.Addr(), zone, proxy.Addr(), proxy.Port()))
+	p := startProcess(t, nil, unconfined(t, program, dir), "-g", "-n", "1", "-c", conf)
+	p.ready(t, answers(addr, "localhost"))
+	return addr
+}
