@@ -125,3 +125,18 @@ func resolvConf(text string) []nameserver {
 	}
 	return found
 }
+
+// SystemServers reads the name servers of a resolv.conf, for commands that
+// need no configuration. An unreadable file means this machine, as it does for
+// every other program.
+func SystemServers(path string) []netip.AddrPort {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		text = nil
+	}
+	var addrs []netip.AddrPort
+	for _, ns := range resolvConf(string(text)) {
+		addrs = append(addrs, ns.addr)
+	}
+	return addrs
+}

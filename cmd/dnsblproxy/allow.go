@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"dnsblproxy/cmd/dnsblproxy/internal/config"
+	"dnsblproxy/overrides"
+	"dnsblproxy/resolver/rbl"
+)
+
+const allowLong = `Shows and edits exemptions. "add", "remove" and "import" edit the file of a
+rule, which is the one that its table names:
+
+  [allow.customers]
+  file = "allow.d/customers.txt"
+
+The file is replaced as a whole, with comments and order kept, and is in force
+within three seconds, without a reload.`
+
+func newAllow(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "allow",
+		Short: "show and edit exemptions",
+		Long:  allowLong,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("unknown command %q for %q", args[0], cmd.CommandPath())
+			}
+			return nil
+		},
+		RunE: func(*cobra.Command, []string) error {
+			return usagef("allow needs one of list, add, remove, import, export")
+		},
+	}
+	cmd.AddCommand(newAllowList(a), newAllowAdd(a), newAllowRemove(a), newAllowImport(a), newAllowExport(a))
+	return cmd
+}
+
+func newAllowAdd(a *app) *cobra.Command {
+	var name, comment, expires string
+	cmd := &cobra.Command{
+		Use:   "add --rule NAME ADDR...",
+		Short: "exempt addresses, prefixes, ranges or .domains",
+		Example: `  dnsblproxy allow add --rule customers 192.0.2.7
+  dnsblproxy allow add --rule customers --comment "until they have moved" --expires 2027-03-31 198.51.100.0/24`,
+		Args: someArgs("an ADDR"),
+		RunE: a.does(func(_ context.Context, args []string) error {
+			add, err := entriesOf(args, expires)
+			if err != nil {
+				return err
+			}
+			if strings.ContainsAny(comment, "\r\n") {
+				return usagef("--comment: a comment is one line")
+			}
+			path, err := a.ruleFile(name)
+			if err != nil {
+				return err
+			}
+			return a.edit(path, func(f *ruleFile) (string, error) {
+				return fmt.Sprintf("%s: %s", shownPath(path), f.addAll(add, comment)), nil
+			})
+		}),
+	}
+	ruleFlag(cmd, &name)
+	cmd.Flags().StringVar(&comment, "comment", "", "`TEXT` behind the entries")
+	cmd.Flags().StringVar(&expires, "expires", "", "last `DATE` on which they count, such as 2027-03-31")
+	return cmd
+}
+
+func newAllowRemove(a *app) *cobra.Command {
+	var name string
+	cmd := &cobra.Command{
+		Use:   "remove --rule NAME ADDR...",
+		Short: "take entries out of a rule's file",
+		Args:  someArgs("an ADDR"),
+		RunE: a.does(func(_ context.Context, args []string) error {
+			remove, err := entriesOf(args, "")
+			if err != nil {
+				return err
+			}
+			path, err := a.ruleFile(name)
+			if err != nil {
+				return err
+			}
+			return a.edit(path, func(f *ruleFile) (string, error) {
+				for _, e := range remove {
+					if err := f.remove(e); err != nil {
+						return "", fmt.Errorf("%s: %w", shownPath(path), err)
+					}
+				}
+				return fmt.Sprintf("%s: %d removed", shownPath(path), len(remove)), nil
+			})
+		}),
+	}
+	ruleFlag(cmd, &name)
+	return cmd
+}
+
+func newAllowImport(a *app) *cobra.Command {
+	var name, format string
+	cmd := &cobra.Command{
+		Use:   "import --rule NAME FILE",
+		Short: "add what a file holds to a rule's file",
+		Long: `Adds the entries of FILE ("-": standard input) to the file of a rule. Entries
+that are there already are left alone. If any line is wrong nothing is changed.
+
+text: one entry a line, then perhaps "until DATE", then perhaps a # comment
+csv:  entry, until, comment; a first line with these words is skipped
+json: an array of strings, or of objects with entry, until, comment`,
+		Args: oneArg("a FILE"),
+		RunE: a.does(func(_ context.Context, args []string) error {
+			in, err := a.readEntries(args[0], format)
+			if err != nil {
+				return err
+			}
+			path, err := a.ruleFile(name)
+			if err != nil {
+				return err
+			}
+			return a.edit(path, func(f *ruleFile) (string, error) {
+				added, present := 0, 0
+				for _, e := range in {
+					if f.has(e.entry) {
+						present++
+						continue
+					}
+					f.add(e.entry, e.comment)
+					added++
+				}
+				return fmt.Sprintf("%s: %d added, %d already there", shownPath(path), added, present), nil
+			})
+		}),
+	}
+	ruleFlag(cmd, &name)
+	formatFlag(cmd, &format)
+	return cmd
+}
+
+func ruleFlag(cmd *cobra.Command, name *string) {
+	cmd.Flags().StringVar(name, "rule", "", "`NAME` of the rule, [allow.NAME]")
+	cobra.CheckErr(cmd.MarkFlagRequired("rule"))
+}
+
+func formatFlag(cmd *cobra.Command, format *string) {
+	cmd.Flags().StringVar(format, "format", "text", "`FORMAT`: text, csv or json")
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text", "csv", "json"}, cobra.ShellCompDirectiveNoFileComp)))
+}
+
+// entriesOf reads what was typed on the command line.
+func entriesOf(args []string, expires string) ([]overrides.Entry, error) {
+	var until time.Time
+	if expires != "" {
+		var err error
+		if until, err = time.Parse(time.DateOnly, expires); err != nil {
+			return nil, usagef("--expires: %q is no date; write it like 2027-03-31", expires)
+		}
+		if until.AddDate(0, 0, 1).Before(time.Now()) {
+			return nil, usagef("--expires: %s is over", expires)
+		}
+	}
+	var all []overrides.Entry
+	var wrong []error
+	for _, s := range args {
+		e, err := overrides.ParseEntry(s)
+		if err != nil {
+			wrong = append(wrong, err)
+			continue
+		}
+		if expires != "" {
+			e.Until = until
+		}
+		all = append(all, e)
+	}
+	if len(wrong) > 0 {
+		return nil, usageError{errors.Join(wrong...)}
+	}
+	return all, nil
+}
+
+// ruleFile finds the file of an allow rule. The file itself may be missing
+// yet, and other problems of the configuration do not matter here, as long as
+// the rule can be read.
+func (a *app) ruleFile(name string) (string, error) {
+	lists, err := rbl.Builtin()
+	if err != nil {
+		return "", err
+	}
+	c, err := a.load(lists)
+	if c == nil {
+		return "", err
+	}
+	var names []string
+	for _, u := range c.Allow {
+		names = append(names, u.Name)
+		if u.Name != name {
+			continue
+		}
+		if u.File == "" {
+			return "", config.Join([]config.Problem{c.Problem(fmt.Sprintf("allow rule %q has no file that could be edited", name),
+				fmt.Sprintf("write file = %q", "allow.d/"+name+".txt"), "allow", name)})
+		}
+		return u.File, nil
+	}
+	if len(names) == 0 {
+		return "", usagef("there is no allow rule %q; write [allow.%s] with file = \"allow.d/%s.txt\" into the configuration", name, name, name)
+	}
+	return "", usagef("there is no allow rule %q; there are %s", name, strings.Join(names, ", "))
+}

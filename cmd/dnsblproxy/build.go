@@ -1,0 +1,172 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os/exec"
+	"strings"
+
+	"dnsblproxy/cmd/dnsblproxy/internal/config"
+	"dnsblproxy/overrides"
+	"dnsblproxy/resolver/rbl"
+)
+
+// load reads the configuration with the checks of the packages that own the
+// syntaxes. As with config.Load, the Config beside an error is good for
+// finding more problems only.
+func (a *app) load(lists *rbl.Table) (*config.Config, error) {
+	path, err := a.configPath()
+	if err != nil {
+		return nil, err
+	}
+	return config.Load(path, loadOptions(lists))
+}
+
+func loadOptions(lists *rbl.Table) config.Options {
+	return config.Options{
+		Syntax: syntax(lists),
+		LookPath: func(command string) error {
+			_, err := exec.LookPath(command)
+			return err
+		},
+	}
+}
+
+// syntax hands config the checks of rbl and overrides.
+func syntax(lists *rbl.Table) config.Syntax {
+	return config.Syntax{
+		Codes:  func(s string) error { _, err := rbl.ParseCodeSet([]string{s}); return err },
+		Prefix: func(s string) error { _, err := overrides.ParseRange(s); return err },
+		Domain: func(s string) error { return domainName(s) },
+		JQ:     jqFilter,
+		WellKnown: func(upstream string) config.Known {
+			l, ok := lists.Find(upstream)
+			if !ok {
+				return config.Known{}
+			}
+			k := config.Known{Name: l.Zone, Kind: l.Kind.String()}
+			if l.Dead != nil {
+				k.Dead = fmt.Sprintf("%s (since %s)", l.Dead.Reason, l.Dead.Since)
+			}
+			return k
+		},
+	}
+}
+
+// domainName checks the name of a zone, a host or a domain.
+func domainName(s string) error {
+	d, err := overrides.ParseDomain(s)
+	if err != nil {
+		return err
+	}
+	if d.Below {
+		return fmt.Errorf("%q begins with a dot; write %q", s, d.Name)
+	}
+	return nil
+}
+
+// jqFilter asks overrides about a filter alone.
+func jqFilter(s string) error {
+	for _, err := range overrides.Validate(overrides.Rule{Name: "jq", URL: "https://example.com/", JQ: s}) {
+		var p *overrides.Problem
+		if errors.As(err, &p) {
+			return errors.New(p.Msg)
+		}
+		return err
+	}
+	return nil
+}
+
+// rules turns the tables of the configuration into those of overrides.
+func rules(c *config.Config) []overrides.Rule {
+	all := make([]overrides.Rule, 0, len(c.Allow)+len(c.Deny))
+	for _, u := range c.Allow {
+		all = append(all, rule(c, u, overrides.Allow))
+	}
+	for _, u := range c.Deny {
+		all = append(all, rule(c, u, overrides.Deny))
+	}
+	return all
+}
+
+func rule(c *config.Config, u *config.Rule, action overrides.Action) overrides.Rule {
+	r := overrides.Rule{
+		Name: u.Name, Action: action, Comment: u.Comment,
+		Zones: u.Zones, Enabled: u.Enabled, Expires: u.Expires,
+		CIDR: u.CIDR, Domains: u.Domains, File: u.File, SPF: u.SPF, A: u.A, MX: u.MX,
+		URL: u.URL.Reveal(), JQ: u.JQ, Insecure: u.Insecure, Except: u.Except,
+		MaxV4: limit(u.MaxV4), MaxV6: limit(u.MaxV6),
+		Text: u.Text, Pos: overrides.Position{File: c.Path, Line: u.Line},
+	}
+	if r.URL != "" {
+		r.Refresh = u.Refresh
+	}
+	if action == overrides.Deny {
+		r.Code, _ = netip.ParseAddr(u.Code) // config has checked it
+	}
+	return r
+}
+
+// limit is a prefix length as overrides counts them, where 0 is the default.
+func limit(bits int) int {
+	if bits == 0 {
+		return overrides.NoLimit
+	}
+	return bits
+}
+
+// ruleProblems turns what overrides found wrong into problems with the line
+// of the key. It unfolds joined errors.
+func ruleProblems(c *config.Config, errs ...error) []config.Problem {
+	var all []config.Problem
+	for _, err := range errs {
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
+			all = append(all, ruleProblems(c, joined.Unwrap()...)...)
+			continue
+		}
+		all = append(all, ruleProblem(c, err))
+	}
+	return all
+}
+
+func ruleProblem(c *config.Config, err error) config.Problem {
+	var p *overrides.Problem
+	if !errors.As(err, &p) {
+		what, instead, _ := strings.Cut(err.Error(), "; ")
+		return c.Problem(what, instead)
+	}
+	what, instead, _ := strings.Cut(p.Msg, "; ")
+	if p.File != c.Path { // a rule file, with its own lines
+		return config.Problem{File: p.File, Line: p.Line, What: what, Instead: instead}
+	}
+	if p.Key != "" {
+		what = p.Key + ": " + what
+	}
+	return c.Problem(what, instead, keyPath(c, p)...)
+}
+
+// keyPath is the way to the key, and to the element whose text is wrong.
+func keyPath(c *config.Config, p *overrides.Problem) []any {
+	action, rest, _ := strings.Cut(p.Key, ".")
+	for _, u := range append(c.Allow[:len(c.Allow):len(c.Allow)], c.Deny...) {
+		if u.Line != p.Line || !strings.HasPrefix(rest, u.Name) {
+			continue
+		}
+		path := []any{action, u.Name}
+		key, ok := strings.CutPrefix(rest, u.Name+".")
+		if !ok {
+			return path
+		}
+		path = append(path, key)
+		for key, values := range map[string][]string{"cidr": u.CIDR, "domains": u.Domains, "spf": u.SPF, "a": u.A, "mx": u.MX, "except": u.Except} {
+			for i, v := range values {
+				if key == path[2] && v == p.Text {
+					return append(path, i)
+				}
+			}
+		}
+		return path
+	}
+	return nil
+}

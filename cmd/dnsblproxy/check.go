@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"dnsblproxy/cmd/dnsblproxy/internal/config"
+	"dnsblproxy/overrides"
+	"dnsblproxy/resolver/dataset"
+	"dnsblproxy/resolver/rbl"
+)
+
+const checkLong = `Reads the configuration and every file that it names, and prints each problem
+as "file:line: what is wrong; what to write instead", all at once. Without a
+problem it prints what would be served. It asks nobody: what the lists, feeds
+and SPF records say today is found out by "doctor".
+
+Warnings do not change the exit status.`
+
+func newCheck(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "check",
+		Short: "read the configuration, print every problem and what would be served",
+		Long:  checkLong,
+		Args:  noArgs,
+		RunE:  a.does(a.check),
+	}
+}
+
+// finding is all that check says.
+type finding struct {
+	OK       bool             `json:"ok"`
+	Problems []config.Problem `json:"problems"`
+	Warnings []config.Problem `json:"warnings"`
+	Serves   *serves          `json:"serves,omitempty"`
+}
+
+func (a *app) check(ctx context.Context, _ []string) error {
+	lists, err := rbl.Builtin()
+	if err != nil {
+		return err
+	}
+	c, problems, warnings, err := a.inspect(ctx, lists)
+	if err != nil {
+		return err
+	}
+	f := finding{OK: len(problems) == 0, Problems: problems, Warnings: warnings}
+	if f.OK {
+		f.Serves = servesOf(c, lists)
+	}
+	if a.json {
+		if f.Problems == nil {
+			f.Problems = []config.Problem{}
+		}
+		if f.Warnings == nil {
+			f.Warnings = []config.Problem{}
+		}
+		if err := a.printJSON(f); err != nil || f.OK {
+			return err
+		}
+		return errSaid{exitWrong}
+	}
+	for _, w := range warnings {
+		fmt.Fprintf(a.err, "warning: %s\n", w)
+	}
+	if !f.OK {
+		return config.Join(problems)
+	}
+	return f.Serves.print(a)
+}
+
+// inspect loads the configuration and looks into everything that it names.
+// The error is for what is no problem of the configuration.
+func (a *app) inspect(ctx context.Context, lists *rbl.Table) (c *config.Config, problems, warnings []config.Problem, err error) {
+	c, err = a.load(lists)
+	var wrong *config.Error
+	if errors.As(err, &wrong) {
+		problems = wrong.Problems
+	} else if err != nil {
+		return nil, nil, nil, err
+	}
+	if c == nil {
+		return nil, problems, nil, nil
+	}
+	warnings = c.Warnings
+	known := make(map[int]bool) // lines that config has complained of: say it once
+	for _, p := range problems {
+		known[p.Line] = true
+	}
+	for _, r := range rules(c) {
+		for _, p := range ruleProblems(c, overrides.Validate(r)...) {
+			if !known[p.Line] && !known[r.Pos.Line] {
+				problems = append(problems, p)
+			}
+		}
+		warnings = append(warnings, ruleProblems(c, overrides.Warnings(r)...)...)
+		problems = append(problems, ruleFileProblems(c, r)...)
+	}
+	more, skipped := datasetProblems(ctx, c)
+	problems, warnings = append(problems, more...), append(warnings, skipped...)
+	problems = append(problems, pairProblems(c)...)
+	if e := config.Join(problems); errors.As(e, &wrong) {
+		problems = wrong.Problems
+	}
+	if e := config.Join(warnings); errors.As(e, &wrong) {
+		warnings = wrong.Problems
+	}
+	return c, problems, warnings, nil
+}
+
+// ruleFileProblems reads the file of a rule. That it is unreadable config has
+// said.
+func ruleFileProblems(c *config.Config, r overrides.Rule) []config.Problem {
+	if r.File == "" {
+		return nil
+	}
+	data, err := os.ReadFile(r.File)
+	if err != nil {
+		return nil
+	}
+	_, errs := overrides.ParseRuleFile(shownPath(r.File), data)
+	return ruleProblems(c, errs...)
+}
+
+// shownPath is the path as a person in this folder would write it.
+func shownPath(path string) string {
+	wd, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	if rel, err := filepath.Rel(wd, path); err == nil && filepath.IsLocal(rel) {
+		return rel
+	}
+	return path
+}
+
+// datasetProblems loads the data of the zones that are served from files: a
+// bad line is a warning, as it is when serving, and data that would not be
+// served a problem.
+func datasetProblems(ctx context.Context, c *config.Config) (problems, warnings []config.Problem) {
+	for _, z := range c.Zones {
+		var specs []dataset.Spec
+		for _, f := range z.Files {
+			specs = append(specs, dataset.Spec{Kind: dataset.Kind(f.Type), Files: f.Paths})
+		}
+		if len(specs) == 0 {
+			continue
+		}
+		_, skipped, err := dataset.Load(ctx, specs, dataset.Options{MaxProblems: 20})
+		for _, s := range skipped {
+			warnings = append(warnings, config.Problem{File: shownPath(s.File), Line: s.Line, What: s.Text})
+		}
+		if err != nil && !missing(z) {
+			problems = append(problems, config.Problem{File: c.Path, Line: z.Files[0].Line,
+				What:    fmt.Sprintf("zone %q: its data cannot be served: %v", z.Name, err),
+				Instead: "mend the file, or take it out of files"})
+		}
+	}
+	return problems, warnings
+}
+
+// missing says whether a file of the zone is unreadable, which config has
+// said.
+func missing(z *config.Zone) bool {
+	for _, d := range z.Files {
+		for _, p := range d.Paths {
+			if f, err := os.Open(p); err != nil {
+				return true
+			} else {
+				f.Close()
+			}
+		}
+	}
+	return false
+}
+
+// pairProblems loads the certificate of the admin server.
+func pairProblems(c *config.Config) []config.Problem {
+	if c.Admin.TLSCert == "" || c.Admin.TLSKey == "" {
+		return nil
+	}
+	for _, p := range []string{c.Admin.TLSCert, c.Admin.TLSKey} {
+		if _, err := os.Stat(p); err != nil {
+			return nil // config has said it
+		}
+	}
+	if _, err := tls.LoadX509KeyPair(c.Admin.TLSCert, c.Admin.TLSKey); err != nil {
+		return []config.Problem{c.Problem("admin.tls_cert and tls_key are no pair: "+strings.TrimPrefix(err.Error(), "tls: "),
+			"name a certificate and its key, both PEM", "admin", "tls_cert")}
+	}
+	return nil
+}
+
+// table prints columns that line up.
+func (a *app) table(rows func(w *tabwriter.Writer)) error {
+	w := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
+	rows(w)
+	return w.Flush()
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"time"
+
+	"dnsblproxy/cmd/dnsblproxy/internal/config"
+)
+
+// errNoServer means that no server of ours answers at the admin address of
+// the configuration.
+var errNoServer = errors.New("no server is running")
+
+// client asks the running server by its API.
+type client struct {
+	base  url.URL
+	token string
+	http  *http.Client
+}
+
+// newClient finds the server by the configuration. It is errNoServer when
+// admin is off.
+func newClient(c *config.Config) (*client, error) {
+	addr := c.Admin.Listen
+	if !addr.IsValid() {
+		return nil, fmt.Errorf("%w (admin.listen is off)", errNoServer)
+	}
+	switch addr.Addr() { // a wildcard is reached by loopback
+	case netip.IPv4Unspecified():
+		addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), addr.Port())
+	case netip.IPv6Unspecified():
+		addr = netip.AddrPortFrom(netip.IPv6Loopback(), addr.Port())
+	}
+	transport := &http.Transport{DisableKeepAlives: true} // and no proxy of the environment
+	cl := &client{
+		base:  url.URL{Scheme: "http", Host: addr.String()},
+		token: c.Admin.Token.Reveal(),
+		http:  &http.Client{Transport: transport, Timeout: time.Minute},
+	}
+	if c.Admin.TLSCert != "" {
+		text, err := os.ReadFile(c.Admin.TLSCert)
+		if err != nil {
+			return nil, err
+		}
+		cl.base.Scheme = "https"
+		transport.TLSClientConfig = pinned(text)
+	}
+	return cl, nil
+}
+
+// pinned trusts the one certificate of the configuration: it is our own
+// server, whatever name the certificate is for and whoever has signed it.
+func pinned(pemText []byte) *tls.Config {
+	block, _ := pem.Decode(pemText)
+	return &tls.Config{
+		InsecureSkipVerify: true, //nolint:gosec // VerifyPeerCertificate compares the whole certificate
+		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
+			if block == nil || len(raw) == 0 || !bytes.Equal(raw[0], block.Bytes) {
+				return errors.New("the server has another certificate than admin.tls_cert")
+			}
+			return nil
+		},
+	}
+}
+
+// get asks /api/v1/NAME and decodes the answer.
+func (cl *client) get(ctx context.Context, name string, query url.Values, into any) error {
+	u := cl.base
+	u.Path, u.RawQuery = "/api/v1/"+name, query.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return err
+	}
+	if cl.token != "" {
+		req.Header.Set("Authorization", "Bearer "+cl.token)
+	}
+	resp, err := cl.http.Do(req)
+	if err != nil {
+		var ue *url.Error
+		if errors.As(err, &ue) { // its text repeats the address with the question
+			err = ue.Err
+		}
+		return fmt.Errorf("%w at %s: %w", errNoServer, cl.base.Host, err)
+	}
+	defer resp.Body.Close()
+	const most = 256 << 20
+	body, err := io.ReadAll(io.LimitReader(resp.Body, most))
+	if err != nil {
+		return fmt.Errorf("asking the server at %s: %w", cl.base.Host, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		var refusal struct{ Error string }
+		if json.Unmarshal(body, &refusal) != nil || refusal.Error == "" {
+			refusal.Error = resp.Status
+		}
+		return fmt.Errorf("the server at %s says: %s", cl.base.Host, refusal.Error)
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return fmt.Errorf("what answers at %s is no server of ours: %w", cl.base.Host, err)
+	}
+	return nil
+}

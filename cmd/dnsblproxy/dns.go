@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"dnsblproxy/overrides/spf"
+	"dnsblproxy/resolver/upstream"
+)
+
+// dnsResolver answers the questions of SPF records and of rules by way of
+// resolver/upstream, the one sender of DNS questions.
+type dnsResolver struct{ exchanger *upstream.Exchanger }
+
+// Response code 3, RFC 1035, section 4.1.1.
+const rcodeNXDomain = 3
+
+var errRData = errors.New("a record of the answer is damaged")
+
+// Lookup implements spf.Resolver.
+func (d dnsResolver) Lookup(ctx context.Context, name string, t spf.Type) (spf.Answer, error) {
+	wire, err := wireName(name)
+	if err != nil {
+		return spf.Answer{}, err
+	}
+	o := d.exchanger.Exchange(ctx, upstream.Question{Name: wire, Type: uint16(t)})
+	if o.Err != nil {
+		return spf.Answer{}, fmt.Errorf("asking %s: %w", o.Server, o.Err)
+	}
+	a := spf.Answer{
+		TTL:      time.Duration(o.Response.TTL) * time.Second,
+		NXDOMAIN: o.Response.Rcode == rcodeNXDomain,
+	}
+	return a, fill(&a, t, o.Response.Records)
+}
+
+// wireName puts the labels of a name into wire form. They are raw bytes: a
+// macro may have put anything but a dot into them.
+func wireName(name string) ([]byte, error) {
+	wire := make([]byte, 0, len(name)+2)
+	for label := range strings.SplitSeq(strings.TrimSuffix(name, "."), ".") {
+		if len(label) == 0 || len(label) > 63 {
+			return nil, fmt.Errorf("%q is no domain name: it has a label of %d bytes", name, len(label))
+		}
+		wire = append(append(wire, byte(len(label))), strings.ToLower(label)...)
+	}
+	if len(wire) > 254 {
+		return nil, fmt.Errorf("%q is no domain name: it is too long", name)
+	}
+	return append(wire, 0), nil
+}
+
+// fill reads the RDATA of the records.
+func fill(a *spf.Answer, t spf.Type, records [][]byte) error {
+	type host struct {
+		preference uint16
+		name       string
+	}
+	var hosts []host
+	for _, data := range records {
+		switch t {
+		case spf.TypeA, spf.TypeAAAA:
+			addr, ok := netip.AddrFromSlice(data)
+			if !ok || addr.Is4() != (t == spf.TypeA) {
+				return errRData
+			}
+			a.Addrs = append(a.Addrs, addr)
+		case spf.TypeTXT:
+			s, err := joined(data)
+			if err != nil {
+				return err
+			}
+			a.Strings = append(a.Strings, s)
+		case spf.TypeMX, spf.TypePTR:
+			h := host{}
+			if t == spf.TypeMX {
+				if len(data) < 2 {
+					return errRData
+				}
+				h.preference, data = binary.BigEndian.Uint16(data), data[2:]
+			}
+			name, err := textName(data)
+			if err != nil {
+				return err
+			}
+			h.name = name
+			hosts = append(hosts, h)
+		}
+	}
+	slices.SortStableFunc(hosts, func(a, b host) int { return int(a.preference) - int(b.preference) })
+	for _, h := range hosts {
+		a.Hosts = append(a.Hosts, h.name)
+	}
+	return nil
+}
+
+// joined puts the character-strings of a TXT record together without a space
+// (RFC 7208, section 3.3).
+func joined(data []byte) (string, error) {
+	var b strings.Builder
+	for len(data) > 0 {
+		n := int(data[0])
+		if len(data) < 1+n {
+			return "", errRData
+		}
+		b.Write(data[1 : 1+n])
+		data = data[1+n:]
+	}
+	return b.String(), nil
+}
+
+// textName is the inverse of wireName, for names that are not compressed.
+func textName(wire []byte) (string, error) {
+	var labels []string
+	for {
+		if len(wire) == 0 {
+			return "", errRData
+		}
+		n := int(wire[0])
+		if n == 0 {
+			return strings.Join(labels, "."), nil
+		}
+		if n > 63 || len(wire) < 1+n {
+			return "", errRData
+		}
+		labels = append(labels, string(wire[1:1+n]))
+		wire = wire[1+n:]
+	}
+}

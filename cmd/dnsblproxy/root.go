@@ -1,0 +1,91 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+const rootLong = `dnsblproxy is a DNS server that stands between a mail server and the DNS
+blocklists it asks. It answers from its cache, exempts the addresses that you
+vouch for (ranges, files, published feeds, SPF records of trusted domains), and
+never passes on a list's failure as a listing.
+
+Start with "dnsblproxy serve", see what a client would be told with
+"dnsblproxy lookup ADDRESS", let a sender in with "dnsblproxy allow add".
+
+Every command reads the configuration: --config FILE, else config.toml in the
+working directory, else /etc/dnsblproxy/config.toml. Exit status is 0 when done,
+1 when something failed, 2 when the command line or the configuration is wrong.`
+
+// newRoot returns the command tree.
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "dnsblproxy",
+		Short:         "a DNS blocklist proxy that knows exceptions",
+		Long:          rootLong,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(*cobra.Command, []string) error {
+			return usagef("name a command, such as serve, check or lookup")
+		},
+	}
+	root.PersistentFlags().StringVar(&a.config, "config", "", "configuration `FILE` (default: config.toml here, then "+systemConfig+")")
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON instead of text")
+	cobra.CheckErr(root.MarkPersistentFlagFilename("config", "toml"))
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(
+		newServe(a), newCheck(a), newLookup(a), newSPF(a), newAllow(a),
+		newDoctor(a), newReport(a), newVersion(a),
+	)
+	return root
+}
+
+// systemConfig is where packages put the configuration.
+const systemConfig = "/etc/dnsblproxy/config.toml"
+
+// configPath is the file to read.
+func (a *app) configPath() (string, error) {
+	if a.config != "" {
+		return a.config, nil
+	}
+	const here = "config.toml"
+	for _, path := range []string{here, systemConfig} {
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			return path, nil
+		}
+	}
+	return "", usagef("there is neither %s here nor %s; name the configuration with --config", here, systemConfig)
+}
+
+// noArgs and oneArg refuse other numbers of arguments in words that name what
+// is missing.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%s takes no argument, got %q", cmd.Name(), args[0])
+	}
+	return nil
+}
+
+func oneArg(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) == 0:
+			return usagef("%s needs %s", cmd.Name(), what)
+		case len(args) > 1:
+			return usagef("%s takes %s, got %q as well", cmd.Name(), what, args[1])
+		}
+		return nil
+	}
+}
+
+func someArgs(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usagef("%s needs %s", cmd.Name(), what)
+		}
+		return nil
+	}
+}

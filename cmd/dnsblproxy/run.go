@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"dnsblproxy/cmd/dnsblproxy/internal/config"
+)
+
+// Exit status.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitWrong  = 2 // usage or configuration
+)
+
+// usageError is a command line that cannot be understood.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// errSaid ends a command that has printed already what is wrong.
+type errSaid struct{ status int }
+
+func (e errSaid) Error() string { return fmt.Sprintf("exit status %d", e.status) }
+
+// app is what the commands share.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+
+	config string // --config
+	json   bool   // --json
+
+	started bool // a command's own work has begun: errors are no usage errors
+}
+
+// run executes one command line and returns the exit status.
+func run(args []string, in io.Reader, out, errOut io.Writer) int {
+	a := &app{in: in, out: out, err: errOut}
+	root := newRoot(a)
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	// SIGINT and SIGTERM end the context; a second one ends the process.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	cmd, err := root.ExecuteContextC(ctx)
+	return a.report(cmd, err)
+}
+
+// report prints an error the way its kind wants it.
+func (a *app) report(cmd *cobra.Command, err error) int {
+	var said errSaid
+	var wrong *config.Error
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &said):
+		return said.status
+	case errors.As(err, &wrong):
+		fmt.Fprintln(a.err, wrong.Error()) // as "file:line: ...", which editors follow
+		return exitWrong
+	case errors.As(err, &usage) || !a.started:
+		fmt.Fprintf(a.err, "dnsblproxy: %v\nRun '%s --help' for usage.\n", err, cmd.CommandPath())
+		return exitWrong
+	}
+	fmt.Fprintf(a.err, "dnsblproxy: %v\n", err)
+	return exitFailed
+}
+
+// does wraps the work of a command, so that errors before it (flags and
+// arguments, which cobra checks) are told from its own.
+func (a *app) does(work func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		a.started = true
+		return work(cmd.Context(), args)
+	}
+}
+
+// printJSON prints a value for machines.
+func (a *app) printJSON(v any) error {
+	e := json.NewEncoder(a.out)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"os/signal"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/spf13/cobra"
+
+	"dnsblproxy/cmd/dnsblproxy/internal/config"
+	"dnsblproxy/resolver/rbl"
+)
+
+const serveLong = `serve answers DNS questions until SIGINT or SIGTERM, then answers what is in
+flight and leaves.
+
+SIGHUP reloads the configuration and every rule file. It is in force within
+three seconds, nothing that was loaded is lost, and a broken file changes
+nothing but a line in the log and a metric. Listeners and the admin address
+wait for a restart.`
+
+func newServe(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "run the proxy",
+		Long:  serveLong,
+		Args:  noArgs,
+		RunE:  a.does(func(ctx context.Context, _ []string) error { return a.serve(ctx) }),
+	}
+}
+
+// notReady is why /readyz says no before the server reads questions.
+var errNotReady = errors.New("the sources of the rules are being loaded")
+
+func (a *app) serve(ctx context.Context) error {
+	lists, err := rbl.Builtin()
+	if err != nil {
+		return err
+	}
+	c, err := a.load(lists)
+	if err != nil {
+		return err
+	}
+	log := newLog(c, a.err)
+	warn(log, c.Warnings)
+	d, err := newProxy(c, lists, log)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	srv, err := d.listen()
+	if err != nil {
+		return err
+	}
+	var ready atomic.Bool
+	adm, err := d.openAdmin(func() error {
+		if !ready.Load() {
+			return errNotReady
+		}
+		return nil
+	})
+	if err != nil {
+		return errors.Join(err, srv.Close())
+	}
+	// What ends first ends the other: an error of the admin address too.
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var side sync.WaitGroup
+	defer side.Wait()
+	if adm != nil {
+		side.Go(func() {
+			if err := adm.Serve(ctx); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	defer cancel(nil)
+	d.waitForSources(ctx, firstLoad)
+	ready.Store(true)
+	side.Go(func() { d.signals(ctx, func() (*config.Config, error) { return a.load(lists) }) })
+	side.Go(func() {
+		if err := d.findLoops(d.cfg.Load()); err != nil {
+			cancel(err)
+			return
+		}
+		notify(log, daemon.SdNotifyReady)
+		watchdog(ctx, log)
+	})
+	log.Info("serving", slog.Any("listen", srv.Addrs()), slog.Int("zones", len(c.Zones)),
+		slog.Int("rules", len(c.Allow)+len(c.Deny)))
+	err = srv.Serve(ctx, grace)
+	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
+		err = cause
+	}
+	notify(log, daemon.SdNotifyStopping)
+	return err
+}
+
+// grace is how long questions in flight may take when the server stops: as
+// long as the default deadline, and a moment.
+const grace = 5 * time.Second
+
+// warn writes down what is worth a line, and no reason to refuse.
+func warn(log *slog.Logger, problems []config.Problem) {
+	for _, p := range problems {
+		log.Warn("configuration", slog.String("problem", p.String()))
+	}
+}
+
+// waitForSources waits until every source was tried, but not for ever.
+func (d *proxy) waitForSources(ctx context.Context, most time.Duration) {
+	t := time.NewTimer(most)
+	defer t.Stop()
+	select {
+	case <-d.rules.Ready():
+	case <-t.C:
+		d.log.Warn("some sources are not loaded yet; going on without them")
+	case <-ctx.Done():
+	}
+}
+
+// signals reloads on SIGHUP until ctx is done.
+func (d *proxy) signals(ctx context.Context, read func() (*config.Config, error)) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hup:
+		}
+		notifyReloading(d.log)
+		if err := d.reload(read); err != nil {
+			d.log.Error("configuration not reloaded; the one before stays in force", slog.Any("error", err))
+		} else {
+			d.log.Info("configuration reloaded")
+		}
+		notify(d.log, daemon.SdNotifyReady)
+	}
+}
+

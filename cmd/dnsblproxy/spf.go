@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"dnsblproxy/cmd/dnsblproxy/internal/config"
+	"dnsblproxy/overrides/spf"
+	"dnsblproxy/resolver/rbl"
+	"dnsblproxy/resolver/upstream"
+)
+
+const spfLong = `Reads the SPF record of a domain with everything that it includes, and prints
+which addresses it authorizes, where they come from, and what can only be
+asked for one address at a time ("live"). It warns of ranges that are wider
+than a rule should open.
+
+With --ip it evaluates the record for that address, as a receiver of mail does
+(RFC 7208), and the first word of the answer is the result: pass, fail,
+softfail, neutral, none, temperror or permerror.
+
+It asks the servers of --resolver, else those of the configuration, else those
+of /etc/resolv.conf.`
+
+// spfFlags are the flags of spf.
+type spfFlags struct{ ip, sender, helo, resolver string }
+
+func newSPF(a *app) *cobra.Command {
+	var f spfFlags
+	cmd := &cobra.Command{
+		Use:   "spf DOMAIN",
+		Short: "print what the SPF record of a domain authorizes",
+		Long:  spfLong,
+		Example: `  dnsblproxy spf efax.com
+  dnsblproxy spf efax.com --ip 192.0.2.1 --sender fax@efax.com`,
+		Args: oneArg("a DOMAIN"),
+		RunE: a.does(func(ctx context.Context, args []string) error { return a.spf(ctx, args[0], f) }),
+	}
+	cmd.Flags().StringVar(&f.ip, "ip", "", "evaluate for this `ADDR` alone")
+	cmd.Flags().StringVar(&f.sender, "sender", "", "MAIL FROM `ADDRESS` (default: postmaster@DOMAIN)")
+	cmd.Flags().StringVar(&f.helo, "helo", "", "HELO `NAME` (default: DOMAIN)")
+	cmd.Flags().StringVar(&f.resolver, "resolver", "", "ask this server, `HOST:PORT`")
+	return cmd
+}
+
+func (a *app) spf(ctx context.Context, domain string, f spfFlags) error {
+	if err := domainName(strings.ToLower(strings.TrimSuffix(domain, "."))); err != nil {
+		return usageError{err}
+	}
+	var addr netip.Addr
+	if f.ip != "" {
+		var err error
+		if addr, err = netip.ParseAddr(f.ip); err != nil {
+			return usagef("--ip: %q is no address", f.ip)
+		}
+	}
+	r, done, err := a.lookups(ctx, f.resolver)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if addr.IsValid() {
+		return a.spfOne(ctx, r, spf.Query{Addr: addr, Domain: domain, Sender: f.sender, HELO: f.helo})
+	}
+	m, err := spf.Compile(ctx, r, domain, spf.CompileOptions{Sender: f.sender, HELO: f.helo})
+	if err != nil {
+		return fmt.Errorf("compiling the SPF record of %s: %w", domain, err)
+	}
+	v := spfViewOf(m)
+	if a.json {
+		err = a.printJSON(v)
+	} else {
+		err = v.print(a)
+	}
+	if err == nil && m.Has(spf.TempError) {
+		return errors.New("not all of it could be asked, so the result is not complete")
+	}
+	return err
+}
+
+// lookups returns a resolver that asks server or, without one, those of the
+// configuration or of the system. The caller calls done.
+func (a *app) lookups(ctx context.Context, server string) (r spf.Resolver, done func(), err error) {
+	servers, timing, err := a.nameservers(ctx, server)
+	if err != nil {
+		return nil, nil, err
+	}
+	pool := upstream.NewPool(upstream.Options{})
+	return dnsResolver{pool.Exchanger(servers, timing)}, pool.Close, nil
+}
+
+func (a *app) nameservers(ctx context.Context, server string) ([]netip.AddrPort, upstream.ExchangeOptions, error) {
+	d := config.Defaults().Resolver
+	timing := upstream.ExchangeOptions{Timeout: d.Timeout, Deadline: d.Deadline}
+	if server != "" {
+		servers, err := hostPort(ctx, server)
+		return servers, timing, err
+	}
+	if _, err := a.configPath(); err != nil { // there is none, and none is needed
+		return config.SystemServers(resolvConf), timing, nil
+	}
+	lists, err := rbl.Builtin()
+	if err != nil {
+		return nil, timing, err
+	}
+	c, err := a.load(lists)
+	if err != nil {
+		return nil, timing, err
+	}
+	timing = upstream.ExchangeOptions{Timeout: c.Resolver.Timeout, Deadline: c.Resolver.Deadline}
+	return c.Nameservers, timing, nil
+}
+
+const resolvConf = "/etc/resolv.conf"
+
+// spfOne prints the result for one address, its name first.
+func (a *app) spfOne(ctx context.Context, r spf.Resolver, q spf.Query) error {
+	o := spf.CheckHost(ctx, r, q, spf.Options{Explain: true})
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	type step struct {
+		Domain string `json:"domain"`
+		Term   string `json:"term"`
+	}
+	v := struct {
+		Result      spf.Result `json:"result"`
+		IP          netip.Addr `json:"ip"`
+		Domain      string     `json:"domain"`
+		Mechanism   string     `json:"mechanism"`
+		Path        []step     `json:"path"`
+		Why         string     `json:"why,omitempty"`
+		Explanation string     `json:"explanation,omitempty"`
+		Lookups     int        `json:"lookups"`
+		Voids       int        `json:"void_lookups"`
+		TTL         int        `json:"ttl"` // seconds
+	}{Result: o.Result, IP: q.Addr, Domain: q.Domain, Mechanism: o.Mechanism(), Path: []step{},
+		Explanation: o.Explanation, Lookups: o.Lookups, Voids: o.Voids, TTL: int(o.TTL.Seconds())}
+	for _, s := range o.Path {
+		v.Path = append(v.Path, step(s))
+	}
+	if o.Why != nil {
+		v.Why = o.Why.Error()
+	}
+	if a.json {
+		return a.printJSON(v)
+	}
+	fmt.Fprintf(a.out, "%s  %s for %s\n", v.Result, v.IP, v.Domain)
+	for _, s := range v.Path {
+		fmt.Fprintf(a.out, "  %s: %s\n", s.Domain, s.Term)
+	}
+	if v.Why != "" {
+		fmt.Fprintf(a.out, "  because %s\n", v.Why)
+	}
+	if v.Explanation != "" {
+		fmt.Fprintf(a.out, "  the domain explains: %q\n", v.Explanation)
+	}
+	_, err := fmt.Fprintf(a.out, "  %d of 10 lookups, TTL %ds\n", v.Lookups, v.TTL)
+	return err
+}

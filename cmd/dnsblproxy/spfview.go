@@ -1,0 +1,220 @@
+package main
+
+import (
+	"fmt"
+	"math/big"
+	"net/netip"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"dnsblproxy/overrides"
+	"dnsblproxy/overrides/spf"
+)
+
+// spfView is a compiled record for people and for JSON. Times are seconds.
+type spfView struct {
+	Domain    string        `json:"domain"`
+	Ranges    []spf.Range   `json:"ranges"` // each family once from end to end
+	Live      []liveTerm    `json:"live"`
+	Totals    spfTotals     `json:"totals"`
+	Lookups   int           `json:"lookups"` // of the ten allowed
+	Questions int           `json:"questions"`
+	TTL       int           `json:"ttl"`
+	Problems  []spf.Problem `json:"problems"`
+	Warnings  []string      `json:"warnings"`
+	Tree      *spfNode      `json:"tree,omitempty"`
+}
+
+type liveTerm struct {
+	Domain string `json:"domain"`
+	Term   string `json:"term"`
+}
+
+// spfTotals counts addresses. Those of IPv6 are decimal, as they do not fit a
+// JSON number.
+type spfTotals struct {
+	Pass4 uint64 `json:"pass_v4"`
+	Live4 uint64 `json:"live_v4"`
+	Pass6 string `json:"pass_v6"`
+	Live6 string `json:"live_v6"`
+
+	pass6, live6 *big.Int
+}
+
+type spfNode struct {
+	Term    string       `json:"term,omitempty"`
+	Domain  string       `json:"domain"`
+	Record  string       `json:"record,omitempty"`
+	Why     string       `json:"why,omitempty"`
+	TTL     int          `json:"ttl"`
+	Lookups int          `json:"lookups"`
+	Uses    []spfNodeUse `json:"uses,omitempty"`
+}
+
+type spfNodeUse struct {
+	Term  string       `json:"term"`
+	Live  bool         `json:"live,omitempty"`
+	Asked bool         `json:"asked"`
+	TTL   int          `json:"ttl"`
+	Names []string     `json:"names,omitempty"`
+	Addrs []netip.Addr `json:"addrs,omitempty"`
+	Why   string       `json:"why,omitempty"`
+	Node  *spfNode     `json:"node,omitempty"`
+}
+
+func spfViewOf(m *spf.Map) *spfView {
+	v := &spfView{
+		Domain: m.Domain(), Lookups: m.Lookups, Questions: m.Questions, TTL: seconds(m.TTL),
+		Problems: m.Problems, Live: []liveTerm{}, Warnings: []string{}, Tree: nodeOf(m.Tree),
+		Totals: spfTotals{Pass4: m.Pass4, Live4: m.Live4, Pass6: m.Pass6.String(), Live6: m.Live6.String(), pass6: m.Pass6, live6: m.Live6},
+	}
+	if v.Problems == nil {
+		v.Problems = []spf.Problem{}
+	}
+	for r := range m.Ranges() {
+		v.Ranges = append(v.Ranges, r)
+	}
+	for _, s := range m.Live {
+		v.Live = append(v.Live, liveTerm(s))
+	}
+	v.warn(m)
+	return v
+}
+
+func seconds(d time.Duration) int { return int(d / time.Second) }
+
+func nodeOf(n *spf.Node) *spfNode {
+	if n == nil {
+		return nil
+	}
+	out := &spfNode{Term: n.Term, Domain: n.Domain, Record: n.Record, Why: n.Why, TTL: seconds(n.TTL), Lookups: n.Lookups}
+	for _, u := range n.Uses {
+		out.Uses = append(out.Uses, spfNodeUse{
+			Term: u.Term, Live: u.Live, Asked: u.Asked, TTL: seconds(u.TTL),
+			Names: u.Names, Addrs: u.Addrs, Why: u.Why, Node: nodeOf(u.Node),
+		})
+	}
+	return out
+}
+
+// Widths above which one range is worth a warning: more than most senders
+// own. The guard of a rule is wider, and over the sum.
+const (
+	wide4 = 16
+	wide6 = 32
+)
+
+func (v *spfView) warn(m *spf.Map) {
+	const guard4, guard6 = 12, 28 // defaults of max_v4 and max_v6
+	four, six := m.Exceeds(guard4, guard6)
+	if four {
+		v.Warnings = append(v.Warnings, fmt.Sprintf("more IPv4 addresses pass (%d) than a /%d holds; a rule refuses that unless max_v4 is raised", m.Pass4, guard4))
+	}
+	if six {
+		v.Warnings = append(v.Warnings, fmt.Sprintf("more IPv6 addresses pass (%s) than a /%d holds; a rule refuses that unless max_v6 is raised", power(m.Pass6), guard6))
+	}
+	for _, r := range v.Ranges {
+		if r.Result != spf.Pass {
+			continue
+		}
+		least := 32 - wide4
+		if r.First.Is6() {
+			least = 128 - wide6
+		}
+		if size(r).Cmp(new(big.Int).Lsh(big.NewInt(1), uint(least))) > 0 {
+			v.Warnings = append(v.Warnings, fmt.Sprintf("%s is wide: %s addresses", rangeText(r), power(size(r))))
+		}
+	}
+	if m.Lookups > 10 {
+		v.Warnings = append(v.Warnings, fmt.Sprintf("some addresses need %d lookups of the 10 that RFC 7208 allows", m.Lookups))
+	}
+}
+
+// size is the number of addresses of a range.
+func size(r spf.Range) *big.Int {
+	first, last := new(big.Int).SetBytes(r.First.AsSlice()), new(big.Int).SetBytes(r.Last.AsSlice())
+	return last.Sub(last, first).Add(last, big.NewInt(1))
+}
+
+// power prints large numbers as powers of two where they are, or nearly.
+func power(n *big.Int) string {
+	if n.BitLen() <= 33 {
+		return n.String()
+	}
+	if n.TrailingZeroBits() == uint(n.BitLen()-1) {
+		return fmt.Sprintf("2^%d", n.BitLen()-1)
+	}
+	return fmt.Sprintf("about 2^%d", n.BitLen()-1)
+}
+
+func rangeText(r spf.Range) string { return overrides.Range{First: r.First, Last: r.Last}.String() }
+
+// print writes it for people: the sum, the tree, the ranges that matter.
+func (v *spfView) print(a *app) error {
+	fmt.Fprintf(a.out, "%s authorizes %d IPv4 and %s IPv6 addresses; %d of 10 lookups, %d DNS questions, TTL %ds\n",
+		v.Domain, v.Totals.Pass4, power(v.Totals.pass6), v.Lookups, v.Questions, v.TTL)
+	if v.Totals.Live4 > 0 || v.Totals.live6.Sign() > 0 {
+		fmt.Fprintf(a.out, "%d IPv4 and %s IPv6 addresses have to be asked about one at a time (live):\n", v.Totals.Live4, power(v.Totals.live6))
+		for _, l := range v.Live {
+			fmt.Fprintf(a.out, "  %s: %s\n", l.Domain, l.Term)
+		}
+	}
+	fmt.Fprintln(a.out)
+	v.Tree.print(a, 0)
+	fmt.Fprintln(a.out)
+	err := a.table(func(w *tabwriter.Writer) {
+		fmt.Fprintf(w, "RANGE\tADDRESSES\tRESULT\n")
+		for _, r := range v.Ranges {
+			switch r.Result {
+			case spf.Fail, spf.SoftFail, spf.Neutral, spf.None: // not authorized: what remains
+			default:
+				fmt.Fprintf(w, "%s\t%s\t%s\n", rangeText(r), power(size(r)), r.Result)
+			}
+		}
+	})
+	for _, p := range v.Problems {
+		fmt.Fprintf(a.out, "%s: %s\n", p.Result, p.Why)
+	}
+	for _, text := range v.Warnings {
+		fmt.Fprintf(a.out, "warning: %s\n", text)
+	}
+	return err
+}
+
+// print writes the tree of includes, two blanks for each level.
+func (n *spfNode) print(a *app, depth int) {
+	if n == nil {
+		return
+	}
+	indent := strings.Repeat("  ", depth)
+	switch {
+	case n.Why != "":
+		fmt.Fprintf(a.out, "%s%s  %s\n", indent, n.Domain, n.Why)
+	default:
+		fmt.Fprintf(a.out, "%s%s  %q  (TTL %ds, lookups %d)\n", indent, n.Domain, n.Record, n.TTL, n.Lookups)
+	}
+	for _, u := range n.Uses {
+		text := u.Term
+		switch {
+		case u.Live:
+			text += "  (live)"
+		case !u.Asked:
+			text += "  (never reached)"
+		case u.Why != "":
+			text += "  (" + u.Why + ")"
+		case len(u.Addrs) > 0:
+			text += fmt.Sprintf("  %s  (TTL %ds)", joinAddrs(u.Addrs), u.TTL)
+		}
+		fmt.Fprintf(a.out, "%s  %s\n", indent, text)
+		u.Node.print(a, depth+2)
+	}
+}
+
+func joinAddrs(addrs []netip.Addr) string {
+	parts := make([]string, len(addrs))
+	for i, a := range addrs {
+		parts[i] = a.String()
+	}
+	return strings.Join(parts, ", ")
+}
