@@ -214,8 +214,9 @@ func TestMap_KeepErrors(t *testing.T) {
 }
 
 func TestMap_Lookup_edges(t *testing.T) {
-	m := compile(t, zone("example.com TXT v=spf1 ip4:255.255.255.255 ip6:::/128 -all"), "example.com")
+	m := compile(t, zone("example.com TXT v=spf1 ip4:255.255.255.255 ip6:::/128 ip6:fe80::2 -all"), "example.com")
 	for addr, want := range map[string]Result{
+		"fe80::2%eth0": Pass, "fe80::3%eth0": Fail,
 		"255.255.255.255": Pass, "255.255.255.254": Fail, "0.0.0.0": Fail, "::": Pass, "::1": Fail,
 		"::ffff:255.255.255.255": Pass, "fe80::1%eth0": Fail,
 	} {
@@ -260,5 +261,37 @@ func TestCompile_longReasons(t *testing.T) {
 	}
 	if m.Lookup(netip.MustParseAddr("192.0.2.1")) != PermError || len(m.Tree.Why) > maxWhy+3 {
 		t.Errorf("result %v, tree %q", m.Lookup(netip.MustParseAddr("192.0.2.1")), m.Tree.Why)
+	}
+}
+
+func TestCompile_lookups(t *testing.T) {
+	m := compile(t, zone(`
+		example.com TXT v=spf1 ip4:0.0.0.0/1 mx a ip4:128.0.0.0/2 a -all
+		example.com A 192.0.2.1
+		example.com AAAA 2001:db8::1
+		example.com MX example.com`), "example.com")
+	if m.Lookups != 3 {
+		t.Errorf("Lookups = %d, want 3: the most of any address", m.Lookups)
+	}
+	m = compile(t, zone("example.com TXT v=spf1 ip6:::/0 a a\nexample.com A 192.0.2.1"), "example.com")
+	if m.Lookups != 2 {
+		t.Errorf("Lookups = %d, want 2: the last address is not the dearest", m.Lookups)
+	}
+}
+
+func TestCompile_family(t *testing.T) {
+	m := compile(t, zone(`
+		example.com TXT v=spf1 exists:%{v}.test ip6:::ffff:192.0.2.0/120 -all
+		in-addr.test A 127.0.0.2`), "example.com")
+	var got []string
+	for r := range m.Ranges() {
+		got = append(got, fmt.Sprint(r.First, " ", r.Last, " ", r.Result))
+	}
+	want := []string{"0.0.0.0 255.255.255.255 pass", ":: ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff fail"}
+	if !slices.Equal(got, want) {
+		t.Errorf("ranges = %q, want %q", got, want)
+	}
+	if use := m.Tree.Uses[0]; !use.Asked || len(use.Addrs) != 1 {
+		t.Errorf("use of exists = %+v", use)
 	}
 }

@@ -53,6 +53,55 @@ func TestExpand(t *testing.T) {
 	}
 }
 
+// RFC 7208, section 7.3: the domain itself, else a subdomain, else any name.
+func TestExpand_validatedName(t *testing.T) {
+	const any, sub, itself = "any.example.net", "sub.example.com", "example.com"
+	for _, tt := range []struct {
+		names []string
+		want  string
+	}{
+		{nil, "unknown"},
+		{[]string{"not.there"}, "unknown"},
+		{[]string{"other.test"}, "unknown"}, // its address is another
+		{[]string{any}, any},
+		{[]string{"not.there", any, "second.example.net"}, any},
+		{[]string{any, sub, "sub2.example.com"}, sub},
+		{[]string{any, sub, "Example.COM."}, itself},
+	} {
+		d := zone("other.test A 192.0.2.9\nexample.com TXT v=spf1 -all exp=why.test\nwhy.test TXT %{p}")
+		for _, n := range []string{any, sub, itself, "sub2.example.com", "second.example.net"} {
+			d.at(n).addrs = []netip.Addr{netip.MustParseAddr("192.0.2.3")}
+		}
+		if tt.names != nil {
+			d.at("3.2.0.192.in-addr.arpa").ptr = tt.names
+		}
+		if got := checkAddr(t, d, "192.0.2.3", "example.com"); got.Explanation != tt.want {
+			t.Errorf("%%{p} of %v = %q, want %q", tt.names, got.Explanation, tt.want)
+		}
+	}
+}
+
+// What an explanation asks counts against no limit.
+func TestExpand_explanationIsFree(t *testing.T) {
+	d := zone("example.com TXT v=spf1 a:a.test a:b.test -all exp=why.test\nwhy.test TXT you are %{p}")
+	if got := checkAddr(t, d, "192.0.2.3", "example.com"); got.Result != Fail || got.Explanation != "you are unknown" {
+		t.Errorf("got %v %q after two voids, want fail and an explanation", got.Result, got.Explanation)
+	}
+}
+
+func TestAskable(t *testing.T) {
+	label := strings.Repeat("a", 63)
+	for name, want := range map[string]bool{
+		"": false, ".": false, "a": true, "a.": false, ".a": false, "a..b": false, "a b.c%": true,
+		label + ".b": true, label + "a.b": false, "b." + label + "a": false,
+		strings.Repeat("a.", 126) + "b": true, strings.Repeat("a.", 126) + "bc": false,
+	} {
+		if got := askable(name); got != want {
+			t.Errorf("askable(%q) = %t, want %t", name, got, want)
+		}
+	}
+}
+
 func TestQueryName(t *testing.T) {
 	label := strings.Repeat("a", 60)
 	long := strings.Repeat(label+".", 4) + "Example.COM."

@@ -61,7 +61,7 @@ func TestMap_Tree_loop(t *testing.T) {
 
 func TestMap_Warnings(t *testing.T) {
 	m := compile(t, zone(`
-		example.com TXT v=spf1 ip4:192.0.2.9/24 ip6:::ffff:192.0.2.1 ip6:2001:db8::/32 ip4:10.0.0.0/8 ?include:a.example exists:%{p}.x ptr +all a redirect=b.example IP4=192.0.2.1
+		example.com TXT v=spf1 ip4:192.0.2.9/24 ip6:::ffff:192.0.2.1 ip6:2001:db8::/32 ip4:10.0.0.0/8 ?include:a.example exists:%{p}.x ptr +all mx a redirect=b.example IP4=192.0.2.1
 		a.example TXT v=spf1 +all`), "example.com")
 	got := strings.Join(m.Warnings(), "\n")
 	for _, want := range []string{
@@ -73,6 +73,7 @@ func TestMap_Warnings(t *testing.T) {
 		`"exists:%{p}.x" should not use`,
 		`"ptr" should not be used`,
 		`"+all" lets every address pass`,
+		`"mx" stands behind "all"`,
 		`"a" stands behind "all"`,
 		`"redirect=b.example" is ignored`,
 		`a.example: "+all" lets`,
