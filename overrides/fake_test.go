@@ -107,6 +107,8 @@ type timeline struct {
 	dns  *fakeDNS
 	log  *logBook
 	stop func()
+
+	cancel func()
 }
 
 // start opens and runs an engine. It must be called in a bubble.
@@ -125,6 +127,7 @@ func start(t *testing.T, dns *fakeDNS, opts Options, rules ...Rule) *timeline {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- e.Run(ctx) }()
+	tl.cancel = cancel
 	tl.stop = func() {
 		cancel()
 		if err := <-done; err != nil {

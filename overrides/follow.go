@@ -128,7 +128,7 @@ func (e *Engine) accept(s *source, r result) {
 		e.adoptContent(s, r.content, now)
 	case r.drop && !s.content.empty():
 		e.log.Error("rule source opens nothing any more", "rule", s.rule.Key(), "source", s.source.String(), "error", r.err)
-		s.content, s.since = &content{}, now
+		s.content, s.since, s.unkept = &content{}, now, true
 		e.wantBuild()
 	}
 	s.next = now.Add(pauseAfter(s, r))
@@ -138,8 +138,11 @@ func (e *Engine) accept(s *source, r result) {
 // since, or was confirmed an hour ago. Only the source's goroutine calls it.
 func (e *Engine) keep(s *source) {
 	e.mu.Lock()
-	c, at, kept := s.content, s.success, s.kept
-	due := s.since.After(kept) || at.Sub(kept) >= confirmEvery
+	c, at := s.content, s.success
+	due := s.unkept || at.Sub(s.kept) >= confirmEvery
+	if due {
+		s.unkept, s.kept = false, at
+	}
 	e.mu.Unlock()
 	var err error
 	switch {
@@ -152,11 +155,7 @@ func (e *Engine) keep(s *source) {
 	}
 	if err != nil {
 		e.log.Warn("set not kept for a restart", "rule", s.rule.Key(), "source", s.source.String(), "error", err)
-		return
 	}
-	e.mu.Lock()
-	s.kept = time.Now()
-	e.mu.Unlock()
 }
 
 // pauseAfter returns how long to wait for the next attempt.

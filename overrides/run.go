@@ -170,7 +170,7 @@ func (e *Engine) adoptContent(s *source, c *content, now time.Time) {
 	n4, n6 := c.counts()
 	e.log.Info("rule source loaded", "rule", s.rule.Key(), "source", s.source.String(),
 		"ipv4", n4.float(), "ipv6", n6.float(), "domains", len(c.domains))
-	s.content, s.since = c, now
+	s.content, s.since, s.unkept = c, now, true
 	e.wantBuild()
 }
 

@@ -34,7 +34,8 @@ type source struct {
 	content  *content
 	since    time.Time // when content last changed
 	success  time.Time // when it was last confirmed
-	kept     time.Time // of what StateDir holds; zero: nothing
+	kept     time.Time // the success that StateDir knows of; zero: none
+	unkept   bool      // content has changed since it was written there
 	tried    bool      // loaded or failed at least once by this process
 	err      error     // of the latest attempt
 	errAt    time.Time

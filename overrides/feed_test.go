@@ -1,0 +1,301 @@
+package overrides
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// feedServer answers requests in a bubble, without sockets.
+type feedServer struct {
+	mu      sync.Mutex
+	answer  func(*http.Request) (*http.Response, error)
+	asked   int
+	headers http.Header // of the latest request
+}
+
+func (s *feedServer) RoundTrip(req *http.Request) (*http.Response, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked++
+	s.headers = req.Header
+	return s.answer(req)
+}
+
+func (s *feedServer) set(f func(*http.Request) (*http.Response, error)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer = f
+}
+
+func (s *feedServer) times() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked
+}
+
+func answer(status int, body string, headers ...string) func(*http.Request) (*http.Response, error) {
+	return func(req *http.Request) (*http.Response, error) {
+		h := http.Header{}
+		for i := 0; i < len(headers); i += 2 {
+			h.Set(headers[i], headers[i+1])
+		}
+		return &http.Response{StatusCode: status, Status: fmt.Sprint(status, " ", http.StatusText(status)),
+			Body: io.NopCloser(strings.NewReader(body)), Header: h, Request: req}, nil
+	}
+}
+
+func feedRule(f ...func(*Rule)) Rule {
+	r := allow(func(r *Rule) { r.URL = "https://feeds.example/ranges?key=secret" })
+	for _, g := range f {
+		g(&r)
+	}
+	return r
+}
+
+const goodFeed = "# our ranges\n192.0.2.0/24\r\n198.51.100.1-198.51.100.9 ; some\n\n2001:db8::/48\n"
+
+func TestFeed_faults_keep_the_last_good(t *testing.T) {
+	slow := func(*http.Request) (*http.Response, error) { return nil, context.DeadlineExceeded }
+	huge := strings.Repeat("# long\n", maxFeed/7+1)
+	for _, tt := range []struct {
+		name   string
+		answer func(*http.Request) (*http.Response, error)
+		want   string // in the log
+	}{
+		{"unreachable", func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") }, "connection refused"},
+		{"too slow", slow, "deadline"},
+		{"not found", answer(404, goodFeed), "404 Not Found"},
+		{"server error", answer(500, ""), "500"},
+		{"unasked 304 has no body", answer(204, ""), "204"},
+		{"empty", answer(200, ""), "holds no address"},
+		{"comments only", answer(200, "# nothing\n"), "holds no address"},
+		{"html", answer(200, "<html><body>Log in to the network</body></html>"), "line 1 of the feed"},
+		{"one bad line", answer(200, goodFeed+"198.51.100.300\n"), "line 6 of the feed"},
+		{"half a JSON", answer(200, `{"prefixes": ["192.0.2.0/24", "198.51`), "broken JSON"},
+		{"two JSON", answer(200, `["192.0.2.0/24"]["198.51.100.0/24"]`), "something follows"},
+		{"JSON without addresses", answer(200, `{"error": "quota"}`), "holds no address"},
+		{"deep JSON", answer(200, strings.Repeat("[", 300)+strings.Repeat("]", 300)), "nested more than"},
+		{"too broad", answer(200, goodFeed+"10.0.0.0/8\n"), "refused whole"},
+		{"the world", answer(200, "0.0.0.0/0\n::/0"), "refused whole"},
+		{"lost more than half", answer(200, "192.0.2.0/26\n198.51.100.1\n2001:db8::/48"), "lost more than half"},
+		{"lost IPv6", answer(200, "192.0.2.0/24\n198.51.100.1-198.51.100.9"), "lost more than half"},
+		{"all others", answer(200, "203.0.113.0/24\n198.51.100.1-198.51.100.9\n2001:db8::/48"), "lost more than half"},
+		{"too large", answer(200, huge), "larger than 32 MiB"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := &feedServer{answer: answer(200, goodFeed)}
+				tl := start(t, nil, Options{Transport: srv}, feedRule())
+				all := []string{"+192.0.2.200", "+198.51.100.9", "+2001:db8::1", "-203.0.113.1", "-10.0.0.1"}
+				tl.want("at first", all...)
+				srv.set(tt.answer)
+				tl.elapse(time.Hour + time.Minute)
+				tl.want("with the fault", all...)
+				if n := tl.log.count(tt.want); n != 1 {
+					t.Errorf("%q is in the log %d times, want once\n%.2000s", tt.want, n, tl.log.b.String())
+				}
+				if st := tl.status(); st.Failures == 0 || !strings.Contains(st.LastError, tt.want) {
+					t.Errorf("status = %d failures, %q", st.Failures, st.LastError)
+				}
+				if tl.log.count("secret") > 0 {
+					t.Errorf("the log shows the URL's key:\n%s", tl.log.b.String())
+				}
+				srv.set(answer(200, goodFeed))
+				tl.elapse(time.Hour + time.Minute)
+				if st := tl.status(); st.LastError != "" {
+					t.Errorf("LastError = %q after recovery", st.LastError)
+				}
+			})
+		})
+	}
+}
+
+func TestFeed_believes_a_loss_seen_twice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := &feedServer{answer: answer(200, goodFeed)}
+		tl := start(t, nil, Options{Transport: srv}, feedRule())
+		srv.set(answer(200, "198.51.100.1\n2001:db8::/48"))
+		tl.elapse(time.Hour + time.Second)
+		tl.want("seen once", "+192.0.2.1")
+		tl.elapse(time.Hour)
+		tl.want("seen twice", "-192.0.2.1", "+198.51.100.1")
+	})
+}
+
+func TestFeed_asks_conditionally_and_in_time(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := &feedServer{answer: answer(200, goodFeed, "ETag", `"v1"`, "Last-Modified", "Mon, 01 Jan 2024 00:00:00 GMT")}
+		tl := start(t, nil, Options{Transport: srv, UserAgent: "dnsblproxy/1.2"}, feedRule(func(r *Rule) { r.Refresh = 10 * time.Second }))
+		if ua := srv.headers.Get("User-Agent"); ua != "dnsblproxy/1.2" || srv.headers.Get("If-None-Match") != "" {
+			t.Errorf("first request has %v", srv.headers)
+		}
+		srv.set(answer(304, ""))
+		table := tl.Table()
+		tl.elapse(11 * time.Second)
+		if srv.times() != 2 || srv.headers.Get("If-None-Match") != `"v1"` || srv.headers.Get("If-Modified-Since") == "" {
+			t.Errorf("%d requests, the second with %v", srv.times(), srv.headers)
+		}
+		tl.want("not modified", "+192.0.2.1")
+		if tl.Table() != table {
+			t.Error("an unchanged feed made a new table")
+		}
+		srv.set(answer(304, "", "Cache-Control", "public, max-age=3600"))
+		tl.elapse(11 * time.Second)
+		n := srv.times()
+		tl.elapse(59 * time.Minute)
+		if srv.times() != n {
+			t.Error("the feed's max-age did not lengthen the pause")
+		}
+		srv.set(answer(200, "192.0.2.0/24\n198.51.100.0/24\n2001:db8::/48", "Cache-Control", "max-age=99999999999999999999"))
+		tl.elapse(2 * time.Minute)
+		tl.want("changed", "+198.51.100.200")
+		srv.set(answer(200, "192.0.2.0/24\n198.51.100.0/24\n2001:db8::/48\n203.0.113.1", "Cache-Control", "max-age=999999999"))
+		tl.elapse(25 * time.Hour)
+		tl.want("a day later at most", "+203.0.113.1")
+	})
+}
+
+func TestFeed_redirects(t *testing.T) {
+	mux := http.NewServeMux()
+	secure := httptest.NewTLSServer(mux)
+	defer secure.Close()
+	plain := httptest.NewServer(mux)
+	defer plain.Close()
+	for path, to := range map[string]string{
+		"/up": secure.URL + "/ranges", "/down": plain.URL + "/ranges", "/loop": "/loop", "/file": "file:///etc/hosts",
+		"/out": "http://feeds.example/ranges",
+	} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, to, http.StatusFound) })
+	}
+	mux.HandleFunc("/ranges", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, goodFeed) })
+	mux.HandleFunc("/cut", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "1000")
+		fmt.Fprint(w, "192.0.2.0/24\n")
+	})
+
+	e := &Engine{transport: secure.Client().Transport}
+	for _, tt := range []struct {
+		name, url string
+		want      string // in the error; empty: the ranges
+	}{
+		{"https", secure.URL + "/ranges", ""},
+		{"http on loopback", plain.URL + "/ranges", ""},
+		{"https to https", secure.URL + "/up", ""},
+		{"http to https", plain.URL + "/up", ""},
+		{"loopback to loopback", plain.URL + "/down", ""},
+		{"https to http", secure.URL + "/down", "not https"},
+		{"to http elsewhere", plain.URL + "/out", "not https"},
+		{"to a file", secure.URL + "/file", ""},
+		{"for ever", secure.URL + "/loop", "more than 5 redirects"},
+		{"cut short", secure.URL + "/cut", "unexpected EOF"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := allow(func(r *Rule) { r.URL = tt.url })
+			got := e.newFeedFetcher(sourcesOf(&r)[0]).fetch(t.Context(), nil)
+			if tt.name == "to a file" {
+				if got.err == nil {
+					t.Fatal("a redirect to a file was followed")
+				}
+				return
+			}
+			if tt.want == "" && got.err != nil || tt.want != "" && (got.err == nil || !strings.Contains(got.err.Error(), tt.want)) {
+				t.Fatalf("err = %v, want %q", got.err, tt.want)
+			}
+			if tt.want == "" && len(got.content.ranges()) != 3 {
+				t.Errorf("ranges = %v", got.content.ranges())
+			}
+		})
+	}
+}
+
+func TestFeed_file(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ranges.txt")
+	if err := os.WriteFile(path, []byte(goodFeed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e := &Engine{}
+	r := allow(func(r *Rule) { r.URL = "file://" + path })
+	if got := e.newFeedFetcher(sourcesOf(&r)[0]).fetch(t.Context(), nil); got.err != nil || len(got.content.ranges()) != 3 {
+		t.Errorf("fetch = %+v", got)
+	}
+}
+
+func TestFeed_formats(t *testing.T) {
+	for _, tt := range []struct {
+		name, body, jq, want string // want: ranges, or what the error holds
+	}{
+		{"text", goodFeed, "", "192.0.2.0/24 198.51.100.1-198.51.100.9 2001:db8::/48"},
+		{"array", ` ["192.0.2.1", "x", 3, null, "2001:db8::/48"]`, "", "192.0.2.1 2001:db8::/48"},
+		{"one string", `"192.0.2.1"`, "", "192.0.2.1"},
+		{"keys do not count", `{"192.0.2.1": "192.0.2.2"}`, "", "192.0.2.2"},
+		{"text around does not count", `["see 192.0.2.1", "192.0.2.1:25", "192.0.2.3"]`, "", "192.0.2.3"},
+		{"byte order mark", "\ufeff[\"192.0.2.1\"]", "", "192.0.2.1"},
+		{"jq", `{"a":["192.0.2.1"],"b":["192.0.2.2"]}`, ".b[]", "192.0.2.2"},
+		{"jq gives text", `{"a":["192.0.2.1"],"b":"no"}`, ".b", "jq gave no range"},
+		{"jq gives a number", `{"a":1}`, ".a", "jq gave number"},
+		{"jq gives null", `{"a":1}`, ".b", "null"},
+		{"jq fails", `{"a":1}`, ".a[]", "cannot iterate"},
+		{"jq gives nothing", `{"a":[]}`, ".a[]", "holds no address"},
+		{"jq on text", goodFeed, ".a", "not JSON"},
+		{"jq computes", `{"n":[1,2]}`, `.n[] | "192.0.2.\(.)"`, "192.0.2.1-192.0.2.2"},
+		{"jq does not see the environment", `{}`, "env.PATH // empty", "holds no address"},
+		{"jq without end", `{}`, `repeat("192.0.2.1")`, "more than 1000000"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := &feedFetcher{}
+			if tt.jq != "" {
+				code, err := compileJQ(tt.jq)
+				if err != nil {
+					t.Fatal(err)
+				}
+				f.code = code
+			}
+			ranges, err := readFeed(t.Context(), []byte(tt.body), f.code)
+			got := fmt.Sprint(err)
+			if err == nil {
+				var texts []string
+				for _, r := range contentOfRanges(ranges, nil).ranges() {
+					texts = append(texts, r.String())
+				}
+				got = strings.Join(texts, " ")
+			}
+			if err == nil && got != tt.want || err != nil && !strings.Contains(got, tt.want) {
+				t.Errorf("readFeed = %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// FuzzReadFeed checks that what a feed is read as, written down as text, is
+// read as the same.
+func FuzzReadFeed(f *testing.F) {
+	f.Add([]byte(goodFeed))
+	f.Add([]byte(`{"prefixes":[{"ip_prefix":"192.0.2.0/24"},{"x":["2001:db8::1-2001:db8::9",1e400]}]}`))
+	f.Add([]byte("\ufeff[\"::ffff:192.0.2.1\"]"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		ranges, err := readFeed(t.Context(), body, nil)
+		if err != nil {
+			return
+		}
+		want := contentOfRanges(ranges, nil)
+		var text strings.Builder
+		for _, r := range want.ranges() {
+			fmt.Fprintln(&text, r)
+		}
+		again, err := readFeed(t.Context(), []byte(text.String()), nil)
+		if err != nil || !contentOfRanges(again, nil).equal(want) {
+			t.Fatalf("readFeed(%q) = %v; as text it is %v, %v", body, ranges, again, err)
+		}
+	})
+}

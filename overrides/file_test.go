@@ -1,0 +1,187 @@
+package overrides
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// write puts a rule file in place as an editor does that renames over it.
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func fileRule(path string) Rule { return allow(func(r *Rule) { r.File = path }) }
+
+func TestFile_change_is_in_force_within_3s(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "efax.txt")
+	write(t, path, "192.0.2.1\n")
+	synctest.Test(t, func(t *testing.T) {
+		tl := start(t, nil, Options{}, fileRule(path))
+		tl.want("at start", "+192.0.2.1", "-192.0.2.2")
+		table := tl.Table()
+		tl.elapse(time.Minute)
+		if tl.Table() != table {
+			t.Error("an unchanged file made a new table")
+		}
+		write(t, path, "192.0.2.2 # instead\n")
+		tl.elapse(3 * time.Second)
+		tl.want("after a rename", "-192.0.2.1", "+192.0.2.2")
+		if err := os.WriteFile(path, []byte("192.0.2.3\n"), 0o600); err != nil { // in place
+			t.Fatal(err)
+		}
+		tl.elapse(3 * time.Second)
+		tl.want("after writing in place", "-192.0.2.2", "+192.0.2.3")
+		write(t, path, "# nobody\n")
+		tl.elapse(3 * time.Second)
+		tl.want("emptied on purpose", "-192.0.2.3")
+	})
+}
+
+func TestFile_broken_or_gone_keeps_the_last_good(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "efax.txt")
+	write(t, path, "192.0.2.1\n")
+	synctest.Test(t, func(t *testing.T) {
+		tl := start(t, nil, Options{}, fileRule(path))
+		write(t, path, "192.0.2.2\n192.0.2.5/24\n")
+		tl.elapse(time.Minute)
+		tl.want("broken", "+192.0.2.1", "-192.0.2.2")
+		if n := tl.log.count("efax.txt:2: 192.0.2.5/24 has host bits set"); n != 1 {
+			t.Errorf("the fault is in the log %d times, want once\n%s", n, tl.log.b.String())
+		}
+		if err := tl.Replace([]Rule{fileRule(path)}, nil); err != nil {
+			t.Errorf("a reload while the file is broken: %v", err)
+		}
+		tl.want("reloaded while broken", "+192.0.2.1")
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		tl.elapse(time.Minute)
+		tl.want("gone", "+192.0.2.1")
+		if n := tl.log.count("does not exist"); n != 1 {
+			t.Errorf("the loss is in the log %d times, want once", n)
+		}
+		write(t, path, "192.0.2.3\n")
+		tl.elapse(3 * time.Second)
+		tl.want("back", "-192.0.2.1", "+192.0.2.3")
+		if tl.log.count("recovered") != 1 || tl.status().LastError != "" {
+			t.Errorf("no recovery: %+v", tl.status())
+		}
+	})
+}
+
+func TestFile_same_stamp_is_noticed_while_young(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "efax.txt")
+	write(t, path, "192.0.2.1\n")
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &watched{path: path}
+	if _, err := w.read(); err != nil {
+		t.Fatal(err)
+	}
+	// The same size, the same inode and, as on a coarse file system, the same
+	// time of modification.
+	if err := os.WriteFile(path, []byte("192.0.2.9\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(path, info.ModTime(), info.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	c, err := w.read()
+	if err != nil || c == nil || c.ranges()[0].String() != "192.0.2.9" {
+		t.Errorf("read = %v, %v, want the change", c, err)
+	}
+}
+
+func TestOpen_names_every_problem(t *testing.T) {
+	dir := t.TempDir()
+	bad := filepath.Join(dir, "bad.txt")
+	write(t, bad, "\n1.2.3.4/8\n.\n")
+	rules := []Rule{
+		fileRule(bad),
+		{Name: "lost", Enabled: true, File: filepath.Join(dir, "lost.txt")},
+		{Name: "folder", Enabled: true, File: dir},
+		{Name: "off", Enabled: false, File: filepath.Join(dir, "not-read.txt")},
+	}
+	_, err := Open(rules, Options{})
+	if err == nil {
+		t.Fatal("Open accepts broken files")
+	}
+	for _, want := range []string{
+		"bad.txt:2: 1.2.3.4/8 has host bits set; write 1.0.0.0/8 or 1.2.3.4",
+		"bad.txt:3: \".\" is no domain name",
+		"lost.txt: the rule file does not exist; create it",
+		"a folder is no regular file",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the error lacks %q:\n%v", want, err)
+		}
+	}
+	if strings.Contains(err.Error(), "not-read") {
+		t.Errorf("a disabled rule's file was read:\n%v", err)
+	}
+}
+
+func TestValidate(t *testing.T) {
+	ok := Rule{Name: "x", Enabled: true, CIDR: []string{"192.0.2.1"}}
+	with := func(f func(*Rule)) Rule {
+		r := ok
+		f(&r)
+		return r
+	}
+	for _, tt := range []struct {
+		rule Rule
+		want string // in the one problem; empty: none
+	}{
+		{ok, ""},
+		{with(func(r *Rule) { r.Name = "" }), "has no name"},
+		{with(func(r *Rule) { r.CIDR = nil }), "has no source"},
+		{with(func(r *Rule) { r.CIDR = []string{"192.0.2.5/24"} }), "allow.x.cidr: 192.0.2.5/24 has host bits set; write"},
+		{with(func(r *Rule) { r.Domains = []string{"*.example.com"} }), "write .example.com"},
+		{with(func(r *Rule) { r.SPF = []string{".example.com"} }), "write example.com"},
+		{with(func(r *Rule) { r.SPF = []string{"example.com", "Example.com."} }), "twice"},
+		{with(func(r *Rule) { r.A = []string{"192.0.2.1"} }), "is no domain name"},
+		{with(func(r *Rule) { r.Except = []string{"192.0.2.1-"} }), "x.except"},
+		{with(func(r *Rule) { r.Except = []string{"spf:a.example"} }), "no spf source"},
+		{with(func(r *Rule) { r.SPF, r.Except = []string{"a.example"}, []string{"spf:A.example"} }), "whole of spf"},
+		{with(func(r *Rule) { r.URL = "http://feeds.example/x" }), "insecure = true"},
+		{with(func(r *Rule) { r.URL, r.Insecure = "http://feeds.example/x", true }), ""},
+		{with(func(r *Rule) { r.URL = "http://127.0.0.1:8080/x" }), ""},
+		{with(func(r *Rule) { r.URL = "http://[::1]/x" }), ""},
+		{with(func(r *Rule) { r.URL = "http://127.0.0.1.evil.example/x" }), "not encrypted"},
+		{with(func(r *Rule) { r.URL = "ftp://feeds.example/x" }), "neither https nor file"},
+		{with(func(r *Rule) { r.URL = "https:///x" }), "names no host"},
+		{with(func(r *Rule) { r.URL = "file://host/x" }), "no local file"},
+		{with(func(r *Rule) { r.URL, r.JQ = "https://feeds.example/x", ".a[" }), "no jq program"},
+		{with(func(r *Rule) { r.URL, r.JQ = "https://feeds.example/x", "nosuch(.)" }), "does not compile"},
+		{with(func(r *Rule) { r.JQ = "." }), "no url"},
+		{with(func(r *Rule) { r.Refresh = time.Hour }), "no url to refresh"},
+		{with(func(r *Rule) { r.URL, r.Refresh = "https://feeds.example/x", time.Millisecond }), "1s to 24h"},
+		{with(func(r *Rule) { r.URL, r.Refresh = "https://feeds.example/x", 25 * time.Hour }), "1s to 24h"},
+		{with(func(r *Rule) { r.MaxV4 = 33 }), "/33 is no prefix length"},
+		{with(func(r *Rule) { r.Text = "no" }), "allow rule answers with no text"},
+		{with(func(r *Rule) { r.Code = v4(0x7f000002).addr() }), "allow rule answers with no code"},
+		{with(func(r *Rule) { r.Action = Deny }), "has to name its zones"},
+		{with(func(r *Rule) { r.Action, r.Zones = Deny, []string{"a.example"} }), ""},
+		{with(func(r *Rule) { r.Action, r.Zones, r.Code = Deny, []string{"a.example"}, v4(1<<24).addr() }), "outside 127.0.0.0/8"},
+	} {
+		got := Validate(tt.rule)
+		if tt.want == "" && len(got) > 0 || tt.want != "" && (len(got) != 1 || !strings.Contains(got[0].Error(), tt.want)) {
+			t.Errorf("Validate(%+v) = %v, want one problem with %q", tt.rule, got, tt.want)
+		}
+	}
+	if w := Warnings(Rule{Name: "x", CIDR: []string{"0.0.0.0/0", "::/0", "10.0.0.0/8"}}); len(w) != 2 {
+		t.Errorf("Warnings = %v, want two", w)
+	}
+}

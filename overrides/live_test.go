@@ -1,0 +1,205 @@
+package overrides
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// liveDNS authorizes by name: _spf.efax.com exists below a listed address.
+func liveDNS(pass ...string) *fakeDNS {
+	dns := newFakeDNS()
+	dns.txt["efax.com"] = "v=spf1 ip4:203.0.113.1 exists:%{i}._spf.efax.com -all"
+	dns.exists = func(name string) bool {
+		for _, p := range pass {
+			if name == p+"._spf.efax.com" {
+				return true
+			}
+		}
+		return false
+	}
+	return dns
+}
+
+// live evaluates the address as the resolver does and returns the verdict.
+func (tl *timeline) live(addr string) (pass bool) {
+	tl.t.Helper()
+	a := netip.MustParseAddr(addr)
+	hits := tl.Table().Lookup(a).AppendLive(nil, AnyZone, time.Now().Unix())
+	if len(hits) == 0 {
+		return false
+	}
+	calls := 0
+	tl.LiveStart(a, hits, func() { calls++ })
+	time.Sleep(1600 * time.Millisecond)
+	synctest.Wait()
+	if calls != 1 {
+		tl.t.Fatalf("done was called %d times in 1.6 s, want once", calls)
+	}
+	for _, h := range hits {
+		p, k := tl.LiveKnown(h, a)
+		if !k {
+			tl.t.Fatalf("LiveKnown(%s, %s) is unknown after done", h.Source, addr)
+		}
+		pass = pass || p
+	}
+	return pass
+}
+
+func (tl *timeline) wantLive(when, addr string, want bool) {
+	tl.t.Helper()
+	if got := tl.live(addr); got != want {
+		tl.t.Fatalf("%s: %s passes: %t, want %t\n%s", when, addr, got, want, tl.log.b.String())
+	}
+}
+
+func TestLive_evaluates_one_address(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tl := start(t, liveDNS("192.0.2.1"), Options{}, spfRule("efax.com"))
+		tl.want("live terms are no fixed match", "+203.0.113.1", "-192.0.2.1", "-192.0.2.2")
+		if tl.Table().Lookup(netip.MustParseAddr("203.0.113.1")).HasLive(AnyZone, time.Now().Unix()) {
+			t.Error("what passes for sure is live too")
+		}
+		tl.wantLive("first", "192.0.2.1", true)
+		tl.wantLive("neighbour", "192.0.2.2", false)
+		asked := tl.dns.count("192.0.2.1._spf.efax.com")
+		a := netip.MustParseAddr("192.0.2.1")
+		hit := tl.Table().Lookup(a).AppendLive(nil, AnyZone, time.Now().Unix())[0]
+		if pass, known := tl.LiveKnown(hit, netip.MustParseAddr("::ffff:192.0.2.1")); !pass || !known {
+			t.Error("the verdict is not known for the mapped form of the address")
+		}
+		tl.elapse(6 * time.Minute)
+		if _, known := tl.LiveKnown(hit, a); known {
+			t.Error("the verdict outlives its TTL")
+		}
+		tl.wantLive("again", "192.0.2.1", true)
+		if got := tl.dns.count("192.0.2.1._spf.efax.com") - asked; got != 1 {
+			t.Errorf("asked %d times anew, want once", got)
+		}
+	})
+}
+
+func TestLive_temperror_is_the_last_known_for_a_day(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tl := start(t, liveDNS("192.0.2.1"), Options{}, spfRule("efax.com"))
+		tl.wantLive("first", "192.0.2.1", true)
+		tl.dns.set(func() {
+			tl.dns.fail["192.0.2.1._spf.efax.com"], tl.dns.fail["192.0.2.7._spf.efax.com"] = true, true
+		})
+		tl.elapse(10 * time.Minute)
+		tl.wantLive("failing", "192.0.2.1", true)
+		tl.wantLive("failing, never known", "192.0.2.7", false)
+		tl.dns.set(func() {
+			tl.dns.fail = map[string]bool{}
+			tl.dns.exists = func(name string) bool { return strings.HasPrefix(name, "192.0.2.7.") }
+		})
+		tl.elapse(30 * time.Second)
+		tl.wantLive("30 s later", "192.0.2.7", true)
+		tl.wantLive("30 s later", "192.0.2.1", false)
+		tl.dns.set(func() { tl.dns.fail["192.0.2.7._spf.efax.com"] = true })
+		tl.elapse(23 * time.Hour)
+		tl.wantLive("within a day", "192.0.2.7", true)
+		tl.elapse(2 * time.Hour)
+		tl.wantLive("a day later", "192.0.2.7", false)
+	})
+}
+
+func TestLive_shares_time_and_questions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeDNS()
+		var domains []string
+		for i := range 30 {
+			d := fmt.Sprintf("d%d.example", i)
+			domains = append(domains, d)
+			dns.txt[d] = "v=spf1 exists:a.%{i}." + d + " exists:b.%{i}." + d + " -all"
+			dns.hosts["a.192.0.2.1."+d], dns.hosts["b.192.0.2.1."+d] = "", ""
+		}
+		tl := start(t, dns, Options{}, spfRule(domains...))
+		total := func() (n int) {
+			dns.set(func() {
+				for _, c := range dns.asked {
+					n += c
+				}
+			})
+			return n
+		}
+		before := total()
+		tl.wantLive("nothing passes", "192.0.2.1", false)
+		if n := total() - before; n > 50 {
+			t.Errorf("%d DNS questions for one address, want 50 at most", n)
+		}
+		dns.slow = time.Second
+		began := time.Now()
+		a := netip.MustParseAddr("192.0.2.2")
+		hits := tl.Table().Lookup(a).AppendLive(nil, AnyZone, time.Now().Unix())
+		var took []time.Duration
+		for i := range 2 { // the second comes a second later and shares the time
+			tl.LiveStart(a, hits[i:], func() { took = append(took, time.Since(began)) })
+			tl.elapse(time.Second)
+		}
+		tl.elapse(time.Minute)
+		if len(took) != 2 || took[0] != 1500*time.Millisecond || took[1] != 1500*time.Millisecond {
+			t.Errorf("done after %v, want both 1.5 s after the first start", took)
+		}
+	})
+}
+
+func TestLive_refuses_what_passes_for_everybody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := liveDNS()
+		dns.exists = func(string) bool { return true }
+		tl := start(t, dns, Options{}, spfRule("efax.com"))
+		tl.want("the fixed part stays", "+203.0.113.1", "-192.0.2.1")
+		if tl.Table().Lookup(netip.MustParseAddr("192.0.2.1")).HasLive(AnyZone, time.Now().Unix()) {
+			t.Error("a term that passes for everybody is still asked")
+		}
+		if st := tl.status(); !strings.Contains(st.LastError, "too broad") {
+			t.Errorf("LastError = %q, want too broad", st.LastError)
+		}
+	})
+}
+
+func TestLive_counts_against_the_guard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := liveDNS()
+		dns.exists = func(name string) bool { return strings.HasPrefix(name, "192.0.2.") }
+		r := spfRule("efax.com")
+		r.MaxV4 = 30 // four addresses, one of them fixed
+		tl := start(t, dns, Options{}, r)
+		for i, want := range []bool{true, true, true, false, false} {
+			tl.wantLive("in turn", fmt.Sprintf("192.0.2.%d", i), want)
+		}
+		tl.elapse(6 * time.Minute)
+		tl.wantLive("one that was counted", "192.0.2.1", true)
+		if n := tl.log.count("live terms have passed as many"); n != 1 {
+			t.Errorf("the guard was logged %d times, want once\n%s", n, tl.log.b.String())
+		}
+		tl.elapse(25 * time.Hour)
+		tl.wantLive("a day later", "192.0.2.4", true)
+	})
+}
+
+func TestLive_after_the_end(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := liveDNS("192.0.2.1")
+		tl := start(t, dns, Options{}, spfRule("efax.com"))
+		a := netip.MustParseAddr("192.0.2.1")
+		hits := tl.Table().Lookup(a).AppendLive(nil, AnyZone, time.Now().Unix())
+		dns.slow = time.Hour
+		calls := 0
+		tl.LiveStart(a, hits, func() { calls++ })
+		tl.cancel()
+		tl.elapse(0)
+		if calls != 1 {
+			t.Fatalf("done was called %d times when Run ended, want once", calls)
+		}
+		tl.LiveStart(a, hits, func() { calls++ })
+		synctest.Wait()
+		if calls != 2 {
+			t.Errorf("done was not called after the end of Run")
+		}
+	})
+}

@@ -1,0 +1,218 @@
+package overrides
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// run starts an engine in its own bubble, so that each is a process of its
+// own, and stops it after f.
+func run(t *testing.T, dns *fakeDNS, opts Options, rules []Rule, f func(*timeline)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		f(start(t, dns, opts, rules...))
+	})
+}
+
+func TestState_exempts_after_a_restart_without_DNS(t *testing.T) {
+	opts := Options{StateDir: filepath.Join(t.TempDir(), "state")}
+	dns := liveDNS("192.0.2.1")
+	dns.hosts["mail.example.com"] = "192.0.2.50 2001:db8::1"
+	srv := &feedServer{answer: answer(200, "198.51.100.0/24")}
+	opts.Transport = srv
+	rules := []Rule{
+		spfRule("efax.com"),
+		allow(func(r *Rule) { r.Name, r.A = "host", []string{"mail.example.com"} }),
+		allow(func(r *Rule) { r.Name, r.URL = "feed", "https://feeds.example/" }),
+	}
+	all := []string{"+203.0.113.1", "+192.0.2.50", "+2001:db8::1", "+198.51.100.7", "-203.0.113.2"}
+	run(t, dns, opts, rules, func(tl *timeline) { tl.want("first", all...) })
+	dns.fail["*"] = true
+	srv.answer = answer(503, "")
+	run(t, dns, opts, rules, func(tl *timeline) {
+		tl.want("after the restart", all...)
+		if !isReady(tl.Engine) {
+			t.Error("not ready although every source was tried")
+		}
+		for _, st := range tl.Status() {
+			if st.LastError == "" || st.LastSuccess.IsZero() {
+				t.Errorf("status of %s = %+v, want a failure and the time of the kept set", st.Source, st)
+			}
+		}
+		tl.elapse(25 * time.Hour)
+		tl.want("a day later", "-203.0.113.1", "-192.0.2.50", "+198.51.100.7")
+	})
+	run(t, dns, opts, rules, func(tl *timeline) { tl.want("what was given up stays away", "-203.0.113.1", "+198.51.100.7") })
+}
+
+func TestState_is_loaded_before_Run(t *testing.T) {
+	opts := Options{StateDir: t.TempDir()}
+	dns := newFakeDNS()
+	dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.1"
+	run(t, dns, opts, []Rule{spfRule("efax.com")}, func(*timeline) {})
+	e, err := Open([]Rule{spfRule("efax.com")}, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(e.Table().a4.starts); n != 1 {
+		t.Errorf("the table holds %d intervals before Run, want 1", n)
+	}
+	tight := spfRule("efax.com")
+	tight.MaxV4 = 32
+	dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.0/31"
+	run(t, dns, opts, []Rule{spfRule("efax.com")}, func(*timeline) {})
+	if e, err = Open([]Rule{tight}, opts); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(e.Table().a4.starts); n != 0 {
+		t.Error("a kept set beyond the rule's guard is in force")
+	}
+}
+
+func TestState_damaged_files_are_set_aside(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		damage func([]byte) []byte
+	}{
+		{"empty", func([]byte) []byte { return nil }},
+		{"cut", func(b []byte) []byte { return b[:len(b)-3] }},
+		{"longer", func(b []byte) []byte { return append(b, "0.0.0.0/0\n"...) }},
+		{"changed", func(b []byte) []byte { return bytes.Replace(b, []byte("192.0.2.1"), []byte("192.0.2.9"), 1) }},
+		{"later version", func(b []byte) []byte { return bytes.Replace(b, []byte("set 1"), []byte("set 2"), 1) }},
+		{"of another", func(b []byte) []byte {
+			return encodeState("another", contentOfRanges([]Range{{v4(1).addr(), v4(2).addr()}}, nil), time.Now())
+		}},
+		{"zeros", func(b []byte) []byte { return make([]byte, len(b)) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			opts := Options{StateDir: t.TempDir()}
+			dns := newFakeDNS()
+			dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.1"
+			rules := []Rule{spfRule("efax.com")}
+			run(t, dns, opts, rules, func(*timeline) {})
+			files, _ := filepath.Glob(filepath.Join(opts.StateDir, "*"))
+			if len(files) != 1 {
+				t.Fatalf("files = %v, want one", files)
+			}
+			data, err := os.ReadFile(files[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(files[0], tt.damage(data), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			dns.fail["*"] = true
+			run(t, dns, opts, rules, func(tl *timeline) {
+				tl.want("with a damaged file", "-192.0.2.1", "-192.0.2.9", "-10.0.0.1")
+				if tl.log.count("kept set not used") != 1 {
+					t.Errorf("no warning:\n%s", tl.log.b.String())
+				}
+			})
+			if _, err := os.Stat(files[0] + damaged); err != nil {
+				t.Errorf("the damaged file was not set aside: %v", err)
+			}
+		})
+	}
+}
+
+func TestState_unwritable_folder_is_not_fatal(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dns := newFakeDNS()
+	dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.1"
+	run(t, dns, Options{StateDir: filepath.Join(file, "state")}, []Rule{spfRule("efax.com")}, func(tl *timeline) {
+		tl.want("without state", "+192.0.2.1")
+		if tl.log.count("set not kept") == 0 {
+			t.Errorf("no warning:\n%s", tl.log.b.String())
+		}
+	})
+}
+
+func TestState_sweep_removes_old_files_of_nobody(t *testing.T) {
+	st := store{t.TempDir()}
+	c := contentOfRanges([]Range{{v4(1).addr(), v4(2).addr()}}, nil)
+	mine, gone := sourceKey{rule: "mine", kind: KindSPF}, sourceKey{rule: "gone", kind: KindSPF}
+	for _, k := range []sourceKey{mine, gone} {
+		if err := st.save(k, c, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	used := map[string]bool{st.path(mine): true}
+	for _, tt := range []struct {
+		now  time.Time
+		want bool
+	}{{time.Now(), true}, {time.Now().Add(31 * 24 * time.Hour), false}} {
+		if err := st.sweep(used, tt.now); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(st.path(gone)); (err == nil) != tt.want {
+			t.Errorf("the file of nobody is there: %t, want %t", err == nil, tt.want)
+		}
+		if _, err := os.Stat(st.path(mine)); err != nil {
+			t.Error("the file of a source in use was removed")
+		}
+	}
+}
+
+// FuzzDecodeState checks that nothing is trusted but what was written: a body
+// is either refused, or writes back as the same bytes. The sum is mended so
+// that the fuzzer gets past it.
+func FuzzDecodeState(f *testing.F) {
+	c := contentOfRanges([]Range{{v4(1).addr(), v4(5).addr()}, {v6{1, 1}.addr(), v6{2, 2}.addr()}}, []Range{{v4(9).addr(), v4(9).addr()}})
+	_, good, _ := strings.Cut(string(encodeState("key", c, time.Unix(testNow, 0))), "\n")
+	_, good, _ = strings.Cut(good, "\n")
+	f.Add([]byte(good), true)
+	f.Add([]byte(good+"0.0.0.0/0"), false)
+	f.Fuzz(func(t *testing.T, body []byte, mend bool) {
+		sum := sha256.Sum256(body)
+		if !mend {
+			sum[0]++
+		}
+		data := fmt.Appendf(nil, "%s\nsum %x\n%s", stateMagic, sum, body)
+		got, at, err := decodeState("key", data)
+		if err != nil {
+			if !errors.Is(err, errState) {
+				t.Fatalf("err = %v, want errState in it", err)
+			}
+			return
+		}
+		if !mend {
+			t.Fatalf("a file with a wrong sum was trusted: %v", got.ranges())
+		}
+		again, at2, err := decodeState("key", encodeState("key", got, at))
+		if err != nil || !again.equal(got) || !at2.Equal(at) {
+			t.Fatalf("writes back as %v, %v, %v", again, at2, err)
+		}
+	})
+}
+
+func TestState_time_is_confirmed_hourly(t *testing.T) {
+	opts := Options{StateDir: t.TempDir()}
+	dns := newFakeDNS()
+	dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.1"
+	run(t, dns, opts, []Rule{spfRule("efax.com")}, func(tl *timeline) {
+		key := tl.sources[0].key
+		_, first, err := tl.store.load(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tl.elapse(50 * time.Minute)
+		if _, at, _ := tl.store.load(key); !at.Equal(first) {
+			t.Error("an unchanged set was written again within the hour")
+		}
+		tl.elapse(130 * time.Minute)
+		if _, at, _ := tl.store.load(key); at.Sub(first) < 2*time.Hour {
+			t.Errorf("three hours later the kept set is %s younger, want two hours at least", at.Sub(first))
+		}
+	})
+}
