@@ -84,6 +84,14 @@ func (e *Exchanger) Start(q Question, done func(Outcome)) (cancel func()) {
 	return func() { f.cancel(gen, ErrCanceled) }
 }
 
+func (e *Exchanger) begin(q Question, slow func(), done func(Outcome)) (cancel func(error)) {
+	f, gen := e.start(q, terms{timeout: e.opts.Timeout, deadline: e.opts.Deadline, slow: slow}, done)
+	if f == nil {
+		return func(error) {}
+	}
+	return func(err error) { f.cancel(gen, err) }
+}
+
 func (e *Exchanger) start(q Question, t terms, done func(Outcome)) (f *flight, gen uint32) {
 	if !q.Name.Valid() {
 		go done(Outcome{Err: ErrQuestion})
@@ -187,13 +195,11 @@ func (e *Exchanger) rank(order *[maxServers]*server) int {
 		return 1
 	}
 	var keys [maxServers]int64
-	kept, alive := 0, 0
+	kept := 0
 	for _, s := range e.servers {
 		key := s.rtt.Load()
 		if s.dead() {
 			key += int64(time.Hour)
-		} else {
-			alive++
 		}
 		i := min(kept, maxServers-1)
 		if kept == maxServers && keys[i] <= key {
@@ -205,23 +211,23 @@ func (e *Exchanger) rank(order *[maxServers]*server) int {
 		keys[i], order[i] = key, s
 		kept = min(kept+1, maxServers)
 	}
-	if alive = min(alive, kept); alive > 1 {
-		if bits := e.pool.rnd.uint64(); bits%exploreOne == 0 {
-			i := 1 + int(bits>>32)%(alive-1)
+	if bits := e.pool.rnd.uint64(); kept > 1 && bits%exploreOne == 0 {
+		i := 1 + int(bits>>32)%(kept-1)
+		if order[i].fails.Load() == 0 {
 			order[0], order[i] = order[i], order[0]
 		}
 	}
 	return kept
 }
 
-// askDead repeats a user's question to a server that has stopped answering,
+// askDead repeats a user's question to a server that did not answer lately,
 // so that its return is noticed without anybody waiting for it.
 func (e *Exchanger) askDead(q Question, now time.Time) {
 	if len(e.servers) < 2 {
 		return
 	}
 	for _, s := range e.servers {
-		if s.dead() && s.retryDue(now) {
+		if s.fails.Load() > 0 && s.retryDue(now) {
 			e.start(q, terms{timeout: e.opts.Timeout, deadline: e.opts.Timeout, only: s}, func(Outcome) {})
 			return
 		}

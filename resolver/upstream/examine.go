@@ -1,0 +1,214 @@
+package upstream
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"dnsblproxy/resolver/internal/wire"
+	"dnsblproxy/resolver/rbl"
+)
+
+const (
+	firstTest   = 2 * time.Second // at start, at most: lists are not asked all at once
+	testPause   = time.Minute     // least pause between tests; also the pause in quarantine
+	saveBudgets = 10 * time.Second
+)
+
+// Run tests the list until ctx ends, and keeps its budget saved. It must be
+// called, without Probe too: when it returns the list asks no more test
+// questions.
+func (l *List) Run(ctx context.Context) {
+	defer l.close()
+	next := time.NewTimer(rand.N(firstTest))
+	defer next.Stop()
+	save := time.NewTicker(saveBudgets)
+	defer save.Stop()
+	var last time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-save.C:
+			l.save()
+		case <-l.wake:
+			next.Reset(max(0, time.Until(last.Add(testPause))))
+		case <-next.C:
+			if !l.opts.Probe {
+				continue
+			}
+			last = time.Now()
+			l.examine(ctx)
+			pause := l.opts.Every
+			if l.State().Condition == Quarantined {
+				pause = min(pause, testPause)
+			}
+			next.Reset(pause*4/5 + rand.N(pause*2/5+1))
+		}
+	}
+}
+
+func (l *List) close() {
+	l.mu.Lock()
+	l.closed = true
+	for _, b := range l.breakers {
+		if b != nil {
+			b.stop()
+		}
+	}
+	l.mu.Unlock()
+	l.save()
+}
+
+func (l *List) save() {
+	if l.budget == nil || l.opts.Save == nil {
+		return
+	}
+	if s, changed := l.budget.unsaved(); changed {
+		l.opts.Save(s)
+	}
+}
+
+// examine tests every shape that the list holds and draws the conclusions.
+// What could not be asked changes nothing.
+func (l *List) examine(ctx context.Context) {
+	answered, listed, passed := false, false, false
+	world := ""
+	for _, b := range l.breakers {
+		if b == nil {
+			continue
+		}
+		hit, err := l.askListed(ctx, b)
+		if err != nil {
+			continue
+		}
+		answered, listed = true, listed || hit
+		why, ok := l.listsTheWorld(ctx, b.shape)
+		passed = passed || ok && why == ""
+		if world == "" {
+			world = why
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case world != "":
+		l.quarantine = world
+	case passed:
+		l.quarantine = ""
+	}
+	if answered {
+		l.suspicion = ""
+		if !listed && l.opts.Judge == rbl.ProbeRFC {
+			l.suspicion = "it does not list its test entry (RFC 5782, section 5)"
+		}
+	}
+	l.update()
+}
+
+// askListed asks for the entry that must be listed, which is the breaker's own
+// test question.
+func (l *List) askListed(ctx context.Context, b *breaker) (listed bool, err error) {
+	if !b.claim() {
+		return false, ErrBreaker // it asks already, and draws its conclusions itself
+	}
+	type result struct {
+		listed bool
+		err    error
+	}
+	ch := make(chan result, 1)
+	b.test(func(listed bool, err error) { ch <- result{listed, err} })
+	select {
+	case r := <-ch:
+		return r.listed, r.err
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}
+
+// listsTheWorld asks for what no list may hold, and each time once more before
+// it believes it. why is empty when all is well; ok is false when that could
+// not be found out.
+func (l *List) listsTheWorld(ctx context.Context, shape rbl.Shape) (why string, ok bool) {
+	if l.opts.Judge == rbl.ProbeRFC {
+		entry := func() rbl.Subject { return testSubject(shape, rbl.TestUnlisted) }
+		if s, listed, err := l.askTwice(ctx, entry); err != nil {
+			return "", false
+		} else if listed {
+			return "it lists " + s.String() + ", which no list may (RFC 5782, section 5)", true
+		}
+	}
+	if l.opts.Judge != rbl.ProbeNone {
+		entry := func() rbl.Subject { return randomSubject(shape) }
+		if s, listed, err := l.askTwice(ctx, entry); err != nil {
+			return "", false
+		} else if listed {
+			return "it lists random test subjects, " + s.String() + " for one", true
+		}
+	}
+	return "", true
+}
+
+// askTwice reports whether two subjects of entry are listed.
+func (l *List) askTwice(ctx context.Context, entry func() rbl.Subject) (s rbl.Subject, listed bool, err error) {
+	for range 2 {
+		s = entry()
+		o := l.opts.Ask.Exchange(ctx, l.about(s))
+		if o.Err != nil {
+			return s, false, o.Err
+		}
+		if listed, err = l.judge(o.Response.Records); err != nil || !listed {
+			return s, false, err
+		}
+	}
+	return s, true, nil
+}
+
+// about returns the A question about a subject.
+func (l *List) about(s rbl.Subject) Question {
+	return Question{Name: append(s.AppendWire(nil), l.opts.Zone...), Type: wire.TypeA}
+}
+
+func (l *List) testEntry(shape rbl.Shape, test rbl.TestEntry) Question {
+	return l.about(testSubject(shape, test))
+}
+
+// testSubject returns a test entry of RFC 5782, section 5.
+func testSubject(shape rbl.Shape, test rbl.TestEntry) rbl.Subject {
+	last, word := byte(2), "test"
+	if test == rbl.TestUnlisted {
+		last, word = 1, "invalid"
+	}
+	v4 := netip.AddrFrom4([4]byte{127, 0, 0, last})
+	switch shape {
+	case rbl.IP6:
+		return rbl.AddrSubject(netip.AddrFrom16(v4.As16()))
+	case rbl.Domain:
+		return rbl.Subject{Shape: rbl.Domain, Domain: word}
+	}
+	return rbl.AddrSubject(v4)
+}
+
+// randomSubject returns an address of the documentation nets (RFC 5737, RFC
+// 3849) or a name below "invalid" (RFC 2606), where nobody sends mail from.
+func randomSubject(shape rbl.Shape) rbl.Subject {
+	bits := rand.Uint64()
+	switch shape {
+	case rbl.IP6:
+		a := [16]byte{0x20, 0x01, 0x0d, 0xb8}
+		for i := range 8 {
+			a[8+i] = byte(bits >> (8 * i))
+		}
+		return rbl.AddrSubject(netip.AddrFrom16(a))
+	case rbl.Domain:
+		var label [12]byte
+		for i := range label {
+			label[i] = 'a' + byte(bits>>(5*i)&31)%26
+		}
+		return rbl.Subject{Shape: rbl.Domain, Domain: string(label[:]) + ".invalid"}
+	}
+	nets := [3][3]byte{{192, 0, 2}, {198, 51, 100}, {203, 0, 113}}
+	n := nets[bits%3]
+	return rbl.AddrSubject(netip.AddrFrom4([4]byte{n[0], n[1], n[2], byte(1 + bits>>8%254)}))
+}

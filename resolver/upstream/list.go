@@ -1,0 +1,301 @@
+package upstream
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"dnsblproxy/resolver/internal/wire"
+	"dnsblproxy/resolver/rbl"
+)
+
+// Asker is an Exchanger or a Direct.
+type Asker interface {
+	Start(q Question, done func(Outcome)) (cancel func())
+	Exchange(ctx context.Context, q Question) Outcome
+
+	// begin is Start with a function that is called for each attempt without
+	// an answer, and a cancel that says why.
+	begin(q Question, slow func(), done func(Outcome)) (cancel func(error))
+
+	// probe asks every server at once, each one time. The first good answer
+	// is the outcome, otherwise the error that says most.
+	probe(q Question, timeout time.Duration, done func(Outcome))
+}
+
+// Condition is what may be believed of a list.
+type Condition uint8
+
+const (
+	Healthy     Condition = iota
+	Suspect               // it answers, but not as a list should
+	Quarantined           // it lists the world: nothing it says is believed
+	Unreachable           // it does not answer
+)
+
+// String returns the word of the metric's label.
+func (c Condition) String() string {
+	return [...]string{"healthy", "suspect", "quarantined", "unreachable"}[c]
+}
+
+// State is a list's condition.
+type State struct {
+	Condition Condition
+	Reason    string    // in words; empty when healthy
+	Since     time.Time // when the condition, not only its reason, changed
+}
+
+// CodeError is an answer that says that the list does not serve us.
+type CodeError struct {
+	Code rbl.Code
+	Name string // as Classify says
+}
+
+func (e *CodeError) Error() string { return fmt.Sprintf("list answered %v: %s", e.Code, e.Name) }
+
+// ListOptions describe one list. Zone, Ask and Holds are required.
+type ListOptions struct {
+	Zone  wire.Name // that the list is asked under
+	Ask   Asker
+	Holds rbl.Holds // what it knows; each shape has its own circuit breaker
+
+	// Timeout bounds our test question; default 1 s.
+	Timeout time.Duration
+
+	// Listed and Classify say what a code means: a listing, or an error with
+	// its name. Nil: as package rbl says of lists that it does not know.
+	Listed   func(rbl.Code) bool
+	Classify func(rbl.Code) (name string, isError bool)
+
+	// Probe has Run test the list as RFC 5782, section 5 says, at start and
+	// about every Every (default 5 min).
+	Probe bool
+	Every time.Duration
+
+	// Judge says which tests are held against the list.
+	Judge rbl.Probe
+
+	// Budget is the number of questions a (UTC) day; 0 is no bound. Load
+	// gives back what Save was given before a restart; both may be nil. Save
+	// is called by Run, at most every 10 s and at its end.
+	Budget uint64
+	Load   func() Spent
+	Save   func(Spent)
+
+	// The hooks are called one at a time and must not call the list back,
+	// State aside. Any may be nil.
+	OnState  func(from, to State)
+	OnVoid   func()          // quarantined: the answers cached from this list are void
+	OnClose  func(rbl.Shape) // the breaker has closed: remembered failures are void
+	OnBudget func(Budget)    // four fifths of the budget are spent, or all; each once a day
+}
+
+// List guards the questions to one DNSBL. Its methods are safe for concurrent
+// use; State and Open take no lock.
+type List struct {
+	opts     ListOptions
+	breakers [3]*breaker // of IP4, IP6, Domain; nil when the list does not hold it
+	main     *breaker    // of the first shape held; also for what is no subject
+	budget   *budget     // nil without a bound
+	share    share
+	wake     chan struct{} // tests are wanted now
+	state    atomic.Pointer[State]
+
+	mu         sync.Mutex // also around the hooks
+	closed     bool
+	quarantine string // why; empty when not
+	suspicion  string // likewise, from the tests
+}
+
+// NewList returns a healthy list.
+func NewList(opts ListOptions) *List {
+	if opts.Timeout <= 0 {
+		opts.Timeout = time.Second
+	}
+	if opts.Every <= 0 {
+		opts.Every = 5 * time.Minute
+	}
+	if opts.Classify == nil {
+		opts.Classify = func(c rbl.Code) (string, bool) {
+			name, _, isError := rbl.ErrorName(nil, c)
+			return name, isError
+		}
+	}
+	if opts.Listed == nil {
+		opts.Listed = rbl.DefaultListed().Contains
+	}
+	l := &List{opts: opts, wake: make(chan struct{}, 1)}
+	for i, shape := range shapes {
+		if opts.Holds.Has(shape) {
+			l.breakers[i] = newBreaker(l, shape)
+			if l.main == nil {
+				l.main = l.breakers[i]
+			}
+		}
+	}
+	if l.main == nil {
+		l.breakers[0] = newBreaker(l, rbl.IP4)
+		l.main = l.breakers[0]
+	}
+	if opts.Budget > 0 {
+		l.budget = newBudget(opts.Budget, opts.Load)
+	}
+	l.state.Store(&State{Since: time.Now()})
+	return l
+}
+
+var shapes = [3]rbl.Shape{rbl.IP4, rbl.IP6, rbl.Domain}
+
+// State returns the list's condition.
+func (l *List) State() State { return *l.state.Load() }
+
+// Open reports whether the breaker of a shape is open: Start would fail.
+func (l *List) Open(shape rbl.Shape) bool { return l.breaker(shape).open.Load() }
+
+func (l *List) breaker(shape rbl.Shape) *breaker {
+	for i, s := range shapes {
+		if s == shape && l.breakers[i] != nil {
+			return l.breakers[i]
+		}
+	}
+	return l.main
+}
+
+// Ask is one question for a list.
+type Ask struct {
+	Question
+	Shape rbl.Shape
+
+	// Subject is the address that is asked about; invalid for domains. Its
+	// /24 or /64 may spend a tenth of the budget.
+	Subject netip.Addr
+
+	// Background marks a question that nobody waits for: it is not asked
+	// once four fifths of the budget are spent.
+	Background bool
+}
+
+// Start asks the list, as Exchanger.Start does. Beside its errors there are
+// ErrBreaker, ErrBudget and, for A questions, a *CodeError. When the breaker
+// opens while the question is out it ends with ErrBreaker at once.
+func (l *List) Start(a Ask, done func(Outcome)) (cancel func()) {
+	b := l.breaker(a.Shape)
+	if b.open.Load() {
+		go done(Outcome{Err: ErrBreaker})
+		return func() {}
+	}
+	if l.budget != nil && !l.spend(a) {
+		go done(Outcome{Err: ErrBudget})
+		return func() {}
+	}
+	w := &waiter{breaker: b, qtype: a.Type, done: done}
+	b.enter(w)
+	w.start(l.opts.Ask, a.Question)
+	return w.cancelByUser
+}
+
+// waiter is one user's question that is out.
+type waiter struct {
+	breaker *breaker
+	qtype   uint16
+	done    func(Outcome)
+	cancel  func(error) // nil until begun; guarded by the breaker's lock
+}
+
+func (w *waiter) start(ask Asker, q Question) {
+	cancel := ask.begin(q, w.breaker.tryFailed, w.finish)
+	if w.breaker.begun(w, cancel) {
+		cancel(ErrBreaker)
+	}
+}
+
+func (w *waiter) cancelByUser() {
+	if cancel := w.breaker.cancelOf(w); cancel != nil {
+		cancel(ErrCanceled)
+	}
+}
+
+func (w *waiter) finish(o Outcome) {
+	b := w.breaker
+	listed := false
+	if o.Err == nil && w.qtype == wire.TypeA {
+		listed, o.Err = b.list.judge(o.Response.Records)
+	}
+	b.leave(w, o.Err)
+	if o.Err == nil && w.qtype == wire.TypeA && b.list.opts.Probe && b.list.share.add(listed) {
+		b.list.wakeUp()
+	}
+	w.done(o)
+}
+
+// judge reads the codes of an answer.
+func (l *List) judge(records [][]byte) (listed bool, err error) {
+	for _, r := range records {
+		code := rbl.Code(binary.BigEndian.Uint32(r))
+		if name, isError := l.opts.Classify(code); isError {
+			return false, &CodeError{Code: code, Name: name}
+		}
+		listed = listed || l.opts.Listed(code)
+	}
+	return listed, nil
+}
+
+// wakeUp has Run test the list at once.
+func (l *List) wakeUp() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// update publishes the state that follows from breakers and tests. mu is held.
+func (l *List) update() {
+	next := l.assess()
+	old := l.State()
+	if next.Condition == old.Condition && next.Reason == old.Reason {
+		return
+	}
+	next.Since = old.Since
+	if next.Condition != old.Condition {
+		next.Since = time.Now()
+	}
+	l.state.Store(&next)
+	if l.opts.OnState != nil {
+		l.opts.OnState(old, next)
+	}
+	if next.Condition == Quarantined && old.Condition != Quarantined && l.opts.OnVoid != nil {
+		l.opts.OnVoid()
+	}
+}
+
+func (l *List) assess() State {
+	if l.quarantine != "" {
+		return State{Condition: Quarantined, Reason: l.quarantine}
+	}
+	held, open, reason := 0, 0, ""
+	for _, b := range l.breakers {
+		if b == nil {
+			continue
+		}
+		held++
+		if why := b.reason; b.open.Load() {
+			open++
+			if reason == "" {
+				reason = "the test question for " + b.shape.String() + " fails: " + why
+			}
+		}
+	}
+	switch {
+	case open == held:
+		return State{Condition: Unreachable, Reason: reason}
+	case open > 0:
+		return State{Condition: Suspect, Reason: reason}
+	case l.suspicion != "":
+		return State{Condition: Suspect, Reason: l.suspicion}
+	}
+	return State{}
+}

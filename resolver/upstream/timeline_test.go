@@ -1,0 +1,135 @@
+package upstream
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	first  = "192.0.2.1:53"
+	second = "192.0.2.2:53"
+)
+
+func TestTimeline_silentServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net, p := fakePool(t)
+		defer p.Close()
+		h := net.host(first, nil)
+		o := p.Exchanger(addrs(first), ExchangeOptions{}).Exchange(t.Context(), question(t, "a.bl.example", dns.TypeA))
+		if o.Err != ErrTimeout || o.Took != 4*time.Second {
+			t.Errorf("%v after %v, want a timeout after 4s", o.Err, o.Took)
+		}
+		if got, want := fmt.Sprint(h.times()), "[0s 1s 2s 3s]"; got != want {
+			t.Errorf("asked at %s, want %s", got, want)
+		}
+	})
+}
+
+// An answer that comes after the attempt's time is no answer.
+func TestTimeline_slowServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net, p := fakePool(t)
+		defer p.Close()
+		net.host(first, blocklist("bl.example.")).delay = 1500 * time.Millisecond
+		o := p.Exchanger(addrs(first), ExchangeOptions{}).Exchange(t.Context(), question(t, "a.bl.example", dns.TypeA))
+		if o.Err != ErrTimeout {
+			t.Errorf("%v, want a timeout", o.Err)
+		}
+	})
+}
+
+// The first question waits for a dead server once, those after it do not; the
+// server is asked again in the background and used when it is back.
+func TestTimeline_deadServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net, p := fakePool(t)
+		defer p.Close()
+		dead := net.host(first, nil)
+		net.host(second, blocklist("bl.example.", "a"))
+		p.server(addrs(second)[0]).rtt.Store(int64(time.Millisecond)) // so that the dead one is tried first
+		e := p.Exchanger(addrs(first, second), ExchangeOptions{})
+		var slow int
+		for range 60 {
+			o := e.Exchange(t.Context(), question(t, "a.bl.example", dns.TypeA))
+			if say(o) != "127.0.0.2" {
+				t.Fatal(say(o))
+			}
+			if o.Took > 100*time.Millisecond {
+				slow++
+			}
+			time.Sleep(time.Second)
+		}
+		if slow > 2 {
+			t.Errorf("%d of 60 questions waited for the dead server, want at most 2", slow)
+		}
+		if n := len(dead.times()); n < 4 || n > 12 {
+			t.Errorf("the dead server was asked %d times in a minute, want a few", n)
+		}
+		dead.become(blocklist("bl.example.", "a"))
+		dead.take()
+		for range 90 {
+			e.Exchange(t.Context(), question(t, "a.bl.example", dns.TypeA))
+			time.Sleep(time.Second)
+		}
+		if p.server(addrs(first)[0]).dead() {
+			t.Error("the server came back and is still thought dead")
+		}
+	})
+}
+
+func TestTimeline_prefersTheFasterServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net, p := fakePool(t)
+		defer p.Close()
+		slow := net.host(first, blocklist("bl.example."))
+		slow.delay = 80 * time.Millisecond
+		fast := net.host(second, blocklist("bl.example."))
+		e := p.Exchanger(addrs(first, second), ExchangeOptions{})
+		ask := func(n int) {
+			for range n {
+				e.Exchange(t.Context(), question(t, "a.bl.example", dns.TypeA))
+			}
+		}
+		ask(400)
+		if s, f := len(slow.take()), len(fast.take()); s == 0 || s > 50 || f < 350 {
+			t.Errorf("slow %d, fast %d of 400 questions", s, f)
+		}
+		fast.mu.Lock()
+		fast.delay = 400 * time.Millisecond
+		fast.mu.Unlock()
+		ask(400)
+		if s, f := len(slow.take()), len(fast.take()); f > 60 {
+			t.Errorf("after they changed places: slow %d, fast %d of 400 questions", s, f)
+		}
+	})
+}
+
+func TestTimeline_socketsAreRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newFakeNet()
+		n.host(first, blocklist("bl.example."))
+		p := NewPool(Options{Network: n, Sockets: 2, SocketUses: 10})
+		defer p.Close()
+		e := p.Exchanger(addrs(first), ExchangeOptions{})
+		s := p.server(addrs(first)[0])
+		seen := map[*socket]bool{}
+		for range 100 {
+			e.Exchange(t.Context(), question(t, "a.bl.example", dns.TypeA))
+			s.mu.Lock()
+			for k := range s.open {
+				seen[k] = true
+			}
+			if len(s.open) > 2 {
+				t.Errorf("%d sockets are open, want 2 at most", len(s.open))
+			}
+			s.mu.Unlock()
+		}
+		if len(seen) < 9 {
+			t.Errorf("%d sockets for 100 questions of 10 each", len(seen))
+		}
+	})
+}
