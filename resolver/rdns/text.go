@@ -11,7 +11,7 @@ const maxText = 255
 
 // maxName is how much of a foreign name is shown, in bytes; the address and the
 // advice must stay readable beside it.
-const maxName = 50
+const maxName = 48
 
 // Text tells the sender's administrator what to set up, in one string of a TXT
 // record: printable ASCII, at most 255 bytes. It is empty when nothing is
