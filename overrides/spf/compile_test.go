@@ -294,4 +294,8 @@ func TestCompile_family(t *testing.T) {
 	if use := m.Tree.Uses[0]; !use.Asked || len(use.Addrs) != 1 {
 		t.Errorf("use of exists = %+v", use)
 	}
+	m = compile(t, zone("example.com TXT v=spf1 ip4:0.0.0.0/0 a:%{v}.test -all\nip6.test AAAA 2001:db8::1"), "example.com")
+	if use := m.Tree.Uses[0]; !use.Asked || !slices.Equal(use.Names, []string{"ip6.test"}) {
+		t.Errorf("use of a name that only IPv6 asks = %+v", use)
+	}
 }
