@@ -15,9 +15,9 @@
 // Equal answers are kept once, because nearly all of a blocklist's answers are
 // the same NXDOMAIN.
 //
-// Expired answers leave when room is needed, not on a timer: memory is bounded
-// by Options.MaxBytes whether they are there or not, and Go's maps would not
-// give it back. Get does not return them.
+// Memory is bounded whether expired answers are there or not. They are removed,
+// and so are those of a zone that was flushed, in the course of later writes;
+// without writes nobody needs their room.
 package cache
 
 import (
@@ -81,7 +81,13 @@ type Cache struct {
 	wake   chan struct{}
 	quit   chan struct{}
 	done   chan struct{}
-	next   int // where the drainer goes on; its own
+
+	// The drainer's own.
+	next     int // the shard where it goes on
+	replaced bool
+	calendar calendar
+	dead     map[uint32]bool // zones being flushed
+	flushing []uint32        // slots of the calendar that are still to be seen
 
 	closing sync.Once
 
@@ -131,11 +137,14 @@ func New(o Options) (*Cache, error) {
 		IgnoreInternalCost: true,
 		KeyToHash:          func(k uint64) (uint64, uint64) { return spread.hash(k), 0 },
 		OnExit:             c.exit,
+		// Called by Set, in the drainer, when the key is there already.
+		ShouldUpdate: func(_, _ value) bool { c.replaced = true; return true },
 	})
 	if err != nil {
 		return nil, err
 	}
 	c.store = store
+	c.calendar = calendar{slots: map[uint32][][]uint64{}, max: int(2 * capacity)}
 	c.answers.byKey = map[answerKey]*answer{}
 	for i := range c.shards {
 		c.shards[i].waiting = map[uint64]*pending{}

@@ -67,6 +67,8 @@ func (c *Cache) drain() {
 			batch = batch[:0]
 			more = c.collect(&batch)
 			c.write(batch)
+			c.sweep()
+			more = !c.flush() || more
 			select {
 			case <-c.quit:
 				return
@@ -108,9 +110,13 @@ func (c *Cache) write(batch []*pending) {
 		v := c.value(p)
 		c.entries.Add(1)
 		c.bytes.Add(int64(v.answer.cost))
+		c.replaced = false
 		if !c.store.Set(p.packed, v, c.charge(v)) {
 			c.exit(v)
 			c.dropped.Add(1)
+		}
+		if !c.replaced {
+			c.calendar.add(v.end(), p.packed)
 		}
 	}
 	c.store.Wait()

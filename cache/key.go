@@ -17,6 +17,7 @@ type zones struct {
 	mu   sync.Mutex
 	last uint32
 	by   map[string]zoneState
+	dead map[uint32]bool // ids that were replaced and not yet flushed
 }
 
 type zoneState struct {
@@ -27,6 +28,30 @@ type zoneState struct {
 // maxZone is the largest id that fits into a packed key.
 const maxZone = 1<<22 - 1
 
+func (z *zones) bury(id uint32) {
+	if z.dead == nil {
+		z.dead = map[uint32]bool{}
+	}
+	z.dead[id] = true
+}
+
+// takeDead returns the ids that wait for being flushed, nil without any.
+func (z *zones) takeDead() map[uint32]bool {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	dead := z.dead
+	z.dead = nil
+	return dead
+}
+
+// zoneOf returns the zone of a stored key.
+func zoneOf(packed, head uint64) uint32 {
+	if packed&hashed != 0 {
+		return uint32(head)
+	}
+	return uint32(packed >> 40)
+}
+
 // Zone returns the zone of this name. As long as fingerprint stays the same it
 // is the same zone; with another one it is a new and empty zone, and what was
 // stored under the old is not found any more. That is how a zone is flushed.
@@ -35,11 +60,15 @@ const maxZone = 1<<22 - 1
 func (c *Cache) Zone(name, fingerprint string) Zone {
 	c.zones.mu.Lock()
 	defer c.zones.mu.Unlock()
-	if s, ok := c.zones.by[name]; ok && s.fingerprint == fingerprint {
-		return Zone{c, s.id}
+	old, ok := c.zones.by[name]
+	if ok && old.fingerprint == fingerprint {
+		return Zone{c, old.id}
 	}
 	if c.zones.last == maxZone {
 		return Zone{}
+	}
+	if ok {
+		c.zones.bury(old.id)
 	}
 	c.zones.last++
 	if c.zones.by == nil {

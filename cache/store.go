@@ -12,6 +12,9 @@ type value struct {
 	life    uint32
 }
 
+// end returns the second from which v is no use, not even as stale.
+func (v value) end() uint64 { return uint64(v.expires) + uint64(v.answer.keep) }
+
 // answer is the part of an entry that entries share, or, with a name, the part
 // that belongs to one entry. All but refs is immutable.
 type answer struct {
