@@ -113,6 +113,9 @@ func newBatch(wildcard bool) *batch {
 		b.out[i].hdr.Iov = &b.outVec[i]
 		b.out[i].hdr.SetIovlen(1)
 	}
+	for i := range batchSize {
+		b.reset(i)
+	}
 	b.recv, b.send = b.tryRecv, b.trySend
 	return b
 }
