@@ -1,7 +1,72 @@
 package resolver
 
-import "dnsblproxy/overrides"
+import (
+	"dnsblproxy/overrides"
+	"dnsblproxy/resolver/combine"
+	"dnsblproxy/resolver/internal/wire"
+	"dnsblproxy/resolver/rbl"
+)
 
+// combined is step 7 for a zone that weighs others. Each member is decided by
+// the one function, with its own rules, mode and failures; an exemption in
+// the combined zone removes from every member what it may remove there.
 func (f *facts) combined(q *question, hit overrides.Hit, exempt bool) decision {
-	return decision{}
+	z := q.zone
+	states := make([]combine.State, len(z.members))
+	sum := decision{ttl: ownTTL}
+	failed := 0
+	for i, m := range z.members {
+		f.step(0, "member ", m.Name)
+		d := decide(&question{zone: m, subject: q.subject, labels: q.labels, typ: wire.TypeA}, f)
+		states[i] = memberState(m, &d, exempt)
+		switch {
+		case d.lacking:
+			continue
+		case d.verdict == Failed:
+			failed++
+			sum.ede, sum.reason = d.ede, m.Name+": "+d.reason
+		case d.exempt && sum.hit.Rule == nil:
+			sum.hit = d.hit
+		}
+		sum.ttl = min(sum.ttl, d.ttl)
+		sum.stale = sum.stale || d.stale
+	}
+	v := z.Plan.Decide(states)
+	if !v.Known {
+		return decision{lacking: true}
+	}
+	text := v.Text()
+	f.step(7, text)
+	switch {
+	case v.Listed:
+		sum.verdict, sum.form, sum.code, sum.text = Listed, formOwn, ownCode, text
+	case failed == len(z.members):
+		sum.verdict = Failed
+	case exempt:
+		return exempted(hit)
+	case sum.hit.Rule != nil:
+		return exempted(sum.hit)
+	}
+	return sum
+}
+
+// memberState is what a member's decision counts for.
+func memberState(m *zone, d *decision, exempt bool) combine.State {
+	switch {
+	case d.lacking:
+		return combine.State{Phase: combine.Outstanding}
+	case d.verdict == Failed:
+		return combine.State{Phase: combine.Failed}
+	case d.kept || d.verdict != Listed && d.verdict != Denied:
+		return combine.State{Phase: combine.Answered}
+	case d.form == formOwn:
+		return combine.State{Phase: combine.Answered, Codes: []rbl.Code{d.code}}
+	}
+	s := combine.State{Phase: combine.Answered}
+	for rec := range d.data.records {
+		if code, ok := rec.code(); ok && m.remains(code, d.exempt || exempt && !m.Allow) {
+			s.Codes = append(s.Codes, code)
+		}
+	}
+	return s
 }

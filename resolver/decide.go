@@ -34,6 +34,7 @@ const (
 	formNoData               // likewise
 	formData                 // the records of data, less the codes that go
 	formWhole                // the records of data as they are
+	formAny                  // in brief: RFC 8482
 	formOwn                  // a listing of our own: code and text
 	formServFail
 	formRefused
@@ -223,6 +224,7 @@ func (d decision) aged(a listAnswer) decision {
 // other answers a question of another type than A for a listed subject.
 func (f *facts) other(q *question, d decision, a listAnswer) decision {
 	if q.typ == wire.TypeANY {
+		d.form = formAny
 		return d.aged(a)
 	}
 	b := f.answer(q, q.typ)
@@ -263,19 +265,18 @@ func (f *facts) failed(q *question, a listAnswer, hit overrides.Hit, exempt bool
 func (f *facts) test(q *question) decision {
 	if q.zone.Source == SourceUpstream || q.zone.File != nil && f.fileHas(q) {
 		f.step(4, "a test entry: the list's own answer")
-		a := f.answer(q, q.typ)
-		if q.typ == wire.TypeANY {
-			a = f.answer(q, wire.TypeA)
-		}
-		switch a.state {
-		case missing:
+		a := f.answer(q, wire.TypeA)
+		switch {
+		case a.state == missing:
 			return decision{lacking: true}
-		case failing:
+		case a.state == failing:
 			return f.failed(q, a, overrides.Hit{}, false)
+		case !a.data.has():
+			return decision{data: a.data, ttl: a.ttl, form: unlistedForm(a.data)}.aged(a)
 		}
-		d := decision{data: a.data, ttl: a.ttl, form: unlistedForm(a.data)}
-		if a.data.has() {
-			d.verdict, d.form = Listed, formWhole
+		d := decision{verdict: Listed, data: a.data, ttl: a.ttl, form: formWhole}
+		if q.typ != wire.TypeA {
+			return f.other(q, d, a)
 		}
 		return d.aged(a)
 	}

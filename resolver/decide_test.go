@@ -191,7 +191,7 @@ func TestDecide_localZones(t *testing.T) {
 // what they say is what was answered.
 func TestExplain_agrees(t *testing.T) {
 	z := testZone("bl.test", spamhaus())
-	z.CodeNames = map[rbl.Code]string{127<<24 | 10: "PBL"}
+	z.CodeName = func(rbl.Code) string { return "PBL" }
 	s := newScene(t, []ZoneOptions{z}, overrides.Rule{Name: "office", CIDR: []string{"192.0.2.2"}})
 	for addr, want := range map[string]struct {
 		verdict Verdict

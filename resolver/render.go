@@ -16,6 +16,8 @@ func render(buf []byte, query *wire.Query, q *question, d *decision, pkt []byte,
 		for rec := range d.data.records {
 			rep.Record(rec.section, d.cut(q, rec.section), rec.typ, d.ttl, rec.rdata)
 		}
+	case formAny:
+		renderAny(&rep, d.ttl)
 	case formOwn:
 		renderOwn(&rep, q, d)
 	case formNXDomain, formNoData:
@@ -50,10 +52,6 @@ func (d *decision) cut(q *question, s wire.Section) int {
 
 // renderListing writes what remains of a list's A records.
 func renderListing(rep *wire.Reply, q *question, d *decision) {
-	if q.typ == wire.TypeANY {
-		renderAny(rep, d.ttl)
-		return
-	}
 	for rec := range d.data.records {
 		code, ok := rec.code()
 		if ok && q.zone.remains(code, d.exempt) {

@@ -72,7 +72,8 @@ type Resolver struct {
 	stats    *stats
 	log      *decisionLog
 
-	snap atomic.Pointer[snapshot]
+	snap  atomic.Pointer[snapshot]
+	traps atomic.Pointer[traps] // nil but for moments at start and reload
 }
 
 // snapshot is what is in force between two reloads. It is immutable.

@@ -83,6 +83,9 @@ func (r *Resolver) respond(sc *Scratch, snap *snapshot, pkt []byte, client netip
 		r.stats.general.count(sc.shard, Refused)
 		return r.plain(sc, pkt, wire.RcodeRefused), true
 	}
+	if t := r.traps.Load(); t != nil && t.caught(q) {
+		return r.plain(sc, pkt, wire.RcodeRefused), true
+	}
 	z := snap.zones.find(q)
 	// The DS of a zone belongs to its parent. RFC 4035, section 3.1.4.1.
 	if z == nil || q.Type == wire.TypeDS && q.Labels() == z.labels {

@@ -68,13 +68,13 @@ func Listen(o ServerOptions) (*Server, error) {
 	}
 	for _, c := range o.InheritedUDP {
 		if err := s.addUDP(c); err != nil {
-			s.close()
+			s.Close()
 			return nil, err
 		}
 	}
 	for _, at := range o.Listen {
 		if err := s.bind(at, workers); err != nil {
-			s.close()
+			s.Close()
 			return nil, err
 		}
 	}
@@ -148,7 +148,7 @@ func (s *Server) Serve(ctx context.Context, grace time.Duration) error {
 	}
 	s.stopReading()
 	s.drain(grace)
-	s.close()
+	s.Close()
 	s.wait.Wait()
 	if errors.Is(err, net.ErrClosed) {
 		return nil
@@ -189,8 +189,8 @@ func (s *Server) drain(grace time.Duration) {
 	}
 }
 
-// close closes every socket. What it closes may be closed already.
-func (s *Server) close() {
+// Close closes every socket at once. What it closes may be closed already.
+func (s *Server) Close() {
 	for _, u := range s.udp {
 		_ = u.conn.Close()
 	}

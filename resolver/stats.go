@@ -178,7 +178,7 @@ func (c *counts) listed(z *zone, data packed) {
 
 // label keeps the number of series bounded: only codes with names have one.
 func (z *zone) label(code rbl.Code) string {
-	if name, ok := z.CodeNames[code]; ok {
+	if name := z.name(code); name != "" {
 		return name
 	}
 	return "other"

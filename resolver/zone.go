@@ -6,6 +6,7 @@ import (
 
 	"dnsblproxy/cache"
 	"dnsblproxy/overrides"
+	"dnsblproxy/resolver/combine"
 	"dnsblproxy/resolver/internal/wire"
 	"dnsblproxy/resolver/rbl"
 )
@@ -41,9 +42,12 @@ type ZoneOptions struct {
 	Allow  bool // a DNSWL: its answers mean trust, so exemptions keep off
 
 	Holds      rbl.Holds
-	Listed     rbl.CodeSet         // codes that are a listing
-	NoOverride rbl.CodeSet         // codes that no exemption removes
-	CodeNames  map[rbl.Code]string // for people
+	Listed     rbl.CodeSet // codes that are a listing
+	NoOverride rbl.CodeSet // codes that no exemption removes
+
+	// CodeName names a code for people, and for metrics, where codes without
+	// a name ("") share a series. nil names none.
+	CodeName func(rbl.Code) string
 
 	// ServfailOnFailure makes SERVFAIL of what cannot be asked; otherwise it
 	// is unlisted.
@@ -64,7 +68,7 @@ type ZoneOptions struct {
 	File Dataset
 
 	// Plan weighs the Members of SourceCombined, in the same order.
-	Plan    any
+	Plan    *combine.Plan
 	Members []string
 
 	// Fingerprint changes when answers cached so far may no longer be used.
@@ -150,8 +154,15 @@ func (z *zone) remains(code rbl.Code, exempt bool) bool {
 
 // codeName is code as people read it: "127.0.0.10 (PBL)".
 func (z *zone) codeName(code rbl.Code) string {
-	if name, ok := z.CodeNames[code]; ok {
+	if name := z.name(code); name != "" {
 		return code.String() + " (" + name + ")"
 	}
 	return code.String()
+}
+
+func (z *zone) name(code rbl.Code) string {
+	if z.CodeName == nil {
+		return ""
+	}
+	return z.CodeName(code)
 }

@@ -67,7 +67,8 @@ func (a *app) serve(ctx context.Context) error {
 		return nil
 	})
 	if err != nil {
-		return errors.Join(err, srv.Close())
+		srv.Close()
+		return err
 	}
 	// What ends first ends the other: an error of the admin address too.
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -76,7 +77,7 @@ func (a *app) serve(ctx context.Context) error {
 	defer side.Wait()
 	if adm != nil {
 		side.Go(func() {
-			if err := adm.Serve(ctx); err != nil {
+			if err := adm.Run(ctx); err != nil {
 				cancel(err)
 			}
 		})
@@ -146,4 +147,3 @@ func (d *proxy) signals(ctx context.Context, read func() (*config.Config, error)
 		notify(d.log, daemon.SdNotifyReady)
 	}
 }
-

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"net/url"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"dnsblproxy/cmd/dnsblproxy/internal/admin"
+	"dnsblproxy/resolver"
+	"dnsblproxy/resolver/rbl"
+	"dnsblproxy/resolver/upstream"
+)
+
+// api is what the running server tells: /api/v1/NAME.
+func (d *proxy) api() map[string]admin.Endpoint {
+	return map[string]admin.Endpoint{
+		"zones":  func(context.Context, url.Values) (any, error) { return d.zonesNow(), nil },
+		"lookup": d.lookupEndpoint,
+		"exemptions": func(context.Context, url.Values) (any, error) {
+			return d.exemptionsNow(), nil
+		},
+	}
+}
+
+// lookupAnswer is one zone's decision, as /api/v1/lookup and "lookup --json"
+// show it.
+type lookupAnswer struct {
+	Zone    string          `json:"zone"`
+	Verdict string          `json:"verdict"`
+	Codes   []string        `json:"codes"`
+	Text    string          `json:"text"`
+	Rule    string          `json:"rule"`
+	Source  string          `json:"source"`
+	Reason  string          `json:"reason"`
+	TookMS  float64         `json:"took_ms"`
+	Observe bool            `json:"observe,omitempty"` // decided so, answered unlisted
+	Steps   []resolver.Step `json:"steps"`
+}
+
+// lookupPatience bounds one look-up: the deadline of a question and of the
+// one for its text.
+const lookupPatience = 15 * time.Second
+
+func (d *proxy) lookupEndpoint(ctx context.Context, query url.Values) (any, error) {
+	s, err := rbl.ParseSubject(query.Get("q"))
+	if err != nil {
+		return nil, admin.BadRequest("q: %v", err)
+	}
+	return d.lookup(ctx, s), nil
+}
+
+// lookup decides about a subject in every zone.
+func (d *proxy) lookup(ctx context.Context, s rbl.Subject) []lookupAnswer {
+	ctx, cancel := context.WithTimeout(ctx, lookupPatience)
+	defer cancel()
+	answers := []lookupAnswer{}
+	for _, e := range d.resolver.Explain(ctx, s) {
+		a := lookupAnswer{
+			Zone: e.Zone, Verdict: e.Verdict.String(), Codes: e.Codes, Text: e.Text, Rule: e.Rule, Source: e.Source,
+			Reason: e.Reason, TookMS: float64(e.Took.Microseconds()) / 1000, Observe: e.Observe, Steps: e.Steps,
+		}
+		if a.Codes == nil {
+			a.Codes = []string{}
+		}
+		if a.Reason == "" && len(e.Steps) > 0 {
+			a.Reason = e.Steps[len(e.Steps)-1].What
+		}
+		answers = append(answers, a)
+	}
+	return answers
+}
+
+// statusView is /api/v1/zones: the lists and the sources of the rules.
+type statusView struct {
+	Zones   []zoneStatus   `json:"zones"`
+	Sources []sourceStatus `json:"sources"`
+}
+
+type zoneStatus struct {
+	Zone   string    `json:"zone"`
+	Source string    `json:"source"`
+	Mode   string    `json:"mode"`
+	State  string    `json:"state,omitempty"` // of the list behind it
+	Reason string    `json:"reason,omitempty"`
+	Since  time.Time `json:"since,omitzero"`
+	Budget *spending `json:"budget,omitempty"`
+}
+
+type spending struct {
+	Limit    uint64 `json:"limit"`
+	Used     uint64 `json:"used"`
+	Forecast uint64 `json:"forecast"`
+}
+
+type sourceStatus struct {
+	Rule        string    `json:"rule"`
+	Action      string    `json:"action"`
+	Source      string    `json:"source"`
+	Enabled     bool      `json:"enabled"`
+	V4          float64   `json:"ipv4_addresses"`
+	V6          float64   `json:"ipv6_addresses"`
+	Domains     int       `json:"domains"`
+	LastSuccess time.Time `json:"last_success,omitzero"`
+	LastError   string    `json:"last_error,omitempty"`
+	Failures    uint64    `json:"failures"`
+	Next        time.Time `json:"next,omitzero"`
+	Warnings    []string  `json:"warnings,omitempty"`
+}
+
+// zonesNow is the state of everything that can fail.
+func (d *proxy) zonesNow() statusView {
+	view := statusView{Zones: []zoneStatus{}, Sources: []sourceStatus{}}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, z := range d.cfg.Load().Zones {
+		s := zoneStatus{Zone: z.Name, Source: z.Source, Mode: z.Mode}
+		if b := d.backends[z.Name]; b != nil && b.guarded != nil {
+			st := b.guarded.State()
+			s.State, s.Reason, s.Since = st.Condition.String(), st.Reason, st.Since
+			if z.Budget > 0 {
+				u := b.guarded.Budget()
+				s.Budget = &spending{u.Limit, u.Used, u.Forecast}
+			}
+		}
+		view.Zones = append(view.Zones, s)
+	}
+	for _, s := range d.rules.Status() {
+		view.Sources = append(view.Sources, sourceStatus{
+			Rule: s.Rule, Action: s.Action.String(), Source: s.Source.String(), Enabled: s.Enabled,
+			V4: s.V4, V6: s.V6, Domains: s.Domains, LastSuccess: s.LastSuccess, LastError: s.LastError,
+			Failures: s.Failures, Next: s.Next, Warnings: s.Warnings,
+		})
+	}
+	return view
+}
+
+// exemptionsNow is every exemption in force.
+func (d *proxy) exemptionsNow() []exemption {
+	all := []exemption{}
+	for _, e := range d.rules.Exemptions() {
+		x := exemption{
+			Rule: e.Rule.Name, Entry: e.Entry, Source: e.Source.String(), Line: e.Line, Zones: e.Rule.Zones,
+			Until: untilText(e.Until), Comment: e.Rule.Comment, Live: e.Live,
+		}
+		if x.Zones == nil {
+			x.Zones = []string{}
+		}
+		all = append(all, x)
+	}
+	return all
+}
+
+// listStates is the metric of the lists' states: one of four is 1.
+type listStates struct{ d *proxy }
+
+var listStateDesc = prometheus.NewDesc("dnsblproxy_list_state",
+	"1 for the state that a zone's list is in.", []string{"zone", "state"}, nil)
+
+// Describe implements prometheus.Collector.
+func (listStates) Describe(ch chan<- *prometheus.Desc) { ch <- listStateDesc }
+
+// Collect implements prometheus.Collector.
+func (s listStates) Collect(ch chan<- prometheus.Metric) {
+	s.d.mu.Lock()
+	defer s.d.mu.Unlock()
+	conditions := []upstream.Condition{upstream.Healthy, upstream.Suspect, upstream.Quarantined, upstream.Unreachable}
+	for zone, b := range s.d.backends {
+		if b.guarded == nil {
+			continue
+		}
+		now := b.guarded.State().Condition
+		for _, c := range conditions {
+			value := 0.0
+			if c == now {
+				value = 1
+			}
+			ch <- prometheus.MustNewConstMetric(listStateDesc, prometheus.GaugeValue, value, zone, c.String())
+		}
+	}
+}
+
+// loadSpent and saveSpent keep how much of a budget is spent over a restart.
+func (d *proxy) loadSpent(zone string) func() upstream.Spent {
+	return func() upstream.Spent {
+		var s upstream.Spent
+		if _, err := d.kept.Load("budget "+zone, &s); err != nil {
+			d.log.Warn("budget starts anew", "zone", zone, "error", err)
+		}
+		return s
+	}
+}
+
+func (d *proxy) saveSpent(zone string) func(upstream.Spent) {
+	return func(s upstream.Spent) {
+		if err := d.kept.Save("budget "+zone, s); err != nil {
+			d.log.Warn("budget not kept", "zone", zone, "error", err)
+		}
+	}
+}

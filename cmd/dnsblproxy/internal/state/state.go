@@ -1,0 +1,67 @@
+// Package state keeps small facts over a restart, one JSON file each: how much
+// of a list's budget is spent, what was counted.
+//
+// A file is written whole or not at all. One that cannot be read is set aside
+// and as good as absent: what is kept here helps, and must never keep the
+// proxy from starting. Without a folder nothing is kept.
+package state
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"github.com/google/renameio/v2"
+)
+
+// Dir is the folder; empty: nothing is kept.
+type Dir string
+
+// path makes a file name of any name.
+func (d Dir) path(name string) string {
+	return filepath.Join(string(d), url.PathEscape(name)+".json")
+}
+
+// Load reads what was saved under name into v, a pointer. found is false when
+// there is nothing; v is untouched then. A damaged file is renamed to end in
+// ".damaged", and the error says so.
+func (d Dir) Load(name string, v any) (found bool, err error) {
+	if d == "" {
+		return false, nil
+	}
+	text, err := os.ReadFile(d.path(name))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("reading kept state: %w", err)
+	}
+	if err := json.Unmarshal(text, v); err != nil {
+		aside := d.path(name) + ".damaged"
+		return false, errors.Join(fmt.Errorf("%s is damaged and was set aside as %s: %w", d.path(name), aside, err),
+			os.Rename(d.path(name), aside))
+	}
+	return true, nil
+}
+
+// Save writes v under name.
+func (d Dir) Save(name string, v any) error {
+	if d == "" {
+		return nil
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("keeping state: %w", err)
+	}
+	if err := os.MkdirAll(string(d), 0o750); err != nil {
+		return fmt.Errorf("keeping state: %w", err)
+	}
+	if err := renameio.WriteFile(d.path(name), text, 0o640); err != nil {
+		return fmt.Errorf("keeping state: %w", err)
+	}
+	return nil
+}

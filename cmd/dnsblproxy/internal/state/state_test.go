@@ -1,0 +1,47 @@
+package state
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestDir(t *testing.T) {
+	d := Dir(filepath.Join(t.TempDir(), "new"))
+	var got []int
+	if found, err := d.Load("a/b", &got); found || err != nil {
+		t.Fatalf("Load of nothing = %t, %v", found, err)
+	}
+	if err := d.Save("a/b", []int{1, 2}); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := d.Load("a/b", &got); !found || err != nil || len(got) != 2 {
+		t.Fatalf("Load = %t, %v, %v; want what was saved", found, err, got)
+	}
+}
+
+func TestDir_damaged(t *testing.T) {
+	d := Dir(t.TempDir())
+	if err := os.WriteFile(d.path("x"), []byte("[1, 2"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var got []int
+	if found, err := d.Load("x", &got); found || err == nil {
+		t.Fatalf("Load of half a file = %t, %v; want an error", found, err)
+	}
+	if _, err := os.Stat(d.path("x") + ".damaged"); err != nil {
+		t.Errorf("the damaged file was not kept: %v", err)
+	}
+	if found, err := d.Load("x", &got); found || err != nil {
+		t.Errorf("second Load = %t, %v; want nothing there", found, err)
+	}
+}
+
+func TestDir_off(t *testing.T) {
+	if err := Dir("").Save("x", 1); err != nil {
+		t.Error(err)
+	}
+	if found, err := Dir("").Load("x", new(int)); found || err != nil {
+		t.Errorf("Load = %t, %v", found, err)
+	}
+}

@@ -1,0 +1,289 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/activation"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"dnsblproxy/cmd/dnsblproxy/internal/admin"
+	"dnsblproxy/cmd/dnsblproxy/internal/config"
+	"dnsblproxy/cmd/dnsblproxy/internal/state"
+	"dnsblproxy/overrides"
+	"dnsblproxy/overrides/spf"
+	"dnsblproxy/resolver"
+	"dnsblproxy/resolver/rbl"
+	"dnsblproxy/resolver/upstream"
+)
+
+// proxy is the running proxy: the packages, wired.
+type proxy struct {
+	lists *rbl.Table
+	log   *slog.Logger
+	reg   *prometheus.Registry
+
+	ctx  context.Context // ends background work, after the last answer
+	stop context.CancelFunc
+	work sync.WaitGroup
+
+	cfg      atomic.Pointer[config.Config]
+	pool     *upstream.Pool
+	dns      *switchable // for SPF records and hosts
+	kept     state.Dir   // what outlives a restart
+	rules    *overrides.Engine
+	resolver *resolver.Resolver
+
+	mu       sync.Mutex // of reloads, and of backends
+	backends map[string]*backend
+
+	reloaded prometheus.Gauge
+}
+
+// switchable is a resolver that a reload may exchange.
+type switchable struct {
+	to atomic.Pointer[upstream.Exchanger]
+}
+
+// Lookup implements spf.Resolver.
+func (s *switchable) Lookup(ctx context.Context, name string, t spf.Type) (spf.Answer, error) {
+	return dnsResolver{s.to.Load()}.Lookup(ctx, name, t)
+}
+
+// newProxy wires everything and starts what runs in the background. It binds
+// nothing.
+func newProxy(c *config.Config, lists *rbl.Table, log *slog.Logger) (*proxy, error) {
+	d := &proxy{
+		lists: lists, log: log, reg: prometheus.NewRegistry(),
+		pool: upstream.NewPool(upstream.Options{}), dns: &switchable{},
+		backends: map[string]*backend{}, kept: state.Dir(stateDir(c, "lists")),
+	}
+	d.ctx, d.stop = context.WithCancel(context.Background())
+	d.cfg.Store(c)
+	d.dns.to.Store(d.resolverExchanger(c))
+	d.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	d.registerOwn()
+
+	var err error
+	d.rules, err = overrides.Open(rules(c), overrides.Options{
+		Zones: zoneNames(c), Resolver: d.dns, UserAgent: "dnsblproxy/" + readVersion().Version,
+		StateDir: stateDir(c, "sources"), Logger: log, Registerer: d.reg,
+	})
+	if err != nil {
+		d.close()
+		return nil, &config.Error{Problems: ruleProblems(c, err)}
+	}
+	d.resolver, err = resolver.New(resolver.Options{
+		Rules: d.rules, CacheSize: c.Cache.Size, Log: log, Registerer: d.reg,
+		Shards: resolver.DefaultWorkers(),
+	})
+	if err == nil {
+		err = d.configure(c)
+	}
+	if err != nil {
+		d.close()
+		return nil, err
+	}
+	d.work.Go(func() { d.rules.Run(d.ctx) })
+	d.work.Go(func() { d.resolver.Run(d.ctx) })
+	return d, nil
+}
+
+// registerOwn adds the metrics that belong to the process.
+func (d *proxy) registerOwn() {
+	v := readVersion()
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "dnsblproxy_build_info", Help: "1, with the version as labels.",
+		ConstLabels: prometheus.Labels{"version": v.Version, "commit": v.Commit, "goversion": runtime.Version()},
+	})
+	build.Set(1)
+	d.reloaded = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "dnsblproxy_config_last_reload_successful", Help: "1 if the configuration in force is that of the file.",
+	})
+	d.reloaded.Set(1)
+	d.reg.MustRegister(build, d.reloaded, listStates{d})
+}
+
+// configure puts the zones and settings of c in force.
+func (d *proxy) configure(c *config.Config) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	before := d.backends
+	s, backends, err := d.settings(c, before)
+	if err == nil {
+		err = d.resolver.Configure(s)
+	}
+	if err != nil {
+		retire(backends, before)
+		return err
+	}
+	d.backends = backends
+	retire(before, backends)
+	return nil
+}
+
+// retire stops the backends that the others no longer have. Questions that
+// are out with them are answered all the same.
+func retire(old, kept map[string]*backend) {
+	for name, b := range old {
+		if kept[name] != b {
+			b.stop()
+		}
+	}
+}
+
+// reload reads the configuration again and puts it in force, or changes
+// nothing.
+func (d *proxy) reload(read func() (*config.Config, error)) error {
+	c, err := read()
+	if err == nil {
+		err = d.apply(c)
+	}
+	if err != nil {
+		d.reloaded.Set(0)
+		return err
+	}
+	d.reloaded.Set(1)
+	return nil
+}
+
+func (d *proxy) apply(c *config.Config) error {
+	old := d.cfg.Load()
+	if err := d.findLoops(c); err != nil {
+		return err
+	}
+	if err := d.rules.Replace(rules(c), zoneNames(c)); err != nil {
+		return &config.Error{Problems: ruleProblems(c, err)}
+	}
+	d.cfg.Store(c)
+	if err := d.configure(c); err != nil {
+		d.cfg.Store(old)
+		return errors.Join(err, d.rules.Replace(rules(old), zoneNames(old)))
+	}
+	d.dns.to.Store(d.resolverExchanger(c))
+	for _, fixed := range []struct {
+		what    string
+		changed bool
+	}{
+		{"listen", fmt.Sprint(old.Listen, old.Systemd) != fmt.Sprint(c.Listen, c.Systemd)},
+		{"admin", old.Admin != c.Admin},
+		{"log", old.Log != c.Log},
+		{"dnstap", old.Dnstap != c.Dnstap},
+		{"state", old.State != c.State},
+		{"cache.size", old.Cache.Size != c.Cache.Size},
+	} {
+		if fixed.changed {
+			d.log.Warn("a changed setting waits for a restart", slog.String("setting", fixed.what))
+		}
+	}
+	return nil
+}
+
+// listen binds the addresses for DNS.
+func (d *proxy) listen() (*resolver.Server, error) {
+	c := d.cfg.Load()
+	o := resolver.ServerOptions{Resolver: d.resolver, Log: d.log, Listen: c.Listen}
+	if c.Systemd {
+		if err := inherit(&o); err != nil {
+			return nil, err
+		}
+	}
+	return resolver.Listen(o)
+}
+
+// inherit takes the sockets that systemd has bound.
+func inherit(o *resolver.ServerOptions) error {
+	for _, f := range activation.Files(true) {
+		if l, err := net.FileListener(f); err == nil {
+			if t, ok := l.(*net.TCPListener); ok {
+				o.InheritedTCP = append(o.InheritedTCP, t)
+			}
+		} else if p, err := net.FilePacketConn(f); err == nil {
+			if u, ok := p.(*net.UDPConn); ok {
+				o.InheritedUDP = append(o.InheritedUDP, u)
+			}
+		}
+		if err := f.Close(); err != nil {
+			return fmt.Errorf("taking over a socket: %w", err)
+		}
+	}
+	if len(o.InheritedUDP) == 0 {
+		return errors.New(`listen = ["systemd"]: no UDP socket was handed over; enable the socket unit, or name an address`)
+	}
+	return nil
+}
+
+// openAdmin binds the admin address; nil without one.
+func (d *proxy) openAdmin(ready func() error) (*admin.Server, error) {
+	c := d.cfg.Load()
+	if !c.Admin.Listen.IsValid() {
+		return nil, nil
+	}
+	return admin.Open(admin.Options{
+		Listen: c.Admin.Listen, Token: c.Admin.Token.Reveal(), TLSCert: c.Admin.TLSCert, TLSKey: c.Admin.TLSKey,
+		Gatherer: d.reg, Ready: ready, API: d.api(), Log: d.log,
+	})
+}
+
+// close ends all background work. Nothing may be asked any more.
+func (d *proxy) close() {
+	if d.resolver != nil {
+		d.resolver.Close()
+	}
+	d.stop()
+	d.work.Wait()
+	for _, b := range d.backends {
+		<-b.ended
+	}
+	d.pool.Close()
+}
+
+func zoneNames(c *config.Config) []string {
+	names := make([]string, 0, len(c.Zones))
+	for _, z := range c.Zones {
+		names = append(names, z.Name)
+	}
+	return names
+}
+
+// newLog makes the log of the running server.
+func newLog(c *config.Config, w io.Writer) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(strings.ToUpper(c.Log.Level))); err != nil {
+		level = slog.LevelInfo // config has checked it
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if c.Log.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// stateDir is the folder of that name for what outlives a restart, "" if
+// nothing does.
+func stateDir(c *config.Config, name string) string {
+	dir := c.State
+	if dir == "" {
+		// systemd may name several; the first is ours.
+		dir, _, _ = strings.Cut(os.Getenv("STATE_DIRECTORY"), ":")
+	}
+	if dir == "" {
+		return ""
+	}
+	return dir + string(os.PathSeparator) + name
+}
+
+// firstLoad is how long the start waits for SPF records and feeds, so that an
+// exempt sender is not refused because the proxy was just restarted.
+const firstLoad = 4 * time.Second

@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"dnsblproxy/cmd/dnsblproxy/internal/config"
+	"dnsblproxy/resolver"
+	"dnsblproxy/resolver/rbl"
+	"dnsblproxy/resolver/upstream"
+)
+
+// backend is what stands behind one zone: it outlives reloads that do not
+// change the zone.
+type backend struct {
+	fingerprint string
+	stop        context.CancelFunc
+	ended       chan struct{}
+	list        resolver.List    // nil for zones that ask nobody
+	guarded     *upstream.List   // of source upstream
+	asker       upstream.Asker   // likewise
+	data        resolver.Dataset // of source file
+}
+
+// settings turns the configuration into the resolver's, with the backends
+// that its zones need: those of before where nothing of the zone changed.
+func (d *proxy) settings(c *config.Config, before map[string]*backend) (resolver.Settings, map[string]*backend, error) {
+	s := resolver.Settings{
+		Clients: c.Clients,
+		MinTTL:  c.Cache.MinTTL, MaxTTL: c.Cache.MaxTTL, MaxNegativeTTL: c.Cache.MaxNegativeTTL,
+		Stale: c.Cache.Stale, Prefetch: c.Cache.Prefetch,
+	}
+	if c.Others == "forward" {
+		s.Relay = relay{d.resolverExchanger(c)}
+	}
+	backends := make(map[string]*backend, len(c.Zones))
+	for _, z := range c.Zones {
+		o, err := d.zoneOptions(z)
+		if err != nil {
+			return s, backends, fmt.Errorf("zone %s: %w", z.Name, err)
+		}
+		o.Fingerprint = fingerprint(c, z)
+		b := before[z.Name]
+		if b == nil || b.fingerprint != o.Fingerprint {
+			if b, err = d.newBackend(c, z, &o); err != nil {
+				return s, backends, fmt.Errorf("zone %s: %w", z.Name, err)
+			}
+		}
+		backends[z.Name] = b
+		o.List, o.File = b.list, b.data
+		s.Zones = append(s.Zones, o)
+	}
+	return s, backends, nil
+}
+
+// fingerprint says all that a zone's cached answers and its backend depend
+// on. It may hold a key and is never shown.
+func fingerprint(c *config.Config, z *config.Zone) string {
+	via := fmt.Sprint(z.Via)
+	if z.Via.Mode != "servers" {
+		via += fmt.Sprint(c.Nameservers)
+	}
+	return fmt.Sprint(z.Source, z.Upstream.Reveal(), via, z.Listed, z.Holds, z.Probe, z.Budget,
+		z.Files, c.Resolver.Timeout, c.Resolver.Deadline)
+}
+
+// zoneOptions is all of a zone but what stands behind it.
+func (d *proxy) zoneOptions(z *config.Zone) (resolver.ZoneOptions, error) {
+	known, _ := d.lists.Find(z.Upstream.Reveal())
+	if z.Source != "upstream" {
+		known = nil
+	}
+	o := resolver.ZoneOptions{
+		Name: z.Name, Source: sources[z.Source], Mode: modes[z.Mode],
+		Allow:             z.Kind == "allow" || z.Source == "allow",
+		ServfailOnFailure: z.OnFailure == "servfail",
+		Verify:            z.Verify, Upstream: z.Upstream.Reveal(), Secrets: secrets(d.lists, z),
+	}
+	var err error
+	if o.Holds, err = rbl.ParseHolds(z.Holds); err != nil {
+		return o, err
+	}
+	if o.NoOverride, err = rbl.ParseCodeSet(z.NoOverride); err != nil {
+		return o, err
+	}
+	switch {
+	case len(z.Listed) > 0:
+		if o.Listed, err = rbl.ParseCodeSet(z.Listed); err != nil {
+			return o, err
+		}
+	case known != nil:
+		o.Listed = known.Listed
+	default:
+		o.Listed = rbl.DefaultListed()
+	}
+	names, err := rbl.ParseCodeNames(z.Codes)
+	if err != nil {
+		return o, err
+	}
+	o.CodeName = func(c rbl.Code) string {
+		if name := names.Name(c); name != "" {
+			return name
+		}
+		return known.CodeName(c)
+	}
+	return o, nil
+}
+
+var (
+	sources = map[string]resolver.Source{
+		"upstream": resolver.SourceUpstream, "deny": resolver.SourceDeny, "allow": resolver.SourceAllow,
+		"file": resolver.SourceFile, "rdns": resolver.SourceRDNS, "combined": resolver.SourceCombined,
+	}
+	modes = map[string]resolver.Mode{"enforce": resolver.Enforce, "observe": resolver.Observe, "off": resolver.Off}
+)
+
+// secrets are the parts of a zone's upstream that only the list may see: its
+// key by the table of lists, or the labels that the zone's own name lacks.
+func secrets(lists *rbl.Table, z *config.Zone) []string {
+	upstream := z.Upstream.Reveal()
+	if key := lists.Key(upstream); key != "" {
+		return []string{key}
+	}
+	if upstream == z.Name {
+		return nil
+	}
+	// A label that looks like a key: longer than the words of zones' names.
+	var out []string
+	for label := range strings.SplitSeq(upstream, ".") {
+		if len(label) >= 16 && !slices.Contains(strings.Split(z.Name, "."), label) {
+			out = append(out, label)
+		}
+	}
+	return out
+}
+
+// newBackend makes what answers for a zone, and has it run until it is
+// stopped.
+func (d *proxy) newBackend(c *config.Config, z *config.Zone, o *resolver.ZoneOptions) (*backend, error) {
+	ctx, stop := context.WithCancel(d.ctx)
+	b := &backend{fingerprint: o.Fingerprint, stop: stop, ended: make(chan struct{})}
+	run := func(context.Context) {}
+	switch z.Source {
+	case "upstream":
+		b.asker = d.asker(c, z)
+		b.guarded = d.newList(z, o, b.asker)
+		known, _ := d.lists.Find(o.Upstream)
+		b.list = resolver.NewGuarded(b.guarded, func(code rbl.Code) string {
+			_, help, _ := rbl.ErrorName(known, code)
+			return help
+		})
+		run = b.guarded.Run
+	}
+	go func() {
+		defer close(b.ended)
+		run(ctx)
+	}()
+	return b, nil
+}
+
+// asker is the way to a zone's list.
+func (d *proxy) asker(c *config.Config, z *config.Zone) upstream.Asker {
+	opts := exchangeOptions(c)
+	switch z.Via.Mode {
+	case "servers":
+		return d.pool.Exchanger(z.Via.Servers, opts)
+	}
+	return d.pool.Exchanger(c.Nameservers, opts)
+}
+
+func exchangeOptions(c *config.Config) upstream.ExchangeOptions {
+	return upstream.ExchangeOptions{Timeout: c.Resolver.Timeout, Deadline: c.Resolver.Deadline, CaseRandom: true}
+}
+
+func (d *proxy) resolverExchanger(c *config.Config) *upstream.Exchanger {
+	return d.pool.Exchanger(c.Nameservers, exchangeOptions(c))
+}
+
+// newList guards a zone's list.
+func (d *proxy) newList(z *config.Zone, o *resolver.ZoneOptions, asker upstream.Asker) *upstream.List {
+	known, _ := d.lists.Find(o.Upstream)
+	name, err := wireName(o.Upstream)
+	if err != nil {
+		name = nil // refused when the resolver is configured
+	}
+	log := d.log.With(slog.String("zone", z.Name))
+	opts := upstream.ListOptions{
+		Zone: name, Ask: asker, Holds: o.Holds, Timeout: d.cfg.Load().Resolver.Timeout,
+		Listed: o.Listed.Contains,
+		Classify: func(code rbl.Code) (string, bool) {
+			name, _, bad := rbl.ErrorName(known, code)
+			return name, bad && !o.Listed.Contains(code)
+		},
+		Probe:    z.Probe && o.Mode != resolver.Off,
+		Budget:   uint64(z.Budget),
+		OnState:  func(from, to upstream.State) { d.stateChanged(log, z.Name, from, to) },
+		OnVoid:   func() { d.resolver.Forget(z.Name, true) },
+		OnClose:  func(rbl.Shape) { d.resolver.Forget(z.Name, false) },
+		OnBudget: func(b upstream.Budget) { budgetSpent(log, b) },
+	}
+	if known != nil {
+		opts.Judge = known.Probe
+	}
+	if z.Budget > 0 {
+		opts.Load, opts.Save = d.loadSpent(z.Name), d.saveSpent(z.Name)
+	}
+	return upstream.NewList(opts)
+}
+
+// relay passes names outside the zones on.
+type relay struct{ to *upstream.Exchanger }
+
+// Relay implements resolver.Relay.
+func (r relay) Relay(pkt []byte, tcp bool, done func([]byte, error)) { r.to.Relay(pkt, tcp, done) }
+
+// stateChanged tells of a list's new condition.
+func (d *proxy) stateChanged(log *slog.Logger, zone string, from, to upstream.State) {
+	level := slog.LevelWarn
+	if to.Condition == upstream.Healthy {
+		level = slog.LevelInfo
+	}
+	log.Log(context.Background(), level, "list changed state",
+		slog.String("from", from.Condition.String()), slog.String("to", to.Condition.String()),
+		slog.String("reason", to.Reason), slog.Duration("after", time.Since(from.Since).Round(time.Second)))
+}
+
+func budgetSpent(log *slog.Logger, b upstream.Budget) {
+	log.Warn("the list's budget runs out", slog.Uint64("limit", b.Limit), slog.Uint64("used", b.Used),
+		slog.Uint64("forecast", b.Forecast))
+}
