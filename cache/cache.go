@@ -8,7 +8,7 @@
 // first: an answer is there for every Get that begins after Set returned, and
 // the newest one wins. Only the bounds of the cache can take it away again.
 //
-// An IPv4 question is its own key, packed into 64 bits without loss, and can
+// An IPv4 question is its own key, packed into 63 bits without loss, and can
 // never be mistaken for another. Every other question is hashed, and the whole
 // of it is compared on Get: a collision is a miss, never another name's answer.
 //
@@ -37,7 +37,7 @@ type Options struct {
 	MaxBytes int64
 
 	// MaxEntries bounds the number of entries, 0 for what MaxBytes allows:
-	// one for every EntryBytes.
+	// one for every EntryBytes. Less than 64 is taken as 64.
 	MaxEntries int64
 
 	// Now returns seconds on a clock that never goes back. It is called on
@@ -49,8 +49,9 @@ type Options struct {
 const MinBytes = 1 << 20
 
 // EntryBytes is what an IPv4 entry costs beside its answer, in bytes: the slot
-// in ristretto's map and in its table of costs at their usual load, and the
-// frequency counters. The benchmark of a million entries measures it.
+// in ristretto's map and in its table of costs at their usual load, the
+// frequency counters, and a record of when it ends. The benchmark of a million
+// entries measures it.
 const EntryBytes = 176
 
 // namedBytes is what an entry with a name costs more, beside the name.
@@ -125,7 +126,7 @@ func New(o Options) (*Cache, error) {
 	}
 	capacity := o.MaxBytes / EntryBytes
 	if o.MaxEntries > 0 && o.MaxEntries < capacity {
-		capacity = o.MaxEntries
+		capacity = max(o.MaxEntries, 64)
 		c.floor = (o.MaxBytes + capacity - 1) / capacity
 	}
 	spread := newSpread()

@@ -163,7 +163,7 @@ func TestCache_expiry_at_the_end_of_the_clock(t *testing.T) {
 	c, clk := newCache(t, Options{})
 	k := c.Zone("z", "").IP4(1, addr(1))
 	clk.now.Store(^uint32(0) - 10)
-	c.Set(k, "data", 3600, ^uint32(0))
+	c.Set(k, "data", 3600, 100)
 	if e, ok := c.Get(k); !ok || e.Left(clk.Now()) != 10 {
 		t.Errorf("Get = %+v, %t, want 10 s left", e, ok)
 	}
@@ -261,7 +261,7 @@ func TestCache_bounds(t *testing.T) {
 		},
 	}
 	for name, flood := range floods {
-		for _, maxEntries := range []int64{0, 500} {
+		for _, maxEntries := range []int64{0, 64, 500} {
 			t.Run(fmt.Sprintf("%s/max=%d", name, maxEntries), func(t *testing.T) {
 				c, _ := newCache(t, Options{MaxBytes: maxBytes, MaxEntries: maxEntries})
 				z := c.Zone("z", "")
