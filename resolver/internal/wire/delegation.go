@@ -34,12 +34,14 @@ func ParseDelegation(pkt []byte, q Question, parent Name) (d Delegation, ok bool
 	if !ok {
 		return d, false
 	}
+	name := append(Name(nil), q.Name...)
+	name.Lower()
 	d.TTL = 1<<31 - 1
 	if q.Type == TypeNS && pkt[2]&0x04 != 0 {
-		d.addHosts(pkt, s.answer, s.answers, q.Name, parent)
+		d.addHosts(pkt, s.answer, s.answers, name, parent)
 	}
 	if d.Zone == nil {
-		d.addHosts(pkt, s.authority, s.authorities, q.Name, parent)
+		d.addHosts(pkt, s.authority, s.authorities, name, parent)
 	}
 	if len(d.Hosts) == 0 {
 		return d, false

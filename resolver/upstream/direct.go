@@ -1,0 +1,296 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"dnsblproxy/resolver/internal/wire"
+)
+
+const (
+	searchTime  = 10 * time.Second // bound of one search for name servers
+	searchPause = 5 * time.Second  // before another one after a failure: RFC 9520
+	researchGap = 30 * time.Second // between searches because the servers found do not answer
+	oldServers  = 24 * time.Hour   // how long servers may serve that cannot be found again
+	maxBelow    = 256              // delegations below a list that are kept
+	maxHops     = 4                // delegations below a list that one question follows
+)
+
+// Direct asks a zone's own name servers, without recursion. They are searched
+// for with the first question, anew when their TTL ends, and in between when
+// none of them answers. It is an Asker like an Exchanger.
+type Direct struct {
+	finder *Finder
+	zone   wire.Name
+
+	mu       sync.Mutex
+	base     *cut // servers of the zone; nil before they were found
+	below    map[string]*cut
+	searches map[string]*search // by zone in wire form
+	research time.Time          // when servers were last searched because they failed
+	failed   time.Time          // when a search last failed
+	failure  error
+}
+
+// search is one search for name servers and the questions waiting for it.
+type search struct{ calls []*call }
+
+// Direct returns the way to a zone's own servers. Nothing is asked yet.
+func (f *Finder) Direct(zone wire.Name) *Direct {
+	return &Direct{
+		finder: f, zone: append(wire.Name(nil), zone...),
+		below: make(map[string]*cut), searches: make(map[string]*search),
+	}
+}
+
+// Start is as Exchanger.Start.
+func (d *Direct) Start(q Question, done func(Outcome)) (cancel func()) {
+	stop := d.begin(q, nil, done)
+	return func() { stop(ErrCanceled) }
+}
+
+// Exchange is as Exchanger.Exchange.
+func (d *Direct) Exchange(ctx context.Context, q Question) Outcome {
+	return await(ctx, func(done func(Outcome)) func() { return d.Start(q, done) })
+}
+
+func (d *Direct) begin(q Question, slow func(), done func(Outcome)) (cancel func(error)) {
+	deadline := d.finder.root.servers.opts.Deadline
+	return d.call(&call{slow: slow, done: done, limit: deadline}, q)
+}
+
+func (d *Direct) probe(q Question, timeout time.Duration, done func(Outcome)) {
+	d.call(&call{done: done, limit: timeout, probe: true}, q)
+}
+
+func (d *Direct) call(c *call, q Question) (cancel func(error)) {
+	c.direct, c.started = d, time.Now()
+	c.q = Question{Name: append(wire.Name(nil), q.Name...), Type: q.Type}
+	if !q.Name.Valid() || !q.Name.Under(d.zone) {
+		go c.finish(Outcome{Err: ErrQuestion})
+		return func(error) {}
+	}
+	d.mu.Lock()
+	at := d.nearest(q.Name, c.started)
+	var err error
+	if at == nil {
+		if err = d.failure; c.started.Sub(d.failed) >= searchPause {
+			err = nil
+		}
+		if err == nil {
+			d.seek(d.zone, c, func(ctx context.Context) (*cut, error) { return d.finder.find(ctx, d.zone) })
+		}
+	} else if left := at.expires.Sub(c.started); left < at.expires.Sub(at.found)/10 && at == d.base {
+		d.seek(d.zone, nil, func(ctx context.Context) (*cut, error) { return d.finder.find(ctx, d.zone) })
+	}
+	d.mu.Unlock()
+	switch {
+	case at != nil:
+		c.launch(at)
+	case err != nil:
+		go c.finish(Outcome{Err: err})
+	}
+	return c.stop
+}
+
+// nearest returns the nearest known servers above name, nil if none are. mu is
+// held.
+func (d *Direct) nearest(name wire.Name, now time.Time) *cut {
+	if len(d.below) > 0 {
+		for n := name; len(n) > len(d.zone); n = n.Parent() {
+			c := d.below[string(n)]
+			if c != nil && now.Before(c.expires) {
+				return c
+			}
+		}
+	}
+	if d.base != nil && now.Before(d.base.expires) {
+		return d.base
+	}
+	return nil
+}
+
+// seek has c, if not nil, wait for a search, and starts it unless it goes on
+// already. mu is held.
+func (d *Direct) seek(zone wire.Name, c *call, find func(context.Context) (*cut, error)) {
+	key := string(zone)
+	s := d.searches[key]
+	if s == nil {
+		if !d.finder.pool.begin() {
+			if c != nil {
+				go c.finish(Outcome{Err: ErrClosed})
+			}
+			return
+		}
+		s = &search{}
+		d.searches[key] = s
+		go d.search(key, find)
+	}
+	if c != nil {
+		s.calls = append(s.calls, c)
+		c.wait()
+	}
+}
+
+func (d *Direct) search(key string, find func(context.Context) (*cut, error)) {
+	defer d.finder.pool.wg.Done()
+	ctx, cancel := context.WithTimeout(d.finder.pool.ctx, searchTime)
+	defer cancel()
+	at, err := find(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = ErrTimeout
+	}
+	now := time.Now()
+	d.mu.Lock()
+	calls := d.searches[key].calls
+	delete(d.searches, key)
+	switch {
+	case err == nil && key == string(d.zone):
+		d.base = at
+	case err == nil:
+		if len(d.below) >= maxBelow {
+			clear(d.below)
+		}
+		d.below[key] = at
+	case key == string(d.zone):
+		d.failed, d.failure = now, err
+		if d.base != nil && now.Sub(d.base.found) < oldServers {
+			old := *d.base // better than nobody
+			old.expires = now.Add(leastTTL)
+			d.base, at, err = &old, &old, nil
+		}
+	}
+	d.mu.Unlock()
+	for _, c := range calls {
+		if err != nil {
+			c.finish(Outcome{Err: err})
+		} else {
+			c.launch(at)
+		}
+	}
+}
+
+// follow has c go on with the servers of a delegation below the zone.
+func (d *Direct) follow(c *call, to wire.Delegation) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.seek(to.Zone, c, func(ctx context.Context) (*cut, error) { return d.finder.descend(ctx, to, d.zone) })
+}
+
+// useless notes that none of a zone's servers gave an answer, and searches
+// for others.
+func (d *Direct) useless(at *cut) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if key := string(at.zone); d.below[key] == at {
+		delete(d.below, key)
+		return
+	}
+	if now := time.Now(); at == d.base && now.Sub(d.research) >= researchGap {
+		d.research = now
+		d.seek(d.zone, nil, func(ctx context.Context) (*cut, error) { return d.finder.find(ctx, d.zone) })
+	}
+}
+
+// call is one question on its way through delegations.
+type call struct {
+	direct  *Direct
+	q       Question
+	slow    func()
+	done    func(Outcome)
+	limit   time.Duration
+	probe   bool
+	started time.Time
+	hops    int
+
+	mu     sync.Mutex
+	over   bool
+	timer  *time.Timer // while it waits for a search
+	at     *cut
+	cancel func(error) // of the exchange that is out
+}
+
+// wait bounds the time that a search may take for this question.
+func (c *call) wait() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cancel = nil
+	if c.timer == nil && !c.over {
+		c.timer = time.AfterFunc(c.limit-time.Since(c.started), func() { c.finish(Outcome{Err: ErrTimeout}) })
+	}
+}
+
+// launch asks the servers.
+func (c *call) launch(at *cut) {
+	left := c.limit - time.Since(c.started)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over {
+		return
+	}
+	if c.timer != nil {
+		c.timer.Stop()
+		c.timer = nil
+	}
+	c.at = at
+	e := at.servers
+	if c.probe {
+		e.probe(c.q, max(left, 1), c.landed)
+		return
+	}
+	if f, gen := e.start(c.q, terms{timeout: e.opts.Timeout, deadline: max(left, 1), slow: c.slow}, c.landed); f != nil {
+		c.cancel = func(err error) { f.cancel(gen, err) }
+	}
+}
+
+// landed takes an exchange's outcome.
+func (c *call) landed(o Outcome) {
+	c.mu.Lock()
+	at := c.at
+	c.hops++
+	hops := c.hops
+	c.mu.Unlock()
+	switch {
+	case o.Err == nil && o.Response.Referral && o.delegation != nil:
+		if hops <= maxHops {
+			c.direct.follow(c, *o.delegation)
+			return
+		}
+		o.Err = ErrServfail
+	case errors.Is(o.Err, ErrTimeout), errors.Is(o.Err, ErrUnreachable),
+		errors.Is(o.Err, ErrServfail), errors.Is(o.Err, ErrRefused):
+		c.direct.useless(at)
+	}
+	c.finish(o)
+}
+
+// stop ends the question with err; done is called from another goroutine.
+func (c *call) stop(err error) {
+	c.mu.Lock()
+	cancel, over := c.cancel, c.over
+	c.mu.Unlock()
+	switch {
+	case over:
+	case cancel != nil:
+		cancel(err)
+	default:
+		go c.finish(Outcome{Err: err})
+	}
+}
+
+// finish calls done, once.
+func (c *call) finish(o Outcome) {
+	c.mu.Lock()
+	over := c.over
+	c.over = true
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.mu.Unlock()
+	if !over {
+		o.Took = time.Since(c.started)
+		c.done(o)
+	}
+}

@@ -1,0 +1,353 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"dnsblproxy/resolver/rbl"
+)
+
+// authority answers as a server of one zone does: referrals for what is
+// delegated, with glue, and else with AA.
+func authority(zone string, lines ...string) func(m *dns.Msg) *dns.Msg {
+	var records []dns.RR
+	for _, l := range lines {
+		rr, err := dns.NewRR(l)
+		if err != nil {
+			panic(err)
+		}
+		records = append(records, rr)
+	}
+	return func(m *dns.Msg) *dns.Msg {
+		r := new(dns.Msg).SetReply(m)
+		r.RecursionDesired = false
+		q := m.Question[0]
+		name := dns.CanonicalName(q.Name)
+		if m.RecursionDesired || !dns.IsSubDomain(zone, name) {
+			r.Rcode = dns.RcodeRefused
+			return r
+		}
+		exists := name == zone
+		for _, rr := range records {
+			owner := dns.CanonicalName(rr.Header().Name)
+			if ns, ok := rr.(*dns.NS); ok && owner != zone && dns.IsSubDomain(owner, name) {
+				r.Ns = append(r.Ns, ns)
+				for _, g := range records {
+					if dns.CanonicalName(g.Header().Name) == dns.CanonicalName(ns.Ns) {
+						r.Extra = append(r.Extra, g)
+					}
+				}
+			}
+			exists = exists || dns.IsSubDomain(name, owner)
+			if owner == name && rr.Header().Rrtype == q.Qtype {
+				answer := dns.Copy(rr)
+				answer.Header().Name = q.Name
+				r.Answer = append(r.Answer, answer)
+			}
+		}
+		if len(r.Ns) > 0 {
+			r.Answer = nil
+			return r
+		}
+		r.Authoritative = true
+		if len(r.Answer) == 0 {
+			soa, _ := dns.NewRR(zone + " 300 SOA ns. host. 1 2 3 4 60")
+			r.Ns = append(r.Ns, soa)
+			if !exists {
+				r.Rcode = dns.RcodeNameError
+			}
+		}
+		return r
+	}
+}
+
+const (
+	rootAddr = "198.51.100.1:53"
+	orgAddr  = "198.51.100.2:53"
+	deadAddr = "198.51.100.3:53"
+	listAddr = "198.51.100.4:53"
+	subAddr  = "198.51.100.5:53"
+	newAddr  = "198.51.100.6:53"
+	outAddr  = "203.0.113.9:53"
+)
+
+// tree is a root, org, and zen.list.org with two servers, one dead.
+type tree struct {
+	net                 *fakeNet
+	pool                *Pool
+	root, org, dead, bl *fakeHost
+	sub                 *fakeHost
+	resolved            []string // names that the resolver was asked
+	resolve             map[string]string
+	finder              *Finder
+}
+
+func newTree(t *testing.T) *tree {
+	t.Helper()
+	x := &tree{resolve: make(map[string]string)}
+	x.net, x.pool = fakePool(t)
+	x.root = x.net.host(rootAddr, authority(".", "org. 86400 NS ns.org.", "ns.org. 86400 A 198.51.100.2"))
+	x.org = x.net.host(orgAddr, authority("org.",
+		"zen.list.org. 600 NS a.zen.list.org.", "zen.list.org. 600 NS b.zen.list.org.",
+		"a.zen.list.org. 600 A 198.51.100.3", "b.zen.list.org. 600 A 198.51.100.4",
+		"a.zen.list.org. 600 AAAA 2001:db8::3"))
+	x.dead = x.net.host(deadAddr, nil)
+	x.bl = x.net.host(listAddr, authority("zen.list.org.",
+		"2.0.0.127.zen.list.org. 300 A 127.0.0.2", "9.2.0.192.zen.list.org. 300 A 127.0.0.4",
+		"alias.zen.list.org. 300 CNAME evil.org.",
+		"sub.zen.list.org. 300 NS ns.sub.zen.list.org.", "ns.sub.zen.list.org. 300 A 198.51.100.5"))
+	x.sub = x.net.host(subAddr, authority("sub.zen.list.org.", "1.sub.zen.list.org. 300 A 127.0.0.7"))
+	x.finder = x.pool.Finder(FinderOptions{
+		Roots: addrs(rootAddr), Resolver: x, Exchange: ExchangeOptions{CaseRandom: true},
+	})
+	return x
+}
+
+// Exchange makes tree the resolver that is handed in.
+func (x *tree) Exchange(_ context.Context, q Question) Outcome {
+	x.net.mu.Lock()
+	defer x.net.mu.Unlock()
+	x.resolved = append(x.resolved, q.Name.String())
+	var o Outcome
+	if a, ok := x.resolve[q.Name.String()]; ok && q.Type == 1 {
+		v := netip.MustParseAddr(a).As4()
+		o.Response.Records, o.Response.TTL = [][]byte{v[:]}, 300
+	}
+	return o
+}
+
+func (x *tree) direct(t *testing.T, zone string) *Direct {
+	return x.finder.Direct(question(t, zone, 1).Name)
+}
+
+func TestDirect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTree(t)
+		defer x.pool.Close()
+		d := x.direct(t, "zen.list.org")
+		for name, want := range map[string]string{
+			"9.2.0.192.zen.list.org": "127.0.0.4",
+			"8.2.0.192.zen.list.org": "unlisted",
+			"0.192.zen.list.org":     "no data",
+			"1.sub.zen.list.org":     "127.0.0.7",
+			"alias.zen.list.org":     "no data", // leads out of the zone
+			"zen.list.com":           ErrQuestion.Error(),
+		} {
+			o := d.Exchange(t.Context(), question(t, name, dns.TypeA))
+			if got := say(o); got != want {
+				t.Errorf("%s: %s, want %s", name, got, want)
+			}
+			if o.Took > 2*time.Second {
+				t.Errorf("%s took %v", name, o.Took)
+			}
+		}
+		if n := len(x.root.take()) + len(x.org.take()); n != 2 {
+			t.Errorf("root and org were asked %d times, want 2", n)
+		}
+		if len(x.resolved) > 0 {
+			t.Errorf("the resolver was asked for %v", x.resolved)
+		}
+		// The delegation below the zone is known now.
+		x.bl.take()
+		d.Exchange(t.Context(), question(t, "2.sub.zen.list.org", dns.TypeA))
+		if n := len(x.bl.take()); n != 0 {
+			t.Errorf("a name below a known delegation went to the zone's servers %d times", n)
+		}
+	})
+}
+
+func TestDirect_skipsTheDeadServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTree(t)
+		defer x.pool.Close()
+		d := x.direct(t, "zen.list.org")
+		slow := 0
+		for range 50 {
+			o := d.Exchange(t.Context(), question(t, "9.2.0.192.zen.list.org", dns.TypeA))
+			if say(o) != "127.0.0.4" {
+				t.Fatal(say(o))
+			}
+			if o.Took > 100*time.Millisecond {
+				slow++
+			}
+		}
+		if slow > 2 {
+			t.Errorf("%d of 50 questions waited for the dead server", slow)
+		}
+	})
+}
+
+// Hosts outside the parent's zone are looked up; those below the list are not,
+// and what the parent says about hosts that are not its own is not believed.
+func TestDirect_hosts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTree(t)
+		defer x.pool.Close()
+		x.net.host(outAddr, authority("zen.list.org.", "9.2.0.192.zen.list.org. 300 A 127.0.0.5"))
+		x.org.become(authority("org.",
+			"zen.list.org. 600 NS ns.example.net.", "zen.list.org. 600 NS noglue.zen.list.org.",
+			"ns.example.net. 600 A 198.51.100.4"))
+		x.resolve["ns.example.net"] = "203.0.113.9"
+		o := x.direct(t, "zen.list.org").Exchange(t.Context(), question(t, "9.2.0.192.zen.list.org", dns.TypeA))
+		if say(o) != "127.0.0.5" {
+			t.Errorf("%s, want the answer of the host that was looked up", say(o))
+		}
+		for _, n := range x.resolved {
+			if strings.HasSuffix(n, "zen.list.org") {
+				t.Errorf("the resolver was asked for %s", n)
+			}
+		}
+	})
+}
+
+// The zone's servers are searched anew before their TTL ends, without anybody
+// waiting for it.
+func TestDirect_renews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTree(t)
+		defer x.pool.Close()
+		d := x.direct(t, "zen.list.org")
+		ask := func() Outcome {
+			return d.Exchange(t.Context(), question(t, "9.2.0.192.zen.list.org", dns.TypeA))
+		}
+		ask()
+		ask()
+		x.org.become(authority("org.", "zen.list.org. 600 NS b.zen.list.org.", "b.zen.list.org. 600 A 198.51.100.6"))
+		moved := x.net.host(newAddr, authority("zen.list.org.", "9.2.0.192.zen.list.org. 300 A 127.0.0.9"))
+		for range 20 {
+			time.Sleep(30 * time.Second)
+			if o := ask(); o.Took > 2*time.Second || o.Err != nil {
+				t.Errorf("%s after %v", say(o), o.Took)
+			}
+		}
+		if o := ask(); say(o) != "127.0.0.9" || len(moved.times()) == 0 {
+			t.Errorf("%s after the TTL, want the new server's answer", say(o))
+		}
+		// The parents fail: old servers are better than none.
+		x.org.become(nil)
+		x.root.become(nil)
+		for range 40 {
+			time.Sleep(30 * time.Second)
+			ask()
+		}
+		if o := ask(); say(o) != "127.0.0.9" {
+			t.Errorf("%s while the parents fail", say(o))
+		}
+	})
+}
+
+// When all servers fail they are searched anew long before the TTL ends.
+func TestDirect_rediscovers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTree(t)
+		defer x.pool.Close()
+		d := x.direct(t, "zen.list.org")
+		ask := func() string {
+			return say(d.Exchange(t.Context(), question(t, "9.2.0.192.zen.list.org", dns.TypeA)))
+		}
+		ask()
+		x.bl.become(failing(5))
+		x.net.host(newAddr, authority("zen.list.org.", "9.2.0.192.zen.list.org. 300 A 127.0.0.9"))
+		x.org.become(authority("org.", "zen.list.org. 600 NS b.zen.list.org.", "b.zen.list.org. 600 A 198.51.100.6"))
+		ask()
+		time.Sleep(time.Second)
+		if got := ask(); got != "127.0.0.9" {
+			t.Errorf("after the servers moved: %s", got)
+		}
+	})
+}
+
+// Nobody waits longer than the deadline for a search, nor twice for one that
+// has just failed.
+func TestDirect_deadParents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTree(t)
+		defer x.pool.Close()
+		x.root.become(nil)
+		d := x.direct(t, "zen.list.org")
+		q := question(t, "9.2.0.192.zen.list.org", dns.TypeA)
+		o := d.Exchange(t.Context(), q)
+		if o.Err == nil || o.Took > 4*time.Second {
+			t.Errorf("first question: %v after %v", o.Err, o.Took)
+		}
+		time.Sleep(time.Second)
+		if o = d.Exchange(t.Context(), q); !errors.Is(o.Err, ErrTimeout) || o.Took != 0 {
+			t.Errorf("second question: %v after %v", o.Err, o.Took)
+		}
+		x.root.become(authority(".", "org. 86400 NS ns.org.", "ns.org. 86400 A 198.51.100.2"))
+		time.Sleep(searchPause)
+		if o = d.Exchange(t.Context(), q); say(o) != "127.0.0.4" {
+			t.Errorf("after the root came back: %s", say(o))
+		}
+	})
+}
+
+func TestDirect_noSuchZone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTree(t)
+		defer x.pool.Close()
+		o := x.direct(t, "gone.org").Exchange(t.Context(), question(t, "2.0.0.127.gone.org", dns.TypeA))
+		if !errors.Is(o.Err, ErrUnreachable) || strings.Contains(o.Err.Error(), "gone") {
+			t.Errorf("%v, want ErrUnreachable without the zone's name", o.Err)
+		}
+	})
+}
+
+// A list asked directly is judged like any other.
+func TestDirect_list(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTree(t)
+		defer x.pool.Close()
+		zone := question(t, "zen.list.org", 1).Name
+		l := NewList(ListOptions{Zone: zone, Ask: x.finder.Direct(zone), Holds: rbl.HoldsIP4, Probe: true})
+		ctx, stop := context.WithCancel(t.Context())
+		ran := make(chan struct{})
+		go func() { l.Run(ctx); close(ran) }()
+		time.Sleep(5 * time.Second)
+		if s := l.State(); s.Condition != Healthy {
+			t.Errorf("state %+v", s)
+		}
+		x.bl.become(nil)
+		time.Sleep(7 * time.Minute)
+		if s := l.State(); s.Condition != Unreachable || !l.Open(rbl.IP4) {
+			t.Errorf("state of the dead list %+v", s)
+		}
+		x.bl.become(authority("zen.list.org.", "2.0.0.127.zen.list.org. 300 A 127.0.0.2"))
+		time.Sleep(3 * time.Second)
+		if s := l.State(); s.Condition != Healthy || l.Open(rbl.IP4) {
+			t.Errorf("state of the list that came back %+v", s)
+		}
+		stop()
+		<-ran
+	})
+}
+
+func TestDirect_cancel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTree(t)
+		x.root.become(nil)
+		d := x.direct(t, "zen.list.org")
+		got := make(chan error, 2)
+		cancel := d.Start(question(t, "a.zen.list.org", 1), func(o Outcome) { got <- o.Err })
+		cancel()
+		cancel()
+		if err := <-got; err != ErrCanceled {
+			t.Errorf("canceled: %v", err)
+		}
+		d.Start(question(t, "a.zen.list.org", 1), func(o Outcome) { got <- o.Err })
+		x.pool.Close()
+		if err := <-got; err == nil {
+			t.Error("an answer from a closed pool")
+		}
+		if len(got) > 0 {
+			t.Error("done was called twice")
+		}
+	})
+}
