@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
+	"dnsblproxy/overrides"
 )
 
 // Exit status.
@@ -66,6 +67,7 @@ func (a *app) report(cmd *cobra.Command, err error) int {
 	var said errSaid
 	var wrong *config.Error
 	var usage usageError
+	var place *overrides.Problem
 	switch {
 	case err == nil:
 		return exitDone
@@ -77,6 +79,9 @@ func (a *app) report(cmd *cobra.Command, err error) int {
 	case errors.As(err, &usage) || !a.started:
 		fmt.Fprintf(a.err, "dnsblproxy: %v\nRun '%s --help' for usage.\n", err, cmd.CommandPath())
 		return exitWrong
+	case errors.As(err, &place):
+		fmt.Fprintln(a.err, err) // likewise "file:line: ..."
+		return exitFailed
 	}
 	fmt.Fprintf(a.err, "dnsblproxy: %v\n", err)
 	return exitFailed

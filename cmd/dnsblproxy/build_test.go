@@ -1,0 +1,160 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"dnsblproxy/cmd/dnsblproxy/internal/config"
+	"dnsblproxy/overrides"
+	"dnsblproxy/resolver/rbl"
+)
+
+// parsed reads a configuration with the real checks.
+func parsed(t *testing.T, text string) (*config.Config, error) {
+	t.Helper()
+	lists, err := rbl.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config.Parse(filepath.Join(t.TempDir(), "config.toml"), text, loadOptions(lists))
+}
+
+// TestSyntaxIsComplete holds that no check of config is left out.
+func TestSyntaxIsComplete(t *testing.T) {
+	s := syntax(nil)
+	if s.Codes == nil || s.Prefix == nil || s.Domain == nil || s.JQ == nil || s.WellKnown == nil {
+		t.Errorf("syntax = %+v, want every check", s)
+	}
+	for name, check := range map[string]func(string) error{"codes": s.Codes, "prefix": s.Prefix, "domain": s.Domain, "jq": s.JQ} {
+		if check("] no such thing [") == nil {
+			t.Errorf("%s accepts junk", name)
+		}
+	}
+	for check, good := range map[string]error{
+		"codes":  s.Codes("127.0.0.2-127.0.0.11"),
+		"prefix": s.Prefix("172.16.0.0/255.255.240.0"),
+		"domain": s.Domain("zen.spamhaus.org"),
+		"jq":     s.JQ(`.prefixes[] | select(.service == "FAX") | .ip_prefix`),
+	} {
+		if good != nil {
+			t.Errorf("%s refuses what it should accept: %v", check, good)
+		}
+	}
+}
+
+func TestExampleLoads(t *testing.T) {
+	text, err := os.ReadFile("../../config.example.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := parsed(t, string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rules(c) {
+		if errs := append(overrides.Validate(r), overrides.Warnings(r)...); len(errs) > 0 {
+			t.Errorf("rule %s: %v", r.Key(), errs)
+		}
+	}
+}
+
+func TestRules(t *testing.T) {
+	c, err := parsed(t, `[zone."local.rbl.internal"]
+source = "deny"
+[allow.x]
+url = "https://example.com/"
+refresh = "10m"
+max_v4 = "/0"
+expires = 2099-03-31
+[deny.y]
+cidr = ["192.0.2.1"]
+zones = ["local.rbl.internal"]
+code = "127.0.0.9"
+text = "ours"
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := rules(c)
+	x, y := all[0], all[1]
+	for _, tt := range []struct{ name, got, want string }{
+		{"keys", x.Key() + " " + y.Key(), "allow.x deny.y"},
+		{"refresh", x.Refresh.String(), "10m0s"},
+		{"no feed, no refresh", y.Refresh.String(), "0s"},
+		{"/0 lifts the guard", fmt.Sprint(x.MaxV4, x.MaxV6), fmt.Sprint(overrides.NoLimit, 28)},
+		{"the last day", x.Expires.Format(time.DateOnly), "2099-03-31"},
+		{"no code in an allow rule", x.Code.String(), "invalid IP"},
+		{"code and text", y.Code.String() + " " + y.Text, "127.0.0.9 ours"},
+		{"place", fmt.Sprint(y.Pos.Line, y.Pos.File == c.Path), "8 true"},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, tt.got, tt.want)
+		}
+	}
+}
+
+// TestRuleProblemsHaveTheirLine holds that what overrides finds is shown at
+// the element that is wrong.
+func TestRuleProblemsHaveTheirLine(t *testing.T) {
+	c, err := parsed(t, `[zone."bl.spamcop.net"]
+[allow.x]
+spf = [
+  "a.example",
+  "b.example",
+  "a.example",
+]
+except = [
+  "192.0.2.1",
+  "spf:b.example",
+]
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, p := range ruleProblems(c, errors.Join(overrides.Validate(rules(c)[0])...)) {
+		got = append(got, fmt.Sprintf("%d %s", p.Line, p.What))
+	}
+	want := `4 allow.x.spf: "a.example" stands there twice|10 allow.x.except: "spf:b.example" would leave out the whole of spf b.example`
+	if strings.Join(got, "|") != want {
+		t.Errorf("problems = %q, want %q", got, want)
+	}
+}
+
+func TestURLWithoutSecrets(t *testing.T) {
+	for in, want := range map[string]string{
+		"https://user:hush@example.com/a/b?key=hush#hush": "https://example.com/a/b",
+		"https://example.com":                             "https://example.com",
+		"https://a@b@example.com/":                        "https://example.com/",
+		"file:///var/lib/x.json":                          "file:///var/lib/x.json",
+		"hush":                                            "(hidden)",
+	} {
+		if got := urlWithoutSecrets(in); got != want {
+			t.Errorf("urlWithoutSecrets(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestPower(t *testing.T) {
+	shift := func(n uint) *big.Int { return new(big.Int).Lsh(big.NewInt(1), n) }
+	for _, tt := range []struct {
+		n    *big.Int
+		want string
+	}{
+		{big.NewInt(0), "0"},
+		{shift(32), "4294967296"},
+		{shift(96), "2^96"},
+		{new(big.Int).Add(shift(96), big.NewInt(1)), "about 2^96"},
+		{shift(128), "2^128"},
+	} {
+		if got := power(tt.n); got != tt.want {
+			t.Errorf("power(%s) = %s, want %s", tt.n, got, tt.want)
+		}
+	}
+}
