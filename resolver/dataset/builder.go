@@ -81,6 +81,14 @@ func (b *builder) note(err error) {
 	b.problems = append(b.problems, Problem{b.fileName, b.lineNo, err.Error()})
 }
 
+// skipped returns the problems, and how many more there were.
+func (b *builder) skipped() []Problem {
+	if b.dropped == 0 {
+		return b.problems
+	}
+	return append(b.problems, Problem{b.fileName, b.lineNo, fmt.Sprintf("%d more lines were skipped", b.dropped)})
+}
+
 // line reads one line. Its error is only of interest when it is errFuture.
 func (b *builder) line(s []byte) error {
 	s = skipSpace(s)
@@ -272,9 +280,5 @@ func (b *builder) done() *set {
 		b.names = nil
 	}
 	s.values = b.in.done()
-	if b.dropped > 0 {
-		b.problems = append(b.problems, Problem{b.fileName, b.lineNo, fmt.Sprintf("%d more lines were skipped", b.dropped)})
-		b.dropped = 0
-	}
 	return s
 }

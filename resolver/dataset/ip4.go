@@ -44,15 +44,8 @@ func (k *keys32) size() int { return 4*cap(k.index) + 2*cap(k.low) + 4*cap(k.sma
 // whether it is q.
 func (k *keys32) floor(q uint32) (pos int, exact bool) {
 	if k.index == nil {
-		lo, hi := 0, len(k.small)
-		for lo < hi {
-			if m := int(uint(lo+hi) >> 1); k.small[m] <= q {
-				lo = m + 1
-			} else {
-				hi = m
-			}
-		}
-		return lo - 1, lo > 0 && k.small[lo-1] == q
+		n := above(k.small, q)
+		return n - 1, n > 0 && k.small[n-1] == q
 	}
 	begin, low := int(k.index[q>>16]), uint16(q)
 	lo, hi := begin, int(k.index[q>>16+1])

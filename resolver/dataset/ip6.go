@@ -40,16 +40,29 @@ func (k *keys64) size() int { return 4 * (cap(k.head) + cap(k.index) + cap(k.low
 // floor returns the position of the greatest key that is at most q, or -1, and
 // whether it is q.
 func (k *keys64) floor(q uint64) (pos int, exact bool) {
-	h, same := slices.BinarySearch(k.head, uint32(q>>32))
-	if !same { // all of the head before is less than q
+	h := above(k.head, uint32(q>>32))
+	if h == 0 {
+		return -1, false
+	}
+	if k.head[h-1] != uint32(q>>32) { // all of the head before is less than q
 		return int(k.index[h]) - 1, false
 	}
-	begin := int(k.index[h])
-	i, exact := slices.BinarySearch(k.low[begin:k.index[h+1]], uint32(q))
-	if !exact {
-		i--
+	begin := int(k.index[h-1])
+	i := begin + above(k.low[begin:k.index[h]], uint32(q)) - 1
+	return i, i >= begin && k.low[i] == uint32(q)
+}
+
+// above returns how many of the sorted keys are at most q.
+func above(keys []uint32, q uint32) int {
+	lo, hi := 0, len(keys)
+	for lo < hi {
+		if m := int(uint(lo+hi) >> 1); keys[m] <= q {
+			lo = m + 1
+		} else {
+			hi = m
+		}
 	}
-	return begin + i, exact
+	return lo
 }
 
 // table6 answers for IPv6 addresses, the longest prefixes first: /128, /65 to

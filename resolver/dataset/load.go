@@ -68,14 +68,14 @@ func load(ctx context.Context, specs []Spec, o Options, seed maphash.Seed) (*Zon
 		for _, name := range spec.Files {
 			mark, err := b.file(ctx, name, seed)
 			if err != nil {
-				return nil, append(problems, b.problems...), nil, fmt.Errorf("reading %s: %w", name, err)
+				return nil, append(problems, b.skipped()...), nil, fmt.Errorf("reading %s: %w", name, err)
 			}
 			prints = append(prints, mark)
 			if mark.modified.After(z.modified) {
 				z.modified = mark.modified
 			}
 		}
-		problems = append(problems, b.problems...)
+		problems = append(problems, b.skipped()...)
 		z.add(b)
 	}
 	if z.soa != nil && z.soa.Serial == 0 {

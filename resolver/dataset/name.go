@@ -141,22 +141,25 @@ func ip4Name(name []byte) (a uint32, ok bool) {
 	return a, len(name) == 0
 }
 
-// ip6Name reads 32 labels of one nibble each, the last one first.
+// ip6Name reads 32 labels of one nibble each, the last one first. The digits of
+// an address are as good as random, so that a branch for each would be guessed
+// wrong every other time: validity is gathered in a sign bit instead.
 func ip6Name(name []byte) (a addr6, ok bool) {
 	if len(name) != 64 {
 		return addr6{}, false
 	}
-	for i := 0; i < 64; i += 2 {
-		d, isHex := hexDigit(name[i+1])
-		if name[i] != 1 || !isHex {
-			return addr6{}, false
-		}
-		// i/2 nibbles from the right
-		if i < 32 {
-			a.lo |= uint64(d) << (2 * i)
-		} else {
-			a.hi |= uint64(d) << (2 * (i - 32))
-		}
+	bad := int32(0)
+	for i := 62; i >= 0; i -= 2 {
+		c := name[i+1]
+		digit, letter := int32(c)-'0', int32(c|0x20)-'a'
+		bad |= (digit | (9 - digit)) & (letter | (5 - letter))
+		bad |= -int32(name[i] ^ 1)
+		nibble := uint64(c&15 + 9*(c>>6))
+		a.hi = a.hi<<4 | a.lo>>60
+		a.lo = a.lo<<4 | nibble&15
+	}
+	if bad < 0 {
+		return addr6{}, false
 	}
 	return a, true
 }

@@ -193,10 +193,14 @@ func (z *Zone) question(labels []byte, qtype uint16) (question, bool) {
 			q.n = 4
 			return q, true
 		}
-		if q.a6, q.is6 = ip6Name(labels); q.is6 && z.has4 {
-			var mapped bool
-			q.a4, mapped, q.is4 = q.a6.embedded4()
-			q.is6 = !mapped
+		if q.a6, q.is6 = ip6Name(labels); q.is6 {
+			q.n = 32
+			if z.has4 {
+				var mapped bool
+				q.a4, mapped, q.is4 = q.a6.embedded4()
+				q.is6 = !mapped
+			}
+			return q, true
 		}
 	}
 	var ok bool

@@ -1,0 +1,240 @@
+package dataset
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestParseSpec(t *testing.T) {
+	for _, s := range []string{"ip4trie:zen.ip4", "ip4set:a,b", "generic:/etc/x"} {
+		spec, err := ParseSpec(s)
+		if err != nil || spec.String() != s {
+			t.Errorf("ParseSpec(%q) = %v, %v", s, spec, err)
+		}
+	}
+	for s, want := range map[string]string{
+		"zen.ip4":     `"zen.ip4" names no file; write "type:file", as in "ip4trie:zen.ip4"`,
+		"ip4set:":     `"ip4set:" names no file; write "type:file", as in "ip4trie:zen.ip4"`,
+		"ip4set:a,,b": `"ip4set:a,,b" has an empty file name`,
+		"combined:a":  `"combined" is no dataset type; write one of ip4set, ip4tset, ip4trie, ip6trie, ip6tset, dnset, generic`,
+	} {
+		if _, err := ParseSpec(s); err == nil || err.Error() != want {
+			t.Errorf("ParseSpec(%q) = %v, want %s", s, err, want)
+		}
+	}
+}
+
+// TestLoad_problems has one bad line for every rule there is.
+func TestLoad_problems(t *testing.T) {
+	tests := []struct {
+		kind Kind
+		line string
+		want error
+	}{
+		{IP4Set, "10", errAddress},
+		{IP4Set, "10.0.0.1/33", errAddress},
+		{IP4Set, "10.0.0.1x", errAddress},
+		{IP4Set, "10.0.0.1/24", errHostBits},
+		{IP4Set, "10.0.0.9-10.0.0.3", errRange},
+		{IP4Set, "10.1-10.2.3", errRange},
+		{IP4Set, "0/0", errZeroBits},
+		{IP4Set, "10.0.0.1 :300:", errCode},
+		{IP4Set, "10.0.0.1 :0:", errCode},
+		{IP4Set, "10.0.0.1 :2 text", errAfterA},
+		{IP4Set, ":x", errCode},
+		{IP4Set, "10.0.0.1 " + strings.Repeat("x", 256), errTextLong},
+		{IP4Set, "$MAXRANGE4 x", errMax},
+		{IP4Set, "$MAXRANGE4 /0", errMax},
+		{IP4Set, "$1", errSpecial},
+		{IP4Set, "$FOO bar", errSpecial},
+		{IP4Set, "$TTL soon", errTTL},
+		{IP4Set, "$SOA 0 ns.example. admin.example. 1 2 3 4", errSOA},
+		{IP4Set, "$NS 1h " + strings.Repeat("x", 64), errNS},
+		{IP4Set, "$TIMESTAMP 2023:02:29", errStamp},
+		{IP4Set, "$TIMESTAMP 0 +1d", errStamp},
+		{IP4Trie, "10.0.0.1-10.0.0.2", errAddress},
+		{IP4TSet, "!10.0.0.1", errOnlyAddr},
+		{IP4TSet, "10.0.0", errOnlyAddr},
+		{IP6Trie, "2001", errAddress},
+		{IP6Trie, "2001:db8::1/64", errHostBits},
+		{IP6Trie, "2001:db8::/129", errAddress},
+		{IP6Trie, "::1.2.3.4", errAddress},
+		{IP6TSet, "2001:db8::1", errHalf},
+		{IP6TSet, "!2001:db8:0:1", errFull},
+		{DNSet, ".", errNoName},
+		{DNSet, strings.Repeat("x", 64) + ".example", errNoName},
+		{Generic, "www AAAA ::1", errType},
+		{Generic, "www A", errType},
+		{Generic, "www A x", errAddress},
+		{Generic, "www 1y A 127.0.0.2", errTTL},
+		{Generic, "www MX mail.example.com", errType},
+		{Generic, ". A 127.0.0.2", errName},
+	}
+	good := map[Kind]string{IP4Set: "192.0.2.1", IP4Trie: "192.0.2.1", IP4TSet: "192.0.2.1", IP6Trie: "2001:db8::1",
+		IP6TSet: "2001:db8:0:1", DNSet: "example.com", Generic: "www A 127.0.0.2"}
+	for _, tt := range tests {
+		t.Run(string(tt.kind)+" "+tt.line[:min(len(tt.line), 30)], func(t *testing.T) {
+			path := writeFile(t, t.TempDir(), "data", good[tt.kind]+"\n"+tt.line+"\n")
+			_, problems, err := Load(context.Background(), []Spec{{tt.kind, []string{path}}}, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := fmt.Sprintf("%s:2: %v", path, tt.want); len(problems) != 1 || problems[0].String() != want {
+				t.Errorf("problems = %v, want %s", problems, want)
+			}
+		})
+	}
+}
+
+func TestLoad_tooManyProblems(t *testing.T) {
+	path := writeFile(t, t.TempDir(), "data", strings.Repeat("x\n192.0.2.1\n", 50))
+	_, problems, err := Load(context.Background(), []Spec{{IP4Set, []string{path}}}, Options{MaxProblems: 3})
+	if err != nil || len(problems) != 4 || problems[3].Text != "47 more lines were skipped" {
+		t.Errorf("Load = %v, %v", problems, err)
+	}
+}
+
+func TestLoad_errors(t *testing.T) {
+	dir := t.TempDir()
+	mostly := writeFile(t, dir, "mostly", "example.com\nexample.org\n192.0.2.1\n")
+	tests := []struct {
+		name string
+		path string
+		want error
+	}{
+		{"missing", filepath.Join(dir, "missing"), os.ErrNotExist},
+		{"mostly bad", mostly, ErrMostlyBad},
+		{"future", writeFile(t, dir, "future", "192.0.2.1\n$TIMESTAMP 2030:01:01\n"), errFuture},
+	}
+	now := func() time.Time { return time.Date(2029, 12, 31, 0, 0, 0, 0, time.UTC) }
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			z, problems, err := Load(context.Background(), []Spec{{IP4Set, []string{tt.path}}}, Options{Now: now})
+			if z != nil || !errors.Is(err, tt.want) || strings.Count(err.Error(), tt.path) != 1 {
+				t.Errorf("Load = %v, %v, want %v", z, err, tt.want)
+			}
+			if tt.path == mostly && len(problems) != 2 {
+				t.Errorf("problems = %v, want those of the bad lines", problems)
+			}
+		})
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	long := writeFile(t, dir, "long", strings.Repeat("192.0.2.1\n", 10000))
+	if _, _, err := Load(ctx, []Spec{{IP4Set, []string{long}}}, Options{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Load after cancel = %v", err)
+	}
+	if _, _, err := Load(context.Background(), []Spec{{"acl", []string{long}}}, Options{}); err == nil {
+		t.Error("Load of an acl dataset is no error")
+	}
+}
+
+// TestLoad_forms reads the same three entries from files that look different.
+func TestLoad_forms(t *testing.T) {
+	const text = ":2:text $\n192.0.2.1\n192.0.2.2\n!192.0.2.3\n"
+	var packed bytes.Buffer
+	zw := gzip.NewWriter(&packed)
+	zw.Write([]byte(text))
+	zw.Close()
+	tests := []struct{ name, text string }{
+		{"plain", text},
+		{"no end of line", strings.TrimSuffix(text, "\n")},
+		{"CR LF", strings.ReplaceAll(text, "\n", "\r\n")},
+		{"indented", "  " + strings.ReplaceAll(text, "\n", " \t\n \t")},
+		{"gzip", packed.String()},
+		{"a line too long", text + strings.Repeat("x", 3*maxLine) + "\n"},
+		{"comments", "# one\n;two\n\n" + text + "#three"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			path := writeFile(t, t.TempDir(), "data", tt.text)
+			z, problems, err := Load(context.Background(), []Spec{{IP4Set, []string{path}}}, Options{})
+			if err != nil || z.Entries() != 3 {
+				t.Fatalf("Load = %v, %v, %v", z, problems, err)
+			}
+			var ans Answer
+			z.Lookup(wireName("2.2.0.192"), TypeTXT, &ans)
+			if !slices.Equal(ans.Texts, []string{"text 192.0.2.2"}) {
+				t.Errorf("texts = %q", ans.Texts)
+			}
+			if z.Lookup(wireName("3.2.0.192"), TypeA, &ans); ans.Rcode != NXDomain {
+				t.Errorf("the excluded address: %+v", ans)
+			}
+		})
+	}
+}
+
+// TestZone_apex: SOA and NS come from the first dataset that has them, and a
+// serial of 0 is the time of the newest file.
+func TestZone_apex(t *testing.T) {
+	dir := t.TempDir()
+	a := writeFile(t, dir, "a", "$NS 1h ns.example.com\n192.0.2.1\n")
+	b := writeFile(t, dir, "b", "$TTL 5m\n$SOA 0 ns.example.com admin.example.com 0 1h 2h 3h 4h\n$NS 1h other.example.com\n$TIMESTAMP 2020:01:01 +1w\nwww A 192.0.2.1\n")
+	newest := time.Unix(1_800_000_000, 0)
+	for path, at := range map[string]time.Time{a: newest, b: newest.Add(-time.Hour)} {
+		if err := os.Chtimes(path, at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	z, problems, err := Load(context.Background(), []Spec{{IP4Set, []string{a}}, {Generic, []string{b}}}, Options{})
+	if err != nil || len(problems) > 0 {
+		t.Fatal(problems, err)
+	}
+	soa, ok := z.SOA()
+	want := SOA{TTL: 300, MName: wireName("ns.example.com"), RName: wireName("admin.example.com"),
+		Serial: 1_800_000_000, Refresh: 3600, Retry: 7200, Expire: 10800, Minimum: 14400}
+	if fmt.Sprintf("%+v", soa) != fmt.Sprintf("%+v", want) || !ok {
+		t.Errorf("SOA() = %+v, want %+v", soa, want)
+	}
+	ns, ttl := z.NS()
+	if len(ns) != 1 || string(ns[0]) != string(wireName("ns.example.com"))+"\x00" || ttl != 3600 {
+		t.Errorf("NS() = %q, %d", ns, ttl)
+	}
+	if !z.Modified().Equal(newest) || !z.Expires().Equal(time.Date(2020, 1, 8, 0, 0, 0, 0, time.UTC)) {
+		t.Errorf("Modified() = %v, Expires() = %v", z.Modified(), z.Expires())
+	}
+}
+
+// TestAddressNames compares the readers of reversed addresses with a reading
+// label by label.
+func TestAddressNames(t *testing.T) {
+	g := newGenerator(9)
+	const odd = "0123456789abcdefABCDEF gG/:@`\x00\x80\xff"
+	for range 200000 {
+		a := addr6{g.r.Uint64(), g.r.Uint64()}
+		name := wireName(reverse6(a))
+		ok := true
+		for range g.r.IntN(3) { // harm one or two bytes
+			i := g.r.IntN(len(name))
+			name[i] = odd[g.r.IntN(len(odd))]
+		}
+		var slow addr6
+		for i := 62; i >= 0; i -= 2 {
+			d := strings.IndexByte("0123456789abcdef", lower(name[i+1]))
+			if name[i] != 1 || d < 0 {
+				ok = false
+				break
+			}
+			slow = addr6{slow.hi<<4 | slow.lo>>60, slow.lo<<4 | uint64(d)}
+		}
+		if got, gotOK := ip6Name(name); gotOK != ok || ok && got != slow {
+			t.Fatalf("ip6Name(%q) = %x, %t, slowly %x, %t", name, got, gotOK, slow, ok)
+		}
+	}
+	for name, want := range map[string]string{"1.2.0.192": "192.0.2.1", "01.002.0.192": "192.0.2.1", "256.0.0.1": "", "1.2.3": "", "1.2.3.4.5": "",
+		"a.2.0.192": "", "0001.2.0.192": "", "": ""} {
+		a, ok := ip4Name(wireName(name))
+		if ok != (want != "") || ok && text4(a) != want {
+			t.Errorf("ip4Name(%s) = %s, %t, want %q", name, text4(a), ok, want)
+		}
+	}
+}
