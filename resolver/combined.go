@@ -2,17 +2,38 @@ package resolver
 
 import (
 	"dnsblproxy/overrides"
-	"dnsblproxy/resolver/combine"
 	"dnsblproxy/resolver/internal/wire"
 	"dnsblproxy/resolver/rbl"
 )
+
+// Phase says how far a member of a combined zone has come.
+type Phase uint8
+
+const (
+	Outstanding Phase = iota // not decided yet
+	Answered                 // decided; no codes mean that it lists nothing
+	Missing                  // it could not be asked
+)
+
+// MemberState is what a member of a combined zone says of a subject.
+type MemberState struct {
+	Phase Phase
+	Codes []rbl.Code // that count
+}
+
+// Sum is what the members amount to.
+type Sum struct {
+	Known  bool // nothing outstanding can change Listed
+	Listed bool
+	Text   string // how it came about
+}
 
 // combined is step 7 for a zone that weighs others. Each member is decided by
 // the one function, with its own rules, mode and failures; an exemption in
 // the combined zone removes from every member what it may remove there.
 func (f *facts) combined(q *question, hit overrides.Hit, exempt bool) decision {
 	z := q.zone
-	states := make([]combine.State, len(z.members))
+	states := make([]MemberState, len(z.members))
 	sum := decision{ttl: ownTTL}
 	failed := 0
 	for i, m := range z.members {
@@ -31,15 +52,14 @@ func (f *facts) combined(q *question, hit overrides.Hit, exempt bool) decision {
 		sum.ttl = min(sum.ttl, d.ttl)
 		sum.stale = sum.stale || d.stale
 	}
-	v := z.Plan.Decide(states)
+	v := z.Weigh(states)
 	if !v.Known {
 		return decision{lacking: true}
 	}
-	text := v.Text()
-	f.step(7, text)
+	f.step(7, v.Text)
 	switch {
 	case v.Listed:
-		sum.verdict, sum.form, sum.code, sum.text = Listed, formOwn, ownCode, text
+		sum.verdict, sum.form, sum.code, sum.text = Listed, formOwn, ownCode, v.Text
 	case failed == len(z.members):
 		sum.verdict = Failed
 	case exempt:
@@ -51,18 +71,18 @@ func (f *facts) combined(q *question, hit overrides.Hit, exempt bool) decision {
 }
 
 // memberState is what a member's decision counts for.
-func memberState(m *zone, d *decision, exempt bool) combine.State {
+func memberState(m *zone, d *decision, exempt bool) MemberState {
 	switch {
 	case d.lacking:
-		return combine.State{Phase: combine.Outstanding}
+		return MemberState{Phase: Outstanding}
 	case d.verdict == Failed:
-		return combine.State{Phase: combine.Failed}
+		return MemberState{Phase: Missing}
 	case d.kept || d.verdict != Listed && d.verdict != Denied:
-		return combine.State{Phase: combine.Answered}
+		return MemberState{Phase: Answered}
 	case d.form == formOwn:
-		return combine.State{Phase: combine.Answered, Codes: []rbl.Code{d.code}}
+		return MemberState{Phase: Answered, Codes: []rbl.Code{d.code}}
 	}
-	s := combine.State{Phase: combine.Answered}
+	s := MemberState{Phase: Answered}
 	for rec := range d.data.records {
 		if code, ok := rec.code(); ok && m.remains(code, d.exempt || exempt && !m.Allow) {
 			s.Codes = append(s.Codes, code)

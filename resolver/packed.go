@@ -33,7 +33,7 @@ func pack(r *wire.Response, typ uint16, hide func(typ uint16, rdata []byte) []by
 	for _, rdata := range r.Records {
 		b = appendPacked(b, wire.Answer, typ, hide(typ, rdata))
 	}
-	if len(r.Records) == 0 && r.HasSOA {
+	if len(r.Records) == 0 && len(r.SOA) > 0 {
 		b = appendPacked(b, wire.Authority, wire.TypeSOA, hide(wire.TypeSOA, r.SOA))
 	}
 	return packed(b)

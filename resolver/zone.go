@@ -6,7 +6,6 @@ import (
 
 	"dnsblproxy/cache"
 	"dnsblproxy/overrides"
-	"dnsblproxy/resolver/combine"
 	"dnsblproxy/resolver/internal/wire"
 	"dnsblproxy/resolver/rbl"
 )
@@ -67,9 +66,9 @@ type ZoneOptions struct {
 	// File is the data of SourceFile; nil for the others.
 	File Dataset
 
-	// Plan weighs the Members of SourceCombined, in the same order.
-	Plan    *combine.Plan
+	// Weigh adds up what the Members of SourceCombined say, in their order.
 	Members []string
+	Weigh   func([]MemberState) Sum
 
 	// Fingerprint changes when answers cached so far may no longer be used.
 	Fingerprint string

@@ -4,12 +4,15 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/resolver"
+	"dnsblproxy/resolver/combine"
+	"dnsblproxy/resolver/dataset"
 	"dnsblproxy/resolver/rbl"
 	"dnsblproxy/resolver/upstream"
 )
@@ -107,7 +110,10 @@ func (d *proxy) zoneOptions(z *config.Zone) (resolver.ZoneOptions, error) {
 		}
 		return known.CodeName(c)
 	}
-	return o, nil
+	if z.Source == "combined" {
+		o.Members, o.Weigh, err = weigh(z)
+	}
+	return o, err
 }
 
 var (
@@ -145,6 +151,16 @@ func (d *proxy) newBackend(c *config.Config, z *config.Zone, o *resolver.ZoneOpt
 	b := &backend{fingerprint: o.Fingerprint, stop: stop, ended: make(chan struct{})}
 	run := func(context.Context) {}
 	switch z.Source {
+	case "rdns":
+		b.list = newReverse(d.ctx, d.dns, c.Resolver.Deadline)
+	case "file":
+		store := dataset.NewStore(datasets(z), dataset.StoreOptions{Log: d.log.With(slog.String("zone", z.Name))})
+		if err := store.Open(ctx); err != nil {
+			stop()
+			return nil, &config.Error{Problems: []config.Problem{c.Problem(
+				"zone "+z.Name+": "+err.Error(), "mend the file, or name another", "zone", z.Name, "files")}}
+		}
+		b.data, run = store, store.Run
 	case "upstream":
 		b.asker = d.asker(c, z)
 		b.guarded = d.newList(z, o, b.asker)
@@ -168,8 +184,56 @@ func (d *proxy) asker(c *config.Config, z *config.Zone) upstream.Asker {
 	switch z.Via.Mode {
 	case "servers":
 		return d.pool.Exchanger(z.Via.Servers, opts)
+	case "direct":
+		name, err := wireName(z.Upstream.Reveal())
+		if err == nil {
+			return d.finder(c).Direct(name)
+		}
 	}
 	return d.pool.Exchanger(c.Nameservers, opts)
+}
+
+// finder finds lists' own name servers.
+func (d *proxy) finder(c *config.Config) *upstream.Finder {
+	return d.pool.Finder(upstream.FinderOptions{
+		Resolver: d.resolverExchanger(c), Exchange: exchangeOptions(c),
+		Own: func(a netip.AddrPort) bool { return slices.Contains(c.Listen, a) },
+	})
+}
+
+func datasets(z *config.Zone) []dataset.Spec {
+	var specs []dataset.Spec
+	for _, f := range z.Files {
+		specs = append(specs, dataset.Spec{Kind: dataset.Kind(f.Type), Files: f.Paths})
+	}
+	return specs
+}
+
+// weigh is the arithmetic of a combined zone, and its members.
+func weigh(z *config.Zone) ([]string, func([]resolver.MemberState) resolver.Sum, error) {
+	weights := make(map[string]int, len(z.Weights))
+	for _, w := range z.Weights {
+		key := w.Zone
+		if w.Codes != "" {
+			key += "=" + w.Codes
+		}
+		weights[key] = w.Weight
+	}
+	plan, err := combine.Parse(weights, z.Threshold)
+	if err != nil {
+		return nil, nil, err
+	}
+	phases := map[resolver.Phase]combine.Phase{
+		resolver.Outstanding: combine.Outstanding, resolver.Answered: combine.Answered, resolver.Missing: combine.Failed,
+	}
+	return plan.Members(), func(members []resolver.MemberState) resolver.Sum {
+		states := make([]combine.State, len(members))
+		for i, m := range members {
+			states[i] = combine.State{Phase: phases[m.Phase], Codes: m.Codes}
+		}
+		v := plan.Decide(states)
+		return resolver.Sum{Known: v.Known, Listed: v.Listed, Text: v.Text()}
+	}, nil
 }
 
 func exchangeOptions(c *config.Config) upstream.ExchangeOptions {

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"dnsblproxy/overrides/spf"
+	"dnsblproxy/resolver"
+	"dnsblproxy/resolver/rbl"
+	"dnsblproxy/resolver/rdns"
+	"dnsblproxy/resolver/upstream"
+)
+
+// reverse makes a list of missing reverse DNS.
+type reverse struct {
+	ctx      context.Context
+	dns      spf.Resolver
+	deadline time.Duration
+	places   chan struct{} // one for each check under way
+}
+
+// maxReverse bounds the checks under way; each takes up to twenty questions.
+const maxReverse = 512
+
+func newReverse(ctx context.Context, dns spf.Resolver, deadline time.Duration) *reverse {
+	return &reverse{ctx: ctx, dns: dns, deadline: deadline, places: make(chan struct{}, maxReverse)}
+}
+
+// Start implements resolver.List.
+func (r *reverse) Start(a resolver.Ask, done func(resolver.Result)) {
+	started := time.Now()
+	finish := func(o upstream.Outcome) {
+		o.Took = time.Since(started)
+		done(resolver.Result{Outcome: o})
+	}
+	go func() {
+		select {
+		case r.places <- struct{}{}:
+			defer func() { <-r.places }()
+		default:
+			finish(upstream.Outcome{Err: upstream.ErrTimeout})
+			return
+		}
+		ctx, cancel := context.WithTimeout(r.ctx, r.deadline)
+		defer cancel()
+		v, ttl, err := rdns.Check(ctx, a.Subject.Addr, reverseDNS{r.dns})
+		o := upstream.Outcome{Err: err}
+		if err == nil {
+			fillReverse(&o, v, ttl, a.Type)
+		}
+		finish(o)
+	}()
+}
+
+// fillReverse makes a list's answer of a verdict. A negative one has no SOA
+// of its own: the resolver adds ours.
+func fillReverse(o *upstream.Outcome, v rdns.Verdict, ttl uint32, typ uint16) {
+	o.Response.TTL, o.Response.HasSOA = ttl, true
+	code := v.Code()
+	switch {
+	case code == 0:
+		o.Response.Rcode = rcodeNXDomain
+	case typ == typeA:
+		b := code.Addr().As4()
+		o.Response.Records = [][]byte{b[:]}
+	case typ == typeTXT:
+		text := v.Text()
+		text = text[:min(len(text), 255)]
+		o.Response.Records = [][]byte{append([]byte{byte(len(text))}, text...)}
+	}
+}
+
+// Types of RFC 1035, section 3.2.2.
+const (
+	typeA   = 1
+	typeTXT = 16
+)
+
+// Open implements resolver.List: reverse DNS is everybody's, and never down
+// as a whole.
+func (*reverse) Open(rbl.Shape) (string, bool) { return "", false }
+
+// Quarantined implements resolver.List.
+func (*reverse) Quarantined() (string, bool) { return "", false }
+
+// reverseDNS asks as package rdns wants it.
+type reverseDNS struct{ dns spf.Resolver }
+
+// Lookup implements rdns.Resolver.
+func (r reverseDNS) Lookup(ctx context.Context, name string, qtype uint16) (rdns.Answer, error) {
+	a, err := r.dns.Lookup(ctx, name, spf.Type(qtype))
+	if err != nil {
+		return rdns.Answer{}, err
+	}
+	names := make([]string, 0, len(a.Hosts))
+	for _, h := range a.Hosts {
+		names = append(names, h+".")
+	}
+	return rdns.Answer{Names: names, Addrs: append([]netip.Addr(nil), a.Addrs...), TTL: uint32(a.TTL / time.Second)}, nil
+}
