@@ -69,6 +69,9 @@ func differences(sum ipsum, zone string) []difference {
 			out = append(out, difference{strings.Join(labels, ".") + "." + zone + ".", dns.TypeA, true})
 		}
 	}
+	for _, nibbles := range []string{"a.b", "1.2.3.4.5", "d.b.0.1.0.0.2"} {
+		out = append(out, difference{nibbles + "." + zone + ".", dns.TypeA, true})
+	}
 	for range 300 {
 		b := netip.MustParseAddr("2001:db8:bad::").As16()
 		b[5] ^= byte(random.IntN(2)) // half of them beside the listed prefix
@@ -80,7 +83,7 @@ func differences(sum ipsum, zone string) []difference {
 			out = append(out, difference{name: reverse(odd, zone), qtype: qtype})
 		}
 	}
-	for _, odd := range []string{"www.example.net", "a.b", "1.2.3.4.5", "256.1.1.1", "01.2.3.4", "x.2.3.4", "-", "_"} {
+	for _, odd := range []string{"www.example.net", "a.x", "1.2.3.4.500", "256.1.1.1", "01.2.3.4", "x.2.3.4", "-", "_"} {
 		out = append(out, difference{name: odd + "." + zone + ".", qtype: dns.TypeA})
 	}
 	return out

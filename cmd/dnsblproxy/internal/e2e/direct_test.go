@@ -28,9 +28,13 @@ bl.test. NS ns2.bl.test.
 ns1.bl.test. A %s
 ns2.bl.test. A %s
 `, tld, dead, alive))
+	var listed strings.Builder
+	for n := 0; n < 20; n += 2 {
+		fmt.Fprintf(&listed, "192.0.2.%d\n", n)
+	}
 	startRbldnsdAt(t, netip.AddrPortFrom(alive, 53), map[string]string{
 		"set": "$SOA 3000 ns2.bl.test hostmaster.bl.test 0 600 300 86400 120\n$NS 3000 ns1.bl.test ns2.bl.test\n" +
-			":127.0.0.2:listed $\n127.0.0.2\n192.0.2.0/24\n",
+			":127.0.0.2:listed $\n127.0.0.2\n" + listed.String(),
 	}, "bl.test:ip4set:set")
 	resolver := startUnbound(t, 53000, strings.Join([]string{
 		"\tdo-not-query-localhost: no", "\tmodule-config: \"iterator\"", "\tlocal-zone: \"bl.test\" refuse",

@@ -172,7 +172,8 @@ smtpd_client_restrictions = %[2]s
 // that ask the DNS stand in the chroot (y in the fifth column).
 func masterCf(p *Postfix, screen bool) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s inet n - y - - smtpd\n", p.SMTPD)
+	// An smtpd process remembers what lists said; here each serves one client.
+	fmt.Fprintf(&b, "%s inet n - y - - smtpd\n  -o max_use=1\n", p.SMTPD)
 	if screen {
 		fmt.Fprintf(&b, "%s inet n - y - 1 postscreen\n", p.Screen)
 		// What postscreen passes on is accepted without another look.

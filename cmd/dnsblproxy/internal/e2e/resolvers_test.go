@@ -117,7 +117,7 @@ func TestLoop(t *testing.T) {
 	line := lineOf(t, proxy.configFile(), "[zone.")
 	p := startProcess(t, nil, program(), "serve", "--config", proxy.configFile())
 	eventually(t, startTimeout, "the loop to be reported with its line", func() error {
-		return mentions(p.Output(), fmt.Sprintf("config.toml:%d", line), name, "servers")
+		return mentions(p.Output(), fmt.Sprintf("config.toml:%d", line), name, "via")
 	})
 	if p.Exited() {
 		if code := p.Wait(t, time.Second); code != 2 {

@@ -24,21 +24,7 @@ all.test.            TXT "v=spf1 +all"
 func TestSPF(t *testing.T) {
 	t.Parallel()
 	const name = "bl.example"
-	list := startRbldnsd(t, map[string]string{
-		"four": ":127.0.0.2:listed $\n127.0.0.2\n192.0.2.0/24\n198.51.100.0/24\n203.0.113.0/24\n",
-		"six":  ":127.0.0.2:listed $\n::ffff:7f00:2\n2001:db8::/32\n",
-	}, name+":ip4set:four", name+":ip6trie:six")
-	authority := startAuthority(t, 53000, spfZone)
-	proxy := startProxy(t, ProxyOptions{
-		Port53:   true,
-		Resolver: []netip.AddrPort{authority.Addr},
-		Config:   zone(name, "", list.Addr) + "[allow.fax]\nspf = [\"fax.test\"]\n[allow.broad]\nspf = [\"all.test\"]\n",
-	})
-	mail := startPostfix(t, PostfixOptions{
-		Nameserver: proxy.Addr.Addr(),
-		Client:     "reject_rbl_client " + name,
-	})
-	for _, c := range []struct{ name, client, want string }{
+	clients := []struct{ name, client, want string }{
 		{"first of the include", "203.0.113.0", "accept"},
 		{"last before the hole", "203.0.113.63", "accept"},
 		{"first in the hole of the include", "203.0.113.64", "reject"},
@@ -52,7 +38,29 @@ func TestSPF(t *testing.T) {
 		{"exists not for the next", "192.0.2.51", "reject"},
 		{"IPv6 of the include", "2001:db8:fa::1", "accept"},
 		{"IPv6 beside the include", "2001:db8:fb::1", "reject"},
-	} {
+	}
+	// All of them are listed, one by one: a list with the whole of TEST-NET
+	// would be taken for one that lists the world.
+	four, six := ":127.0.0.2:listed $\n127.0.0.2\n", ":127.0.0.2:listed $\n::ffff:7f00:2\n"
+	for _, c := range clients {
+		if strings.Contains(c.client, ":") {
+			six += c.client + "\n"
+		} else {
+			four += c.client + "\n"
+		}
+	}
+	list := startRbldnsd(t, map[string]string{"four": four, "six": six}, name+":ip4set:four", name+":ip6trie:six")
+	authority := startAuthority(t, 53000, spfZone)
+	proxy := startProxy(t, ProxyOptions{
+		Port53:   true,
+		Resolver: []netip.AddrPort{authority.Addr},
+		Config:   zone(name, "", list.Addr) + "[allow.fax]\nspf = [\"fax.test\"]\n[allow.broad]\nspf = [\"all.test\"]\n",
+	})
+	mail := startPostfix(t, PostfixOptions{
+		Nameserver: proxy.Addr.Addr(),
+		Client:     "reject_rbl_client " + name,
+	})
+	for _, c := range clients {
 		reply := mail.deliver(t, c.client)
 		if c.want == "accept" {
 			accepted(t, c.name+" "+c.client, reply)
