@@ -160,8 +160,7 @@ func (b *builder) addLayer(l lane, y layer) {
 
 func (x *index4) seal4(b *builder) {
 	x.starts = make([]v4, 0, len(b.items4))
-	x.ends = make([]v4, 0, len(b.items4))
-	x.sets = make([]uint32, 0, len(b.items4))
+	x.rest = make([]rest4, 0, len(b.items4))
 	overlay(b.items4, func(lo, hi v4, active []item[v4]) {
 		if set := setOf(b, active, size4(lo, hi), false); set != 0 {
 			x.add(lo, hi, set)
@@ -284,6 +283,13 @@ func (b *builder) set(ms []match) uint32 {
 }
 
 func (b *builder) newSet(ms []match) uint32 {
+	if len(ms) == 1 {
+		b.t.matches = append(b.t.matches, ms[0])
+		return uint32(len(b.t.matches)-1) | single
+	}
+	if n := uint32(len(b.t.matches)); b.t.sets[len(b.t.sets)-1] != n {
+		b.t.sets = append(b.t.sets, n) // single matches lie between
+	}
 	b.t.matches = append(b.t.matches, ms...)
 	b.t.sets = append(b.t.sets, uint32(len(b.t.matches)))
 	return uint32(len(b.t.sets) - 2)

@@ -168,7 +168,7 @@ func TestValidate(t *testing.T) {
 		{with(func(r *Rule) { r.JQ = "." }), "no url"},
 		{with(func(r *Rule) { r.Refresh = time.Hour }), "no url to refresh"},
 		{with(func(r *Rule) { r.URL, r.Refresh = "https://feeds.example/x", time.Millisecond }), "1s to 24h"},
-		{with(func(r *Rule) { r.URL, r.Refresh = "https://feeds.example/x", 25 * time.Hour }), "1s to 24h"},
+		{with(func(r *Rule) { r.URL, r.Refresh = "https://feeds.example/x", 25*time.Hour }), "1s to 24h"},
 		{with(func(r *Rule) { r.MaxV4 = 33 }), "/33 is no prefix length"},
 		{with(func(r *Rule) { r.Text = "no" }), "allow rule answers with no text"},
 		{with(func(r *Rule) { r.Code = v4(0x7f000002).addr() }), "allow rule answers with no code"},

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"iter"
 	"net/netip"
-	"slices"
 )
 
 // Table maps every address and domain to the rules that match it. It is
@@ -21,8 +20,9 @@ type Table struct {
 	// sets of the name itself and of all names below it.
 	nodes map[string]node
 
-	// Set s is matches[sets[s]:sets[s+1]], in the order in which rules
-	// match. Set 0 is empty.
+	// Set 0 is empty. A set with the bit single is the one match of that
+	// index, as nearly all are. Any other set s is matches[sets[s]:sets[s+1]],
+	// in the order in which rules match.
 	sets    []uint32
 	matches []match
 
@@ -30,6 +30,9 @@ type Table struct {
 	rules   []tableRule
 	zones   map[string]int
 }
+
+// single marks a set of one match; a table holds fewer than 2^31 matches.
+const single = 1 << 31
 
 // match says that an entry covers an address.
 type match struct {
@@ -212,8 +215,12 @@ func (s Set) All() iter.Seq2[Hit, bool] {
 }
 
 func (s Set) matches() []match {
-	if s.id == 0 {
+	switch {
+	case s.id == 0:
 		return nil
+	case s.id&single != 0:
+		i := s.id &^ single
+		return s.t.matches[i : i+1]
 	}
 	return s.t.matches[s.t.sets[s.id]:s.t.sets[s.id+1]]
 }
@@ -233,118 +240,9 @@ func (t *Table) hit(m match, src *tableSource) Hit {
 }
 
 // Intervals returns how many disjoint intervals the table holds.
-func (t *Table) Intervals() int { return len(t.a4.starts) + len(t.a6.starts) }
+func (t *Table) Intervals() int { return len(t.a4.starts) + len(t.a6.rest) }
 
 // Bytes returns about how much memory the table's addresses take.
 func (t *Table) Bytes() int {
-	return len(t.a4.starts)*12 + len(t.a4.top)*4 + len(t.a6.starts)*36 + len(t.a6.top)*8 +
-		len(t.sets)*4 + len(t.matches)*12
-}
-
-// index4 finds the interval of an IPv4 address. A first index by the upper
-// half of the address leaves a few neighbouring starts to search.
-type index4 struct {
-	top    []uint32 // top[h]: first interval that starts at h<<16 or later; 65537 of them
-	starts []v4
-	ends   []v4
-	sets   []uint32
-}
-
-func (x *index4) find(a v4) uint32 {
-	if len(x.top) == 0 {
-		return 0
-	}
-	lo, hi := x.top[a>>16], x.top[a>>16+1]
-	// The first interval that starts above a; the one before it may hold a,
-	// and may have started in an earlier half.
-	for lo < hi {
-		mid := (lo + hi) / 2
-		if x.starts[mid] <= a {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	if lo == 0 || x.ends[lo-1] < a {
-		return 0
-	}
-	return x.sets[lo-1]
-}
-
-func (x *index4) add(lo, hi v4, set uint32) {
-	if n := len(x.sets); n > 0 && x.sets[n-1] == set && x.ends[n-1].next() == lo {
-		x.ends[n-1] = hi
-		return
-	}
-	x.starts, x.ends, x.sets = append(x.starts, lo), append(x.ends, hi), append(x.sets, set)
-}
-
-func (x *index4) seal() {
-	x.starts, x.ends, x.sets = slices.Clip(x.starts), slices.Clip(x.ends), slices.Clip(x.sets)
-	if len(x.starts) == 0 {
-		return
-	}
-	x.top = make([]uint32, 1<<16+1)
-	i := 0
-	for h := range x.top {
-		for i < len(x.starts) && int(x.starts[i]>>16) < h {
-			i++
-		}
-		x.top[h] = uint32(i)
-	}
-}
-
-// index6 finds the interval of an IPv6 address: a search among every 32nd
-// start, which stay in the processor's cache, then among 32 neighbours.
-type index6 struct {
-	top    []v6
-	starts []v6
-	ends   []v6
-	sets   []uint32
-}
-
-// stride6 is how many starts one element of index6.top stands for.
-const stride6 = 32
-
-func (x *index6) find(a v6) uint32 {
-	n := above(x.top, a)
-	if n == 0 {
-		return 0
-	}
-	lo := (n - 1) * stride6
-	hi := min(lo+stride6, len(x.starts))
-	i := lo + above(x.starts[lo:hi], a) - 1
-	if x.ends[i].less(a) {
-		return 0
-	}
-	return x.sets[i]
-}
-
-// above returns how many of the sorted starts are not above a.
-func above(starts []v6, a v6) int {
-	lo, hi := 0, len(starts)
-	for lo < hi {
-		mid := int(uint(lo+hi) / 2)
-		if a.less(starts[mid]) {
-			hi = mid
-		} else {
-			lo = mid + 1
-		}
-	}
-	return lo
-}
-
-func (x *index6) add(lo, hi v6, set uint32) {
-	if n := len(x.sets); n > 0 && x.sets[n-1] == set && x.ends[n-1].next() == lo {
-		x.ends[n-1] = hi
-		return
-	}
-	x.starts, x.ends, x.sets = append(x.starts, lo), append(x.ends, hi), append(x.sets, set)
-}
-
-func (x *index6) seal() {
-	x.starts, x.ends, x.sets = slices.Clip(x.starts), slices.Clip(x.ends), slices.Clip(x.sets)
-	for i := 0; i < len(x.starts); i += stride6 {
-		x.top = append(x.top, x.starts[i])
-	}
+	return t.a4.bytes() + t.a6.bytes() + len(t.sets)*4 + len(t.matches)*12
 }

@@ -1,0 +1,41 @@
+//go:build !race
+
+package overrides
+
+import (
+	"net/netip"
+	"testing"
+)
+
+// TestTable_allocs holds the promise that the hot path is free of
+// allocations. The race detector changes them, hence the build tag.
+func TestTable_allocs(t *testing.T) {
+	ranges := append(seededRanges(10_000, false), seededRanges(10_000, true)...)
+	entries := []Entry{{Domain: Domain{"example.com", true}, Line: 1}}
+	r := &Rule{Name: "r", Enabled: true, Zones: []string{"zen.example"}}
+	table := build([]loaded{{rule: r, sources: []loadedSource{
+		{sourceOf(KindSPF, "efax.com"), contentOfRanges(ranges, seededRanges(100, false))},
+		{sourceOf(KindDomains, ""), contentOf(entries)},
+	}}}, []string{"zen.example"}, testNow)
+	name := []byte(wireName("a.example.com") + "\x00")
+	hits := make([]Hit, 0, 8)
+	for what, f := range map[string]func(){
+		"Lookup IPv4":   func() { table.Lookup(ranges[7].First).Allow(0, testNow) },
+		"Lookup IPv6":   func() { table.Lookup(ranges[10_007].First).Deny(0, testNow) },
+		"Lookup mapped": func() { table.Lookup(netip.AddrFrom16(ranges[7].First.As16())).Allow(0, testNow) },
+		"miss":          func() { table.Lookup(netip.IPv6Loopback()).Allow(0, testNow) },
+		"Live":          func() { hits = table.Lookup(ranges[7].First).AppendLive(hits[:0], 0, testNow) },
+		"HasLive":       func() { table.Lookup(ranges[7].First).HasLive(0, testNow) },
+		"LookupDomain":  func() { table.LookupDomain(name).Allow(0, testNow) },
+		"Source.String": func() {
+			if h, ok := table.Lookup(ranges[7].First).Allow(0, testNow); !ok || h.Source.String() == "" {
+				t.Error("no hit")
+			}
+		},
+		"Zone": func() { table.Zone("zen.example") },
+	} {
+		if n := testing.AllocsPerRun(1000, f); n != 0 {
+			t.Errorf("%s allocates %v times, want 0", what, n)
+		}
+	}
+}

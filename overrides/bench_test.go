@@ -1,0 +1,239 @@
+package overrides
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/gaissmai/bart"
+)
+
+// sizes are how many prefixes the benchmarks' tables hold.
+var sizes = []int{10, 10_000, 1_000_000}
+
+// seededRanges returns n prefixes as an address list has them: two thirds
+// single addresses, the rest networks of /20 to /31, spread over the unicast
+// space; IPv6 as /32 to /64 of the allocated part.
+func seededRanges(n int, six bool) []Range {
+	rnd := rand.New(rand.NewPCG(1, uint64(n)))
+	out := make([]Range, 0, n)
+	for range n {
+		var p netip.Prefix
+		if six {
+			hi := 0x2000_0000_0000_0000 | rnd.Uint64N(0x0c00)<<48 | rnd.Uint64()>>16
+			p = netip.PrefixFrom(v6{hi, 0}.addr(), 32+4*rnd.IntN(9))
+		} else {
+			bits := 32
+			if rnd.IntN(3) == 0 {
+				bits = 20 + rnd.IntN(12)
+			}
+			p = netip.PrefixFrom(v4(1<<24+rnd.Uint32N(223<<24-1<<24)).addr(), bits)
+		}
+		r, err := ParseRange(p.Masked().String())
+		if err != nil {
+			panic(err)
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// seededQuestions returns addresses inside ranges (hits) or outside of them,
+// in random order, more of them than fit into the first caches.
+func seededQuestions(t *Table, ranges []Range, hit bool) []netip.Addr {
+	rnd := rand.New(rand.NewPCG(2, 3))
+	out := make([]netip.Addr, 1<<16)
+	for i := range out {
+		for {
+			a := ranges[rnd.IntN(len(ranges))].Last
+			if !hit && a.Is4() {
+				a = v4(rnd.Uint32()).addr()
+			} else if !hit {
+				a = v6{v6Of(a).hi ^ rnd.Uint64()>>12, rnd.Uint64()}.addr()
+			}
+			if t.Lookup(a).Empty() != hit {
+				out[i] = a
+				break
+			}
+		}
+	}
+	return out
+}
+
+// tableOf is one allow rule with a file of these ranges, a line each.
+func tableOf(ranges []Range) *Table {
+	entries := make([]Entry, len(ranges))
+	for i, r := range ranges {
+		entries[i] = Entry{Range: r, Line: i + 1}
+	}
+	r := &Rule{Name: "bench", Enabled: true}
+	return build([]loaded{{rule: r, sources: []loadedSource{{sourceOf(KindFile, "bench.txt"), contentOf(entries)}}}}, []string{"zen.example"}, testNow)
+}
+
+// BenchmarkTable asks one address per iteration: who, if anyone, exempts it.
+func BenchmarkTable(b *testing.B) {
+	for _, six := range []bool{false, true} {
+		for _, n := range sizes {
+			ranges := seededRanges(n, six)
+			table := tableOf(ranges)
+			for _, hit := range []bool{true, false} {
+				asked := seededQuestions(table, ranges, hit)
+				b.Run(fmt.Sprintf("v6=%t/prefixes=%d/hit=%t", six, n, hit), func(b *testing.B) {
+					b.ReportAllocs()
+					i, hits := 0, 0
+					for b.Loop() {
+						if _, ok := table.Lookup(asked[i&(1<<16-1)]).Allow(0, testNow); ok {
+							hits++
+						}
+						i++
+					}
+					if (hits == i) != hit {
+						b.Fatalf("%d hits of %d", hits, i)
+					}
+				})
+			}
+		}
+	}
+}
+
+// BenchmarkBart is the same question to a table of the bart package, which
+// knows the longest prefix only, not all rules that match.
+func BenchmarkBart(b *testing.B) {
+	for _, six := range []bool{false, true} {
+		for _, n := range sizes {
+			ranges := seededRanges(n, six)
+			var other bart.Table[uint32]
+			for i, r := range ranges {
+				ps, _ := ParsePrefixes(r.String())
+				other.Insert(ps[0], uint32(i))
+			}
+			table := tableOf(ranges)
+			for _, hit := range []bool{true, false} {
+				asked := seededQuestions(table, ranges, hit)
+				b.Run(fmt.Sprintf("v6=%t/prefixes=%d/hit=%t", six, n, hit), func(b *testing.B) {
+					b.ReportAllocs()
+					i := 0
+					for b.Loop() {
+						if _, ok := other.Lookup(asked[i&(1<<16-1)]); ok != hit {
+							b.Fatal("wrong answer")
+						}
+						i++
+					}
+				})
+			}
+		}
+	}
+}
+
+// BenchmarkTable_manyDomains is the union of a thousand domains' compiled
+// SPF records: 100,000 intervals that overlap as shared providers do.
+func BenchmarkTable_manyDomains(b *testing.B) {
+	table, ranges := manyDomains()
+	for _, hit := range []bool{true, false} {
+		asked := seededQuestions(table, ranges, hit)
+		b.Run(fmt.Sprintf("hit=%t", hit), func(b *testing.B) {
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				if _, ok := table.Lookup(asked[i&(1<<16-1)]).Allow(0, testNow); ok != hit {
+					b.Fatal("wrong answer")
+				}
+				i++
+			}
+			b.ReportMetric(float64(table.Intervals()), "intervals")
+		})
+	}
+}
+
+func manyDomains() (*Table, []Range) {
+	ranges := seededRanges(100_000, false)
+	var l loaded
+	l.rule = &Rule{Name: "bench", Enabled: true}
+	for i := range 1000 {
+		own := append([]Range{}, ranges[i*100:i*100+100]...)
+		own = append(own, ranges[:20]...) // a provider that all of them include
+		l.sources = append(l.sources, loadedSource{sourceOf(KindSPF, fmt.Sprint("d", i, ".example")), contentOfRanges(own, nil)})
+	}
+	return build([]loaded{l}, nil, testNow), ranges
+}
+
+// BenchmarkTable_domain asks for a name three labels below an entry.
+func BenchmarkTable_domain(b *testing.B) {
+	for _, n := range sizes[:2] {
+		entries := make([]Entry, n)
+		for i := range entries {
+			entries[i] = Entry{Domain: Domain{fmt.Sprintf("d%d.example.com", i), true}, Line: i + 1}
+		}
+		r := &Rule{Name: "bench", Enabled: true}
+		table := build([]loaded{{rule: r, sources: []loadedSource{{sourceOf(KindDomains, ""), contentOf(entries)}}}}, nil, testNow)
+		for name, hit := range map[string]bool{"a.b.c.d7.example.com": true, "a.b.c.x7.example.com": false} {
+			wire := []byte(wireName(name))
+			b.Run(fmt.Sprintf("domains=%d/hit=%t", n, hit), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, ok := table.LookupDomain(wire).Allow(0, testNow); ok != hit {
+						b.Fatal("wrong answer")
+					}
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkBuild reads a rule file and builds the table of it.
+func BenchmarkBuild(b *testing.B) {
+	for _, n := range sizes {
+		var text []byte
+		for _, r := range seededRanges(n, false) {
+			text = append(text, r.String()+"\n"...)
+		}
+		b.Run(fmt.Sprintf("prefixes=%d", n), func(b *testing.B) {
+			b.ReportAllocs()
+			var kept *Table
+			var c *content
+			for b.Loop() {
+				entries, problems := ParseRuleFile("bench.txt", text)
+				if len(problems) > 0 {
+					b.Fatal(problems)
+				}
+				c = contentOf(entries)
+				r := &Rule{Name: "bench", Enabled: true}
+				kept = build([]loaded{{rule: r, sources: []loadedSource{{sourceOf(KindFile, "bench.txt"), c}}}}, nil, testNow)
+			}
+			b.ReportMetric(float64(kept.Bytes())/float64(n), "B/prefix-in-table")
+			runtime.KeepAlive(c)
+		})
+	}
+}
+
+// TestTable_a_million_prefixes holds the promises of size: seconds to load,
+// tens of bytes a prefix.
+func TestTable_a_million_prefixes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a million prefixes take a few seconds")
+	}
+	var text []byte
+	for _, r := range seededRanges(1_000_000, false) {
+		text = append(text, r.String()+"\n"...)
+	}
+	began := time.Now()
+	entries, problems := ParseRuleFile("bench.txt", text)
+	if len(problems) > 0 {
+		t.Fatal(problems[0])
+	}
+	c := contentOf(entries)
+	entries = nil
+	r := &Rule{Name: "bench", Enabled: true}
+	table := build([]loaded{{rule: r, sources: []loadedSource{{sourceOf(KindFile, "bench.txt"), c}}}}, nil, testNow)
+	took := time.Since(began)
+	t.Logf("%d intervals in %s, %.1f MB", table.Intervals(), took.Round(time.Millisecond), float64(table.Bytes())/1e6)
+	if took > 20*time.Second {
+		t.Errorf("a million prefixes took %s to load", took)
+	}
+	if n := table.Bytes(); n > 40<<20 {
+		t.Errorf("a million prefixes take %d bytes, want 40 MiB at most", n)
+	}
+}
