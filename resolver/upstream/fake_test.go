@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -81,7 +82,10 @@ func (n *fakeNet) DialUDP(addr netip.AddrPort) (net.Conn, error) {
 	if h == nil {
 		return nil, net.ErrClosed // no route
 	}
-	return &fakeConn{host: h, in: make(chan []byte, 1000), gone: make(chan struct{})}, nil
+	return &fakeConn{
+		host: h, in: make(chan []byte, 1000), gone: make(chan struct{}),
+		late: make(chan struct{}, 1), timer: time.NewTimer(0),
+	}, nil
 }
 
 func (n *fakeNet) DialTCP(ctx context.Context, _ netip.AddrPort) (net.Conn, error) {
@@ -90,10 +94,12 @@ func (n *fakeNet) DialTCP(ctx context.Context, _ netip.AddrPort) (net.Conn, erro
 }
 
 type fakeConn struct {
-	net.Conn // nil: deadlines and addresses are not used
+	net.Conn // nil: what is not defined here is not used
 	host     *fakeHost
 	in       chan []byte
 	gone     chan struct{}
+	late     chan struct{} // the read deadline has passed
+	timer    *time.Timer
 	once     sync.Once
 }
 
@@ -101,9 +107,19 @@ func (c *fakeConn) Read(b []byte) (int, error) {
 	select {
 	case p := <-c.in:
 		return copy(b, p), nil
+	case <-c.late:
+		return 0, os.ErrDeadlineExceeded
 	case <-c.gone:
 		return 0, net.ErrClosed
 	}
+}
+
+func (c *fakeConn) SetReadDeadline(at time.Time) error {
+	c.timer.Stop()
+	if !at.IsZero() {
+		c.timer = time.AfterFunc(time.Until(at), func() { c.late <- struct{}{} })
+	}
+	return nil
 }
 
 func (c *fakeConn) Close() error {

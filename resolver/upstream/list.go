@@ -157,12 +157,19 @@ func (l *List) State() State { return *l.state.Load() }
 func (l *List) Open(shape rbl.Shape) bool { return l.breaker(shape).open.Load() }
 
 func (l *List) breaker(shape rbl.Shape) *breaker {
-	for i, s := range shapes {
-		if s == shape && l.breakers[i] != nil {
-			return l.breakers[i]
-		}
+	var b *breaker
+	switch shape {
+	case rbl.IP4:
+		b = l.breakers[0]
+	case rbl.IP6:
+		b = l.breakers[1]
+	case rbl.Domain:
+		b = l.breakers[2]
 	}
-	return l.main
+	if b == nil {
+		return l.main
+	}
+	return b
 }
 
 // Ask is one question for a list.

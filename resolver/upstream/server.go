@@ -49,10 +49,15 @@ func newServer(p *Pool, addr netip.AddrPort) *server {
 	}
 }
 
-// answered notes an answer that took rtt.
-func (s *server) answered(rtt time.Duration) {
+// alive notes that an answer came, of whatever kind.
+func (s *server) alive() {
 	s.fails.Store(0)
 	s.retryGap.Store(0)
+}
+
+// answered notes an answer over UDP that took rtt.
+func (s *server) answered(rtt time.Duration) {
+	s.alive()
 	old := s.rtt.Load()
 	if old == 0 {
 		s.rtt.Store(max(1, int64(rtt)))
@@ -66,6 +71,11 @@ func (s *server) answered(rtt time.Duration) {
 func (s *server) silent(timeout time.Duration) {
 	s.fails.Add(1)
 	s.rtt.Store(min(max(2*s.rtt.Load(), int64(timeout)/2), int64(4*timeout)))
+}
+
+// lame notes that the server answers, but is of no use: it is asked last.
+func (s *server) lame(timeout time.Duration) {
+	s.rtt.Store(max(s.rtt.Load(), int64(timeout)))
 }
 
 func (s *server) dead() bool { return s.fails.Load() >= deadAfter }

@@ -1,7 +1,9 @@
 package upstream
 
 import (
+	"errors"
 	"net"
+	"os"
 	"time"
 
 	"dnsblproxy/resolver/internal/wire"
@@ -38,6 +40,7 @@ func openSocket(srv *server, now time.Time) (*socket, error) {
 		k.srv.leaveSocket(k, true)
 		k.conn.Close()
 	}
+	_ = conn.SetReadDeadline(k.until) // a failure leaves an idle socket open, no more
 	go k.read()
 	return k, nil
 }
@@ -50,6 +53,11 @@ func (k *socket) read() {
 	buf := make([]byte, maxDatagram+1)
 	for {
 		n, err := k.conn.Read(buf)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			k.giveUp() // its time is over; who still waits does so without a deadline
+			_ = k.conn.SetReadDeadline(time.Time{})
+			continue
+		}
 		if err != nil {
 			for _, e := range k.shut() {
 				e.f.lost(&k.table, e.id)

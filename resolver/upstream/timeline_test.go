@@ -133,3 +133,39 @@ func TestTimeline_socketsAreRenewed(t *testing.T) {
 		}
 	})
 }
+
+// A socket that is not used is closed when its time is over, and one that is
+// waited on only after that.
+func TestTimeline_idleSocketsClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newFakeNet()
+		h := n.host(first, blocklist("bl.example."))
+		p := NewPool(Options{Network: n, Sockets: 1, SocketAge: 5 * time.Second})
+		defer p.Close()
+		e := p.Exchanger(addrs(first), ExchangeOptions{})
+		s := p.server(addrs(first)[0])
+		open := func() int {
+			synctest.Wait()
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return len(s.open)
+		}
+		e.Exchange(t.Context(), question(t, "a.bl.example", dns.TypeA))
+		time.Sleep(4500 * time.Millisecond)
+		h.mu.Lock()
+		h.delay = 900 * time.Millisecond
+		h.mu.Unlock()
+		got := make(chan Outcome, 1)
+		e.Start(question(t, "a.bl.example", dns.TypeA), func(o Outcome) { got <- o })
+		time.Sleep(600 * time.Millisecond)
+		if open() != 1 {
+			t.Error("a socket that is waited on was closed")
+		}
+		if o := <-got; say(o) != "unlisted" {
+			t.Errorf("the question over the old socket: %s", say(o))
+		}
+		if open() != 0 {
+			t.Error("an idle socket is still open after its time")
+		}
+	})
+}

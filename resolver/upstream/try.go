@@ -168,7 +168,7 @@ func (f *flight) judge(pkt []byte, now time.Time) verdict {
 	if err == wire.ErrMalformed && f.stream == nil {
 		return dropped // perhaps somebody else's
 	}
-	f.server.answered(now.Sub(f.sent))
+	f.heard(now)
 	f.out.Response = r
 	switch {
 	case err != nil:
@@ -183,6 +183,26 @@ func (f *flight) judge(pkt []byte, now time.Time) verdict {
 	return f.rcode(pkt, q, r, now)
 }
 
+// heard tells the server's record of an answer. One over TCP says nothing of
+// how fast the next datagram is answered.
+func (f *flight) heard(now time.Time) {
+	if f.stream != nil {
+		f.server.alive()
+	} else {
+		f.server.answered(now.Sub(f.sent))
+	}
+}
+
+// useless ends the try with a server that answered, but said no. Name servers
+// say so of a whole zone, so that others are asked before it from now on; what
+// a resolver refuses says nothing of its other answers.
+func (f *flight) useless(now time.Time, err error) verdict {
+	if f.zone != nil {
+		f.server.lame(f.timeout)
+	}
+	return status(f.reject(now, err))
+}
+
 // rcode decides by the response code of a whole and proper answer.
 func (f *flight) rcode(pkt []byte, q Question, r wire.Response, now time.Time) verdict {
 	switch r.Rcode {
@@ -192,7 +212,7 @@ func (f *flight) rcode(pkt []byte, q Question, r wire.Response, now time.Time) v
 		}
 		return status(f.reject(now, ErrServfail))
 	case wire.RcodeRefused:
-		return status(f.reject(now, ErrRefused))
+		return f.useless(now, ErrRefused)
 	case wire.RcodeSuccess, wire.RcodeNXDomain:
 	default:
 		return status(f.reject(now, ErrServfail))
@@ -208,7 +228,7 @@ func (f *flight) rcode(pkt []byte, q Question, r wire.Response, now time.Time) v
 	// A referral up or to nowhere, or an answer without authority from who
 	// should have it: a lame server.
 	if f.out.delegation == nil && (r.Referral || f.zone != nil && !r.Authoritative) {
-		return status(f.reject(now, ErrServfail))
+		return f.useless(now, ErrServfail)
 	}
 	f.end(nil)
 	return landed
@@ -218,7 +238,7 @@ func (f *flight) rcode(pkt []byte, q Question, r wire.Response, now time.Time) v
 // remembered of the server once it does answer then.
 func (f *flight) withoutEDNS(now time.Time) verdict {
 	f.pool.stats.plainDNS.Add(1)
-	f.server.answered(now.Sub(f.sent))
+	f.heard(now)
 	f.edns, f.noEDNS = false, true
 	return status(f.try(now))
 }
@@ -248,7 +268,7 @@ func (f *flight) judgeRelay(pkt []byte, now time.Time) verdict {
 		!wire.Name(pkt[wire.HeaderLen:f.qend]).Equal(f.query[wire.HeaderLen:f.qend])) {
 		return dropped
 	}
-	f.server.answered(now.Sub(f.sent))
+	f.heard(now)
 	f.kept = append([]byte(nil), pkt...)
 	copy(f.kept, f.relay[:])
 	if rcode == wire.RcodeRefused || rcode == wire.RcodeServFail {
