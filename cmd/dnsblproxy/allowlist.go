@@ -6,17 +6,20 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/overrides"
 	"dnsblproxy/resolver/rbl"
+	"dnsblproxy/resolver/upstream"
 )
 
 // exemption is one entry in force, as "allow list" and /api/v1/exemptions
-// show it. Entry is empty for a source that only the server resolves.
+// show it. Entry is empty for a source that opens nothing.
 type exemption struct {
 	Rule    string   `json:"rule"`
 	Entry   string   `json:"entry"`
@@ -33,8 +36,8 @@ func newAllowList(a *app) *cobra.Command {
 		Use:   "list",
 		Short: "print every exemption in force and where it came from",
 		Long: `Prints every exemption in force, with the rule and the source that it came
-from, asked of the running server. Without one it says so and prints what the
-configuration and its files hold.`,
+from, asked of the running server. Without one it says so and loads the sources
+itself.`,
 		Args: noArgs,
 		RunE: a.does(func(ctx context.Context, _ []string) error {
 			c, err := a.ready()
@@ -61,7 +64,7 @@ configuration and its files hold.`,
 func (e exemption) print(w *tabwriter.Writer) {
 	entry, zones, until, source := e.Entry, strings.Join(e.Zones, ","), e.Until, e.Source
 	if entry == "" {
-		entry = "(not resolved)"
+		entry = "(nothing)"
 	}
 	if e.Live {
 		entry += " (live)"
@@ -71,6 +74,9 @@ func (e exemption) print(w *tabwriter.Writer) {
 	}
 	if until == "" {
 		until = "-"
+	}
+	if path, ok := strings.CutPrefix(source, "file "); ok {
+		source = "file " + shownPath(path)
 	}
 	if e.Line > 0 {
 		source += fmt.Sprintf(":%d", e.Line)
@@ -84,8 +90,8 @@ func newAllowExport(a *app) *cobra.Command {
 		Use:   "export",
 		Short: "print the entries of the allow rules",
 		Long: `Prints the entries in force of one allow rule, or of all, in a form that
-"allow import" reads, asked of the running server. Without one it prints what
-the configuration and its files hold.`,
+"allow import" reads, asked of the running server. Without one it says so and
+loads the sources itself.`,
 		Args: noArgs,
 		RunE: a.does(func(ctx context.Context, _ []string) error {
 			if a.json {
@@ -146,94 +152,99 @@ func (a *app) ready() (*config.Config, error) {
 	return a.load(lists)
 }
 
-// exemptions asks the running server, else reads them off the configuration.
+// exemptions asks the running server, else finds out by itself.
 func (a *app) exemptions(ctx context.Context, c *config.Config) ([]exemption, error) {
 	cl, err := newClient(c)
-	if err == nil {
-		var all []exemption
-		if err = cl.get(ctx, "exemptions", nil, &all); err == nil {
-			return all, nil
-		}
-	}
-	if !errors.Is(err, errNoServer) {
-		return nil, err
-	}
-	fmt.Fprintf(a.err, "%v; this is what the configuration and its files hold\n", err)
-	return writtenExemptions(c)
-}
-
-// writtenExemptions lists what is typed, and names what has to be resolved.
-func writtenExemptions(c *config.Config) ([]exemption, error) {
 	all := []exemption{}
-	for _, u := range c.Allow {
-		if !u.Enabled {
-			continue
-		}
-		base := exemption{Rule: u.Name, Zones: u.Zones, Until: untilText(u.Expires), Comment: u.Comment}
-		if base.Zones == nil {
-			base.Zones = []string{}
-		}
-		typed := func(source, key string, entries []string) {
-			for i, s := range entries {
-				e := base
-				e.Entry, e.Source, e.Line = s, source, c.Line("allow", u.Name, key, i)
-				if r, err := overrides.ParseRange(s); err == nil {
-					e.Entry = r.String()
-				}
-				all = append(all, e)
-			}
-		}
-		typed("cidr", "cidr", u.CIDR)
-		typed("domains", "domains", u.Domains)
-		if u.File != "" {
-			more, err := fileExemptions(u.File, base)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, more...)
-		}
-		resolved := func(source string) {
-			e := base
-			e.Source = source
-			all = append(all, e)
-		}
-		for _, k := range []struct {
-			kind  string
-			names []string
-		}{{"spf", u.SPF}, {"a", u.A}, {"mx", u.MX}} {
-			for _, n := range k.names {
-				resolved(k.kind + " " + n)
-			}
-		}
-		if u.URL != "" {
-			resolved("url " + urlWithoutSecrets(u.URL.Reveal()))
-		}
+	if err == nil {
+		err = cl.get(ctx, "exemptions", nil, &all)
 	}
-	return all, nil
-}
-
-func fileExemptions(path string, base exemption) ([]exemption, error) {
-	data, err := os.ReadFile(path)
+	if errors.Is(err, errNoServer) {
+		fmt.Fprintf(a.err, "%v; this is what the configuration leads to now\n", err)
+		all, err = a.resolveExemptions(ctx, c)
+	}
 	if err != nil {
 		return nil, err
 	}
-	entries, problems := overrides.ParseRuleFile(shownPath(path), data)
-	if len(problems) > 0 {
-		return nil, errors.Join(problems...)
+	annotate(c, all)
+	return all, nil
+}
+
+// resolvePatience is how long sources that ask the network may take.
+const resolvePatience = 10 * time.Second
+
+// resolveExemptions loads every source of the rules as the server would.
+func (a *app) resolveExemptions(ctx context.Context, c *config.Config) ([]exemption, error) {
+	pool := upstream.NewPool(upstream.Options{})
+	defer pool.Close()
+	exchanger := pool.Exchanger(c.Nameservers, upstream.ExchangeOptions{Timeout: c.Resolver.Timeout, Deadline: c.Resolver.Deadline})
+	engine, err := overrides.Open(rules(c), overrides.Options{
+		Zones: zoneNames(c), Resolver: dnsResolver{exchanger}, UserAgent: "dnsblproxy/" + readVersion().Version,
+	})
+	if err != nil {
+		return nil, config.Join(ruleProblems(c, err))
 	}
-	lines := strings.Split(string(data), "\n")
-	all := make([]exemption, len(entries))
-	for i, entry := range entries {
-		e := base
-		e.Source, e.Line = "file "+shownPath(path), entry.Line
-		if until := untilText(entry.Until); until != "" {
-			e.Until = until
+	ctx, cancel := context.WithTimeout(ctx, resolvePatience)
+	defer cancel()
+	var running sync.WaitGroup
+	running.Go(func() { engine.Run(ctx) }) //nolint:errcheck // it ends with ctx, which is meant
+	select {
+	case <-engine.Ready():
+	case <-ctx.Done():
+	}
+	all := exemptionsIn(engine)
+	for _, s := range engine.Status() {
+		if s.Action == overrides.Allow && s.LastError != "" {
+			fmt.Fprintf(a.err, "rule %s: %s: %s\n", s.Rule, s.Source, s.LastError)
 		}
-		if comment := commentOf(lines[entry.Line-1]); comment != "" {
+	}
+	cancel()
+	running.Wait()
+	return all, nil
+}
+
+// exemptionsIn lists what the engine has in force.
+func exemptionsIn(engine *overrides.Engine) []exemption {
+	all := []exemption{}
+	for e := range engine.Exemptions(overrides.Allow) {
+		x := exemption{
+			Rule: e.Rule.Name, Entry: bare(e.Entry).String(), Source: e.Source.String(), Line: e.Entry.Line,
+			Zones: e.Rule.Zones, Until: untilText(e.Entry.Until), Comment: e.Rule.Comment, Live: e.Live,
+		}
+		if x.Zones == nil {
+			x.Zones = []string{}
+		}
+		all = append(all, x)
+	}
+	return all
+}
+
+// annotate gives entries of rule files the comments of their lines, which the
+// server does not keep in memory, and typed entries their line instead of
+// their number.
+func annotate(c *config.Config, all []exemption) {
+	comments := make(map[string][]string) // by rule, then by line
+	for _, u := range c.Allow {
+		if u.File == "" {
+			continue
+		}
+		data, err := os.ReadFile(u.File)
+		if err != nil {
+			continue // the last good set is in force; its comments are gone
+		}
+		comments[u.Name] = strings.Split(string(data), "\n")
+	}
+	for i := range all {
+		e := &all[i]
+		if e.Line > 0 && (e.Source == "cidr" || e.Source == "domains") {
+			e.Line = c.Line("allow", e.Rule, e.Source, e.Line-1)
+		}
+		lines := comments[e.Rule]
+		if !strings.HasPrefix(e.Source, "file ") || e.Line < 1 || e.Line > len(lines) {
+			continue
+		}
+		if comment := commentOf(lines[e.Line-1]); comment != "" {
 			e.Comment = comment
 		}
-		e.Entry = bare(entry).String()
-		all[i] = e
 	}
-	return all, nil
 }

@@ -19,7 +19,7 @@ func (d *proxy) api() map[string]admin.Endpoint {
 		"zones":  func(context.Context, url.Values) (any, error) { return d.zonesNow(), nil },
 		"lookup": d.lookupEndpoint,
 		"exemptions": func(context.Context, url.Values) (any, error) {
-			return d.exemptionsNow(), nil
+			return exemptionsIn(d.rules), nil
 		},
 	}
 }
@@ -134,22 +134,6 @@ func (d *proxy) zonesNow() statusView {
 		})
 	}
 	return view
-}
-
-// exemptionsNow is every exemption in force.
-func (d *proxy) exemptionsNow() []exemption {
-	all := []exemption{}
-	for _, e := range d.rules.Exemptions() {
-		x := exemption{
-			Rule: e.Rule.Name, Entry: e.Entry, Source: e.Source.String(), Line: e.Line, Zones: e.Rule.Zones,
-			Until: untilText(e.Until), Comment: e.Rule.Comment, Live: e.Live,
-		}
-		if x.Zones == nil {
-			x.Zones = []string{}
-		}
-		all = append(all, x)
-	}
-	return all
 }
 
 // listStates is the metric of the lists' states: one of four is 1.

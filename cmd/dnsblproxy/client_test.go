@@ -1,0 +1,129 @@
+package main
+
+import (
+	"encoding/pem"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"dnsblproxy/cmd/dnsblproxy/internal/config"
+)
+
+// adminAt is a configuration whose server is at that address.
+func adminAt(addr string) *config.Config {
+	c := config.Defaults()
+	c.Admin.Listen = netip.MustParseAddrPort(addr)
+	c.Admin.Token = "hush"
+	return c
+}
+
+func TestClient(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Header.Get("Authorization") != "Bearer hush":
+			w.WriteHeader(http.StatusUnauthorized)
+		case r.URL.Path == "/api/v1/echo":
+			w.Write([]byte(`"` + r.URL.Query().Get("q") + `"`))
+		case r.URL.Path == "/api/v1/refuse":
+			w.WriteHeader(http.StatusBadRequest)
+			w.Write([]byte(`{"error": "q is missing"}`))
+		case r.URL.Path == "/api/v1/page":
+			w.Write([]byte("<html>"))
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	defer server.Close()
+	addr := server.Listener.Addr().String()
+	cl, err := newClient(adminAt(addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got string
+	if err := cl.get(t.Context(), "echo", url.Values{"q": {"a&b ü"}}, &got); err != nil || got != "a&b ü" {
+		t.Errorf("get = %q, %v", got, err)
+	}
+	for path, want := range map[string]string{
+		"refuse":  "the server at " + addr + " says: q is missing",
+		"nothing": "the server at " + addr + " says: 404 Not Found",
+		"page":    "what answers at " + addr + " is no server of ours",
+	} {
+		err := cl.get(t.Context(), path, nil, &got)
+		if err == nil || !strings.HasPrefix(err.Error(), want) || errors.Is(err, errNoServer) {
+			t.Errorf("get(%s) = %v, want %s", path, err, want)
+		}
+	}
+	server.Close()
+	if err := cl.get(t.Context(), "echo", nil, &got); !errors.Is(err, errNoServer) {
+		t.Errorf("get from nobody = %v, want errNoServer", err)
+	}
+	off := config.Defaults()
+	off.Admin.Listen = netip.AddrPort{}
+	if _, err := newClient(off); !errors.Is(err, errNoServer) {
+		t.Errorf("newClient without admin = %v, want errNoServer", err)
+	}
+}
+
+// TestClientTrustsOneCertificate holds that the token goes to nobody but the
+// server that has the certificate of the configuration.
+func TestClientTrustsOneCertificate(t *testing.T) {
+	asked := 0
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked++
+		w.Write([]byte(`"ok"`))
+	}))
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
+	server.StartTLS()
+	defer server.Close()
+	c := adminAt(server.Listener.Addr().String())
+	c.Admin.TLSCert = filepath.Join(t.TempDir(), "cert.pem")
+	write := func(der []byte) {
+		t.Helper()
+		text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+		if err := os.WriteFile(c.Admin.TLSCert, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask := func() error {
+		cl, err := newClient(c)
+		if err != nil {
+			return err
+		}
+		var got string
+		return cl.get(t.Context(), "x", nil, &got)
+	}
+	write(server.Certificate().Raw)
+	if err := ask(); err != nil || asked != 1 {
+		t.Errorf("with its certificate: %v, asked %d times", err, asked)
+	}
+	write(append([]byte(nil), server.Certificate().Raw[:100]...))
+	if err := ask(); err == nil || asked != 1 {
+		t.Errorf("with another certificate: %v, asked %d times", err, asked)
+	}
+	if err := os.WriteFile(c.Admin.TLSCert, []byte("junk"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := ask(); err == nil || asked != 1 {
+		t.Errorf("with no certificate: %v, asked %d times", err, asked)
+	}
+}
+
+func TestClientReachesWildcardsByLoopback(t *testing.T) {
+	for listen, want := range map[string]string{
+		"0.0.0.0:9353":   "127.0.0.1:9353",
+		"[::]:9353":      "[::1]:9353",
+		"192.0.2.1:9353": "192.0.2.1:9353",
+	} {
+		cl, err := newClient(adminAt(listen))
+		if err != nil || cl.base.Host != want {
+			t.Errorf("newClient(%s) asks %s, %v, want %s", listen, cl.base.Host, err, want)
+		}
+	}
+}
