@@ -3,8 +3,15 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"dnsblproxy/cmd/dnsblproxy/internal/config"
+	"dnsblproxy/resolver/rbl"
 )
 
 const lookupLong = `Prints what a mail server that asks about an address or a domain is told, zone
@@ -12,8 +19,9 @@ by zone: the verdict, the list's codes and text, the rule that exempts or denies
 and the steps that led there. The running server decides; without one this
 command says so and decides by itself.
 
-With --from it does so for every address of a file, or for every client of a
-Postfix log, and with --against it prints what another configuration would
+With --all it asks every well-known list as well, through the resolver, without
+any rules. With --from it looks up every address of a file, or every client of
+a Postfix log, and with --against it prints what another configuration would
 change.
 
 The exit status is 0 whatever the verdict.`
@@ -44,7 +52,12 @@ func newLookup(a *app) *cobra.Command {
 			}
 			return nil
 		},
-		RunE: a.does(func(ctx context.Context, args []string) error { return a.lookup(ctx, args, f) }),
+		RunE: a.does(func(ctx context.Context, args []string) error {
+			if f.from != "" {
+				return a.lookupFile(ctx, f)
+			}
+			return a.lookup(ctx, args[0], f.all)
+		}),
 	}
 	cmd.Flags().BoolVar(&f.all, "all", false, "ask every list that is known, not only the zones served")
 	cmd.Flags().StringVar(&f.from, "from", "", "look up every address in `FILE`: one a line, or a Postfix log")
@@ -52,6 +65,137 @@ func newLookup(a *app) *cobra.Command {
 	return cmd
 }
 
-func (a *app) lookup(context.Context, []string, lookupFlags) error {
-	return errors.New("lookup: not part of this build")
+func (a *app) lookup(ctx context.Context, what string, all bool) error {
+	subject, err := rbl.ParseSubject(what)
+	if err != nil {
+		return usagef("%v", err)
+	}
+	lists, err := rbl.Builtin()
+	if err != nil {
+		return err
+	}
+	c, err := a.load(lists)
+	if err != nil {
+		return err
+	}
+	decide, end, err := a.decider(ctx, c, lists)
+	if err != nil {
+		return err
+	}
+	defer end()
+	answers, err := decide(ctx, subject)
+	if err != nil {
+		return err
+	}
+	if all {
+		more, err := everywhere(ctx, c, lists, subject)
+		if err != nil {
+			return err
+		}
+		answers = append(answers, more...)
+	}
+	if a.json {
+		return a.printJSON(answers)
+	}
+	for i := range answers {
+		answers[i].print(a)
+	}
+	return nil
+}
+
+// decider decides about one subject.
+type decider func(context.Context, rbl.Subject) ([]lookupAnswer, error)
+
+// decider is the running server, or without one the same code in this
+// process. end is due when it is no longer needed.
+func (a *app) decider(ctx context.Context, c *config.Config, lists *rbl.Table) (d decider, end func(), err error) {
+	cl, err := newClient(c)
+	if err == nil {
+		var any statusView
+		if err = cl.get(ctx, "zones", nil, &any); err == nil {
+			return func(ctx context.Context, s rbl.Subject) (answers []lookupAnswer, err error) {
+				return answers, cl.get(ctx, "lookup", url.Values{"q": {s.String()}}, &answers)
+			}, func() {}, nil
+		}
+	}
+	if !errors.Is(err, errNoServer) {
+		return nil, nil, err
+	}
+	fmt.Fprintf(a.err, "%v; this command decides by itself\n", err)
+	return own(ctx, c, lists)
+}
+
+// own decides with a configuration in this process.
+func own(ctx context.Context, c *config.Config, lists *rbl.Table) (decider, func(), error) {
+	p, err := newProxy(unwatched(c), lists, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, nil, err
+	}
+	p.waitForSources(ctx, firstLoad)
+	return func(ctx context.Context, s rbl.Subject) ([]lookupAnswer, error) { return p.lookup(ctx, s), nil }, p.close, nil
+}
+
+// unwatched is c for a process that ends soon: it tests no list, counts no
+// budget, and asks nothing for the sake of figures.
+func unwatched(c *config.Config) *config.Config {
+	short := *c
+	short.Zones = nil
+	for _, z := range c.Zones {
+		quiet := *z
+		quiet.Probe, quiet.Verify, quiet.Budget = false, false, 0
+		short.Zones = append(short.Zones, &quiet)
+	}
+	return &short
+}
+
+// everywhere asks the well-known lists that c does not serve, without rules.
+func everywhere(ctx context.Context, c *config.Config, lists *rbl.Table, s rbl.Subject) ([]lookupAnswer, error) {
+	all := *c
+	all.Zones, all.Allow, all.Deny, all.State = nil, nil, nil, ""
+	served := map[string]bool{}
+	for _, z := range c.Zones {
+		if l, ok := lists.Find(z.Upstream.Reveal()); ok && z.Source == "upstream" {
+			served[l.Zone] = true
+		}
+	}
+	for _, l := range lists.All() {
+		if l.Dead != nil || served[l.Zone] || !l.Holds.Has(s.Shape) {
+			continue
+		}
+		all.Zones = append(all.Zones, &config.Zone{
+			Name: l.Zone, Upstream: config.Secret(l.Zone), Via: config.Via{Mode: "resolver"}, Source: "upstream",
+			Kind: l.Kind.String(), Holds: l.Holds.Strings(), Mode: "enforce", OnFailure: "unlisted",
+		})
+	}
+	decide, end, err := own(ctx, &all, lists)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	return decide(ctx, s)
+}
+
+// print writes one zone's decision for people.
+func (l *lookupAnswer) print(a *app) {
+	line := l.Zone + ": " + l.Verdict
+	if len(l.Codes) > 0 {
+		line += " " + strings.Join(l.Codes, ", ")
+	}
+	if l.Rule != "" {
+		line += fmt.Sprintf(", rule %s (%s)", l.Rule, l.Source)
+	}
+	if l.Observe {
+		line += ", but answered unlisted (observe)"
+	}
+	fmt.Fprintf(a.out, "%s  [%.1f ms]\n", line, l.TookMS)
+	if l.Text != "" {
+		fmt.Fprintf(a.out, "    text: %s\n", l.Text)
+	}
+	for _, s := range l.Steps {
+		if s.Number == 0 {
+			fmt.Fprintf(a.out, "            %s\n", s.What)
+			continue
+		}
+		fmt.Fprintf(a.out, "    step %d: %s\n", s.Number, s.What)
+	}
 }

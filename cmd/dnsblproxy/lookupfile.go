@@ -1,0 +1,193 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"golang.org/x/sync/errgroup"
+
+	"dnsblproxy/cmd/dnsblproxy/internal/config"
+	"dnsblproxy/resolver/rbl"
+)
+
+// fileRow is one zone's decision about one address of a file. Then is what
+// another configuration would decide; empty without one.
+type fileRow struct {
+	Address string `json:"address"`
+	lookupAnswer
+	Then     string `json:"then,omitempty"`
+	ThenRule string `json:"then_rule,omitempty"`
+}
+
+// lookupFile looks up every address of a file and prints the decisions, or
+// with --against those that would change.
+func (a *app) lookupFile(ctx context.Context, f lookupFlags) error {
+	addrs, err := readAddresses(f.from)
+	if err != nil {
+		return err
+	}
+	lists, err := rbl.Builtin()
+	if err != nil {
+		return err
+	}
+	c, err := a.load(lists)
+	if err != nil {
+		return err
+	}
+	now, end, err := a.decider(ctx, c, lists)
+	if err != nil {
+		return err
+	}
+	defer end()
+	var then decider
+	if f.against != "" {
+		other, err := config.Load(f.against, loadOptions(lists))
+		if err != nil {
+			return err
+		}
+		var end func()
+		if then, end, err = own(ctx, other, lists); err != nil {
+			return err
+		}
+		defer end()
+	}
+	rows, err := compare(ctx, addrs, now, then)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(rows)
+	}
+	if then != nil {
+		fmt.Fprintf(a.out, "%d addresses, %d decisions would change\n", len(addrs), len(rows))
+	}
+	return a.table(func(w *tabwriter.Writer) {
+		for _, r := range rows {
+			r.print(w)
+		}
+	})
+}
+
+// lookupsAtOnce bounds what a file asks of the lists at a time.
+const lookupsAtOnce = 16
+
+// compare decides about every address. With then, only rows that differ
+// remain.
+func compare(ctx context.Context, addrs []netip.Addr, now, then decider) ([]fileRow, error) {
+	found := make([][]fileRow, len(addrs))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(lookupsAtOnce)
+	for i, addr := range addrs {
+		g.Go(func() error {
+			s := rbl.AddrSubject(addr)
+			before, err := now(ctx, s)
+			if err != nil {
+				return err
+			}
+			if then == nil {
+				for _, b := range before {
+					found[i] = append(found[i], fileRow{Address: addr.String(), lookupAnswer: b})
+				}
+				return nil
+			}
+			after, err := then(ctx, s)
+			found[i] = changes(addr.String(), before, after)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return append([]fileRow{}, slices.Concat(found...)...), nil
+}
+
+// changes pairs the decisions of two configurations. A zone that one of them
+// does not have is "not served" there.
+func changes(addr string, before, after []lookupAnswer) []fileRow {
+	const unserved = "not served"
+	var rows []fileRow
+	for _, b := range before {
+		row := fileRow{Address: addr, lookupAnswer: b, Then: unserved}
+		if i := slices.IndexFunc(after, func(x lookupAnswer) bool { return x.Zone == b.Zone }); i >= 0 {
+			row.Then, row.ThenRule = after[i].Verdict, after[i].Rule
+			if row.Then == b.Verdict && slices.Equal(after[i].Codes, b.Codes) {
+				continue
+			}
+		}
+		rows = append(rows, row)
+	}
+	for _, x := range after {
+		if !slices.ContainsFunc(before, func(b lookupAnswer) bool { return b.Zone == x.Zone }) {
+			then, rule := x.Verdict, x.Rule
+			x.Verdict, x.Rule = unserved, ""
+			rows = append(rows, fileRow{Address: addr, lookupAnswer: x, Then: then, ThenRule: rule})
+		}
+	}
+	return rows
+}
+
+func (r *fileRow) print(w *tabwriter.Writer) {
+	verdict := r.Verdict
+	if r.Then != "" {
+		verdict += " -> " + r.Then
+	}
+	why := strings.Join(r.Codes, ", ")
+	for _, rule := range []string{r.Rule, r.ThenRule} {
+		if rule != "" {
+			why = strings.TrimSpace(why + " rule " + rule)
+		}
+	}
+	fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Address, r.Zone, verdict, why)
+}
+
+// readAddresses reads the file, each address once, in order.
+func readAddresses(path string) ([]netip.Addr, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	addrs, err := addresses(f)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	if len(addrs) == 0 {
+		return nil, fmt.Errorf("%s holds no address: write one a line, or hand in a Postfix log", path)
+	}
+	return addrs, nil
+}
+
+// postfixClient finds the client of a Postfix log line: "connect from
+// mail.example.com[192.0.2.1]", "client=unknown[2001:db8::1]:25", "CONNECT
+// from [192.0.2.1]:1234 to ...".
+var postfixClient = regexp.MustCompile(`(?:\bfrom |\bclient=|\bCONNECT from )[^\s\[\],;]*\[([0-9a-fA-F:.]+)\]`)
+
+func addresses(r io.Reader) ([]netip.Addr, error) {
+	var out []netip.Addr
+	seen := map[netip.Addr]bool{}
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		text, _, _ := strings.Cut(strings.TrimSpace(lines.Text()), "#")
+		if m := postfixClient.FindStringSubmatch(text); m != nil {
+			text = m[1]
+		}
+		addr, err := netip.ParseAddr(strings.TrimSpace(text))
+		if err != nil {
+			continue // other lines of a log
+		}
+		if addr = addr.Unmap().WithZone(""); !seen[addr] {
+			seen[addr] = true
+			out = append(out, addr)
+		}
+	}
+	return out, lines.Err()
+}
