@@ -11,6 +11,7 @@ wanted=(
 	nsd:nsd                  # root and domain above a list
 	named:bind9              # another resolver in front
 	dnsmasq:dnsmasq-base     # likewise
+	ip:iproute2              # addresses of root servers in a network namespace
 	postconf:postfix         # the mail server
 	git:git
 )

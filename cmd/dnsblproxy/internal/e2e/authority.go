@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"strings"
 	"sync"
@@ -72,11 +73,11 @@ func (a *Authority) Fail(name string, rcode int) {
 	a.rcodes[strings.ToLower(dns.Fqdn(name))] = rcode
 }
 
-// Asked is how often a question came.
-func (a *Authority) Asked(name string, qtype uint16) int {
+// questions are the questions so far, each "name type", and how often each came.
+func (a *Authority) questions() map[string]int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.asked[fmt.Sprint(strings.ToLower(dns.Fqdn(name)), " ", dns.TypeToString[qtype])]
+	return maps.Clone(a.asked)
 }
 
 // ServeDNS implements dns.Handler.
