@@ -71,9 +71,22 @@ func (c *content) add(r Range, line, end uint32, live bool) {
 	l := &c.layers[i]
 	if r.First.Is4() {
 		l.v4 = append(l.v4, span[v4]{v4Of(r.First), v4Of(r.Last), line})
-	} else {
-		l.v6 = append(l.v6, span[v6]{v6Of(r.First), v6Of(r.Last), line})
+	} else if lo, hi := outsideMapped(v6Of(r.First), v6Of(r.Last)); !hi.less(lo) {
+		l.v6 = append(l.v6, span[v6]{lo, hi, line})
 	}
+}
+
+// outsideMapped moves the ends of a range out of ::ffff:0:0/96, whose
+// addresses are IPv4 everywhere here; an end there would be read back as such.
+func outsideMapped(lo, hi v6) (v6, v6) {
+	first, last := v6{0, 0xffff_0000_0000}, v6{0, 0xffff_ffff_ffff}
+	if !lo.less(first) && !last.less(lo) {
+		lo = last.next()
+	}
+	if !hi.less(first) && !last.less(hi) {
+		hi = first.prev()
+	}
+	return lo, hi
 }
 
 func (c *content) seal() {

@@ -73,11 +73,20 @@ func cutUntil(s string) (what string, until time.Time, err error) {
 	if i == 0 || i != len(fields)-2 {
 		return "", time.Time{}, fmt.Errorf("%q has no single date behind until; write it like 192.0.2.7 until 2027-03-31", s)
 	}
-	until, err = time.ParseInLocation(time.DateOnly, fields[i+1], time.Local)
+	until, err = parseDay(fields[i+1])
 	if err != nil {
-		return "", time.Time{}, fmt.Errorf("%q is no date; write it like 2027-03-31", fields[i+1])
+		return "", time.Time{}, err
 	}
 	return strings.Join(fields[:i], " "), until, nil
+}
+
+// parseDay reads a date by the machine's local time.
+func parseDay(s string) (time.Time, error) {
+	day, err := time.ParseInLocation(time.DateOnly, s, time.Local)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%q is no date; write it like 2027-03-31", s)
+	}
+	return day, nil
 }
 
 // endOf returns the moment, in seconds since 1970, at which an entry that

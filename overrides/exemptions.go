@@ -1,59 +1,115 @@
 package overrides
 
-import "time"
+import (
+	"iter"
+	"net/netip"
+	"time"
+)
 
-// Exemption is one entry of an allow rule in force, for people.
+// Exemption is one entry in force, and where it came from.
 type Exemption struct {
-	Rule   *Rule  // not to be changed
-	Source Source // where in the rule it comes from
-	Line   int    // see Hit
-	Entry  string // address, CIDR, range or domain; empty for a source that opens nothing yet
-	Until  time.Time
-	Live   bool // evaluated for one address at a time
+	Rule   *Rule // not to be changed
+	Source Source
+	Entry  Entry // its Until is the earlier one of the entry's and the rule's
+	Live   bool  // evaluated for one address at a time, when a list has it
 }
 
-// Exemptions returns every entry of the allow rules that count now, in
-// configuration order. Ranges of one source that touch are one entry where
-// they have no lines of their own.
-func (e *Engine) Exemptions() []Exemption {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	var out []Exemption
-	now := time.Now()
-	for _, s := range e.sources {
-		if s.key.action != Allow || !s.active(now) {
+// Exemptions yields what the rules of an action open now, in the order in
+// which they match, exceptions taken out. Rules that are disabled and entries
+// that have ended are left out. The ranges of one source do not overlap.
+func (e *Engine) Exemptions(action Action) iter.Seq[Exemption] {
+	rules, _, _ := e.snapshot()
+	now := time.Now().Unix()
+	return func(yield func(Exemption) bool) {
+		for _, r := range rules {
+			if r.rule.Action != action || !r.rule.Enabled || ended(r.rule.end(), now) {
+				continue
+			}
+			for _, s := range r.sources {
+				if s.content != nil && !r.yield(s, now, yield) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// yield reports false once its receiver has had enough.
+func (l loaded) yield(s loadedSource, now int64, yield func(Exemption) bool) bool {
+	x := Exemption{Rule: l.rule, Source: s.source}
+	for _, y := range s.content.layers {
+		end := earlier(y.end, l.rule.end())
+		if ended(end, now) {
 			continue
 		}
-		if s.content.empty() {
-			out = append(out, Exemption{Rule: s.rule, Source: s.source, Until: s.rule.Expires})
+		x.Live = y.live
+		one := func(first, last netip.Addr, line uint32) bool {
+			x.Entry = Entry{Range: Range{first, last}, Until: dayOf(end), Line: int(line)}
+			return yield(x)
+		}
+		e4, e6 := l.exceptions()
+		if !less(y.v4, e4, one) || !less(y.v6, e6, one) {
+			return false
+		}
+	}
+	x.Live = false
+	for _, d := range s.content.domains {
+		end := earlier(d.end, l.rule.end())
+		if ended(end, now) {
 			continue
 		}
-		out = s.content.appendExemptions(out, s)
+		x.Entry = Entry{Domain: d.domain(), Until: dayOf(end), Line: int(d.line)}
+		if !yield(x) {
+			return false
+		}
 	}
-	return out
+	return true
 }
 
-func (c *content) appendExemptions(out []Exemption, s *source) []Exemption {
-	add := func(entry string, line, end uint32, live bool) {
-		until := s.rule.Expires
-		if day := lastDay(end); end != 0 && (until.IsZero() || day.Before(until)) {
-			until = day
-		}
-		out = append(out, Exemption{s.rule, s.source, int(line), entry, until, live})
+func (l loaded) exceptions() (spans4, spans6) {
+	if l.except == nil || len(l.except.layers) == 0 {
+		return nil, nil
 	}
-	for _, l := range c.layers {
-		for _, r := range l.v4 {
-			add(Range{r.lo.addr(), r.hi.addr()}.String(), r.line, l.end, l.live)
-		}
-		for _, r := range l.v6 {
-			add(Range{r.lo.addr(), r.hi.addr()}.String(), r.line, l.end, l.live)
-		}
-	}
-	for _, d := range c.domains {
-		add(d.String(), d.line, d.end, false)
-	}
-	return out
+	return l.except.layers[0].v4, l.except.layers[0].v6
 }
 
-// lastDay is the inverse of endOf.
-func lastDay(end uint32) time.Time { return time.Unix(int64(end)-1, 0) }
+// dayOf is the inverse of endOf: the last day that counts.
+func dayOf(end uint32) time.Time {
+	if end == 0 {
+		return time.Time{}
+	}
+	y, m, d := time.Unix(int64(end)-1, 0).Date()
+	return time.Date(y, m, d, 0, 0, 0, 0, time.Local)
+}
+
+func (d domainEntry) domain() Domain {
+	s := d.String()
+	if d.below {
+		s = s[1:]
+	}
+	return Domain{s, d.below}
+}
+
+// less calls f for every part of the spans that no exception holds, in
+// ascending order, until f has had enough. Both are sorted and disjoint.
+func less[A point[A]](spans, except []span[A], f func(first, last netip.Addr, line uint32) bool) bool {
+	j := 0
+	for _, s := range spans {
+		lo, open := s.lo, true
+		for j < len(except) && except[j].hi.less(s.lo) {
+			j++
+		}
+		for k := j; open && k < len(except) && !s.hi.less(except[k].lo); k++ {
+			if lo.less(except[k].lo) && !f(lo.addr(), except[k].lo.prev().addr(), s.line) {
+				return false
+			}
+			if open = except[k].hi.less(s.hi); open {
+				lo = except[k].hi.next()
+			}
+		}
+		if open && !f(lo.addr(), s.hi.addr(), s.line) {
+			return false
+		}
+	}
+	return true
+}

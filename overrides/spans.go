@@ -16,6 +16,7 @@ type point[A any] interface {
 	next() A // not defined for last()
 	prev() A // not defined for zero
 	last() A // the family's highest address
+	addr() netip.Addr
 }
 
 // v4 is an IPv4 address in host order.

@@ -1,0 +1,165 @@
+package overrides
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+
+	"github.com/google/renameio/v2"
+)
+
+// AddItems appends items to a rule file, which it creates if need be, and
+// returns how many it added. Everything that stands there stays as it is. An
+// item that an entry of the file covers already is refused with the line that
+// does, and then nothing is written; with skip it is left out instead.
+//
+// The file is replaced atomically, and calls of other processes wait, so that
+// a reader sees the old or the new file and no edit is lost.
+func AddItems(path string, items []Item, skip bool) (added int, err error) {
+	err = edit(path, func(old []byte) ([]byte, error) {
+		entries, problems := ParseRuleFile(path, old)
+		if len(problems) > 0 {
+			return nil, errors.Join(problems...)
+		}
+		have := coverOf(entries)
+		out := slices.Clone(old)
+		eol := lineEnd(old)
+		if len(out) > 0 && !bytes.HasSuffix(out, []byte{'\n'}) {
+			out = append(out, eol...)
+		}
+		var refused []error
+		for _, it := range items {
+			if by, ok := have.covers(it.Entry); ok {
+				if !skip {
+					refused = append(refused, refusal(path, it.Entry, by))
+				}
+				continue
+			}
+			have.add(it.Entry)
+			out = append(append(out, lineOf(it)...), eol...)
+			added++
+		}
+		return out, errors.Join(refused...)
+	})
+	if err != nil {
+		return 0, err
+	}
+	return added, nil
+}
+
+func refusal(path string, e, by Entry) error {
+	switch {
+	case by.Line == 0:
+		return &Problem{Msg: fmt.Sprintf("%s is given twice; name it once", e)}
+	case by.sameAs(e):
+		return &Problem{File: path, Line: by.Line, Msg: fmt.Sprintf("%s is there already (%s); remove it first to change it", e, by)}
+	}
+	return &Problem{File: path, Line: by.Line, Msg: fmt.Sprintf("%s is covered already by %s; nothing to add", e, by)}
+}
+
+// RemoveItems takes the lines with these entries out of a rule file, in any
+// spelling, and leaves everything else as it is. An entry that no line holds
+// is refused, and then nothing is written.
+func RemoveItems(path string, entries []Entry) error {
+	return edit(path, func(old []byte) ([]byte, error) {
+		present, problems := ParseRuleFile(path, old)
+		if len(problems) > 0 {
+			return nil, errors.Join(problems...)
+		}
+		drop := make(map[int]bool)
+		var refused []error
+		for _, e := range entries {
+			found := false
+			for _, p := range present {
+				if p.sameAs(e) {
+					drop[p.Line], found = true, true
+				}
+			}
+			if !found {
+				refused = append(refused, notThere(path, present, e))
+			}
+		}
+		if len(refused) > 0 {
+			return nil, errors.Join(refused...)
+		}
+		var out []byte
+		for i, line := range bytes.SplitAfter(old, []byte{'\n'}) {
+			if !drop[i+1] {
+				out = append(out, line...)
+			}
+		}
+		return out, nil
+	})
+}
+
+func notThere(path string, present []Entry, e Entry) error {
+	if by, ok := coverOf(present).covers(e); ok && e.Domain.Name == "" {
+		return &Problem{File: path, Line: by.Line, Msg: fmt.Sprintf("%s does not stand there by itself but is within %s; write except = [%q] in the rule", e, by, e.Range)}
+	}
+	return &Problem{File: path, Msg: fmt.Sprintf("%s is not in the file; allow list shows what is", e)}
+}
+
+// edit replaces the file by what f makes of it. The folder is locked
+// meanwhile; a symbolic link stays one.
+func edit(path string, f func(old []byte) ([]byte, error)) error {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("editing the rule file: %w", err)
+	}
+	defer dir.Close() // releases the lock
+	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX); err != nil {
+		return fmt.Errorf("locking %s: %w", dir.Name(), err)
+	}
+	old, err := readBounded(path, maxRuleFile)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return &Problem{File: path, Msg: fileFault(err)}
+	}
+	next, err := f(old)
+	if err != nil || bytes.Equal(old, next) {
+		return err
+	}
+	if len(next) > maxRuleFile {
+		return &Problem{File: path, Msg: fmt.Sprintf("the file would be larger than %d MiB", maxRuleFile>>20)}
+	}
+	return replaceFile(path, next)
+}
+
+// replaceFile writes atomically, with the owner and the mode of before.
+func replaceFile(path string, data []byte) error {
+	p, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644), renameio.WithExistingPermissions())
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	defer p.Cleanup() // does nothing once replaced
+	if info, err := os.Stat(path); err == nil {
+		if sys, ok := info.Sys().(*syscall.Stat_t); ok {
+			// Only root may give a file away; who is not root owns it anyway.
+			_ = p.Chown(int(sys.Uid), int(sys.Gid))
+		}
+	}
+	if _, err := p.Write(data); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	if err := p.CloseAtomicallyReplace(); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return nil
+}
+
+// lineEnd returns the line ending that the file has.
+func lineEnd(data []byte) string {
+	if i := bytes.IndexByte(data, '\n'); i > 0 && data[i-1] == '\r' {
+		return "\r\n"
+	}
+	return "\n"
+}
+
+// sameAs compares what entries open, whatever their dates and lines.
+func (e Entry) sameAs(o Entry) bool { return e.Range == o.Range && e.Domain == o.Domain }
