@@ -38,7 +38,7 @@ func (r *Resolver) account(sc *Scratch, q *question, d *decision, client netip.A
 		z.counts.savedListing(z, d.hit.Rule.Name, d.data)
 	}
 	r.renew(&sc.facts)
-	r.log.note(q, d, client, w != nil, r.clock.now())
+	r.log.note(q, d, client, w != nil || !z.asks(), r.clock.now())
 }
 
 // path is the way on which d was found.

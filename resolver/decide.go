@@ -96,6 +96,9 @@ const staleTTL = 30
 //
 // Observe mode comes last: what was decided is counted, the answer is unlisted.
 func decide(q *question, f *facts) decision {
+	if q.bare {
+		return f.bare(q)
+	}
 	d := judge(q, f)
 	if q.zone.Mode == Observe && !d.lacking && q.subject.Test == rbl.NotTest && d.form != formWhole {
 		f.step(0, "the zone only observes: decided ", d.verdict.String(), ", answered unlisted")
@@ -146,6 +149,30 @@ func judge(q *question, f *facts) decision {
 		return f.combined(q, hit, exempt)
 	}
 	return f.own(q, set, hit, exempt)
+}
+
+// bare is the list's own answer, for those who want to know what it says and
+// not what becomes of it.
+func (f *facts) bare(q *question) decision {
+	z := q.zone
+	if !z.asks() && z.File == nil || z.Mode == Off || !z.Holds.Has(q.subject.Shape) {
+		return judge(q, f)
+	}
+	a := f.answer(q, wire.TypeA)
+	switch a.state {
+	case missing:
+		return decision{lacking: true}
+	case failing:
+		return decision{verdict: Failed, reason: a.why.text}
+	}
+	if removable, fixed := z.listing(a.data); !removable && !fixed {
+		return decision{data: a.data, ttl: a.ttl}.aged(a)
+	}
+	d := decision{verdict: Listed, form: formData, data: a.data, ttl: a.ttl}
+	if q.typ != wire.TypeA {
+		return f.other(q, d, a)
+	}
+	return d.aged(a)
 }
 
 // exempted is the answer for what an allow rule speaks for.

@@ -32,6 +32,7 @@ type Decision struct {
 type decisionLog struct {
 	log   *slog.Logger
 	tell  func(Decision)
+	lists func(zone, subject string) // see Options.OnListing
 	limit *rate.Limiter
 	lost  atomic.Uint64
 
@@ -47,11 +48,11 @@ const (
 	toldFor      = ownTTL // seconds
 )
 
-func newDecisionLog(log *slog.Logger, tell func(Decision)) *decisionLog {
+func newDecisionLog(log *slog.Logger, tell func(Decision), lists func(zone, subject string)) *decisionLog {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &decisionLog{log: log, tell: tell, limit: rate.NewLimiter(logPerSecond, logPerSecond), seed: maphash.MakeSeed()}
+	return &decisionLog{log: log, tell: tell, lists: lists, limit: rate.NewLimiter(logPerSecond, logPerSecond), seed: maphash.MakeSeed()}
 }
 
 // note writes d down if it matters and was not said a moment ago. fetched
@@ -62,6 +63,9 @@ func (l *decisionLog) note(q *question, d *decision, client netip.Addr, fetched 
 	}
 	if !l.first(q, d.verdict, now) {
 		return
+	}
+	if l.lists != nil && (d.verdict == Listed || d.verdict == Denied) {
+		l.lists(q.zone.Name, q.text())
 	}
 	if !l.limit.Allow() {
 		l.lost.Add(1)

@@ -40,6 +40,17 @@ type Explanation struct {
 // Explain decides about s in every zone, or in those named, just as a client's
 // question would be decided, and tells how.
 func (r *Resolver) Explain(ctx context.Context, s rbl.Subject, zones ...string) []Explanation {
+	return r.explainAll(ctx, s, false, zones)
+}
+
+// ListAnswers is what the lists of the named zones, or of all, say of s
+// themselves: no rule and no mode but "off" plays a part. Where a zone has no
+// list, it is what its rules say.
+func (r *Resolver) ListAnswers(ctx context.Context, s rbl.Subject, zones ...string) []Explanation {
+	return r.explainAll(ctx, s, true, zones)
+}
+
+func (r *Resolver) explainAll(ctx context.Context, s rbl.Subject, bare bool, zones []string) []Explanation {
 	snap := r.snap.Load()
 	var out []Explanation
 	done := make(chan Explanation)
@@ -49,7 +60,7 @@ func (r *Resolver) Explain(ctx context.Context, s rbl.Subject, zones ...string) 
 			continue
 		}
 		asked++
-		go func() { done <- r.explain(ctx, snap, z, s) }()
+		go func() { done <- r.explain(ctx, snap, z, s, bare) }()
 	}
 	for range asked {
 		out = append(out, <-done)
@@ -70,18 +81,20 @@ func (s *snapshot) names() []string {
 
 // explain waits for the facts like a client's question, A first and then, if
 // that is a listing, TXT.
-func (r *Resolver) explain(ctx context.Context, snap *snapshot, z *zone, s rbl.Subject) Explanation {
+func (r *Resolver) explain(ctx context.Context, snap *snapshot, z *zone, s rbl.Subject, bare bool) Explanation {
 	started := time.Now()
 	trace := &Trace{}
 	labels := s.AppendWire(nil)
-	d := r.settle(ctx, snap, z, labels, wire.TypeA, trace)
-	q := question{zone: z, subject: rbl.ParseLabels(labels, z.Holds), labels: labels, typ: wire.TypeA}
+	q := z.about(labels)
+	q.bare = bare
+	d := r.settle(ctx, snap, q, trace)
 	out := Explanation{Decision: describe(&q, &d), Steps: trace.Steps}
 	out.Time = started
 	if d.verdict == Listed || d.verdict == Denied {
 		out.Text = d.text
 		if d.form == formData || d.form == formWhole {
-			t := r.settle(ctx, snap, z, labels, wire.TypeTXT, nil)
+			q.typ = wire.TypeTXT
+			t := r.settle(ctx, snap, q, nil)
 			for rec := range t.data.records {
 				out.Text += rec.text()
 			}
@@ -92,10 +105,10 @@ func (r *Resolver) explain(ctx context.Context, snap *snapshot, z *zone, s rbl.S
 }
 
 // settle decides a question and waits for what that takes, until ctx is done.
-func (r *Resolver) settle(ctx context.Context, snap *snapshot, z *zone, labels []byte, typ uint16, trace *Trace) decision {
+func (r *Resolver) settle(ctx context.Context, snap *snapshot, q question, trace *Trace) decision {
 	result := make(chan decision, 1)
 	w := &waiter{r: r, snap: snap, arrived: time.Now(), trace: trace, client: netip.IPv6Loopback()}
-	w.inner = &question{zone: z, subject: rbl.ParseLabels(labels, z.Holds), labels: labels, typ: typ}
+	w.inner = &q
 	w.decided = func(d decision) { result <- d }
 	w.final = !r.bounds.enter(w.client)
 	w.resume()

@@ -12,6 +12,7 @@ type question struct {
 	subject rbl.Subject
 	labels  []byte // left of the zone, in wire form, lower case
 	typ     uint16
+	bare    bool // for the list's own word, without the rules
 }
 
 // text is the subject for people and logs.
@@ -23,6 +24,11 @@ func (q *question) text() string {
 		return rbl.DomainText(q.labels)
 	}
 	return q.subject.Shape.String()
+}
+
+// about is the question whether z has a subject.
+func (z *zone) about(labels []byte) question {
+	return question{zone: z, subject: rbl.ParseLabels(labels, z.Holds), labels: labels, typ: wire.TypeA}
 }
 
 // zoneTable finds the zone of a name: the longest suffix wins. It is

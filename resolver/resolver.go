@@ -40,6 +40,10 @@ type Options struct {
 
 	// OnDecision, if not nil, is told of decisions worth a log line.
 	OnDecision func(Decision)
+
+	// OnListing, if not nil, is told of each listing once a TTL, with no
+	// bound on how many: it must be quick.
+	OnListing func(zone, subject string)
 }
 
 // Settings are what a reload may change.
@@ -114,7 +118,7 @@ func New(o Options) (*Resolver, error) {
 		bounds:   newBounds(perClient, inAll),
 		refusals: rate.NewLimiter(refusalsPerSecond, refusalsPerSecond),
 		stats:    newStats(shards+1, c),
-		log:      newDecisionLog(o.Log, o.OnDecision),
+		log:      newDecisionLog(o.Log, o.OnDecision, o.OnListing),
 	}
 	// Those who waited are counted in a shard of their own.
 	r.scratch.New = func() any { return NewScratch(shards) }
@@ -157,6 +161,8 @@ func (r *Resolver) Configure(s Settings) error {
 		if old := before.named(z.Name); old != nil && old.Fingerprint == z.Fingerprint {
 			z.answers.Store(old.answers.Load())
 			z.flushes.Store(old.flushes.Load())
+		} else {
+			z.flush(r.cache)
 		}
 		zones = append(zones, z)
 	}
@@ -191,14 +197,13 @@ func (r *Resolver) newZone(o *ZoneOptions) (*zone, error) {
 	}
 	up, err := wire.ParseName(o.Upstream)
 	if err != nil {
-		return nil, fmt.Errorf("zone %s: upstream: %w", o.Name, err)
+		// Its name may hold a key, and so is not shown.
+		return nil, fmt.Errorf("zone %s: upstream is no domain name", o.Name)
 	}
 	z := &zone{ZoneOptions: *o, apex: apex, upstream: up, labels: apex.Labels(), counts: r.stats.zone(o.Name)}
 	if o.Upstream != "" {
 		z.hide = newHider(o, up, apex)
 	}
-	part := r.cache.Zone(z.Name, z.Fingerprint+"/0")
-	z.answers.Store(&part)
 	return z, nil
 }
 

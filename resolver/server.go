@@ -28,6 +28,9 @@ type ServerOptions struct {
 	// [DefaultWorkers].
 	Workers int
 
+	// Tap, if not nil, sees what clients ask and are answered.
+	Tap Tap
+
 	// MaxTCP bounds the TCP connections at one time; 0 means 1,000.
 	MaxTCP int
 }
@@ -39,6 +42,7 @@ func DefaultWorkers() int { return min(runtime.GOMAXPROCS(0), 8) }
 type Server struct {
 	r    *Resolver
 	log  *slog.Logger
+	tap  Tap // may be nil
 	udp  []*udpSocket
 	tcp  []net.Listener
 	max  chan struct{} // a place for each TCP connection
@@ -62,7 +66,7 @@ func Listen(o ServerOptions) (*Server, error) {
 	if maxTCP == 0 {
 		maxTCP = 1000
 	}
-	s := &Server{r: o.Resolver, log: o.Log, max: make(chan struct{}, maxTCP), conns: make(map[*tcpConn]struct{})}
+	s := &Server{r: o.Resolver, log: o.Log, tap: o.Tap, max: make(chan struct{}, maxTCP), conns: make(map[*tcpConn]struct{})}
 	for _, l := range o.InheritedTCP {
 		s.tcp = append(s.tcp, l)
 	}

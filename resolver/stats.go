@@ -56,6 +56,9 @@ type counts struct {
 	stats  *stats
 	shards []countShard
 
+	// saved counts questions about what the list has and a rule exempts.
+	saved atomic.Uint64
+
 	// exempt holds the counter of each rule that ever matched, so that a hit
 	// need not look it up by label. It is replaced, never changed.
 	exempt atomic.Pointer[map[string]prometheus.Counter]
@@ -143,6 +146,9 @@ func (c *counts) exempted(rule string) {
 
 // savedListing counts the codes of data that rule took away from z.
 func (c *counts) savedListing(z *zone, rule string, data packed) {
+	if removable, fixed := z.listing(data); removable && !fixed {
+		c.saved.Add(1)
+	}
 	for rec := range data.records {
 		code, ok := rec.code()
 		if ok && z.Listed.Contains(code) && !z.NoOverride.Contains(code) {

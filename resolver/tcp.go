@@ -105,6 +105,7 @@ func (c *tcpConn) serve() {
 		}
 		c.places <- struct{}{}
 		c.s.pending.Add(1)
+		c.tapQuery(pkt)
 		out, done := c.s.r.Respond(sc, pkt, c.client, true)
 		if done {
 			c.finish(out)
@@ -145,6 +146,7 @@ func (c *tcpConn) finish(out []byte) {
 		c.release()
 		return
 	}
+	c.tapAnswer(out)
 	msg := binary.BigEndian.AppendUint16(make([]byte, 0, 2+len(out)), uint16(len(out)))
 	msg = append(msg, out...)
 	if c.queued.Add(int64(len(msg))) > tcpQueue {

@@ -242,6 +242,7 @@ func (u *udpSocket) answer(b *batch, sc *Scratch, i int) {
 		return
 	}
 	pkt, from := b.packets[i][:b.in[i].n], b.client(i)
+	u.tapQuery(pkt, from)
 	sc.out = b.answers[b.nOut][:0]
 	out, done := u.s.r.Respond(sc, pkt, from.Addr(), false)
 	b.answers[b.nOut] = sc.out // it may have grown
@@ -249,6 +250,7 @@ func (u *udpSocket) answer(b *batch, sc *Scratch, i int) {
 	case !done:
 		u.later(b, i, pkt, from)
 	case len(out) > 0:
+		u.tapAnswer(out, from)
 		b.queue(i, out)
 	}
 }
@@ -260,6 +262,7 @@ func (u *udpSocket) later(b *batch, i int, pkt []byte, from netip.AddrPort) {
 	u.s.r.Await(pkt, from.Addr(), false, func(out []byte) {
 		defer u.s.pending.Done()
 		if len(out) > 0 {
+			u.tapAnswer(out, from)
 			// An answer that cannot be sent is lost like any UDP packet.
 			_, _, _ = u.conn.WriteMsgUDPAddrPort(out, oob, from)
 		}

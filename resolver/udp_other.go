@@ -51,6 +51,7 @@ func (u *udpSocket) serve() error {
 }
 
 func (u *udpSocket) answer(sc *Scratch, pkt []byte, from netip.AddrPort) {
+	u.tapQuery(pkt, from)
 	client := from.Addr().Unmap()
 	out, done := u.s.r.Respond(sc, pkt, client, false)
 	if done {
@@ -66,6 +67,7 @@ func (u *udpSocket) answer(sc *Scratch, pkt []byte, from netip.AddrPort) {
 
 func (u *udpSocket) send(out []byte, to netip.AddrPort) {
 	if len(out) > 0 {
+		u.tapAnswer(out, to)
 		_, _ = u.conn.WriteToUDPAddrPort(out, to) // lost like any UDP packet
 	}
 }

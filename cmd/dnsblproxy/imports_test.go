@@ -24,6 +24,7 @@ func allowedImports() map[string][]string {
 		"cmd/dnsblproxy/internal/report": nil,
 		"cmd/dnsblproxy/internal/doctor": nil,
 		"cmd/dnsblproxy/internal/watch":  nil,
+		"cmd/dnsblproxy/internal/tap":    nil,
 		"cmd/dnsblproxy/internal/e2e":    nil,
 
 		"resolver":         {wire, rbl, upstream, "resolver/dataset", "overrides", "cache"},

@@ -1,0 +1,119 @@
+package resolver
+
+import (
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"dnsblproxy/overrides"
+	"dnsblproxy/resolver/rbl"
+)
+
+func ip4(text string) rbl.Subject {
+	s, err := rbl.ParseSubject(text)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+func TestTotals(t *testing.T) {
+	z := testZone("bl.test", spamhaus())
+	z.Verify = true
+	s := newScene(t, []ZoneOptions{z}, overrides.Rule{Name: "office", CIDR: []string{"192.0.2.2"}},
+		overrides.Rule{Name: "own", Action: overrides.Deny, CIDR: []string{"192.0.2.66"}, Zones: []string{"bl.test"}})
+	s.list.set(func() { s.list.records["2.2.0.192.list.example A"] = []string{"127.0.0.4"} })
+	ask := func(names ...string) {
+		for _, n := range names {
+			s.ask(n+".2.0.192.bl.test", dns.TypeA)
+		}
+		s.r.flights.wg.Wait() // verify is done in the background
+	}
+	ask("1", "1", "8", "2", "66")
+	ask("2")
+	if got, want := s.r.Totals(), (Totals{Zone: "bl.test", Questions: 6, Listings: 5, Exempted: 2}); len(got) != 1 || got[0] != want {
+		t.Errorf("Totals = %+v, want %+v", got, want)
+	}
+	s.list.set(func() { s.list.err = &ListError{Name: "blocked"} })
+	ask("77")
+	if got := s.r.Totals()[0].Errors; got != 1 {
+		t.Errorf("after an error of the list: %d errors, want 1", got)
+	}
+}
+
+// TestListing asks two zones for the same address, then what is known of it.
+func TestListing(t *testing.T) {
+	one, two := spamhaus(), spamhaus()
+	two.records = map[string][]string{}
+	allow := testZone("wl.test", spamhaus())
+	allow.Allow = true
+	s := newScene(t, []ZoneOptions{testZone("one.test", one), testZone("two.test", two), allow})
+	if got := s.r.Listing(ip4("192.0.2.1")); got != nil {
+		t.Errorf("before anybody asked: %v", got)
+	}
+	for _, zone := range []string{"one.test", "two.test", "wl.test"} {
+		s.ask("1.2.0.192."+zone, dns.TypeA)
+	}
+	asked := one.questions() + two.questions()
+	if got := s.r.Listing(ip4("192.0.2.1")); !slices.Equal(got, []string{"one.test"}) {
+		t.Errorf("Listing = %v, want one.test alone", got)
+	}
+	if one.questions()+two.questions() != asked {
+		t.Error("Listing asked a list")
+	}
+}
+
+// TestOnListing wants each listing told once, whatever the rate.
+func TestOnListing(t *testing.T) {
+	l := spamhaus()
+	rules, err := overrides.Open(nil, overrides.Options{Zones: []string{"bl.test"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	told := map[string]int{}
+	r, err := New(Options{Rules: rules, CacheSize: 4 << 20, OnListing: func(zone, subject string) {
+		mu.Lock()
+		defer mu.Unlock()
+		told[zone+" "+subject]++
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	s := &scene{t: t, r: r, rules: rules, list: l}
+	s.configure([]ZoneOptions{testZone("bl.test", l)})
+	const n = 3 * logPerSecond
+	for range 2 {
+		for i := range n {
+			a := netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)})
+			name := rbl.Subject{Shape: rbl.IP4, Addr: a}.Name("list.example")
+			l.set(func() { l.records[name+" A"] = []string{"127.0.0.2"} })
+			s.ask(rbl.Subject{Shape: rbl.IP4, Addr: a}.Name("bl.test"), dns.TypeA)
+		}
+	}
+	// Two subjects in one slot of what was told may push each other out.
+	if len(told) < n-5 || told["bl.test 192.0.1.1"] != 1 {
+		t.Errorf("told of %d listings of %d; of 192.0.1.1 %d times", len(told), n, told["bl.test 192.0.1.1"])
+	}
+}
+
+// TestListAnswers wants the list's own word about an exempt address.
+func TestListAnswers(t *testing.T) {
+	z := testZone("bl.test", spamhaus())
+	z.Mode = Observe
+	s := newScene(t, []ZoneOptions{z}, overrides.Rule{Name: "office", CIDR: []string{"192.0.2.1"}})
+	if e := s.r.Explain(t.Context(), ip4("192.0.2.1")); e[0].Verdict != Exempt {
+		t.Fatalf("Explain = %v, want exempt", e[0].Verdict)
+	}
+	e := s.r.ListAnswers(t.Context(), ip4("192.0.2.1"), "bl.test")
+	if len(e) != 1 || e[0].Verdict != Listed || len(e[0].Codes) != 1 || e[0].Rule != "" {
+		t.Errorf("ListAnswers = %+v, want a listing without a rule", e)
+	}
+	if e := s.r.ListAnswers(t.Context(), ip4("192.0.2.8")); e[0].Verdict != Unlisted {
+		t.Errorf("ListAnswers of another address = %v, want unlisted", e[0].Verdict)
+	}
+}
