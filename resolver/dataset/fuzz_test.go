@@ -85,6 +85,7 @@ func FuzzIP4(f *testing.F) {
 		f.Add(g.file4(IP4Trie, 30), true)
 	}
 	f.Add("10.0.0.0/8 :2:a\n!10.0.0.0-10.0.255.254\n10.0.0.0-10.0.0.255 b\n0.0.0.0-255.255.255.255 c\n", false)
+	f.Add("10.0.0.0-10.0.0.20 :2:\n10.0.0.20-10.0.0.40 :3:\n10.0.0.30-10.0.0.40 :4:\n10.0.0.40-10.0.0.50\n", false)
 	f.Add("0/0\n128/1 :3:\n!255.255.255.255\n", true)
 	f.Fuzz(func(t *testing.T, text string, trie bool) {
 		kind := IP4Set

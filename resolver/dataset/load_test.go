@@ -209,7 +209,7 @@ func TestZone_apex(t *testing.T) {
 func TestAddressNames(t *testing.T) {
 	g := newGenerator(9)
 	const odd = "0123456789abcdefABCDEF gG/:@`\x00\x80\xff"
-	for range 200000 {
+	for range 20000 {
 		a := addr6{g.r.Uint64(), g.r.Uint64()}
 		name := wireName(reverse6(a))
 		ok := true
@@ -235,6 +235,38 @@ func TestAddressNames(t *testing.T) {
 		a, ok := ip4Name(wireName(name))
 		if ok != (want != "") || ok && text4(a) != want {
 			t.Errorf("ip4Name(%s) = %s, %t, want %q", name, text4(a), ok, want)
+		}
+	}
+}
+
+// TestLoad_manyTexts has so many values that each width of a column is used,
+// and some addresses with several.
+func TestLoad_manyTexts(t *testing.T) {
+	for _, n := range []int{1, 253, 254, 255, 300, 66000} {
+		var text strings.Builder
+		for i := range n {
+			fmt.Fprintf(&text, "%s case %d\n", text4(uint32(10<<24+i)), i)
+		}
+		fmt.Fprintf(&text, "%s another\n%s :3:\n", text4(10<<24), text4(uint32(10<<24+n-1)))
+		path := writeFile(t, t.TempDir(), "data", text.String())
+		z, _, err := Load(context.Background(), []Spec{{IP4Set, []string{path}}}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ans Answer
+		for i := range n {
+			z.Lookup(wireName(reverse4(uint32(10<<24+i))), TypeTXT, &ans)
+			want := []string{fmt.Sprintf("case %d", i)}
+			if i == 0 {
+				want = append(want, "another")
+			}
+			if slices.Sort(ans.Texts); !slices.Equal(ans.Texts, slices.Sorted(slices.Values(want))) {
+				t.Fatalf("of %d texts, number %d is %q, want %q", n, i, ans.Texts, want)
+			}
+		}
+		z.Lookup(wireName(reverse4(uint32(10<<24+n-1))), TypeA, &ans)
+		if slices.Sort(ans.Codes); !slices.Equal(ans.Codes, []uint32{0x7f000002, 0x7f000003}) {
+			t.Errorf("of %d texts, the last address has codes %x", n, ans.Codes)
 		}
 	}
 }

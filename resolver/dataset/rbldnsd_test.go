@@ -1,141 +1,18 @@
 package dataset
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 )
-
-// daemon is a real rbldnsd that serves zones on loopback.
-type daemon struct {
-	conn net.Conn
-	cmd  *exec.Cmd
-}
-
-// startDaemon starts rbldnsd on the given "zone:type:file,..." arguments. The
-// test is skipped where there is none, but not under CI.
-func startDaemon(tb testing.TB, zones ...string) *daemon {
-	tb.Helper()
-	path, err := exec.LookPath("rbldnsd")
-	if err != nil {
-		path = "/usr/sbin/rbldnsd"
-	}
-	if _, err := os.Stat(path); err != nil {
-		if os.Getenv("CI") != "" {
-			tb.Fatalf("rbldnsd is needed under CI: %v", err)
-		}
-		tb.Skip("rbldnsd is not installed")
-	}
-	probe, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	addr := probe.LocalAddr().(*net.UDPAddr)
-	probe.Close()
-
-	args := []string{"-n", "-a", "-b", fmt.Sprintf("127.0.0.1/%d", addr.Port)}
-	if os.Getuid() == 0 {
-		args = append(args, "-u", "nobody")
-	}
-	cmd := exec.Command(path, append(args, zones...)...)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	cmd.Stderr = cmd.Stdout
-	if err := cmd.Start(); err != nil {
-		tb.Fatal(err)
-	}
-	drained := make(chan struct{})
-	tb.Cleanup(func() {
-		cmd.Process.Kill()
-		<-drained
-		cmd.Wait()
-	})
-	started := make(chan bool, 1)
-	go func() {
-		defer close(drained)
-		var log strings.Builder
-		for sc := bufio.NewScanner(out); sc.Scan(); {
-			if log.WriteString(sc.Text() + "\n"); strings.Contains(sc.Text(), "started") {
-				tb.Log(log.String())
-				started <- true
-				io.Copy(io.Discard, out)
-				return
-			}
-		}
-		tb.Log(log.String())
-		started <- false
-	}()
-	if !<-started {
-		tb.Fatalf("rbldnsd did not start on %q", zones)
-	}
-	conn, err := net.Dial("udp", addr.String())
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { conn.Close() })
-	return &daemon{conn, cmd}
-}
-
-// reply is an answer in a form that compares.
-type reply struct {
-	rcode   int
-	records []string // "ttl rdata", sorted
-}
-
-func (r reply) String() string { return fmt.Sprintf("%s %q", dns.RcodeToString[r.rcode], r.records) }
-
-// ask puts one question to the daemon.
-func (d *daemon) ask(t *testing.T, name string, qtype uint16) reply {
-	t.Helper()
-	q := new(dns.Msg)
-	q.SetQuestion(name, qtype)
-	q.SetEdns0(4096, false)
-	pkt, err := q.Pack()
-	if err != nil {
-		t.Fatalf("packing %q: %v", name, err)
-	}
-	if _, err := d.conn.Write(pkt); err != nil {
-		t.Fatal(err)
-	}
-	d.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
-	buf := make([]byte, 8192)
-	n, err := d.conn.Read(buf)
-	if err != nil {
-		t.Fatalf("asking rbldnsd %q: %v", name, err)
-	}
-	m := new(dns.Msg)
-	if err := m.Unpack(buf[:n]); err != nil || m.Id != q.Id {
-		t.Fatalf("rbldnsd on %q: %v", name, err)
-	}
-	r := reply{rcode: m.Rcode}
-	for _, rr := range m.Answer {
-		raw := make([]byte, 1024)
-		if _, err := dns.PackRR(rr, raw, 0, nil, false); err != nil {
-			t.Fatal(err)
-		}
-		owner := len(wireName(strings.TrimSuffix(rr.Header().Name, "."))) + 1
-		size := int(raw[owner+8])<<8 | int(raw[owner+9])
-		rdata := raw[owner+10 : owner+10+size]
-		r.records = append(r.records, fmt.Sprintf("%d %q", rr.Header().Ttl, rdata))
-	}
-	slices.Sort(r.records)
-	return r
-}
 
 // wireName is the wire form of a plain name, without the root.
 func wireName(name string) []byte {
@@ -415,6 +292,39 @@ func TestRbldnsd_ipsum(t *testing.T) {
 		t.Run(string(kind), func(t *testing.T) {
 			d, z := serveBoth(t, string(kind)+":"+writeFile(t, dir, string(kind), ":5:six $\n"+six.String()))
 			compare(t, d, z, names, TypeA, TypeTXT)
+		})
+	}
+}
+
+// TestRbldnsd_maxRange stays around the bound, and tries to widen it.
+func TestRbldnsd_maxRange(t *testing.T) {
+	const text = `10.0.0.0/16
+$MAXRANGE4 256
+10.1.0.0/24
+10.2.0.0/23
+10.3.0.0-10.3.0.254
+10.4.0.0-10.4.1.0
+10.5
+$MAXRANGE4 /23
+10.6.0.0/23
+$MAXRANGE4 /28
+10.7.0.0/28
+10.8.0.0/27
+!10.0.9.0/27
+!10.0.10.0/28
+192.0.2.1
+192.0.2.2
+192.0.2.3
+192.0.2.4
+`
+	var names []string
+	for i := range uint32(9) {
+		names = append(names, reverse4(10<<24|i<<16), reverse4(10<<24|i<<16|255), reverse4(10<<24|i<<8|9<<8))
+	}
+	for _, kind := range []Kind{IP4Set, IP4Trie} {
+		t.Run(string(kind), func(t *testing.T) {
+			d, z := serveBoth(t, string(kind)+":"+writeFile(t, dataDir(t), "data", text))
+			compare(t, d, z, names, TypeA)
 		})
 	}
 }

@@ -12,10 +12,10 @@ import (
 )
 
 // watched runs body in a bubble with a Store on one ip4set file.
-func watched(t *testing.T, text string, body func(t *testing.T, s *Store, path string)) {
+func watched(t *testing.T, text string, o StoreOptions, body func(t *testing.T, s *Store, path string)) {
 	path := writeFile(t, t.TempDir(), "data", text)
 	synctest.Test(t, func(t *testing.T) {
-		s := NewStore([]Spec{{IP4Set, []string{path}}}, StoreOptions{})
+		s := NewStore([]Spec{{IP4Set, []string{path}}}, o)
 		if err := s.Open(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -52,7 +52,7 @@ func overwrite(t *testing.T, path, text string) {
 }
 
 func TestStore_change(t *testing.T) {
-	watched(t, "192.0.2.1\n", func(t *testing.T, s *Store, path string) {
+	watched(t, "192.0.2.1\n", StoreOptions{}, func(t *testing.T, s *Store, path string) {
 		before := s.Zone()
 		after(10 * time.Second)
 		if s.Zone() != before {
@@ -72,7 +72,7 @@ func TestStore_change(t *testing.T) {
 
 // TestStore_growing writes a file in pieces, one before each second reading.
 func TestStore_growing(t *testing.T) {
-	watched(t, "192.0.2.1\n", func(t *testing.T, s *Store, path string) {
+	watched(t, "192.0.2.1\n", StoreOptions{}, func(t *testing.T, s *Store, path string) {
 		after(2100 * time.Millisecond) // between a first reading and the second
 		text := ""
 		for range 5 {
@@ -95,7 +95,7 @@ func TestStore_growing(t *testing.T) {
 
 // TestStore_sameStat changes the file such that no stat shows it.
 func TestStore_sameStat(t *testing.T) {
-	watched(t, "192.0.2.1\n", func(t *testing.T, s *Store, path string) {
+	watched(t, "192.0.2.1\n", StoreOptions{}, func(t *testing.T, s *Store, path string) {
 		info, err := os.Stat(path)
 		if err != nil {
 			t.Fatal(err)
@@ -132,9 +132,14 @@ func TestStore_broken(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			watched(t, "192.0.2.1\n", func(t *testing.T, s *Store, path string) {
+			var seen []Status
+			o := StoreOptions{Changed: func(st Status) { seen = append(seen, st) }}
+			watched(t, "192.0.2.1\n", o, func(t *testing.T, s *Store, path string) {
 				tt.harm(t, path)
-				after(5 * time.Second)
+				after(9 * time.Second)
+				if tt.name != "meant for tomorrow" && len(seen) != 2 {
+					t.Errorf("reported %d times, want twice: once good, once broken", len(seen))
+				}
 				st := s.Status()
 				if st.Err == nil || !strings.Contains(st.Err.Error(), tt.want) || !strings.Contains(st.Err.Error(), path) {
 					t.Errorf("Status().Err = %v, want the file and %q", st.Err, tt.want)
@@ -155,7 +160,7 @@ func TestStore_broken(t *testing.T) {
 
 // TestStore_tomorrow takes data in when the time that it is meant for has come.
 func TestStore_tomorrow(t *testing.T) {
-	watched(t, "192.0.2.1\n", func(t *testing.T, s *Store, path string) {
+	watched(t, "192.0.2.1\n", StoreOptions{}, func(t *testing.T, s *Store, path string) {
 		overwrite(t, path, "$TIMESTAMP 2000:01:01:00:01:00\n192.0.2.2\n")
 		after(55 * time.Second)
 		if lists(s, "2.2.0.192") {
@@ -169,7 +174,7 @@ func TestStore_tomorrow(t *testing.T) {
 }
 
 func TestStore_expiry(t *testing.T) {
-	watched(t, "$TIMESTAMP 1999:12:31 2000:01:01:00:01:00\n192.0.2.1\n", func(t *testing.T, s *Store, path string) {
+	watched(t, "$TIMESTAMP 1999:12:31 2000:01:01:00:01:00\n192.0.2.1\n", StoreOptions{}, func(t *testing.T, s *Store, path string) {
 		after(59 * time.Second)
 		if !lists(s, "1.2.0.192") {
 			t.Error("the data is not in force before its end")

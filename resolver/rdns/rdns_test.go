@@ -89,6 +89,8 @@ func TestCheck(t *testing.T) {
 			Confirmed, 200, "0.0.0.0", 2},
 		{"mapped address is IPv4", netip.MustParseAddr("::ffff:192.0.2.1"), map[string]any{name4 + " 12": ptr(300, "mx.example."), "mx.example. 1": addrs(200, "192.0.2.1")},
 			Confirmed, 200, "0.0.0.0", 2},
+		{"answer in mapped form", addr4, map[string]any{name4 + " 12": ptr(300, "mx.example."), "mx.example. 1": addrs(200, "::ffff:192.0.2.1")},
+			Confirmed, 200, "0.0.0.0", 2},
 		{"leads elsewhere", addr4, map[string]any{name4 + " 12": ptr(300, "mx.example."), "mx.example. 1": addrs(200, "192.0.2.2")},
 			Unconfirmed, 200, "127.0.0.3", 2},
 		{"name without address", addr4, map[string]any{name4 + " 12": ptr(300, "mx.example.")},
