@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"dnsblproxy/overrides"
 	"dnsblproxy/resolver/internal/wire"
@@ -228,4 +229,27 @@ func ede(m *dns.Msg) (uint16, string) {
 		}
 	}
 	return 0, ""
+}
+
+// gathered is the sum of a metric over all its labels.
+func gathered(t testing.TB, s *scene, name string) float64 {
+	t.Helper()
+	reg := prometheus.NewRegistry()
+	if err := reg.Register(s.r.stats); err != nil {
+		t.Fatal(err)
+	}
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := 0.0
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			sum += m.GetCounter().GetValue()
+		}
+	}
+	return sum
 }

@@ -1,0 +1,339 @@
+package resolver
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"dnsblproxy/overrides"
+	"dnsblproxy/resolver/rbl"
+	"dnsblproxy/resolver/upstream"
+)
+
+// start begins to ask for name and returns where the answer will come.
+func (s *scene) start(name string, typ uint16) <-chan *dns.Msg {
+	got := make(chan *dns.Msg, 1)
+	go func() { got <- s.ask(name, typ) }()
+	return got
+}
+
+func TestFlight_coalesces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := spamhaus()
+		l.hold = make(chan struct{})
+		s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+		var all []<-chan *dns.Msg
+		for range 200 {
+			all = append(all, s.start("1.2.0.192.bl.test", dns.TypeA))
+		}
+		synctest.Wait()
+		close(l.hold)
+		for _, got := range all {
+			if m := <-got; brief(m) != "NOERROR 127.0.0.10" {
+				t.Fatalf("got %s", brief(m))
+			}
+		}
+		if n := l.questions(); n != 1 {
+			t.Errorf("200 clients with one question made %d questions, want 1", n)
+		}
+		s.r.Close()
+	})
+}
+
+// TestFlight_questionsForAandTXT asks 100 names, 28 of them listed, for both
+// types: an NXDOMAIN holds for every type of its name. RFC 8020.
+func TestFlight_questionsForAandTXT(t *testing.T) {
+	l := &fakeList{ttl: 300, records: map[string][]string{}}
+	for i := range 28 {
+		l.records[fmt.Sprintf("%d.2.0.192.list.example A", i)] = []string{"127.0.0.2"}
+		l.records[fmt.Sprintf("%d.2.0.192.list.example TXT", i)] = []string{"text"}
+	}
+	s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+	for i := range 100 {
+		for _, typ := range []uint16{dns.TypeA, dns.TypeTXT} {
+			s.ask(fmt.Sprintf("%d.2.0.192.bl.test", i), typ)
+		}
+	}
+	if n := l.questions(); n != 128 {
+		t.Errorf("%d questions, want 128", n)
+	}
+}
+
+// TestFlight_staleAfterAWhile asks for an answer past its TTL while the list
+// dawdles: the old one stands in after 400 ms, and the new one is there when
+// it comes.
+func TestFlight_staleAfterAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := spamhaus()
+		s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+		s.ask("1.2.0.192.bl.test", dns.TypeA)
+		s.r.clock.mono.Add(301)
+		hold := make(chan struct{})
+		l.set(func() { l.hold = hold; l.records["1.2.0.192.list.example A"] = []string{"127.0.0.11"} })
+
+		began := time.Now()
+		m := s.ask("1.2.0.192.bl.test", dns.TypeA)
+		if took := time.Since(began); took != slowAfter {
+			t.Errorf("the stale answer came after %v, want %v", took, slowAfter)
+		}
+		if code, _ := ede(m); brief(m) != "NOERROR 127.0.0.10" || code != edeStale || m.Answer[0].Header().Ttl != staleTTL {
+			t.Errorf("got %s, extended error %d, TTL %d", brief(m), code, m.Answer[0].Header().Ttl)
+		}
+		// Who comes later does not wait anew.
+		began = time.Now()
+		s.ask("1.2.0.192.bl.test", dns.TypeA)
+		if took := time.Since(began); took != 0 {
+			t.Errorf("a second question waited %v, want not at all", took)
+		}
+		close(hold)
+		synctest.Wait()
+		if m := s.ask("1.2.0.192.bl.test", dns.TypeA); brief(m) != "NOERROR 127.0.0.11" {
+			t.Errorf("after the renewal: %s", brief(m))
+		}
+		if n := l.questions(); n != 2 {
+			t.Errorf("%d questions, want 2", n)
+		}
+		s.r.Close()
+	})
+}
+
+// TestFlight_prefetch asks in the last tenth of an answer's life: the answer
+// is given at once, and renewed once.
+func TestFlight_prefetch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := spamhaus()
+		s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+		s.ask("1.2.0.192.bl.test", dns.TypeA)
+		s.r.clock.mono.Add(269)
+		s.ask("1.2.0.192.bl.test", dns.TypeA)
+		synctest.Wait()
+		if n := l.questions(); n != 1 {
+			t.Fatalf("renewed with a tenth of its life and more to go: %d questions", n)
+		}
+		s.r.clock.mono.Add(2)
+		for range 5 {
+			if m := s.ask("1.2.0.192.bl.test", dns.TypeA); brief(m) != "NOERROR 127.0.0.10" {
+				t.Fatalf("got %s", brief(m))
+			}
+		}
+		synctest.Wait()
+		if n := l.questions(); n != 2 {
+			t.Errorf("%d questions, want one renewal", n)
+		}
+		if m := s.ask("1.2.0.192.bl.test", dns.TypeA); m.Answer[0].Header().Ttl != 300 {
+			t.Errorf("TTL %d after the renewal, want 300", m.Answer[0].Header().Ttl)
+		}
+		s.r.Close()
+	})
+}
+
+// TestFlight_waiterLeaves has one of two who wait give up; the other still
+// gets the answer.
+func TestFlight_waiterLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := spamhaus()
+		l.hold = make(chan struct{})
+		s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+		sub, _ := rbl.ParseSubject("192.0.2.1")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		stays := s.start("1.2.0.192.bl.test", dns.TypeA)
+		if got := s.r.Explain(ctx, sub); got[0].Verdict != Failed {
+			t.Errorf("who gave up got %s", got[0].Verdict)
+		}
+		close(l.hold)
+		if m := <-stays; brief(m) != "NOERROR 127.0.0.10" {
+			t.Errorf("who stayed got %s", brief(m))
+		}
+		s.r.Close()
+		if s.r.bounds.total != 0 || len(s.r.bounds.waiting) != 0 {
+			t.Errorf("%d questions still count as waiting", s.r.bounds.total)
+		}
+	})
+}
+
+// TestFlight_zeroTTL gives an answer that may not be kept to all who waited
+// for it, and to nobody else.
+func TestFlight_zeroTTL(t *testing.T) {
+	l := spamhaus()
+	l.ttl = 0
+	s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+	for want := range 3 {
+		if m := s.ask("1.2.0.192.bl.test", dns.TypeA); brief(m) != "NOERROR 127.0.0.10" || m.Answer[0].Header().Ttl != 0 {
+			t.Fatalf("got %s", brief(m))
+		}
+		if n := l.questions(); n != want+1 {
+			t.Fatalf("%d questions after %d", n, want+1)
+		}
+	}
+}
+
+func TestFlight_overload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := spamhaus()
+		l.hold = make(chan struct{})
+		s := newScene(t, []ZoneOptions{testZone("bl.test", l)}, overrides.Rule{Name: "office", CIDR: []string{"192.0.2.2"}})
+		s.r.bounds.perClient = 3
+		var waiting []<-chan *dns.Msg
+		for i := range 3 {
+			waiting = append(waiting, s.start(fmt.Sprintf("%d.2.0.10.bl.test", i), dns.TypeA))
+		}
+		synctest.Wait()
+		if m := s.ask("9.2.0.10.bl.test", dns.TypeA); brief(m) != "NXDOMAIN" {
+			t.Errorf("a question too many: %s, want unlisted at once", brief(m))
+		}
+		if m := s.ask("2.2.0.192.bl.test", dns.TypeA); brief(m) != "NXDOMAIN" {
+			t.Errorf("an exempt one: %s", brief(m))
+		}
+		close(l.hold)
+		for _, got := range waiting {
+			<-got
+		}
+		s.r.Close()
+	})
+}
+
+// TestFlight_failureRemembered asks a failing list: once a second at first,
+// then more rarely (RFC 9520), and again at once when it is known to be back.
+func TestFlight_failureRemembered(t *testing.T) {
+	l := &fakeList{err: upstream.ErrTimeout}
+	s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+	asked := ""
+	for range 20 {
+		before := l.questions()
+		s.ask("1.2.0.192.bl.test", dns.TypeA)
+		s.ask("1.2.0.192.bl.test", dns.TypeA)
+		asked += fmt.Sprint(l.questions() - before)
+		s.r.clock.mono.Add(1)
+	}
+	if asked != "11010001000010000100" {
+		t.Errorf("questions by second: %s", asked)
+	}
+	s.r.Forget("bl.test", false)
+	before := l.questions()
+	s.ask("1.2.0.192.bl.test", dns.TypeA)
+	if l.questions() == before {
+		t.Error("a list that is back was not asked")
+	}
+}
+
+func TestForget_voidsAnswers(t *testing.T) {
+	l := spamhaus()
+	s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+	s.ask("1.2.0.192.bl.test", dns.TypeA)
+	l.set(func() { l.err = upstream.ErrTimeout })
+	s.r.Forget("bl.test", true)
+	if m := s.ask("1.2.0.192.bl.test", dns.TypeA); brief(m) != "NXDOMAIN" {
+		t.Errorf("what a lying list said is still given: %s", brief(m))
+	}
+}
+
+func TestConfigure_keepsWhatDidNotChange(t *testing.T) {
+	a, b := spamhaus(), spamhaus()
+	zones := []ZoneOptions{testZone("a.test", a), testZone("b.test", b)}
+	s := newScene(t, zones)
+	ask := func() {
+		s.ask("1.2.0.192.a.test", dns.TypeA)
+		s.ask("1.2.0.192.b.test", dns.TypeA)
+	}
+	ask()
+	zones[1].Fingerprint = "another"
+	s.configure(zones)
+	ask()
+	if a.questions() != 1 || b.questions() != 2 {
+		t.Errorf("questions %d and %d, want 1 and 2: only the changed zone starts anew", a.questions(), b.questions())
+	}
+}
+
+// TestConfigure_underLoad swaps zones while questions wait and come in: none
+// is lost, and none gets a wrong answer.
+func TestConfigure_underLoad(t *testing.T) {
+	l := spamhaus()
+	zones := []ZoneOptions{testZone("bl.test", l)}
+	s := newScene(t, zones)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for n := range 4 {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if m := s.ask("1.2.0.192.bl.test", dns.TypeA); brief(m) != "NOERROR 127.0.0.10" {
+					t.Errorf("listed: got %s", brief(m))
+				}
+				if m := s.ask(fmt.Sprintf("%d.%d.0.10.bl.test", i%256, n), dns.TypeA); brief(m) != "NXDOMAIN" {
+					t.Errorf("unlisted: got %s", brief(m))
+				}
+			}
+		})
+	}
+	for i := range 50 {
+		zones[0].Fingerprint = fmt.Sprint(i)
+		s.configure(zones)
+	}
+	close(stop)
+	wg.Wait()
+}
+
+func TestVerify_countsWhatAnExemptionSaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := spamhaus()
+		z := testZone("bl.test", l)
+		z.Verify = true
+		s := newScene(t, []ZoneOptions{z}, overrides.Rule{Name: "office", CIDR: []string{"192.0.2.0/24"}})
+		for range 3 {
+			s.ask("1.2.0.192.bl.test", dns.TypeA)
+			s.ask("9.2.0.192.bl.test", dns.TypeA)
+			synctest.Wait()
+		}
+		if n := l.questions(); n != 2 {
+			t.Errorf("%d questions about two exempt addresses, want 2", n)
+		}
+		if got := gathered(t, s, "dnsblproxy_exempted_listings_total"); got != 3 {
+			t.Errorf("exempted_listings_total = %v, want 3: each time the listed one was let in", got)
+		}
+		s.r.Close()
+	})
+}
+
+func TestTrap_breaksALoop(t *testing.T) {
+	s := newScene(t, []ZoneOptions{testZone("bl.test", spamhaus())})
+	name := []byte("\x06random\x04list\x07example\x00")
+	arrived := s.r.Trap([][]byte{[]byte("\x05other\x00"), name})
+	if m := s.ask("RANDOM.list.example", dns.TypeA); m.Rcode != dns.RcodeRefused {
+		t.Errorf("a question of our own: %s", brief(m))
+	}
+	if got := arrived(); len(got) != 1 || got[0] != 1 {
+		t.Errorf("arrived = %v, want the second", got)
+	}
+}
+
+func TestRespond_refusesStrangers(t *testing.T) {
+	s := newScene(t, []ZoneOptions{testZone("bl.test", spamhaus())})
+	pkt, err := new(dns.Msg).SetQuestion("1.2.0.192.bl.test.", dns.TypeA).Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := 0
+	for range 3 * refusalsPerSecond {
+		out, done := s.r.Respond(NewScratch(0), pkt, netip.MustParseAddr("192.0.2.1"), false)
+		if !done {
+			t.Fatal("a stranger's question waits")
+		}
+		if len(out) > 0 {
+			refused++
+		}
+	}
+	if refused < refusalsPerSecond || refused > 2*refusalsPerSecond {
+		t.Errorf("%d answers to %d questions of a stranger, want about %d", refused, 3*refusalsPerSecond, refusalsPerSecond)
+	}
+}
