@@ -62,7 +62,8 @@ func (d *Direct) begin(q Question, slow func(), done func(Outcome)) (cancel func
 }
 
 func (d *Direct) probe(q Question, timeout time.Duration, done func(Outcome)) {
-	d.call(&call{done: done, limit: timeout, probe: true}, q)
+	// The search, if one is needed, has its own time: the test is of the list.
+	d.call(&call{done: done, limit: d.finder.root.servers.opts.Deadline, test: timeout}, q)
 }
 
 func (d *Direct) call(c *call, q Question) (cancel func(error)) {
@@ -176,7 +177,13 @@ func (d *Direct) search(key string, find func(context.Context) (*cut, error)) {
 func (d *Direct) follow(c *call, to wire.Delegation) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.seek(to.Zone, c, func(ctx context.Context) (*cut, error) { return d.finder.descend(ctx, to, d.zone) })
+	d.seek(to.Zone, c, func(ctx context.Context) (*cut, error) {
+		at, err := d.finder.descend(ctx, to, d.zone)
+		if err == nil {
+			d.finder.acquaint(ctx, at)
+		}
+		return at, err
+	})
 }
 
 // useless notes that none of a zone's servers gave an answer, and searches
@@ -201,7 +208,7 @@ type call struct {
 	slow    func()
 	done    func(Outcome)
 	limit   time.Duration
-	probe   bool
+	test    time.Duration // of our test question: the time for its answer; else 0
 	started time.Time
 	hops    int
 
@@ -236,8 +243,8 @@ func (c *call) launch(at *cut) {
 	}
 	c.at = at
 	e := at.servers
-	if c.probe {
-		e.probe(c.q, max(left, 1), c.landed)
+	if c.test > 0 {
+		e.probe(c.q, c.test, c.landed)
 		return
 	}
 	if f, gen := e.start(c.q, terms{timeout: e.opts.Timeout, deadline: max(left, 1), slow: c.slow}, c.landed); f != nil {

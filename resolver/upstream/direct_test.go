@@ -178,7 +178,7 @@ func TestDirect_skipsTheDeadServer(t *testing.T) {
 				slow++
 			}
 		}
-		if slow > 2 {
+		if slow > 0 {
 			t.Errorf("%d of 50 questions waited for the dead server", slow)
 		}
 	})

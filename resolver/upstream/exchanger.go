@@ -109,7 +109,7 @@ func (e *Exchanger) start(q Question, t terms, done func(Outcome)) (f *flight, g
 	gen = f.gen
 	e.launch(f, t)
 	if t.only == nil {
-		e.askDead(q, f.started)
+		e.askOthers(q, f.started)
 	}
 	return f, gen
 }
@@ -186,8 +186,11 @@ func (e *Exchanger) Relay(packet []byte, tcp bool, done func([]byte, error)) (ca
 // so that a server that has become faster is found out.
 const exploreOne = 32
 
+// unknownRTT stands for that of a server that was never asked.
+const unknownRTT = 400 * time.Millisecond
+
 // rank fills order with the servers, the best first: those that answer before
-// those that do not, never asked ones first of all, then by smoothed RTT.
+// those that do not, then by smoothed RTT.
 func (e *Exchanger) rank(order *[maxServers]*server) int {
 	n := len(e.servers)
 	if n == 1 {
@@ -197,10 +200,7 @@ func (e *Exchanger) rank(order *[maxServers]*server) int {
 	var keys [maxServers]int64
 	kept := 0
 	for _, s := range e.servers {
-		key := s.rtt.Load()
-		if s.dead() {
-			key += int64(time.Hour)
-		}
+		key := s.key()
 		i := min(kept, maxServers-1)
 		if kept == maxServers && keys[i] <= key {
 			continue
@@ -213,21 +213,21 @@ func (e *Exchanger) rank(order *[maxServers]*server) int {
 	}
 	if bits := e.pool.rnd.uint64(); kept > 1 && bits%exploreOne == 0 {
 		i := 1 + int(bits>>32)%(kept-1)
-		if order[i].fails.Load() == 0 {
+		if order[i].known() {
 			order[0], order[i] = order[i], order[0]
 		}
 	}
 	return kept
 }
 
-// askDead repeats a user's question to a server that did not answer lately,
-// so that its return is noticed without anybody waiting for it.
-func (e *Exchanger) askDead(q Question, now time.Time) {
+// askOthers repeats a user's question to a server that was never asked, or did
+// not answer lately, so that it is got to know without anybody waiting for it.
+func (e *Exchanger) askOthers(q Question, now time.Time) {
 	if len(e.servers) < 2 {
 		return
 	}
 	for _, s := range e.servers {
-		if s.fails.Load() > 0 && s.retryDue(now) {
+		if !s.known() && s.retryDue(now) {
 			e.start(q, terms{timeout: e.opts.Timeout, deadline: e.opts.Timeout, only: s}, func(Outcome) {})
 			return
 		}

@@ -91,7 +91,7 @@ var errNoZone = errors.New("zone does not exist")
 func (f *Finder) find(ctx context.Context, zone wire.Name) (*cut, error) {
 	c := f.above(zone)
 	for range maxSteps {
-		o := c.servers.Exchange(ctx, Question{Name: zone, Type: wire.TypeNS})
+		o := c.servers.sweep(ctx, Question{Name: zone, Type: wire.TypeNS})
 		if o.Err != nil {
 			f.forget(c)
 			return nil, fmt.Errorf("asking for the list's name servers: %w", o.Err)
@@ -108,12 +108,19 @@ func (f *Finder) find(ctx context.Context, zone wire.Name) (*cut, error) {
 			return nil, err
 		}
 		if len(next.zone) == len(zone) {
+			f.acquaint(ctx, next)
 			return next, nil
 		}
 		f.keep(next)
 		c = next
 	}
 	return nil, fmt.Errorf("%w: too many delegations", ErrUnreachable)
+}
+
+// acquaint asks a zone's servers for its SOA, all of them if need be, so that
+// one that answers is known, and preferred, before users' questions come.
+func (f *Finder) acquaint(ctx context.Context, c *cut) {
+	c.servers.sweep(ctx, Question{Name: c.zone, Type: wire.TypeSOA})
 }
 
 // descend makes a cut of a delegation, with the addresses of its servers. list

@@ -1,6 +1,9 @@
 package upstream
 
 import (
+	"cmp"
+	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -49,4 +52,48 @@ func (r *race) add(o Outcome) {
 	if end {
 		r.done(out)
 	}
+}
+
+// A sweep asks so many servers at once, and as many more after each pause.
+const (
+	sweepWidth = 4
+	sweepPause = 200 * time.Millisecond
+)
+
+// sweep asks the servers in the order of their rank, several at once and then
+// several more, until one gives a good answer. It is for questions that stand
+// at the beginning of everything else, to servers of which nothing is known
+// yet and half of which may be out of reach, as they are without IPv6.
+func (e *Exchanger) sweep(ctx context.Context, q Question) Outcome {
+	servers := slices.Clone(e.servers)
+	slices.SortStableFunc(servers, func(a, b *server) int { return cmp.Compare(a.key(), b.key()) })
+	results := make(chan Outcome, len(servers))
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	last := Outcome{Err: ErrUnreachable}
+	for out := 0; out > 0 || len(servers) > 0; {
+		select {
+		case <-pause.C:
+			n := min(sweepWidth, len(servers))
+			for _, s := range servers[:n] {
+				e.start(q, terms{timeout: e.opts.Timeout, deadline: e.opts.Timeout, only: s}, func(o Outcome) { results <- o })
+			}
+			servers, out = servers[n:], out+n
+			if len(servers) > 0 {
+				pause.Reset(sweepPause)
+			}
+		case o := <-results:
+			if out--; o.Err == nil {
+				return o
+			}
+			o.Err = worse(last.Err, o.Err)
+			last = o
+			if out == 0 && len(servers) > 0 {
+				pause.Reset(0)
+			}
+		case <-ctx.Done():
+			return Outcome{Err: ErrTimeout}
+		}
+	}
+	return last
 }

@@ -80,6 +80,21 @@ func (s *server) lame(timeout time.Duration) {
 
 func (s *server) dead() bool { return s.fails.Load() >= deadAfter }
 
+// known reports whether the server has answered, the last time as well.
+func (s *server) known() bool { return s.fails.Load() == 0 && s.rtt.Load() > 0 }
+
+// key orders servers: the smaller the better.
+func (s *server) key() int64 {
+	key := s.rtt.Load()
+	if key == 0 {
+		key = int64(unknownRTT)
+	}
+	if s.dead() {
+		key += int64(time.Hour)
+	}
+	return key
+}
+
 // retryDue reports once per pause that a dead server may be asked again. The
 // pauses grow from 2 s to a minute.
 func (s *server) retryDue(now time.Time) bool {
