@@ -177,10 +177,11 @@ func (s *Server) stopReading() {
 	}
 }
 
-// drain waits for the questions that were read.
+// drain waits for the readers, and then for the questions that they read.
 func (s *Server) drain(grace time.Duration) {
 	done := make(chan struct{})
 	go func() {
+		s.wait.Wait()
 		s.pending.Wait()
 		close(done)
 	}()

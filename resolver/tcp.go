@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"dnsblproxy/resolver/internal/wire"
 )
 
 const (
@@ -31,6 +33,8 @@ const (
 	// relayed answers can be large.
 	tcpQueue = 256 << 10
 )
+
+var errShort = errors.New("message shorter than its header")
 
 // tcpConn is one connection. Questions on it are answered in any order (RFC
 // 7766, section 6.2.1.1): what is cached at once, the rest as it comes.
@@ -115,14 +119,16 @@ func (c *tcpConn) serve() {
 	}
 }
 
-// read returns the next message. A server that stops has set a deadline in
-// the past, which must not be moved.
+// read returns the next message. A server that stops reads nothing more.
 func (c *tcpConn) read(buf []byte) ([]byte, error) {
 	var head [2]byte
 	if err := c.readFull(head[:], tcpIdle); err != nil {
 		return buf, err
 	}
 	n := int(binary.BigEndian.Uint16(head[:]))
+	if n < wire.HeaderLen {
+		return buf, errShort // nothing to answer; RFC 7766, section 8
+	}
 	if cap(buf) < n {
 		buf = make([]byte, n)
 	}
@@ -131,10 +137,12 @@ func (c *tcpConn) read(buf []byte) ([]byte, error) {
 }
 
 func (c *tcpConn) readFull(b []byte, within time.Duration) error {
+	until := time.Now().Add(within)
 	c.s.mu.Lock()
-	if !c.s.stopping {
-		_ = c.conn.SetReadDeadline(time.Now().Add(within)) // the read tells
+	if c.s.stopping { // perhaps since before this connection was known
+		until = time.Unix(1, 0)
 	}
+	_ = c.conn.SetReadDeadline(until) // the read tells
 	c.s.mu.Unlock()
 	_, err := io.ReadFull(c.conn, b)
 	return err
