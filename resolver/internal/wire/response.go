@@ -335,6 +335,7 @@ func owns(pkt []byte, off int, owner Name) bool {
 // collect copies the RDATA of the matching records at owner.
 func (r *Response) collect(pkt []byte, s *sections, qtype uint16, owner Name) bool {
 	var data []byte
+	var store [MaxName]byte
 	off := s.answer
 	for range s.answers {
 		rec, ok := readRecord(pkt, off)
@@ -342,7 +343,16 @@ func (r *Response) collect(pkt []byte, s *sections, qtype uint16, owner Name) bo
 			return false
 		}
 		off = rec.end
-		if rec.typ != qtype || rec.class != 1 || !owns(pkt, rec.owner, owner) {
+		if rec.typ != qtype || rec.class != 1 {
+			continue
+		}
+		// An owner that cannot be read spoils the message: taken for another
+		// name, it would turn a listing into "not listed".
+		name, _, ok := appendName(store[:0], pkt, rec.owner)
+		if !ok {
+			return false
+		}
+		if !Name(name).Equal(owner) {
 			continue
 		}
 		if data == nil {
