@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -51,20 +54,23 @@ func newAllowAdd(a *app) *cobra.Command {
   dnsblproxy allow add --rule customers --comment "until they have moved" --expires 2027-03-31 198.51.100.0/24`,
 		Args: someArgs("an ADDR"),
 		RunE: a.does(func(_ context.Context, args []string) error {
-			add, err := entriesOf(args, expires)
+			entries, err := entriesOf(args, expires)
 			if err != nil {
 				return err
 			}
-			if strings.ContainsAny(comment, "\r\n") {
-				return usagef("--comment: a comment is one line")
+			items := make([]overrides.Item, len(entries))
+			for i, e := range entries {
+				items[i] = overrides.Item{Entry: e, Comment: comment}
 			}
 			path, err := a.ruleFile(name)
 			if err != nil {
 				return err
 			}
-			return a.edit(path, func(f *ruleFile) (string, error) {
-				return fmt.Sprintf("%s: %s", shownPath(path), f.addAll(add, comment)), nil
-			})
+			added, err := overrides.AddItems(path, items, false)
+			if err != nil {
+				return err
+			}
+			return a.edited(path, "added", added, 0)
 		}),
 	}
 	ruleFlag(cmd, &name)
@@ -80,7 +86,7 @@ func newAllowRemove(a *app) *cobra.Command {
 		Short: "take entries out of a rule's file",
 		Args:  someArgs("an ADDR"),
 		RunE: a.does(func(_ context.Context, args []string) error {
-			remove, err := entriesOf(args, "")
+			entries, err := entriesOf(args, "")
 			if err != nil {
 				return err
 			}
@@ -88,14 +94,10 @@ func newAllowRemove(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.edit(path, func(f *ruleFile) (string, error) {
-				for _, e := range remove {
-					if err := f.remove(e); err != nil {
-						return "", fmt.Errorf("%s: %w", shownPath(path), err)
-					}
-				}
-				return fmt.Sprintf("%s: %d removed", shownPath(path), len(remove)), nil
-			})
+			if err := overrides.RemoveItems(path, entries); err != nil {
+				return err
+			}
+			return a.edited(path, "removed", len(entries), 0)
 		}),
 	}
 	ruleFlag(cmd, &name)
@@ -108,38 +110,61 @@ func newAllowImport(a *app) *cobra.Command {
 		Use:   "import --rule NAME FILE",
 		Short: "add what a file holds to a rule's file",
 		Long: `Adds the entries of FILE ("-": standard input) to the file of a rule. Entries
-that are there already are left alone. If any line is wrong nothing is changed.
+that are covered there already are left out. If any line is wrong nothing is
+changed.
 
 text: one entry a line, then perhaps "until DATE", then perhaps a # comment
-csv:  entry, until, comment; a first line with these words is skipped
-json: an array of strings, or of objects with entry, until, comment`,
+csv:  entry, until, comment, in this order or under a line with these words
+json: an array of objects with entry, until, comment`,
 		Args: oneArg("a FILE"),
 		RunE: a.does(func(_ context.Context, args []string) error {
-			in, err := a.readEntries(args[0], format)
+			f, err := overrides.ParseFormat(format)
+			if err != nil {
+				return usageError{fmt.Errorf("--format: %w", err)}
+			}
+			data, err := a.readFile(args[0])
 			if err != nil {
 				return err
+			}
+			items, problems := overrides.ReadItems(args[0], f, data)
+			if len(problems) > 0 {
+				return errors.Join(problems...)
 			}
 			path, err := a.ruleFile(name)
 			if err != nil {
 				return err
 			}
-			return a.edit(path, func(f *ruleFile) (string, error) {
-				added, present := 0, 0
-				for _, e := range in {
-					if f.has(e.entry) {
-						present++
-						continue
-					}
-					f.add(e.entry, e.comment)
-					added++
-				}
-				return fmt.Sprintf("%s: %d added, %d already there", shownPath(path), added, present), nil
-			})
+			added, err := overrides.AddItems(path, items, true)
+			if err != nil {
+				return err
+			}
+			return a.edited(path, "added", added, len(items)-added)
 		}),
 	}
 	ruleFlag(cmd, &name)
 	formatFlag(cmd, &format)
 	return cmd
+}
+
+// readFile reads a file, or standard input for "-".
+func (a *app) readFile(path string) ([]byte, error) {
+	if path == "-" {
+		return io.ReadAll(a.in)
+	}
+	return os.ReadFile(path)
+}
+
+// edited says what was done to a rule's file.
+func (a *app) edited(path, verb string, n, present int) error {
+	if a.json {
+		return a.printJSON(map[string]any{"file": path, verb: n, "present": present})
+	}
+	text := fmt.Sprintf("%s: %d %s", path, n, verb)
+	if present > 0 {
+		text += fmt.Sprintf(", %d already there", present)
+	}
+	_, err := fmt.Fprintln(a.out, text)
+	return err
 }
 
 func ruleFlag(cmd *cobra.Command, name *string) {
@@ -157,7 +182,7 @@ func entriesOf(args []string, expires string) ([]overrides.Entry, error) {
 	var until time.Time
 	if expires != "" {
 		var err error
-		if until, err = time.Parse(time.DateOnly, expires); err != nil {
+		if until, err = time.ParseInLocation(time.DateOnly, expires, time.Local); err != nil {
 			return nil, usagef("--expires: %q is no date; write it like 2027-03-31", expires)
 		}
 		if until.AddDate(0, 0, 1).Before(time.Now()) {
@@ -183,9 +208,9 @@ func entriesOf(args []string, expires string) ([]overrides.Entry, error) {
 	return all, nil
 }
 
-// ruleFile finds the file of an allow rule. The file itself may be missing
-// yet, and other problems of the configuration do not matter here, as long as
-// the rule can be read.
+// ruleFile finds the file of an allow rule, and makes its folder. The file
+// itself may be missing yet, and other problems of the configuration do not
+// matter here, as long as the rule can be read.
 func (a *app) ruleFile(name string) (string, error) {
 	lists, err := rbl.Builtin()
 	if err != nil {
@@ -195,20 +220,33 @@ func (a *app) ruleFile(name string) (string, error) {
 	if c == nil {
 		return "", err
 	}
+	u := ruleNamed(c, name)
+	switch {
+	case u == nil:
+		return "", unknownRule(c, name)
+	case u.File == "":
+		return "", config.Join([]config.Problem{c.Problem(fmt.Sprintf("allow rule %q has no file that could be edited", name),
+			fmt.Sprintf("write file = %q", "allow.d/"+name+".txt"), "allow", name)})
+	}
+	return shownPath(u.File), os.MkdirAll(filepath.Dir(u.File), 0o755)
+}
+
+func ruleNamed(c *config.Config, name string) *config.Rule {
+	for _, u := range c.Allow {
+		if u.Name == name {
+			return u
+		}
+	}
+	return nil
+}
+
+func unknownRule(c *config.Config, name string) error {
 	var names []string
 	for _, u := range c.Allow {
 		names = append(names, u.Name)
-		if u.Name != name {
-			continue
-		}
-		if u.File == "" {
-			return "", config.Join([]config.Problem{c.Problem(fmt.Sprintf("allow rule %q has no file that could be edited", name),
-				fmt.Sprintf("write file = %q", "allow.d/"+name+".txt"), "allow", name)})
-		}
-		return u.File, nil
 	}
 	if len(names) == 0 {
-		return "", usagef("there is no allow rule %q; write [allow.%s] with file = \"allow.d/%s.txt\" into the configuration", name, name, name)
+		return usagef("there is no allow rule %q; write [allow.%s] with file = \"allow.d/%s.txt\" into the configuration", name, name, name)
 	}
-	return "", usagef("there is no allow rule %q; there are %s", name, strings.Join(names, ", "))
+	return usagef("there is no allow rule %q; there are %s", name, strings.Join(names, ", "))
 }

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"text/tabwriter"
@@ -75,9 +77,6 @@ func (e exemption) print(w *tabwriter.Writer) {
 	if until == "" {
 		until = "-"
 	}
-	if path, ok := strings.CutPrefix(source, "file "); ok {
-		source = "file " + shownPath(path)
-	}
 	if e.Line > 0 {
 		source += fmt.Sprintf(":%d", e.Line)
 	}
@@ -97,28 +96,26 @@ loads the sources itself.`,
 			if a.json {
 				format = "json"
 			}
-			if err := knownFormat(format); err != nil {
-				return err
+			f, err := overrides.ParseFormat(format)
+			if err != nil {
+				return usageError{fmt.Errorf("--format: %w", err)}
 			}
 			c, err := a.ready()
 			if err != nil {
 				return err
 			}
 			if name != "" && ruleNamed(c, name) == nil {
-				return usagef("there is no allow rule %q", name)
+				return unknownRule(c, name)
 			}
 			all, err := a.exemptions(ctx, c)
 			if err != nil {
 				return err
 			}
-			var out []jsonEntry
-			for _, e := range all {
-				if e.Entry == "" || e.Live || name != "" && e.Rule != name {
-					continue
-				}
-				out = append(out, jsonEntry{Rule: e.Rule, Entry: e.Entry, Until: e.Until, Comment: e.Comment})
+			items, err := itemsOf(all, name)
+			if err != nil {
+				return err
 			}
-			return a.writeEntries(format, out)
+			return overrides.WriteItems(a.out, f, items)
 		}),
 	}
 	cmd.Flags().StringVar(&name, "rule", "", "only the rule of this `NAME`")
@@ -126,21 +123,25 @@ loads the sources itself.`,
 	return cmd
 }
 
-func knownFormat(format string) error {
-	switch format {
-	case "text", "csv", "json":
-		return nil
-	}
-	return usagef("--format: %q is none of text, csv, json", format)
-}
-
-func ruleNamed(c *config.Config, name string) *config.Rule {
-	for _, u := range c.Allow {
-		if u.Name == name {
-			return u
+// itemsOf turns the exemptions of one rule, or of all, into items to export.
+// What is asked live opens nothing by itself and stays out.
+func itemsOf(all []exemption, rule string) ([]overrides.Item, error) {
+	var items []overrides.Item
+	for _, e := range all {
+		if e.Entry == "" || e.Live || rule != "" && e.Rule != rule {
+			continue
 		}
+		text := e.Entry
+		if e.Until != "" {
+			text += " until " + e.Until
+		}
+		entry, err := overrides.ParseEntry(text)
+		if err != nil {
+			return nil, fmt.Errorf("the server's list of exemptions: %w", err)
+		}
+		items = append(items, overrides.Item{Entry: entry, Comment: e.Comment, Rule: e.Rule, Source: e.Source})
 	}
-	return nil
+	return items, nil
 }
 
 // ready is the configuration for a command that needs all of it.
@@ -208,7 +209,7 @@ func exemptionsIn(engine *overrides.Engine) []exemption {
 	all := []exemption{}
 	for e := range engine.Exemptions(overrides.Allow) {
 		x := exemption{
-			Rule: e.Rule.Name, Entry: bare(e.Entry).String(), Source: e.Source.String(), Line: e.Entry.Line,
+			Rule: e.Rule.Name, Entry: bare(e.Entry), Source: e.Source.String(), Line: e.Entry.Line,
 			Zones: e.Rule.Zones, Until: untilText(e.Entry.Until), Comment: e.Rule.Comment, Live: e.Live,
 		}
 		if x.Zones == nil {
@@ -219,9 +220,22 @@ func exemptionsIn(engine *overrides.Engine) []exemption {
 	return all
 }
 
+// bare is the entry without its day.
+func bare(e overrides.Entry) string {
+	e.Until = time.Time{}
+	return e.String()
+}
+
+func untilText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format(time.DateOnly)
+}
+
 // annotate gives entries of rule files the comments of their lines, which the
-// server does not keep in memory, and typed entries their line instead of
-// their number.
+// server does not keep in memory, and a path as people here write it; and
+// typed entries their line instead of their number.
 func annotate(c *config.Config, all []exemption) {
 	comments := make(map[string][]string) // by rule, then by line
 	for _, u := range c.Allow {
@@ -239,12 +253,25 @@ func annotate(c *config.Config, all []exemption) {
 		if e.Line > 0 && (e.Source == "cidr" || e.Source == "domains") {
 			e.Line = c.Line("allow", e.Rule, e.Source, e.Line-1)
 		}
-		lines := comments[e.Rule]
-		if !strings.HasPrefix(e.Source, "file ") || e.Line < 1 || e.Line > len(lines) {
+		path, isFile := strings.CutPrefix(e.Source, "file ")
+		if !isFile {
 			continue
 		}
-		if comment := commentOf(lines[e.Line-1]); comment != "" {
+		e.Source = "file " + shownPath(path)
+		lines := comments[e.Rule]
+		if e.Line < 1 || e.Line > len(lines) {
+			continue
+		}
+		_, comment, _ := strings.Cut(lines[e.Line-1], "#")
+		if comment = strings.TrimSpace(comment); comment != "" {
 			e.Comment = comment
 		}
+	}
+	// Each source in the order of its file, which is not that of addresses.
+	for from, to := 0, 0; from < len(all); from = to {
+		for to < len(all) && all[to].Rule == all[from].Rule && all[to].Source == all[from].Source {
+			to++
+		}
+		slices.SortStableFunc(all[from:to], func(a, b exemption) int { return cmp.Compare(a.Line, b.Line) })
 	}
 }
