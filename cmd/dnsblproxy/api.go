@@ -18,6 +18,7 @@ func (d *proxy) api() map[string]admin.Endpoint {
 	return map[string]admin.Endpoint{
 		"zones":  func(context.Context, url.Values) (any, error) { return d.zonesNow(), nil },
 		"lookup": d.lookupEndpoint,
+		"report": d.reportEndpoint,
 		"exemptions": func(context.Context, url.Values) (any, error) {
 			return exemptionsIn(d.rules), nil
 		},

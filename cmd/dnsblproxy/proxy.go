@@ -20,6 +20,7 @@ import (
 
 	"dnsblproxy/cmd/dnsblproxy/internal/admin"
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
+	"dnsblproxy/cmd/dnsblproxy/internal/report"
 	"dnsblproxy/cmd/dnsblproxy/internal/state"
 	"dnsblproxy/overrides"
 	"dnsblproxy/overrides/spf"
@@ -44,6 +45,7 @@ type proxy struct {
 	kept     state.Dir   // what outlives a restart
 	rules    *overrides.Engine
 	resolver *resolver.Resolver
+	figures  atomic.Pointer[report.Recorder] // nil but in serve
 
 	mu       sync.Mutex // of reloads, and of backends
 	backends map[string]*backend
@@ -67,7 +69,7 @@ func newProxy(c *config.Config, lists *rbl.Table, log *slog.Logger) (*proxy, err
 	d := &proxy{
 		lists: lists, log: log, reg: prometheus.NewRegistry(),
 		pool: upstream.NewPool(upstream.Options{}), dns: &switchable{},
-		backends: map[string]*backend{}, kept: state.Dir(stateDir(c, "lists")),
+		backends: map[string]*backend{}, kept: state.Dir(stateDir(c, listState)),
 	}
 	d.ctx, d.stop = context.WithCancel(context.Background())
 	d.cfg.Store(c)
@@ -86,7 +88,7 @@ func newProxy(c *config.Config, lists *rbl.Table, log *slog.Logger) (*proxy, err
 	}
 	d.resolver, err = resolver.New(resolver.Options{
 		Rules: d.rules, CacheSize: c.Cache.Size, Log: log, Registerer: d.reg,
-		Shards: resolver.DefaultWorkers(),
+		Shards: resolver.DefaultWorkers(), OnListing: d.found,
 	})
 	if err == nil {
 		err = d.configure(c)
@@ -283,6 +285,9 @@ func stateDir(c *config.Config, name string) string {
 	}
 	return dir + string(os.PathSeparator) + name
 }
+
+// listState is the folder of what is kept of the lists.
+const listState = "lists"
 
 // firstLoad is how long the start waits for SPF records and feeds, so that an
 // exempt sender is not refused because the proxy was just restarted.

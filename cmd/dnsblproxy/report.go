@@ -3,16 +3,40 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"net/url"
 	"strconv"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"dnsblproxy/cmd/dnsblproxy/internal/config"
+	"dnsblproxy/cmd/dnsblproxy/internal/report"
+	"dnsblproxy/cmd/dnsblproxy/internal/state"
+	"dnsblproxy/resolver/rbl"
 )
 
 const reportLong = `Prints for each list: questions, listings, listings that an exemption removed,
 listings no other list had, and errors. A list whose listings are removed often
-is wrong often.`
+is wrong often; one that has no listings of its own is not missed.
+
+  questions   asked in the list's zone, from the cache too
+  listings    questions about what the list has, those that were exempted too
+  exempted    of these, what an exemption removed
+  unique      addresses and domains that no other list was known to have,
+              counted once a TTL. A list that the mail server does not get to
+              ask, because the one before had the address, does not count
+  errors      questions that the list did not answer, or not credibly
+
+The running server is asked. Without one, what it kept in its state folder is
+read. Figures are kept by the hour for two weeks and by the day for 400 days,
+so that older spans begin with a whole day.`
+
+// reportSince is how far back the report goes by itself.
+const reportSince = "7d"
 
 func newReport(a *app) *cobra.Command {
 	var since string
@@ -22,31 +46,90 @@ func newReport(a *app) *cobra.Command {
 		Long:  reportLong,
 		Args:  noArgs,
 		RunE: a.does(func(ctx context.Context, _ []string) error {
-			d, err := span(since)
+			d, err := parseSpan(since)
 			if err != nil {
-				return err
+				return usagef("--since: %v", err)
 			}
 			return a.figures(ctx, d)
 		}),
 	}
-	cmd.Flags().StringVar(&since, "since", "7d", "how far back: `SPAN` in days (7d) or as a duration (12h)")
+	cmd.Flags().StringVar(&since, "since", reportSince, "how far back: `SPAN` in days (7d) or as a duration (12h)")
 	return cmd
 }
 
-// span reads a duration that may be in days.
-func span(s string) (time.Duration, error) {
+// maxSpanDays is as far back as figures are kept.
+const maxSpanDays = 400
+
+// parseSpan reads a duration that may be in days.
+func parseSpan(s string) (time.Duration, error) {
 	d, err := time.ParseDuration(s)
 	if days, ok := strings.CutSuffix(s, "d"); ok {
 		var n int
 		n, err = strconv.Atoi(days)
-		d = time.Duration(n) * 24 * time.Hour
+		d = time.Duration(min(n, maxSpanDays)) * 24 * time.Hour
 	}
 	if err != nil || d <= 0 {
-		return 0, usagef("--since: %q is no span; write it like 7d or 12h", s)
+		return 0, fmt.Errorf("%q is no span; write it like 7d or 12h", s)
 	}
 	return d, nil
 }
 
-func (a *app) figures(context.Context, time.Duration) error {
-	return errors.New("report: not part of this build")
+func (a *app) figures(ctx context.Context, since time.Duration) error {
+	lists, err := rbl.Builtin()
+	if err != nil {
+		return err
+	}
+	c, err := a.load(lists)
+	if err != nil {
+		return err
+	}
+	cl, err := newClient(c)
+	var all []report.Figures
+	if err == nil {
+		err = cl.get(ctx, "report", url.Values{"since": {since.String()}}, &all)
+	}
+	if errors.Is(err, errNoServer) {
+		all, err = a.keptFigures(c, since, err)
+	}
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(all)
+	}
+	return a.table(func(w *tabwriter.Writer) { printFigures(w, all) })
+}
+
+// keptFigures reads what the server kept when it last ran.
+func (a *app) keptFigures(c *config.Config, since time.Duration, why error) ([]report.Figures, error) {
+	dir := stateDir(c, listState)
+	if dir == "" {
+		return nil, fmt.Errorf("%w, and no state folder is configured that could hold figures", why)
+	}
+	var h report.History
+	found, err := state.Dir(dir).Load(keptReport, &h)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, fmt.Errorf("%w, and %s holds no figures", why, dir)
+	}
+	fmt.Fprintf(a.err, "%v; these are the figures that it kept in %s\n", why, dir)
+	return h.Figures(time.Now(), since, zoneNames(c)), nil
+}
+
+func printFigures(w io.Writer, all []report.Figures) {
+	fmt.Fprintln(w, "ZONE\tQUESTIONS\tLISTINGS\tEXEMPTED\tUNIQUE\tERRORS")
+	for _, f := range all {
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%d\t%s\n", f.Zone, f.Questions,
+			share(f.Listings, f.Questions), share(f.Exempted, f.Listings), f.Unique, share(f.Errors, f.Questions))
+	}
+}
+
+// share is n, and what part of all it is.
+func share(n, all uint64) string {
+	if n == 0 || all == 0 {
+		return strconv.FormatUint(n, 10)
+	}
+	return fmt.Sprintf("%d (%.1f%%)", n, 100*float64(n)/float64(all))
 }

@@ -55,6 +55,7 @@ func (a *app) serve(ctx context.Context) error {
 		return err
 	}
 	defer d.close()
+	defer d.startAside()()
 	srv, err := d.listen()
 	if err != nil {
 		return err

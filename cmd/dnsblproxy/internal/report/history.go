@@ -1,0 +1,159 @@
+package report
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Bounds of what is kept. A year and a month by the day, two weeks by the
+// hour: some 700 buckets at most.
+const (
+	hourlyFor = 14 * 24 * time.Hour
+	keepFor   = 400 * 24 * time.Hour
+)
+
+// Counts are the figures of one list in one stretch of time.
+type Counts struct {
+	Questions uint64 `json:"q,omitempty"`
+	Listings  uint64 `json:"l,omitempty"` // what exemptions removed included
+	Exempted  uint64 `json:"x,omitempty"`
+	Unique    uint64 `json:"u,omitempty"`
+	Errors    uint64 `json:"e,omitempty"`
+}
+
+func (c Counts) plus(d Counts) Counts {
+	return Counts{
+		c.Questions + d.Questions, c.Listings + d.Listings, c.Exempted + d.Exempted,
+		c.Unique + d.Unique, c.Errors + d.Errors,
+	}
+}
+
+// since is what was added to old to make c. A counter that went back has
+// started anew.
+func (c Counts) since(old Counts) Counts {
+	d := func(now, before uint64) uint64 {
+		if now < before {
+			return now
+		}
+		return now - before
+	}
+	return Counts{
+		d(c.Questions, old.Questions), d(c.Listings, old.Listings), d(c.Exempted, old.Exempted),
+		d(c.Unique, old.Unique), d(c.Errors, old.Errors),
+	}
+}
+
+// Bucket holds what was counted in one hour or one day of UTC.
+type Bucket struct {
+	Start time.Time         `json:"start"`
+	Hours int               `json:"hours"` // 1 or 24
+	Zones map[string]Counts `json:"zones"`
+}
+
+func (b *Bucket) end() time.Time { return b.Start.Add(time.Duration(b.Hours) * time.Hour) }
+
+// History is what was counted, the oldest bucket first. The zero value is
+// empty. It is what the kept file holds.
+type History struct {
+	Buckets []Bucket `json:"buckets"`
+}
+
+// add counts c for zone in the hour of now.
+func (h *History) add(now time.Time, zone string, c Counts) {
+	if c == (Counts{}) {
+		return
+	}
+	b := h.bucket(now.UTC().Truncate(time.Hour), 1)
+	b.Zones[zone] = b.Zones[zone].plus(c)
+}
+
+// bucket finds or makes the bucket that begins at start.
+func (h *History) bucket(start time.Time, hours int) *Bucket {
+	i, found := slices.BinarySearchFunc(h.Buckets, start, func(b Bucket, t time.Time) int { return b.Start.Compare(t) })
+	// An hour that is in a day already, because the clock was set back, counts
+	// there.
+	if !found && i > 0 && h.Buckets[i-1].end().After(start) {
+		i, found = i-1, true
+	}
+	if !found {
+		h.Buckets = slices.Insert(h.Buckets, i, Bucket{Start: start, Hours: hours, Zones: map[string]Counts{}})
+	}
+	b := &h.Buckets[i]
+	b.Hours = max(b.Hours, hours)
+	if b.Zones == nil {
+		b.Zones = map[string]Counts{}
+	}
+	return b
+}
+
+// fold makes days of old hours and forgets what is older than [keepFor].
+func (h *History) fold(now time.Time) {
+	old := h.Buckets
+	h.Buckets = nil
+	for _, b := range old {
+		switch day := b.Start.UTC().Truncate(24 * time.Hour); {
+		case !b.end().After(now.Add(-keepFor)):
+		case b.Hours == 1 && !day.Add(24*time.Hour).After(now.Add(-hourlyFor)):
+			to := h.bucket(day, 24)
+			for zone, c := range b.Zones {
+				to.Zones[zone] = to.Zones[zone].plus(c)
+			}
+		default:
+			h.Buckets = append(h.Buckets, b)
+		}
+	}
+}
+
+// mend puts a history that was read from a file in order.
+func (h *History) mend() {
+	for i := range h.Buckets {
+		if b := &h.Buckets[i]; b.Hours != 24 {
+			b.Hours = 1
+		}
+	}
+	slices.SortStableFunc(h.Buckets, func(a, b Bucket) int { return a.Start.Compare(b.Start) })
+}
+
+// Figures are one list's, as people and machines read them.
+type Figures struct {
+	Zone      string `json:"zone"`
+	Questions uint64 `json:"questions"`
+	Listings  uint64 `json:"listings"`
+	Exempted  uint64 `json:"exempted_listings"`
+	Unique    uint64 `json:"unique_listings"`
+	Errors    uint64 `json:"errors"`
+}
+
+// Figures adds up the buckets that reach into the time from since before now
+// on: whole hours, and whole days where two weeks have passed. The zones
+// named come first, in that order and with zeros if need be; then others that
+// were counted.
+func (h *History) Figures(now time.Time, since time.Duration, zones []string) []Figures {
+	sums := map[string]Counts{}
+	from := now.Add(-since)
+	for i := range h.Buckets {
+		if b := &h.Buckets[i]; b.end().After(from) {
+			for zone, c := range b.Zones {
+				sums[zone] = sums[zone].plus(c)
+			}
+		}
+	}
+	return figures(sums, zones)
+}
+
+func figures(sums map[string]Counts, zones []string) []Figures {
+	order := slices.Clone(zones)
+	for _, zone := range slices.SortedFunc(maps.Keys(sums), cmp.Compare) {
+		if !slices.Contains(order, zone) {
+			order = append(order, zone)
+		}
+	}
+	out := make([]Figures, 0, len(order))
+	for _, zone := range order {
+		c := sums[zone]
+		out = append(out, Figures{zone, c.Questions, c.Listings, c.Exempted, c.Unique, c.Errors})
+	}
+	return out
+}

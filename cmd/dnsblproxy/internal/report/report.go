@@ -1,0 +1,206 @@
+// Package report keeps figures of each list over time, over restarts too, so
+// that an administrator sees which list is worth its questions:
+//
+//	questions          asked in the list's zone
+//	listings           what the list has, or a deny rule of its zone
+//	exempted listings  those that an exemption removed: wrong ones, by the
+//	                   administrator's own word
+//	unique listings    addresses or domains that no other blocklist had
+//	errors             questions that the list did not answer, or not credibly
+//
+// It decides how figures are summed up over time: by the hour for two weeks,
+// by the day for 400 days. What is counted it reads from ever-growing totals
+// that are handed in. A listing is unique if, some seconds after it was found,
+// no other list is known to have the same subject; a list that was not asked
+// in the meantime (Postfix's smtpd stops at the first hit) does not count.
+// Unique listings are counted once a TTL and never more often than the bound
+// on memory allows; they are a lower bound under a flood.
+//
+// The package does no I/O: loading and saving are functions.
+package report
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Total is what was counted for a zone since the process started.
+type Total struct {
+	Zone string
+	Counts
+}
+
+// Options are what a Recorder needs.
+type Options struct {
+	// Totals returns those of each zone that is served, in order. Unique is
+	// ignored: the Recorder counts it.
+	Totals func() []Total
+
+	// Listing names the lists that are known to have a subject now.
+	Listing func(subject string) []string
+
+	// Load reads what Save kept; found is false when there is nothing.
+	Load func(*History) (found bool, err error)
+	Save func(History) error
+
+	Log *slog.Logger
+}
+
+// Intervals of Run.
+const (
+	judgeEvery = 2 * time.Second
+	judgeAfter = 10 * time.Second // all lists that are asked have answered
+	countEvery = time.Minute
+	saveEvery  = 5 * time.Minute
+)
+
+// maxPending bounds the listings that wait to be judged; more are not looked
+// at for being unique.
+const maxPending = 8192
+
+// Recorder counts. Its methods are safe for concurrent use.
+type Recorder struct {
+	o Options
+
+	mu      sync.Mutex
+	history History
+	last    map[string]Counts
+	changed bool // since the last Save
+	pending []found
+}
+
+// found is a listing that waits to be judged.
+type found struct {
+	zone, subject string
+	at            time.Time
+}
+
+// Open loads what was kept. A file that cannot be read is reported in the
+// log, and counting starts anew.
+func Open(o Options) *Recorder {
+	r := &Recorder{o: o, last: map[string]Counts{}}
+	if _, err := o.Load(&r.history); err != nil {
+		o.Log.Warn("figures of the lists start anew", slog.Any("error", err))
+		r.history = History{}
+	}
+	r.history.mend()
+	return r
+}
+
+// Listing takes note of a listing, at once.
+func (r *Recorder) Listing(zone, subject string) {
+	now := time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.pending) < maxPending {
+		r.pending = append(r.pending, found{zone, subject, now})
+	}
+}
+
+// Run counts and saves until ctx is done, and once more then.
+func (r *Recorder) Run(ctx context.Context) {
+	tick := time.NewTicker(judgeEvery)
+	defer tick.Stop()
+	counted := time.Now()
+	saved := counted
+	for {
+		select {
+		case <-ctx.Done():
+			r.judge(time.Now())
+			r.count(time.Now())
+			r.save()
+			return
+		case now := <-tick.C:
+			r.judge(now.Add(-judgeAfter))
+			if now.Sub(counted) >= countEvery {
+				counted = now
+				r.count(now)
+			}
+			if now.Sub(saved) >= saveEvery {
+				saved = now
+				r.save()
+			}
+		}
+	}
+}
+
+// judge counts the listings found until then that are unique.
+func (r *Recorder) judge(until time.Time) {
+	r.mu.Lock()
+	n := 0
+	for n < len(r.pending) && !r.pending[n].at.After(until) {
+		n++
+	}
+	due := r.pending[:n:n]
+	r.pending = append([]found(nil), r.pending[n:]...)
+	r.mu.Unlock()
+	for _, f := range due {
+		if r.unique(f) {
+			r.mu.Lock()
+			r.history.add(f.at, f.zone, Counts{Unique: 1})
+			r.changed = true
+			r.mu.Unlock()
+		}
+	}
+}
+
+func (r *Recorder) unique(f found) bool {
+	for _, zone := range r.o.Listing(f.subject) {
+		if zone != f.zone {
+			return false
+		}
+	}
+	return true
+}
+
+// count adds what the totals grew by, and returns the zones served.
+func (r *Recorder) count(now time.Time) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var zones []string
+	for _, t := range r.o.Totals() {
+		zones = append(zones, t.Zone)
+		t.Unique = 0
+		if more := t.since(r.last[t.Zone]); more != (Counts{}) {
+			r.history.add(now, t.Zone, more)
+			r.changed = true
+		}
+		r.last[t.Zone] = t.Counts
+	}
+	r.history.fold(now)
+	return zones
+}
+
+func (r *Recorder) save() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.changed {
+		return
+	}
+	if err := r.o.Save(r.history); err != nil {
+		r.o.Log.Warn("figures of the lists not kept", slog.Any("error", err))
+		return
+	}
+	r.changed = false
+}
+
+// Figures returns those of the time since before now, up to this moment.
+// Listings that were found a moment ago are judged by what is known so far.
+func (r *Recorder) Figures(since time.Duration) []Figures {
+	now := time.Now()
+	zones := r.count(now)
+	r.mu.Lock()
+	out := r.history.Figures(now, since, zones)
+	pending := append([]found(nil), r.pending...)
+	r.mu.Unlock()
+	for _, f := range pending {
+		for i := range out {
+			if out[i].Zone == f.zone && r.unique(f) {
+				out[i].Unique++
+			}
+		}
+	}
+	return out
+}
