@@ -5,6 +5,7 @@ package overrides
 import (
 	"net/netip"
 	"testing"
+	"time"
 )
 
 // TestTable_allocs holds the promise that the hot path is free of
@@ -37,5 +38,31 @@ func TestTable_allocs(t *testing.T) {
 		if n := testing.AllocsPerRun(1000, f); n != 0 {
 			t.Errorf("%s allocates %v times, want 0", what, n)
 		}
+	}
+}
+
+// TestTable_a_million_prefixes holds the promises of size: seconds to load,
+// tens of bytes a prefix.
+func TestTable_a_million_prefixes(t *testing.T) {
+	var text []byte
+	for _, r := range seededRanges(1_000_000, false) {
+		text = append(text, r.String()+"\n"...)
+	}
+	began := time.Now()
+	entries, problems := ParseRuleFile("bench.txt", text)
+	if len(problems) > 0 {
+		t.Fatal(problems[0])
+	}
+	c := contentOf(entries)
+	entries = nil
+	r := &Rule{Name: "bench", Enabled: true}
+	table := build([]loaded{{rule: r, sources: []loadedSource{{sourceOf(KindFile, "bench.txt"), c}}}}, nil, testNow)
+	took := time.Since(began)
+	t.Logf("%d intervals in %s, %.1f MB", table.Intervals(), took.Round(time.Millisecond), float64(table.Bytes())/1e6)
+	if took > 20*time.Second {
+		t.Errorf("a million prefixes took %s to load", took)
+	}
+	if n := table.Bytes(); n > 40<<20 {
+		t.Errorf("a million prefixes take %d bytes, want 40 MiB at most", n)
 	}
 }

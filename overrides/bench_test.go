@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"runtime"
 	"testing"
-	"time"
 
 	"github.com/gaissmai/bart"
 )
@@ -92,6 +91,29 @@ func BenchmarkTable(b *testing.B) {
 					}
 					if (hits == i) != hit {
 						b.Fatalf("%d hits of %d", hits, i)
+					}
+				})
+			}
+		}
+	}
+}
+
+// BenchmarkTable_Lookup is the search alone, to be compared with Bart.
+func BenchmarkTable_Lookup(b *testing.B) {
+	for _, six := range []bool{false, true} {
+		for _, n := range sizes {
+			ranges := seededRanges(n, six)
+			table := tableOf(ranges)
+			for _, hit := range []bool{true, false} {
+				asked := seededQuestions(table, ranges, hit)
+				b.Run(fmt.Sprintf("v6=%t/prefixes=%d/hit=%t", six, n, hit), func(b *testing.B) {
+					b.ReportAllocs()
+					i := 0
+					for b.Loop() {
+						if table.Lookup(asked[i&(1<<16-1)]).Empty() == hit {
+							b.Fatal("wrong answer")
+						}
+						i++
 					}
 				})
 			}
@@ -206,34 +228,5 @@ func BenchmarkBuild(b *testing.B) {
 			b.ReportMetric(float64(kept.Bytes())/float64(n), "B/prefix-in-table")
 			runtime.KeepAlive(c)
 		})
-	}
-}
-
-// TestTable_a_million_prefixes holds the promises of size: seconds to load,
-// tens of bytes a prefix.
-func TestTable_a_million_prefixes(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a million prefixes take a few seconds")
-	}
-	var text []byte
-	for _, r := range seededRanges(1_000_000, false) {
-		text = append(text, r.String()+"\n"...)
-	}
-	began := time.Now()
-	entries, problems := ParseRuleFile("bench.txt", text)
-	if len(problems) > 0 {
-		t.Fatal(problems[0])
-	}
-	c := contentOf(entries)
-	entries = nil
-	r := &Rule{Name: "bench", Enabled: true}
-	table := build([]loaded{{rule: r, sources: []loadedSource{{sourceOf(KindFile, "bench.txt"), c}}}}, nil, testNow)
-	took := time.Since(began)
-	t.Logf("%d intervals in %s, %.1f MB", table.Intervals(), took.Round(time.Millisecond), float64(table.Bytes())/1e6)
-	if took > 20*time.Second {
-		t.Errorf("a million prefixes took %s to load", took)
-	}
-	if n := table.Bytes(); n > 40<<20 {
-		t.Errorf("a million prefixes take %d bytes, want 40 MiB at most", n)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"slices"
 	"strings"
+	"time"
 )
 
 // content is what one source opens. It is immutable once sealed: tables and
@@ -131,6 +132,31 @@ func (c *content) counts() (n4, n6 count) {
 		}
 	}
 	return n4, n6
+}
+
+// endedBetween counts the entries that ended from a time on until now, or all
+// that have ended, and says when the next one will.
+func (c *content) endedBetween(from, now time.Time, all bool) (n int, next time.Time) {
+	next = time.Unix(math.MaxUint32, 0)
+	check := func(end uint32, entries int) {
+		t := time.Unix(int64(end), 0)
+		switch {
+		case end == 0:
+		case t.After(now):
+			if t.Before(next) {
+				next = t
+			}
+		case all || !t.Before(from):
+			n += entries
+		}
+	}
+	for _, y := range c.layers {
+		check(y.end, len(y.v4)+len(y.v6))
+	}
+	for _, d := range c.domains {
+		check(d.end, 1)
+	}
+	return n, next
 }
 
 // common returns how many addresses of the fixed layers c and o share. Both

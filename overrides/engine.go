@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -51,6 +52,7 @@ type Engine struct {
 	// newer one.
 	building sync.Mutex
 	dirty    chan struct{} // capacity 1: a build is wanted
+	took     time.Duration // of the latest build
 
 	mu      sync.Mutex
 	rules   []*Rule
@@ -142,6 +144,9 @@ func adopt(rules []Rule) ([]*Rule, []*source) {
 	for _, r := range rules {
 		r.Zones = slices.Clone(r.Zones)
 		r.Except = slices.Clone(r.Except)
+		if r.Action == Deny && !r.Code.IsValid() {
+			r.Code = netip.AddrFrom4([4]byte{127, 0, 0, 2}) // RFC 5782, section 2.1
+		}
 		own = append(own, &r)
 		sources = append(sources, sourcesOf(&r)...)
 	}
@@ -262,7 +267,7 @@ func (s *source) carry(o *source, now time.Time) {
 	case KindCIDR, KindDomains:
 		return
 	case KindFile:
-		s.file = o.file
+		s.file, s.logged, s.nextEnd = o.file, o.logged, o.nextEnd
 	}
 	s.content, s.since, s.success, s.tried = o.content, o.since, o.success, o.tried
 	s.err, s.errAt, s.failing, s.retries, s.failures = o.err, o.errAt, o.failing, o.retries, o.failures
@@ -287,7 +292,8 @@ func (e *Engine) rebuild() {
 	rules, zones, tried := e.snapshot()
 	t := build(rules, zones, start.Unix())
 	e.table.Store(t)
-	e.log.Debug("rule table built", "intervals", t.Intervals(), "bytes", t.Bytes(), "took", time.Since(start))
+	e.took = time.Since(start)
+	e.log.Debug("rule table built", "intervals", t.Intervals(), "bytes", t.Bytes(), "took", e.took)
 	if tried {
 		e.readyOnce.Do(func() { close(e.ready) })
 	}

@@ -79,6 +79,28 @@ func TestFile_broken_or_gone_keeps_the_last_good(t *testing.T) {
 	})
 }
 
+func TestFile_lines_end_and_say_so_once(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "efax.txt")
+	synctest.Test(t, func(t *testing.T) {
+		day := func(n int) string { return time.Now().AddDate(0, 0, n).Format(time.DateOnly) }
+		write(t, path, "192.0.2.1\n192.0.2.2 until "+day(-3)+"\n192.0.2.3 until "+day(1)+"\n.example.com until "+day(1)+"\n")
+		tl := start(t, nil, Options{}, fileRule(path))
+		tl.want("at first", "+192.0.2.1", "-192.0.2.2", "+192.0.2.3")
+		if tl.log.count("entries=1") != 1 {
+			t.Errorf("the line that had ended is not in the log:\n%s", tl.log.b.String())
+		}
+		tl.elapse(49 * time.Hour)
+		tl.want("two days later", "+192.0.2.1", "-192.0.2.3")
+		if err := tl.Replace([]Rule{fileRule(path)}, nil); err != nil {
+			t.Fatal(err)
+		}
+		tl.elapse(time.Hour)
+		if tl.log.count("entries=2") != 1 || tl.log.count("lines of a rule file ended") != 2 {
+			t.Errorf("the log is\n%s", tl.log.b.String())
+		}
+	})
+}
+
 func TestFile_same_stamp_is_noticed_while_young(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "efax.txt")
 	write(t, path, "192.0.2.1\n")

@@ -46,7 +46,12 @@ func (e *Engine) buildLoop(ctx context.Context) {
 			return
 		case <-e.dirty:
 		}
-		if !wait(ctx, gather) {
+		// At most half of one processor goes into building, and no change
+		// waits longer than a second for it.
+		e.building.Lock()
+		pause := max(gather, min(e.took, time.Second))
+		e.building.Unlock()
+		if !wait(ctx, pause) {
 			return
 		}
 		e.rebuild()
@@ -174,14 +179,27 @@ func (e *Engine) adoptContent(s *source, c *content, now time.Time) {
 	e.wantBuild()
 }
 
-// logExpired says once that a rule's last day is over.
+// logExpired says once that a rule's last day is over, or that of lines of a
+// rule file.
 func (e *Engine) logExpired(now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, r := range e.rules {
-		if r.Enabled && ended(r.end(), now.Unix()) && !e.expired[r.Key()] {
-			e.expired[r.Key()] = true
+		over := r.Enabled && ended(r.end(), now.Unix())
+		if over && !e.expired[r.Key()] {
 			e.log.Warn("rule expired and does nothing any more", "rule", r.Key(), "expires", r.Expires.Format(time.DateOnly))
 		}
+		e.expired[r.Key()] = over
+	}
+	for _, s := range e.sources {
+		if s.file == nil || s.content == nil || s.logged == s.content && now.Before(s.nextEnd) {
+			continue
+		}
+		first := s.logged != s.content
+		lines, next := s.content.endedBetween(s.nextEnd, now, first)
+		if lines > 0 {
+			e.log.Info("lines of a rule file ended and do nothing any more", "rule", s.rule.Key(), "source", s.source.String(), "entries", lines)
+		}
+		s.logged, s.nextEnd = s.content, next
 	}
 }

@@ -42,6 +42,8 @@ type source struct {
 	failing  time.Time // since when attempts fail; zero: the latest did not
 	retries  int       // failed attempts in a row
 	failures uint64
+	logged   *content  // of a file: whose ended lines are in the log
+	nextEnd  time.Time // of a file: when the next line ends
 	next     time.Time // of the next attempt; zero: none planned
 	warnings []string
 	stop     context.CancelFunc // of its goroutine; nil without one
