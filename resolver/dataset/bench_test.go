@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"testing"
+	"time"
 )
 
 const million = 1_000_000
@@ -68,7 +69,7 @@ func residentKiB(b *testing.B, pid int) (kib float64) {
 }
 
 // BenchmarkLoad reads a million entries, and compares what they cost resident
-// in bytes each with what rbldnsd needs for the same file.
+// in bytes each, and the time, with what rbldnsd needs for the same file.
 func BenchmarkLoad(b *testing.B) {
 	for _, c := range []struct {
 		kind  Kind
@@ -91,7 +92,9 @@ func BenchmarkLoad(b *testing.B) {
 			b.ReportMetric(float64(heap()-before)/million, "heap-B/entry")
 			b.ReportMetric(float64(z.Size())/million, "size-B/entry")
 			empty := residentKiB(b, startDaemon(b, "test:"+string(c.kind)+":"+writeFile(b, dir, "empty", "")).cmd.Process.Pid)
+			start := time.Now()
 			full := residentKiB(b, startDaemon(b, "test:"+string(c.kind)+":"+path).cmd.Process.Pid)
+			b.ReportMetric(float64(time.Since(start).Milliseconds()), "rbldnsd-ms")
 			b.ReportMetric((full-empty)*1024/million, "rbldnsd-B/entry")
 			runtime.KeepAlive(z)
 		})

@@ -19,8 +19,9 @@
 // in lower case. Reversed addresses follow RFC 5782, section 2.1, for IPv4 and
 // RFC 5782, section 2.4, for IPv6.
 //
-// The package does not know zones' names, questions, EDNS or truncation; it
-// never expires a name on its own, and combined and acl datasets are not read.
+// The package does not know zones' names, messages, EDNS or truncation, keeps
+// no cache, and reads no combined and acl datasets. Empty non-terminals do not
+// exist here, as in rbldnsd; a server that wants NODATA for them sees to it.
 package dataset
 
 import (

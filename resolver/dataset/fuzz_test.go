@@ -56,6 +56,9 @@ func feed(t *testing.T, kind Kind, text string) *builder {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if strings.HasPrefix(text, "\x1f\x8b") {
+		t.Skip("compressed; the twins read lines")
+	}
 	b.startFile("fuzz", int64(len(text)))
 	b.lines(context.Background(), strings.NewReader(text))
 	return b
@@ -106,7 +109,7 @@ func FuzzIP4(f *testing.F) {
 			if len(twin.v4.singles) == before4 && len(twin.v4.spans) == beforeSpans {
 				continue
 			}
-			key := strings.TrimLeft(strings.TrimLeft(strings.TrimLeft(line, " \t\n\r"), "!"), " \t")
+			key := strings.TrimLeft(strings.TrimLeft(strings.TrimRight(line, " \t\r"), " \t"), "! \t")
 			lo, hi, bits, _, err := parseRange4([]byte(key), !trie)
 			if err != nil {
 				t.Fatalf("%q made an entry and is none: %v", line, err)

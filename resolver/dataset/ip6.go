@@ -180,8 +180,17 @@ func (b *builder6) done() *table6 {
 	return t
 }
 
-// packNets sorts the /64s by an order that keeps their values beside them.
+// packNets sorts the /64s; unless one value serves all, by an order that keeps
+// their values beside them.
 func (b *builder6) packNets(t *table6) {
+	if len(b.nets) > 0 && slices.Min(b.netVal) == slices.Max(b.netVal) {
+		slices.Sort(b.nets)
+		nets := slices.Compact(b.nets)
+		t.nets = newKeys64(len(nets), func(i int) uint64 { return nets[i] })
+		t.netVal = column{same: b.netVal[0]}
+		b.nets, b.netVal = nil, nil
+		return
+	}
 	order := make([]uint32, len(b.nets))
 	for i := range order {
 		order[i] = uint32(i)
