@@ -117,6 +117,10 @@ func (b *breaker) test(then func(listed bool, err error)) {
 		if err == nil {
 			listed, err = l.judge(o.Response.Records)
 		}
+		if err == nil && listed && b.open.Load() && l.opts.Probe && l.opts.Judge != rbl.ProbeNone {
+			b.welcome(then)
+			return
+		}
 		b.tested(err)
 		if then != nil {
 			then(listed, err)
@@ -124,12 +128,46 @@ func (b *breaker) test(then func(listed bool, err error)) {
 	})
 }
 
-// tested opens or closes the breaker by the result of the test question.
-func (b *breaker) tested(err error) {
+// welcome looks at a list that answers again before users see its answers: a
+// name that has been sold or parked meanwhile may list everything now. The
+// full tests follow.
+func (b *breaker) welcome(then func(listed bool, err error)) {
 	l := b.list
+	s := randomSubject(b.shape)
+	l.opts.Ask.probe(l.about(s), l.opts.Timeout, func(o Outcome) {
+		if o.Err == nil {
+			if listed, _ := l.judge(o.Response.Records); listed {
+				l.mu.Lock()
+				l.quarantine = listsRandom(s)
+				l.mu.Unlock()
+			}
+		}
+		b.tested(nil)
+		if then != nil {
+			then(true, nil)
+		}
+	})
+}
+
+// tested opens or closes the breaker by the result of the test question. When
+// it opens, those of the other shapes are tested at once: most often the whole
+// list is gone.
+func (b *breaker) tested(err error) {
 	if errors.Is(err, ErrClosed) {
 		return
 	}
+	if b.conclude(err) {
+		for _, other := range b.list.breakers {
+			if other != nil && other.claim() {
+				other.test(nil)
+			}
+		}
+	}
+}
+
+// conclude returns true when the breaker has just opened.
+func (b *breaker) conclude(err error) (opened bool) {
+	l := b.list
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b.mu.Lock()
@@ -155,6 +193,7 @@ func (b *breaker) tested(err error) {
 		}
 		l.wakeUp() // parked names come back listing everything
 	}
+	return !was && err != nil
 }
 
 // fail opens the breaker, sets the next test question, and returns how to end

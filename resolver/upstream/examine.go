@@ -144,10 +144,14 @@ func (l *List) listsTheWorld(ctx context.Context, shape rbl.Shape) (why string, 
 		if s, listed, err := l.askTwice(ctx, entry); err != nil {
 			return "", false
 		} else if listed {
-			return "it lists random test subjects, " + s.String() + " for one", true
+			return listsRandom(s), true
 		}
 	}
 	return "", true
+}
+
+func listsRandom(s rbl.Subject) string {
+	return "it lists random test subjects, " + s.String() + " for one"
 }
 
 // askTwice reports whether two subjects of entry are listed.

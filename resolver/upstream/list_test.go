@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -223,6 +222,20 @@ func TestList_shapes(t *testing.T) {
 	})
 }
 
+// When one shape's test question fails the others are tested at once, so that
+// nobody has to wait for the dead list once more.
+func TestList_testsAllShapes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := guard(t, nil, func(o *ListOptions) { o.Holds = rbl.HoldsAll })
+		defer g.end()
+		g.ask("192.0.2.9")
+		time.Sleep(1100 * time.Millisecond)
+		if s := g.State(); s.Condition != Unreachable || !g.Open(rbl.IP6) || !g.Open(rbl.Domain) {
+			t.Errorf("state %+v", s)
+		}
+	})
+}
+
 // When the breaker opens, those who wait are released, not only those who come.
 func TestList_releasesWaiters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -255,201 +268,6 @@ func TestList_errorCode(t *testing.T) {
 			t.Errorf("TXT: %v", o.Err)
 		}
 	})
-}
-
-// What the tests of RFC 5782, section 5 make of a list.
-func TestList_examine(t *testing.T) {
-	hasLocalhost := blocklist("bl.example.", "1.0.0.127")
-	empty := func(m *dns.Msg) *dns.Msg { return failing(3)(m) }
-	tests := []struct {
-		name   string
-		answer func(*dns.Msg) *dns.Msg
-		judge  rbl.Probe
-		want   Condition
-		reason string
-	}{
-		{"good", blocklist("bl.example."), rbl.ProbeRFC, Healthy, ""},
-		{"lists the world", always("127.0.0.2"), rbl.ProbeRFC, Quarantined, "127.0.0.1"},
-		{"lists 127.0.0.1", hasLocalhost, rbl.ProbeRFC, Quarantined, "127.0.0.1"},
-		{"lists 127.0.0.1 by design", hasLocalhost, rbl.ProbeRandom, Healthy, ""},
-		{"lists the world, test entries aside", always("127.0.0.2"), rbl.ProbeRandom, Quarantined, "random"},
-		{"answers all by design", always("127.0.4.7"), rbl.ProbeNone, Healthy, ""},
-		{"lists nothing", empty, rbl.ProbeRFC, Suspect, "test entry"},
-		{"parked", always("203.0.113.5"), rbl.ProbeRFC, Unreachable, "outside_127"},
-		{"error code", always("127.255.255.254"), rbl.ProbeRFC, Unreachable, "blocked"},
-		{"code that is no listing", always("127.0.0.1"), rbl.ProbeRFC, Suspect, "test entry"},
-		{"silent", nil, rbl.ProbeRFC, Unreachable, "no answer"},
-		{"refuses", failing(5), rbl.ProbeRFC, Unreachable, "refused"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				g := guard(t, tt.answer, func(o *ListOptions) { o.Probe, o.Judge = true, tt.judge })
-				defer g.end()
-				time.Sleep(4 * time.Second)
-				s := g.State()
-				if s.Condition != tt.want || !strings.Contains(s.Reason, tt.reason) || (s.Reason == "") != (tt.want == Healthy) {
-					t.Errorf("state %v %q, want %v", s.Condition, s.Reason, tt.want)
-				}
-				voids := 0
-				if tt.want == Quarantined {
-					voids = 1
-				}
-				if g.mu.Lock(); g.voids != voids {
-					t.Errorf("OnVoid was called %d times, want %d", g.voids, voids)
-				}
-				g.mu.Unlock()
-				g.host.become(blocklist("bl.example."))
-				time.Sleep(7 * time.Minute)
-				if s := g.State(); s.Condition != Healthy {
-					t.Errorf("after it was mended: %v %q", s.Condition, s.Reason)
-				}
-			})
-		})
-	}
-}
-
-// A list that begins to list the world is found out by the share of listings
-// long before the next test is due.
-func TestList_jump(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		g := guard(t, blocklist("bl.example."), func(o *ListOptions) { o.Probe, o.Every = true, time.Hour })
-		defer g.end()
-		time.Sleep(2 * time.Minute)
-		for i := range 1000 {
-			g.ask(fmt.Sprintf("198.18.%d.%d", i/250, i%250))
-		}
-		g.host.become(always("127.0.0.2"))
-		start := time.Now()
-		for i := range 300 {
-			g.ask(fmt.Sprintf("198.18.%d.%d", i/250, i%250))
-		}
-		time.Sleep(time.Second)
-		if s := g.State(); s.Condition != Quarantined || time.Since(start) > 3*time.Second {
-			t.Errorf("state %+v after %v", s, time.Since(start))
-		}
-	})
-}
-
-// A good list that is asked about a spam run is not quarantined, and the new
-// share becomes the past.
-func TestShare(t *testing.T) {
-	var s share
-	jumps := 0
-	feed := func(n, listed int) {
-		for i := range n {
-			if s.add(i%100 < listed) {
-				jumps++
-			}
-		}
-	}
-	feed(1000, 20)
-	feed(1000, 45)
-	if jumps != 0 {
-		t.Errorf("%d jumps at 45 listings in 100 after 20", jumps)
-	}
-	feed(100, 90)
-	if jumps != 1 {
-		t.Errorf("%d jumps at 90 listings in 100, want 1", jumps)
-	}
-	feed(5000, 90)
-	jumps = 0
-	feed(1000, 90)
-	if jumps != 0 {
-		t.Errorf("90 in 100 has long been usual and is still a jump")
-	}
-}
-
-func TestList_budget(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		saved := Spent{Day: dayOf(time.Now()), Used: 40}
-		g := guard(t, blocklist("bl.example."), func(o *ListOptions) {
-			o.Probe, o.Budget = true, 100
-			o.Load = func() Spent { return saved }
-			o.Save = func(s Spent) { saved = s }
-		})
-		time.Sleep(6 * time.Hour) // many tests, none of which counts
-		if f := g.Budget(); f.Used != 40 || f.Limit != 100 || f.Forecast < 100 || f.Forecast > 170 {
-			t.Errorf("figures %+v", f)
-		}
-		asked, refused := 0, 0
-		count := func(o Outcome) {
-			if o.Err == ErrBudget {
-				refused++
-			} else {
-				asked++
-			}
-		}
-		for i := range 30 { // one /24, of which a tenth of the budget is the share
-			count(g.ask(fmt.Sprintf("198.51.100.%d", i)))
-		}
-		if asked != 10 || refused != 20 {
-			t.Errorf("one /24: %d asked, %d refused; want 10, 20", asked, refused)
-		}
-		for i := range 30 {
-			count(g.ask(fmt.Sprintf("198.18.%d.1", i)))
-		}
-		if g.Spare() {
-			t.Error("four fifths are spent and there is still something to spare")
-		}
-		back := make(chan Outcome, 1)
-		a := Ask{Question: question(t, "1.1.1.1.bl.example", 1), Shape: rbl.IP4, Subject: netip.MustParseAddr("1.1.1.1")}
-		a.Background = true
-		g.Start(a, func(o Outcome) { back <- o })
-		if o := <-back; o.Err != ErrBudget {
-			t.Errorf("a background question: %v", o.Err)
-		}
-		for i := range 30 {
-			count(g.ask(fmt.Sprintf("198.19.%d.1", i)))
-		}
-		if asked != 60 {
-			t.Errorf("%d questions asked, want the 60 that were left", asked)
-		}
-		g.end()
-		if saved.Used != 100 {
-			t.Errorf("saved %+v", saved)
-		}
-		if len(g.notes) != 2 || g.notes[0].Used != 80 || g.notes[1].Used != 100 {
-			t.Errorf("told of %v, want 80 and 100", g.notes)
-		}
-	})
-}
-
-func TestBudget_newDay(t *testing.T) {
-	b := newBudget(10, func() Spent { return Spent{Day: 1, Used: 10} })
-	now := time.Now()
-	if ok, _ := b.take(now, netip.Addr{}, false); !ok {
-		t.Error("what another day has spent counts today")
-	}
-	for range 9 {
-		b.take(now, netip.Addr{}, false)
-	}
-	if ok, _ := b.take(now, netip.Addr{}, false); ok {
-		t.Error("an eleventh question of ten was allowed")
-	}
-	if ok, _ := b.take(now.Add(day), netip.Addr{}, false); !ok {
-		t.Error("the next day's first question was refused")
-	}
-}
-
-// However many subnets ask, the counts kept stay bounded, and one that asks for
-// a tenth is still found out.
-func TestBudget_subnets(t *testing.T) {
-	b := newBudget(1_000_000, nil)
-	now := time.Now()
-	heavy, asked := netip.MustParseAddr("2001:db8:1:2::"), 0
-	for i := range uint32(400_000) {
-		b.take(now, netip.AddrFrom4([4]byte{byte(i >> 16), byte(i >> 8), byte(i), 1}), false)
-		if ok, _ := b.take(now, heavy, false); ok {
-			asked++
-		}
-	}
-	if len(b.subnets) > maxSubnets {
-		t.Errorf("%d subnets kept", len(b.subnets))
-	}
-	if asked < 100_000 || asked > 101_000 {
-		t.Errorf("the heavy /64 was allowed %d of a million, want a tenth or little more", asked)
-	}
 }
 
 // After Run has returned nothing is asked any more.

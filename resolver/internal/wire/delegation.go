@@ -59,7 +59,7 @@ func (d *Delegation) addHosts(pkt []byte, off, n int, name, parent Name) {
 			return
 		}
 		off = r.end
-		if r.typ != TypeNS || r.class != 1 {
+		if r.typ != TypeNS || r.class != ClassIN {
 			continue
 		}
 		owner, _, ok := appendName(nil, pkt, r.owner)
@@ -93,7 +93,7 @@ func (d *Delegation) addGlue(pkt []byte, off, n int, parent Name) {
 			return
 		}
 		off = r.end
-		if r.class != 1 || r.typ != TypeA && r.typ != TypeAAAA {
+		if r.class != ClassIN || r.typ != TypeA && r.typ != TypeAAAA {
 			continue
 		}
 		addr, ok := netip.AddrFromSlice(pkt[r.data:r.end])
@@ -102,7 +102,10 @@ func (d *Delegation) addGlue(pkt []byte, off, n int, parent Name) {
 		}
 		for i := range d.Hosts {
 			h := &d.Hosts[i]
-			if len(h.Addrs) < 4 && h.Name.Under(parent) && owns(pkt, r.owner, h.Name) {
+			if len(h.Addrs) >= 4 || !h.Name.Under(parent) {
+				continue
+			}
+			if same, _ := owns(pkt, r.owner, h.Name); same {
 				h.Addrs = append(h.Addrs, addr.Unmap())
 				d.TTL = min(d.TTL, r.ttl)
 			}

@@ -14,10 +14,9 @@ var (
 	ErrLoop      = errors.New("chain of aliases is too long or loops")
 )
 
-const (
-	maxAliases = 16 // CNAMEs followed inside one message; resolvers stop between 8 and 17
-	maxJumps   = 64 // compression pointers followed for one name
-)
+// maxAliases bounds the CNAMEs followed inside one message; resolvers stop
+// between 8 and 17.
+const maxAliases = 16
 
 // Response is one validated answer, cut down to what was asked. It shares no
 // memory with the message it was parsed from.
@@ -93,7 +92,7 @@ func ParseResponseWithin(pkt []byte, q Question, zone Name) (Response, error) {
 	}
 	r.TTL = c.ttl
 	if r.Rcode == RcodeSuccess && !c.outside && s.matches > 0 {
-		if !r.collect(pkt, &s, q.Type, c.name) {
+		if !r.collect(pkt, &s, q.Type, c) {
 			return Response{}, ErrMalformed
 		}
 	}
@@ -126,87 +125,6 @@ func checkQuestion(pkt []byte, q Question) (end int, err error) {
 		return 0, ErrMismatch
 	}
 	return end, nil
-}
-
-// record is one resource record by its offsets in the message.
-type record struct {
-	owner     int // where the owner name starts
-	data, end int // RDATA is pkt[data:end]
-	typ       uint16
-	class     uint16
-	ttl       uint32 // seconds, the sign bit read as 0: RFC 2181, section 8
-}
-
-// readRecord reads the record at off; the next one starts at its end.
-func readRecord(pkt []byte, off int) (r record, ok bool) {
-	r.owner = off
-	if off, ok = passName(pkt, off); !ok || off+10 > len(pkt) {
-		return r, false
-	}
-	r.typ = binary.BigEndian.Uint16(pkt[off:])
-	r.class = binary.BigEndian.Uint16(pkt[off+2:])
-	if r.ttl = binary.BigEndian.Uint32(pkt[off+4:]); r.ttl > 1<<31-1 {
-		r.ttl = 0
-	}
-	r.data = off + 10
-	r.end = r.data + int(binary.BigEndian.Uint16(pkt[off+8:]))
-	return r, r.end <= len(pkt)
-}
-
-// passName returns the offset behind the name at off, its pointer not
-// followed.
-func passName(pkt []byte, off int) (next int, ok bool) {
-	for off < len(pkt) {
-		switch l := int(pkt[off]); {
-		case l == 0:
-			return off + 1, true
-		case l <= MaxLabel:
-			off += 1 + l
-		case l >= 0xc0:
-			return off + 2, off+2 <= len(pkt)
-		default:
-			return 0, false
-		}
-	}
-	return 0, false
-}
-
-// appendName appends the name at off, uncompressed and in the case of the
-// message, and returns the offset behind it. Every pointer must lead to an
-// earlier place than the name's part it stands in, so that none can loop: RFC
-// 9267, section 2.
-func appendName(dst, pkt []byte, off int) (name []byte, next int, ok bool) {
-	start, part := len(dst), off
-	for jumps := 0; off < len(pkt); {
-		l := int(pkt[off])
-		switch {
-		case l >= 0xc0:
-			if off+2 > len(pkt) || jumps == maxJumps {
-				return dst, 0, false
-			}
-			to := int(binary.BigEndian.Uint16(pkt[off:]) & 0x3fff)
-			if to >= part || to < HeaderLen {
-				return dst, 0, false
-			}
-			if jumps == 0 {
-				next = off + 2
-			}
-			jumps++
-			off, part = to, to
-		case l > MaxLabel || off+1+l > len(pkt) || len(dst)-start+1+l > MaxName:
-			return dst, 0, false
-		default:
-			dst = append(dst, pkt[off:off+1+l]...)
-			off += 1 + l
-			if l == 0 {
-				if jumps == 0 {
-					next = off
-				}
-				return dst, next, true
-			}
-		}
-	}
-	return dst, 0, false
 }
 
 // sections is what one walk over the message finds.
@@ -288,8 +206,11 @@ func followAliases(pkt []byte, s *sections, qtype uint16, zone Name, store []byt
 		return c, nil
 	}
 	for hops := 0; ; hops++ {
-		r, ok := findOwned(pkt, s.answer, s.answers, TypeCNAME, c.name)
+		r, found, ok := findOwned(pkt, s.answer, s.answers, TypeCNAME, c.name)
 		if !ok {
+			return c, ErrMalformed
+		}
+		if !found {
 			return c, nil
 		}
 		if hops == maxAliases {
@@ -310,32 +231,35 @@ func followAliases(pkt []byte, s *sections, qtype uint16, zone Name, store []byt
 }
 
 // findOwned returns the first record of class IN, the type and the owner
-// (lower case) among n records at off.
-func findOwned(pkt []byte, off, n int, typ uint16, owner Name) (record, bool) {
+// (lower case) among n records at off. ok is false when one of them is
+// malformed.
+func findOwned(pkt []byte, off, n int, typ uint16, owner Name) (r record, found, ok bool) {
 	for range n {
-		r, ok := readRecord(pkt, off)
-		if !ok {
-			return record{}, false
+		if r, ok = readRecord(pkt, off); !ok {
+			return r, false, false
 		}
 		off = r.end
-		if r.typ == typ && r.class == 1 && owns(pkt, r.owner, owner) {
-			return r, true
+		if r.typ != typ || r.class != ClassIN {
+			continue
+		}
+		if found, ok = owns(pkt, r.owner, owner); found || !ok {
+			return r, found, ok
 		}
 	}
-	return record{}, false
+	return r, false, true
 }
 
-// owns reports whether the name at off is owner, case aside.
-func owns(pkt []byte, off int, owner Name) bool {
+// owns reports whether the name at off is owner, case aside. ok is false when
+// it is no name.
+func owns(pkt []byte, off int, owner Name) (same, ok bool) {
 	var store [MaxName]byte
 	name, _, ok := appendName(store[:0], pkt, off)
-	return ok && Name(name).Equal(owner)
+	return ok && Name(name).Equal(owner), ok
 }
 
-// collect copies the RDATA of the matching records at owner.
-func (r *Response) collect(pkt []byte, s *sections, qtype uint16, owner Name) bool {
+// collect copies the RDATA of the matching records at the end of the chain.
+func (r *Response) collect(pkt []byte, s *sections, qtype uint16, c chain) bool {
 	var data []byte
-	var store [MaxName]byte
 	off := s.answer
 	for range s.answers {
 		rec, ok := readRecord(pkt, off)
@@ -343,17 +267,18 @@ func (r *Response) collect(pkt []byte, s *sections, qtype uint16, owner Name) bo
 			return false
 		}
 		off = rec.end
-		if rec.typ != qtype || rec.class != 1 {
+		if rec.typ != qtype || rec.class != ClassIN {
 			continue
 		}
-		// An owner that cannot be read spoils the message: taken for another
-		// name, it would turn a listing into "not listed".
-		name, _, ok := appendName(store[:0], pkt, rec.owner)
-		if !ok {
-			return false
-		}
-		if !Name(name).Equal(owner) {
-			continue
+		// Nearly always the owner is a pointer to the question.
+		if c.aliased || pkt[rec.owner] != 0xc0 || pkt[rec.owner+1] != HeaderLen {
+			// An owner that cannot be read spoils the message: taken for another
+			// name, it would turn a listing into "not listed".
+			if same, ok := owns(pkt, rec.owner, c.name); !ok {
+				return false
+			} else if !same {
+				continue
+			}
 		}
 		if data == nil {
 			data = make([]byte, 0, s.size)
@@ -381,7 +306,7 @@ func (r *Response) negative(pkt []byte, s *sections, c chain) bool {
 			return false
 		}
 		off = rec.end
-		if rec.typ != TypeSOA || rec.class != 1 {
+		if rec.typ != TypeSOA || rec.class != ClassIN {
 			continue
 		}
 		var store [2*MaxName + 20]byte // also holds the longest RDATA

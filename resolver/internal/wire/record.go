@@ -1,0 +1,87 @@
+package wire
+
+import "encoding/binary"
+
+// maxJumps bounds the compression pointers followed for one name.
+const maxJumps = 64
+
+// record is one resource record by its offsets in the message.
+type record struct {
+	owner     int // where the owner name starts
+	data, end int // RDATA is pkt[data:end]
+	typ       uint16
+	class     uint16
+	ttl       uint32 // seconds, the sign bit read as 0: RFC 2181, section 8
+}
+
+// readRecord reads the record at off; the next one starts at its end.
+func readRecord(pkt []byte, off int) (r record, ok bool) {
+	r.owner = off
+	if off, ok = passName(pkt, off); !ok || off+10 > len(pkt) {
+		return r, false
+	}
+	r.typ = binary.BigEndian.Uint16(pkt[off:])
+	r.class = binary.BigEndian.Uint16(pkt[off+2:])
+	if r.ttl = binary.BigEndian.Uint32(pkt[off+4:]); r.ttl > 1<<31-1 {
+		r.ttl = 0
+	}
+	r.data = off + 10
+	r.end = r.data + int(binary.BigEndian.Uint16(pkt[off+8:]))
+	return r, r.end <= len(pkt)
+}
+
+// passName returns the offset behind the name at off, its pointer not
+// followed.
+func passName(pkt []byte, off int) (next int, ok bool) {
+	for off < len(pkt) {
+		switch l := int(pkt[off]); {
+		case l == 0:
+			return off + 1, true
+		case l <= MaxLabel:
+			off += 1 + l
+		case l >= 0xc0:
+			return off + 2, off+2 <= len(pkt)
+		default:
+			return 0, false
+		}
+	}
+	return 0, false
+}
+
+// appendName appends the name at off, uncompressed and in the case of the
+// message, and returns the offset behind it. Every pointer must lead to an
+// earlier place than the name's part it stands in, so that none can loop: RFC
+// 9267, section 2.
+func appendName(dst, pkt []byte, off int) (name []byte, next int, ok bool) {
+	start, part := len(dst), off
+	for jumps := 0; off < len(pkt); {
+		l := int(pkt[off])
+		switch {
+		case l >= 0xc0:
+			if off+2 > len(pkt) || jumps == maxJumps {
+				return dst, 0, false
+			}
+			to := int(binary.BigEndian.Uint16(pkt[off:]) & 0x3fff)
+			if to >= part || to < HeaderLen {
+				return dst, 0, false
+			}
+			if jumps == 0 {
+				next = off + 2
+			}
+			jumps++
+			off, part = to, to
+		case l > MaxLabel || off+1+l > len(pkt) || len(dst)-start+1+l > MaxName:
+			return dst, 0, false
+		default:
+			dst = append(dst, pkt[off:off+1+l]...)
+			off += 1 + l
+			if l == 0 {
+				if jumps == 0 {
+					next = off
+				}
+				return dst, next, true
+			}
+		}
+	}
+	return dst, 0, false
+}

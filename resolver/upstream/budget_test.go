@@ -1,0 +1,103 @@
+package upstream
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"dnsblproxy/resolver/rbl"
+)
+
+func TestList_budget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		saved := Spent{Day: dayOf(time.Now()), Used: 40}
+		g := guard(t, blocklist("bl.example."), func(o *ListOptions) {
+			o.Probe, o.Budget = true, 100
+			o.Load = func() Spent { return saved }
+			o.Save = func(s Spent) { saved = s }
+		})
+		time.Sleep(6 * time.Hour) // many tests, none of which counts
+		if f := g.Budget(); f.Used != 40 || f.Limit != 100 || f.Forecast < 100 || f.Forecast > 170 {
+			t.Errorf("figures %+v", f)
+		}
+		asked, refused := 0, 0
+		count := func(o Outcome) {
+			if o.Err == ErrBudget {
+				refused++
+			} else {
+				asked++
+			}
+		}
+		for i := range 30 { // one /24, of which a tenth of the budget is the share
+			count(g.ask(fmt.Sprintf("198.51.100.%d", i)))
+		}
+		if asked != 10 || refused != 20 {
+			t.Errorf("one /24: %d asked, %d refused; want 10, 20", asked, refused)
+		}
+		for i := range 30 {
+			count(g.ask(fmt.Sprintf("198.18.%d.1", i)))
+		}
+		if g.Spare() {
+			t.Error("four fifths are spent and there is still something to spare")
+		}
+		back := make(chan Outcome, 1)
+		a := Ask{Question: question(t, "1.1.1.1.bl.example", 1), Shape: rbl.IP4, Subject: netip.MustParseAddr("1.1.1.1")}
+		a.Background = true
+		g.Start(a, func(o Outcome) { back <- o })
+		if o := <-back; o.Err != ErrBudget {
+			t.Errorf("a background question: %v", o.Err)
+		}
+		for i := range 30 {
+			count(g.ask(fmt.Sprintf("198.19.%d.1", i)))
+		}
+		if asked != 60 {
+			t.Errorf("%d questions asked, want the 60 that were left", asked)
+		}
+		g.end()
+		if saved.Used != 100 {
+			t.Errorf("saved %+v", saved)
+		}
+		if len(g.notes) != 2 || g.notes[0].Used != 80 || g.notes[1].Used != 100 {
+			t.Errorf("told of %v, want 80 and 100", g.notes)
+		}
+	})
+}
+
+func TestBudget_newDay(t *testing.T) {
+	b := newBudget(10, func() Spent { return Spent{Day: 1, Used: 10} })
+	now := time.Now()
+	if ok, _ := b.take(now, netip.Addr{}, false); !ok {
+		t.Error("what another day has spent counts today")
+	}
+	for range 9 {
+		b.take(now, netip.Addr{}, false)
+	}
+	if ok, _ := b.take(now, netip.Addr{}, false); ok {
+		t.Error("an eleventh question of ten was allowed")
+	}
+	if ok, _ := b.take(now.Add(day), netip.Addr{}, false); !ok {
+		t.Error("the next day's first question was refused")
+	}
+}
+
+// However many subnets ask, the counts kept stay bounded, and one that asks for
+// a tenth is still found out.
+func TestBudget_subnets(t *testing.T) {
+	b := newBudget(1_000_000, nil)
+	now := time.Now()
+	heavy, asked := netip.MustParseAddr("2001:db8:1:2::"), 0
+	for i := range uint32(400_000) {
+		b.take(now, netip.AddrFrom4([4]byte{byte(i >> 16), byte(i >> 8), byte(i), 1}), false)
+		if ok, _ := b.take(now, heavy, false); ok {
+			asked++
+		}
+	}
+	if len(b.subnets) > maxSubnets {
+		t.Errorf("%d subnets kept", len(b.subnets))
+	}
+	if asked < 100_000 || asked > 101_000 {
+		t.Errorf("the heavy /64 was allowed %d of a million, want a tenth or little more", asked)
+	}
+}

@@ -1,0 +1,141 @@
+package upstream
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"dnsblproxy/resolver/rbl"
+)
+
+// What the tests of RFC 5782, section 5 make of a list.
+func TestList_examine(t *testing.T) {
+	hasLocalhost := blocklist("bl.example.", "1.0.0.127")
+	empty := func(m *dns.Msg) *dns.Msg { return failing(3)(m) }
+	tests := []struct {
+		name   string
+		answer func(*dns.Msg) *dns.Msg
+		judge  rbl.Probe
+		want   Condition
+		reason string
+	}{
+		{"good", blocklist("bl.example."), rbl.ProbeRFC, Healthy, ""},
+		{"lists the world", always("127.0.0.2"), rbl.ProbeRFC, Quarantined, "127.0.0.1"},
+		{"lists 127.0.0.1", hasLocalhost, rbl.ProbeRFC, Quarantined, "127.0.0.1"},
+		{"lists 127.0.0.1 by design", hasLocalhost, rbl.ProbeRandom, Healthy, ""},
+		{"lists the world, test entries aside", always("127.0.0.2"), rbl.ProbeRandom, Quarantined, "random"},
+		{"answers all by design", always("127.0.4.7"), rbl.ProbeNone, Healthy, ""},
+		{"lists nothing", empty, rbl.ProbeRFC, Suspect, "test entry"},
+		{"parked", always("203.0.113.5"), rbl.ProbeRFC, Unreachable, "outside_127"},
+		{"error code", always("127.255.255.254"), rbl.ProbeRFC, Unreachable, "blocked"},
+		{"code that is no listing", always("127.0.0.1"), rbl.ProbeRFC, Suspect, "test entry"},
+		{"silent", nil, rbl.ProbeRFC, Unreachable, "no answer"},
+		{"refuses", failing(5), rbl.ProbeRFC, Unreachable, "refused"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := guard(t, tt.answer, func(o *ListOptions) { o.Probe, o.Judge = true, tt.judge })
+				defer g.end()
+				time.Sleep(4 * time.Second)
+				s := g.State()
+				if s.Condition != tt.want || !strings.Contains(s.Reason, tt.reason) || (s.Reason == "") != (tt.want == Healthy) {
+					t.Errorf("state %v %q, want %v", s.Condition, s.Reason, tt.want)
+				}
+				voids := 0
+				if tt.want == Quarantined {
+					voids = 1
+				}
+				if g.mu.Lock(); g.voids != voids {
+					t.Errorf("OnVoid was called %d times, want %d", g.voids, voids)
+				}
+				g.mu.Unlock()
+				g.host.become(blocklist("bl.example."))
+				time.Sleep(7 * time.Minute)
+				if s := g.State(); s.Condition != Healthy {
+					t.Errorf("after it was mended: %v %q", s.Condition, s.Reason)
+				}
+			})
+		})
+	}
+}
+
+// A dead list that comes back listing the world, as parked domains do, is not
+// believed for a moment.
+func TestList_comesBackParked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := guard(t, nil, func(o *ListOptions) { o.Probe = true })
+		defer g.end()
+		time.Sleep(5 * time.Minute)
+		if !g.Open(rbl.IP4) {
+			t.Fatal("the breaker of a dead list is closed")
+		}
+		g.host.become(always("127.0.0.2"))
+		for g.Open(rbl.IP4) {
+			time.Sleep(10 * time.Millisecond)
+		}
+		if s := g.State(); s.Condition != Quarantined {
+			t.Errorf("state when the breaker closes: %+v", s)
+		}
+		g.host.become(blocklist("bl.example."))
+		time.Sleep(3 * time.Minute)
+		if s := g.State(); s.Condition != Healthy {
+			t.Errorf("after it was mended: %+v", s)
+		}
+	})
+}
+
+// A list that begins to list the world is found out by the share of listings
+// long before the next test is due.
+func TestList_jump(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := guard(t, blocklist("bl.example."), func(o *ListOptions) { o.Probe, o.Every = true, time.Hour })
+		defer g.end()
+		time.Sleep(2 * time.Minute)
+		for i := range 1000 {
+			g.ask(fmt.Sprintf("198.18.%d.%d", i/250, i%250))
+		}
+		g.host.become(always("127.0.0.2"))
+		start := time.Now()
+		for i := range 300 {
+			g.ask(fmt.Sprintf("198.18.%d.%d", i/250, i%250))
+		}
+		time.Sleep(time.Second)
+		if s := g.State(); s.Condition != Quarantined || time.Since(start) > 3*time.Second {
+			t.Errorf("state %+v after %v", s, time.Since(start))
+		}
+	})
+}
+
+// A good list that is asked about a spam run is not quarantined, and the new
+// share becomes the past.
+func TestShare(t *testing.T) {
+	var s share
+	jumps := 0
+	feed := func(n, listed int) {
+		for i := range n {
+			if s.add(i%100 < listed) {
+				jumps++
+			}
+		}
+	}
+	feed(1000, 20)
+	feed(1000, 45)
+	if jumps != 0 {
+		t.Errorf("%d jumps at 45 listings in 100 after 20", jumps)
+	}
+	feed(100, 90)
+	if jumps != 1 {
+		t.Errorf("%d jumps at 90 listings in 100, want 1", jumps)
+	}
+	feed(5000, 90)
+	jumps = 0
+	feed(1000, 90)
+	if jumps != 0 {
+		t.Errorf("90 in 100 has long been usual and is still a jump")
+	}
+}
