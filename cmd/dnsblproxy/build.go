@@ -68,14 +68,12 @@ func domainName(s string) error {
 
 // jqFilter asks overrides about a filter alone.
 func jqFilter(s string) error {
-	for _, err := range overrides.Validate(overrides.Rule{Name: "jq", URL: "https://example.com/", JQ: s}) {
-		var p *overrides.Problem
-		if errors.As(err, &p) {
-			return errors.New(p.Msg)
-		}
-		return err
+	errs := overrides.Validate(overrides.Rule{Name: "jq", URL: "https://example.com/", JQ: s})
+	var p *overrides.Problem
+	if errors.As(errors.Join(errs...), &p) {
+		return errors.New(p.Msg)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // rules turns the tables of the configuration into those of overrides.

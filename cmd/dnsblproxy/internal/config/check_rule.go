@@ -22,7 +22,7 @@ func (r *reader) checkRule(u *Rule, kind string) {
 	sources := []string{"cidr", "file", "spf", "a", "mx", "url", "domains"}
 	written := slices.ContainsFunc(sources, func(key string) bool { return r.reported(at(key)) })
 	none := len(u.CIDR)+len(u.SPF)+len(u.A)+len(u.MX)+len(u.Domains) == 0 && u.File == "" && u.URL == ""
-	if none && !written {
+	if none && !written && !r.reported(path) {
 		r.bad(path, what+" has no sources", "write at least one of "+strings.Join(sources, ", "))
 	}
 	r.checkScope(at("zones"), what, u.Zones)

@@ -142,7 +142,7 @@ func (r *reader) table(v value, fields []field) bool {
 		path := append(slices.Clip(v.path), key)
 		i := slices.IndexFunc(fields, func(f field) bool { return f.key == key })
 		if i < 0 {
-			r.unknown(path, fields)
+			r.unknown(path, m[key], fields)
 			continue
 		}
 		if f := fields[i]; !f.read(r, value{m[key], path}) {
@@ -169,8 +169,12 @@ func (r *reader) keys(m map[string]any, path []any) []string {
 // unknown reports a key that the table does not have. The commonest slip is a
 // key that stands in the wrong table, for everything below a [header] belongs
 // to it.
-func (r *reader) unknown(path []any, fields []field) {
+func (r *reader) unknown(path []any, raw any, fields []field) {
 	key := path[len(path)-1].(string)
+	if name := unquoted(path, raw); name != "" {
+		r.bad(path, fmt.Sprintf("[%s.%s] is read as tables in tables", path[0], name), fmt.Sprintf("put the name in quotes: [%s.%q]", path[0], name))
+		return
+	}
 	what := fmt.Sprintf("unknown key %q", key)
 	if len(path) > 1 {
 		what += " in " + header(path[:len(path)-1])
@@ -189,6 +193,27 @@ func (r *reader) unknown(path []any, fields []field) {
 		instead = "remove it, or write one of " + strings.Join(names, ", ")
 	}
 	r.bad(path, what, instead)
+}
+
+// unquoted recognizes [zone.zen.spamhaus.org], whose dots make tables of the
+// labels, and returns the name that was meant.
+func unquoted(path []any, raw any) string {
+	if len(path) != 3 || !slices.Contains([]any{"zone", "allow", "deny", "watch"}, path[0]) {
+		return ""
+	}
+	name := fmt.Sprintf("%s.%s", path[1], path[2])
+	m, ok := raw.(map[string]any)
+	if !ok {
+		return ""
+	}
+	for ok && len(m) == 1 {
+		for key, inner := range m {
+			if m, ok = inner.(map[string]any); ok {
+				name += "." + key
+			}
+		}
+	}
+	return name
 }
 
 // homeOf says where the schema has the key.

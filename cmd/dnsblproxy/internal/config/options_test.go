@@ -1,0 +1,105 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// problemsOf parses a text that must be refused.
+func problemsOf(t *testing.T, text string, o Options) string {
+	t.Helper()
+	_, err := Parse("config.toml", text, o)
+	if err == nil {
+		t.Fatalf("Parse(%q) accepts it", text)
+	}
+	return err.Error()
+}
+
+// TestInherited holds that sockets handed over by systemd count like listen.
+func TestInherited(t *testing.T) {
+	o := testOptions(t)
+	const systemd = "listen = [\"systemd\"]\n[zone.a]\n"
+	if _, err := Parse("config.toml", "clients = [\"0.0.0.0/0\"]\n"+systemd, o); err == nil {
+		t.Error("an open ACL is accepted while nobody knows where systemd listens")
+	}
+	o.Inherited = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5353")}
+	if _, err := Parse("config.toml", "clients = [\"0.0.0.0/0\"]\n"+systemd, o); err != nil {
+		t.Errorf("an open ACL on loopback: %v", err)
+	}
+	o.Inherited = []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:53")}
+	got := problemsOf(t, "clients = [\"0.0.0.0/0\"]\n"+systemd+"via = [\"192.0.2.1\"]\n", o)
+	if !strings.Contains(got, "ask a server on 192.0.2.1:53") || !strings.Contains(got, "via 192.0.2.1:53 is our own listener") {
+		t.Errorf("problems:\n%s", got)
+	}
+}
+
+// TestUnchecked holds that a check that is not handed in is not made, and that
+// the zero Options work.
+func TestUnchecked(t *testing.T) {
+	text := "[zone.a]\nlisted = [\"junk\"]\n[allow.x]\ncidr = [\"junk\"]\nspf = [\"ju nk\"]\ndomains = [\"ju nk\"]\n[resolver]\nservers = [\"192.0.2.53\"]\n"
+	if _, err := Parse("config.toml", text, Options{}); err != nil {
+		t.Errorf("without checks: %v", err)
+	}
+	if got := problemsOf(t, "[zone.a]\n[allow.x]\nfile = \"none\"\n[admin]\ntoken = \"${DNSBLPROXY_UNSET}\"\n", Options{}); strings.Count(got, "\n") < 1 {
+		t.Errorf("the zero Options open no file or read no environment:\n%s", got)
+	}
+}
+
+func TestShown(t *testing.T) {
+	for _, tt := range []struct {
+		name, text, want string
+	}{
+		{"the zone itself", "[zone.\"bl.example.org\"]\n", "bl.example.org"},
+		{"an alias of a known list", "[zone.a]\nupstream = \"k.dq.known.example\"\n", "bl.known.example"},
+		{"an alias of an unknown list may hold a key", "[zone.a]\nupstream = \"abcd.bl.example.org\"\n", ""},
+		{"a key that makes the zone's own name", "[zone.abcd1234]\nupstream = \"${KEY}\"\n", ""},
+	} {
+		z := parse(t, tt.text).Zones[0]
+		if got := z.Shown(testKnown); got != tt.want {
+			t.Errorf("%s: Shown = %q, want %q", tt.name, got, tt.want)
+		}
+	}
+	if got := parse(t, "[zone.a]\nupstream = \"b.example\"\n").Zones[0].Shown(nil); got != "" {
+		t.Errorf("without a table: Shown = %q, want nothing", got)
+	}
+}
+
+func TestSystemServers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "resolv.conf")
+	if err := os.WriteFile(path, []byte("nameserver 192.0.2.53\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(SystemServers(path), SystemServers(path+".none")); got != "[192.0.2.53:53] [127.0.0.1:53]" {
+		t.Errorf("SystemServers = %s", got)
+	}
+}
+
+func TestLocalAddrs(t *testing.T) {
+	addrs, err := localAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addrs {
+		if a.IsLoopback() {
+			return
+		}
+	}
+	t.Errorf("localAddrs = %v, want the loopback interface among them", addrs)
+}
+
+func TestJoin(t *testing.T) {
+	if err := Join(nil, []Problem{}); err != nil {
+		t.Errorf("Join of nothing = %v, want nil", err)
+	}
+	err := Join([]Problem{{File: "b", Line: 1, What: "x"}, {File: "a", Line: 9, What: "y", Instead: "z"}}, []Problem{{File: "a", Line: 2, What: "w"}, {File: "b", Line: 1, What: "x"}, {File: "a", What: "v"}})
+	want := "a: v\na:2: w\na:9: y; z\nb:1: x"
+	var e *Error
+	if !errors.As(err, &e) || err.Error() != want {
+		t.Errorf("Join = %v, want\n%s", err, want)
+	}
+}
