@@ -1,0 +1,94 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// chromium runs a headless browser over the page, if DNSBLPROXY_CHROMIUM is
+// set: it is large, and not everybody has it.
+func chromium(t *testing.T, args ...string) (out string) {
+	t.Helper()
+	if os.Getenv("DNSBLPROXY_CHROMIUM") == "" {
+		t.Skip("DNSBLPROXY_CHROMIUM is not set")
+	}
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Skip("chromium is not installed (Debian: chromium)")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, append([]string{
+		"--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run", "--disable-dev-shm-usage",
+		"--disable-background-networking", "--user-data-dir=" + t.TempDir(), "--enable-logging=stderr", "--virtual-time-budget=3000",
+	}, args...)...)
+	cmd.WaitDelay = 10 * time.Second
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("chromium: %v\n%s", err, &stderr)
+	}
+	for line := range strings.Lines(stderr.String()) {
+		if strings.Contains(line, "CONSOLE") || strings.Contains(line, "Content Security Policy") {
+			t.Errorf("the browser complains: %s", line)
+		}
+	}
+	return stdout.String()
+}
+
+// sceneServer serves the scene on loopback.
+func sceneServer(t *testing.T) string {
+	t.Helper()
+	page, err := NewPage(scene(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(NewHandler(Options{Listen: netip.MustParseAddrPort("127.0.0.1:9353"), Page: page}))
+	t.Cleanup(srv.Close)
+	return srv.URL
+}
+
+// TestBrowser_script sees that the script runs under the page's own policy.
+// What the page says without it, TestPage reads.
+func TestBrowser_script(t *testing.T) {
+	dom := chromium(t, "--dump-dom", sceneServer(t)+"/?q=198.51.100.9")
+	for _, want := range []string{`class="readout"`, ">pause</button>", "the exemption removes 127.0.0.3"} {
+		if !strings.Contains(dom, want) {
+			t.Errorf("%q is not in the page", want)
+		}
+	}
+}
+
+// TestBrowser_screenshots makes the pictures in docs/. They are looked at by
+// people; the test sees only that they are there, and small.
+func TestBrowser_screenshots(t *testing.T) {
+	url := sceneServer(t)
+	for _, shot := range []struct{ name, path, size, scheme string }{
+		{"page-light.png", "/", "1280,2150", "1"},
+		{"page-dark.png", "/?q=198.51.100.9", "1280,1750", "0"},
+		{"page-narrow.png", "/?q=198.51.100.9", "500,2500", "1"},
+	} {
+		t.Run(shot.name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), shot.name)
+			chromium(t, "--screenshot="+file, "--window-size="+shot.size, "--blink-settings=preferredColorScheme="+shot.scheme, url+shot.path)
+			picture, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(picture) < 20<<10 || len(picture) > 400<<10 {
+				t.Errorf("%s has %d bytes", shot.name, len(picture))
+			}
+			if err := os.WriteFile(filepath.Join("../../../../docs", shot.name), picture, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}

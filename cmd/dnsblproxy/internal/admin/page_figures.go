@@ -1,0 +1,187 @@
+package admin
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+)
+
+// figures are counters since the start, read from the metrics, so that the
+// page and a dashboard never disagree.
+type figures struct {
+	zones map[string]*zoneFigures
+	rules map[string]*ruleFigures
+	took  spread // answers to questions about zones, by all paths
+	cache float64
+}
+
+type zoneFigures struct {
+	verdicts map[string]float64
+	cache    map[string]float64 // hit, miss, stale
+	took     spread             // of questions to the list
+	errors   float64
+}
+
+// ruleFigures are what a rule let through: all of it, and what a list had.
+type ruleFigures struct {
+	exempted, saved float64
+}
+
+// spread is a histogram. Its counts are each bucket's own, the last one for
+// everything above the last bound.
+type spread struct {
+	bounds []float64 // seconds, rising
+	counts []float64
+}
+
+func readFigures(g prometheus.Gatherer) (figures, error) {
+	f := figures{zones: map[string]*zoneFigures{}, rules: map[string]*ruleFigures{}}
+	if g == nil {
+		return f, nil
+	}
+	families, err := g.Gather()
+	if err != nil {
+		return f, fmt.Errorf("reading the metrics: %w", err)
+	}
+	for _, family := range families {
+		for _, m := range family.Metric {
+			f.read(family.GetName(), m)
+		}
+	}
+	return f, nil
+}
+
+func (f *figures) read(name string, m *dto.Metric) {
+	label := func(name string) string {
+		for _, l := range m.Label {
+			if l.GetName() == name {
+				return l.GetValue()
+			}
+		}
+		return ""
+	}
+	count := m.GetCounter().GetValue()
+	switch name {
+	case "dnsblproxy_queries_total":
+		f.zone(label("zone")).verdicts[label("verdict")] += count
+	case "dnsblproxy_cache_requests_total":
+		f.zone(label("zone")).cache[label("result")] += count
+	case "dnsblproxy_upstream_duration_seconds":
+		f.zone(label("zone")).took.add(m.GetHistogram())
+	case "dnsblproxy_list_errors_total":
+		f.zone(label("zone")).errors += count
+	case "dnsblproxy_exemptions_total":
+		f.rule(label("rule")).exempted += count
+	case "dnsblproxy_exempted_listings_total":
+		f.rule(label("rule")).saved += count
+	case "dnsblproxy_query_duration_seconds":
+		if label("path") != "forward" {
+			f.took.add(m.GetHistogram())
+		}
+	case "dnsblproxy_cache_bytes":
+		f.cache = m.GetGauge().GetValue()
+	}
+}
+
+// zone returns the figures of a zone, empty ones if it has none yet.
+func (f *figures) zone(name string) *zoneFigures {
+	z := f.zones[name]
+	if z == nil {
+		z = &zoneFigures{verdicts: map[string]float64{}, cache: map[string]float64{}}
+		f.zones[name] = z
+	}
+	return z
+}
+
+func (f *figures) rule(name string) *ruleFigures {
+	r := f.rules[name]
+	if r == nil {
+		r = &ruleFigures{}
+		f.rules[name] = r
+	}
+	return r
+}
+
+// Questions returns how many questions about the zone were answered.
+func (z *zoneFigures) Questions() float64 {
+	var n float64
+	for _, v := range z.verdicts {
+		n += v
+	}
+	return n
+}
+
+// Listed counts listings, denials among them, and exemptions.
+func (z *zoneFigures) Listed() float64   { return z.verdicts["listed"] + z.verdicts["denied"] }
+func (z *zoneFigures) Exempted() float64 { return z.verdicts["exempt"] }
+
+// HitShare is the share of questions that the cache answered; NaN without any.
+func (z *zoneFigures) HitShare() float64 {
+	good := z.cache["hit"] + z.cache["stale"]
+	return good / (good + z.cache["miss"])
+}
+
+// add puts the counts of a histogram with cumulative buckets on top.
+func (s *spread) add(h *dto.Histogram) {
+	if s.bounds == nil {
+		for _, b := range h.Bucket {
+			if !math.IsInf(b.GetUpperBound(), 1) {
+				s.bounds = append(s.bounds, b.GetUpperBound())
+			}
+		}
+		s.counts = make([]float64, len(s.bounds)+1)
+	}
+	below := 0.0
+	for i, b := range h.Bucket {
+		if i < len(s.counts)-1 {
+			s.counts[i] += float64(b.GetCumulativeCount()) - below
+			below = float64(b.GetCumulativeCount())
+		}
+	}
+	s.counts[len(s.counts)-1] += float64(h.GetSampleCount()) - below
+}
+
+// less returns what was counted since before; all of it when before has other
+// buckets.
+func (s *spread) less(before *spread) spread {
+	out := spread{bounds: s.bounds, counts: slices.Clone(s.counts)}
+	if len(before.counts) == len(s.counts) {
+		for i := range out.counts {
+			out.counts[i] = max(0, out.counts[i]-before.counts[i])
+		}
+	}
+	return out
+}
+
+func (s *spread) total() float64 {
+	var n float64
+	for _, c := range s.counts {
+		n += c
+	}
+	return n
+}
+
+// quantile returns the duration below which a share q of the values lies, as
+// far as the buckets tell: values are taken as evenly spread within one. It
+// is 0 without values, and the last bound for what lies above.
+func (s *spread) quantile(q float64) time.Duration {
+	left := q * s.total()
+	if left == 0 {
+		return 0
+	}
+	low := 0.0
+	for i, bound := range s.bounds {
+		if n := s.counts[i]; n >= left {
+			return seconds(low + (bound-low)*left/n)
+		}
+		left -= s.counts[i]
+		low = bound
+	}
+	return seconds(low)
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

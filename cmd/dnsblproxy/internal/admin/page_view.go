@@ -1,0 +1,218 @@
+package admin
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// view is all that the template shows.
+type view struct {
+	Now      time.Time
+	Overview Overview
+	Query    pageQuery
+	Tiles    []tile
+	Lists    []listRow
+	Rules    []ruleRow
+	Asked    asked
+	Chosen   *chosenRule // whose entries are shown; nil: none
+	Chart    *chart      // nil: none
+	Journal  *journalView
+}
+
+// pageQuery is what the address of the page asks for.
+type pageQuery struct {
+	Range, Find, Verdict, Rule string
+}
+
+// With is the page's address with another time range.
+func (q pageQuery) With(span string) string {
+	v := url.Values{"range": {span}}
+	for key, value := range map[string]string{"find": q.Find, "verdict": q.Verdict, "rule": q.Rule} {
+		if value != "" {
+			v.Set(key, value)
+		}
+	}
+	return "/?" + v.Encode() + "#chart"
+}
+
+// tile is one of the figures at the top.
+type tile struct {
+	Name, Value, Note string
+	Bad               bool
+	Link              string
+}
+
+type listRow struct {
+	List
+	Questions, Listed, Exempted, Errors float64
+	Hits                                string
+	Median, Slow                        time.Duration
+	Ago                                 string // since when it is in its state
+	Spent                               int    // percent of the budget, up to 100
+}
+
+type ruleRow struct {
+	Rule
+	Through, Saved float64
+	Sources        []sourceRow
+}
+
+type sourceRow struct {
+	Source
+	Ago, In string // since the last success, until the next attempt
+}
+
+// asked is the box and what came of it.
+type asked struct {
+	Subject  string
+	Possible bool
+	Done     bool
+	Problem  string
+	Answers  []Answer
+}
+
+type chosenRule struct {
+	Name    string
+	Entries []Entry
+	Total   int
+}
+
+type journalView struct {
+	Decisions     []Decision
+	Matches, Kept int
+	Verdicts      []string
+}
+
+func (p *page) view(r *http.Request) (*view, error) {
+	f, err := readFigures(p.Figures)
+	if err != nil {
+		return nil, err
+	}
+	get := r.URL.Query().Get
+	v := &view{
+		Now:      p.Now(),
+		Overview: p.Overview(),
+		Query:    pageQuery{get("range"), get("find"), get("verdict"), get("rule")},
+		Asked:    p.ask(r, strings.TrimSpace(get("q"))),
+	}
+	for _, l := range v.Overview.Lists {
+		v.Lists = append(v.Lists, listOf(l, f.zone(l.Zone), v.Now, v.Overview.Started))
+	}
+	for _, u := range v.Overview.Rules {
+		v.Rules = append(v.Rules, ruleOf(u, f.rule(u.Name), v.Now))
+	}
+	if p.Entries != nil && slices.ContainsFunc(v.Overview.Rules, func(u Rule) bool { return u.Name == v.Query.Rule }) {
+		c := chosenRule{Name: v.Query.Rule}
+		c.Entries, c.Total = p.Entries(c.Name, pageEntries)
+		v.Chosen = &c
+	}
+	if p.History != nil {
+		v.Chart = p.History.chart(v.Now, v.Query.Range)
+	}
+	if p.Journal != nil {
+		j := &journalView{Verdicts: []string{"listed", "exempt", "denied", "failed"}}
+		j.Decisions, j.Matches, j.Kept = p.Journal.Search(v.Query.Find, v.Query.Verdict, pageDecisions)
+		v.Journal = j
+	}
+	v.Tiles = v.tiles(&f)
+	return v, nil
+}
+
+func listOf(l List, z *zoneFigures, now, started time.Time) listRow {
+	row := listRow{
+		List: l, Questions: z.Questions(), Listed: z.Listed(), Exempted: z.Exempted(), Errors: z.errors,
+		Hits: shareText(z.HitShare(), 1), Median: z.took.quantile(.5), Slow: z.took.quantile(.95),
+	}
+	since := l.Since
+	if since.Before(started) {
+		since = started
+	}
+	row.Ago = spanText(now.Sub(since))
+	return row
+}
+
+func ruleOf(u Rule, f *ruleFigures, now time.Time) ruleRow {
+	row := ruleRow{Rule: u, Through: f.exempted, Saved: f.saved}
+	for _, s := range u.Sources {
+		sr := sourceRow{Source: s}
+		if !s.LastSuccess.IsZero() {
+			sr.Ago = spanText(now.Sub(s.LastSuccess))
+		}
+		if s.Next.After(now) {
+			sr.In = spanText(s.Next.Sub(now))
+		}
+		row.Sources = append(row.Sources, sr)
+	}
+	return row
+}
+
+// tiles are the few figures by which an administrator sees that all is well.
+func (v *view) tiles(f *figures) []tile {
+	var questions, listed, exempt, hits, needed float64
+	for _, z := range f.zones {
+		for verdict, n := range z.verdicts {
+			if verdict != "forwarded" && verdict != "refused" {
+				questions += n
+			}
+		}
+		listed += z.Listed()
+		exempt += z.Exempted()
+		good := z.cache["hit"] + z.cache["stale"]
+		hits += good
+		needed += good + z.cache["miss"]
+	}
+	var saved float64
+	for _, u := range f.rules {
+		saved += u.saved
+	}
+	up := spanText(v.Now.Sub(v.Overview.Started))
+	return []tile{
+		v.listsTile(),
+		v.rulesTile(),
+		{Name: "Questions", Value: countText(questions), Note: "in " + up, Link: "#chart"},
+		{Name: "Listed", Value: shareText(listed, questions), Note: countText(listed) + " answers", Link: "#decisions"},
+		{Name: "Exempt", Value: countText(exempt), Note: countText(saved) + " times against a listing", Link: "#rules"},
+		{Name: "From the cache", Value: shareText(hits, needed), Note: "half of all answers within " + tookText(f.took.quantile(.5)), Link: "#chart"},
+	}
+}
+
+func (v *view) listsTile() tile {
+	t := tile{Name: "Lists", Value: "all well", Link: "#lists"}
+	var ill []string
+	asked := 0
+	for _, l := range v.Lists {
+		if l.State == "" {
+			continue
+		}
+		asked++
+		if l.State != "healthy" {
+			ill = append(ill, l.Zone)
+		}
+	}
+	t.Note = countText(float64(asked)) + " asked, " + countText(float64(len(v.Lists)-asked)) + " of our own"
+	if len(ill) > 0 {
+		t.Value, t.Bad, t.Note = countText(float64(len(ill)))+" in trouble", true, strings.Join(ill, ", ")
+	}
+	return t
+}
+
+func (v *view) rulesTile() tile {
+	t := tile{Name: "Rules", Value: "all well", Link: "#rules"}
+	var ill []string
+	for _, u := range v.Rules {
+		if slices.ContainsFunc(u.Sources, func(s sourceRow) bool { return s.Error != "" }) {
+			ill = append(ill, u.Name)
+		}
+	}
+	t.Note = countText(float64(len(v.Rules))) + " in the configuration"
+	if len(ill) > 0 {
+		t.Value, t.Bad, t.Note = countText(float64(len(ill)))+" in trouble", true, strings.Join(ill, ", ")
+	}
+	if !v.Overview.Reloaded {
+		t.Value, t.Bad, t.Note = "old file", true, "the configuration was changed and refused; see the log"
+	}
+	return t
+}
