@@ -3,15 +3,18 @@ package main
 import (
 	"context"
 	"net/url"
+	"os"
 	"sync"
 
 	"dnsblproxy/cmd/dnsblproxy/internal/admin"
+	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/cmd/dnsblproxy/internal/report"
+	"dnsblproxy/cmd/dnsblproxy/internal/tap"
 	"dnsblproxy/resolver/rbl"
 )
 
-// startAside starts what the server does beside answering: it counts figures
-// for the report. stop ends that, and waits; it is due before close.
+// startAside starts what the server does beside answering: figures for the
+// report, and the query log. stop ends that, and waits; it is due before close.
 func (d *proxy) startAside() (stop func()) {
 	ctx, cancel := context.WithCancel(d.ctx)
 	var work sync.WaitGroup
@@ -22,10 +25,30 @@ func (d *proxy) startAside() (stop func()) {
 	})
 	d.figures.Store(figures)
 	work.Go(func() { figures.Run(ctx) })
+	if d.tap != nil {
+		work.Go(func() { d.tap.Run(ctx) })
+	}
 	return func() {
 		cancel()
 		work.Wait()
 	}
+}
+
+// newTap makes the query log; nil if it is off, which its metric says by 0.
+func (d *proxy) newTap(c *config.Config) *tap.Writer {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "" // the log says which server wrote it, if that is known
+	}
+	w := tap.New(tap.Options{
+		Socket: c.Dnstap.Socket, File: c.Dnstap.File,
+		Identity: host, Version: "dnsblproxy " + readVersion().Version,
+		Log: d.log, Registerer: d.reg,
+	})
+	if c.Dnstap == (config.Dnstap{}) {
+		return nil
+	}
+	return w
 }
 
 // keptReport names the file of the figures in the state folder.

@@ -22,6 +22,7 @@ import (
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/cmd/dnsblproxy/internal/report"
 	"dnsblproxy/cmd/dnsblproxy/internal/state"
+	"dnsblproxy/cmd/dnsblproxy/internal/tap"
 	"dnsblproxy/overrides"
 	"dnsblproxy/overrides/spf"
 	"dnsblproxy/resolver"
@@ -46,6 +47,7 @@ type proxy struct {
 	rules    *overrides.Engine
 	resolver *resolver.Resolver
 	figures  atomic.Pointer[report.Recorder] // nil but in serve
+	tap      *tap.Writer                     // nil when [dnstap] is off
 
 	mu       sync.Mutex // of reloads, and of backends
 	backends map[string]*backend
@@ -196,6 +198,9 @@ func (d *proxy) apply(c *config.Config) error {
 func (d *proxy) listen() (*resolver.Server, error) {
 	c := d.cfg.Load()
 	o := resolver.ServerOptions{Resolver: d.resolver, Log: d.log, Listen: c.Listen}
+	if d.tap = d.newTap(c); d.tap != nil {
+		o.Tap = d.tap
+	}
 	if c.Systemd {
 		if err := inherit(&o); err != nil {
 			return nil, err

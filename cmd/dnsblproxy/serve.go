@@ -55,7 +55,6 @@ func (a *app) serve(ctx context.Context) error {
 		return err
 	}
 	defer d.close()
-	defer d.startAside()()
 	srv, err := d.listen()
 	if err != nil {
 		return err
@@ -71,6 +70,7 @@ func (a *app) serve(ctx context.Context) error {
 		srv.Close()
 		return err
 	}
+	defer d.startAside()()
 	// What ends first ends the other: an error of the admin address too.
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
