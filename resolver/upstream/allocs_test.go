@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"dnsblproxy/resolver/rbl"
 )
 
 // TestExchanger_allocs holds that a question costs a handful of allocations:
@@ -28,5 +30,31 @@ func TestExchanger_allocs(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(2000, ask); n > 2 {
 		t.Errorf("one question allocates %v times, want at most 2", n)
+	}
+}
+
+// TestList_allocs holds what the guard adds to a question: the waiter, its
+// cancel functions, and the answer's records.
+func TestList_allocs(t *testing.T) {
+	p := newPool(t, Options{SocketUses: 1 << 30})
+	zone := question(t, "zen.example.org", dns.TypeA).Name
+	l := NewList(ListOptions{Zone: zone, Holds: rbl.HoldsIP4, Ask: p.Exchanger([]netip.AddrPort{echo(t)}, ExchangeOptions{CaseRandom: true})})
+	a := Ask{Question: question(t, "4.3.2.1.zen.example.org", dns.TypeA), Shape: rbl.IP4}
+	landed := make(chan Outcome, 1)
+	done := func(o Outcome) { landed <- o }
+	ask := func() {
+		l.Start(a, done)
+		if o := <-landed; o.Err != nil {
+			t.Error(o.Err)
+		}
+	}
+	for range 100 {
+		ask()
+	}
+	if n := testing.AllocsPerRun(2000, ask); n > 6 {
+		t.Errorf("one question allocates %v times, want at most 6", n)
+	}
+	if n := testing.AllocsPerRun(200, func() { l.Open(rbl.IP4); l.State() }); n != 0 {
+		t.Errorf("Open and State allocate %v times, want 0", n)
 	}
 }

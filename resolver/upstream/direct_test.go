@@ -264,6 +264,32 @@ func TestDirect_rediscovers(t *testing.T) {
 	})
 }
 
+// A server that answers from a cache has no authority, one that only forgets to
+// say so has.
+func TestDirect_authority(t *testing.T) {
+	bits := func(authoritative, recursive bool, record string) func(m *dns.Msg) *dns.Msg {
+		serve := authority("zen.list.org.", record)
+		return func(m *dns.Msg) *dns.Msg {
+			r := serve(m)
+			r.Authoritative, r.RecursionAvailable = authoritative, recursive
+			return r
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		x := newTree(t)
+		defer x.pool.Close()
+		x.dead.become(bits(false, true, "9.2.0.192.zen.list.org. 300 A 127.0.0.66"))
+		x.bl.become(bits(false, false, "9.2.0.192.zen.list.org. 300 A 127.0.0.4"))
+		d := x.direct(t, "zen.list.org")
+		for range 40 {
+			o := d.Exchange(t.Context(), question(t, "9.2.0.192.zen.list.org", dns.TypeA))
+			if say(o) != "127.0.0.4" {
+				t.Fatalf("%s, want the answer of the server that is no resolver", say(o))
+			}
+		}
+	})
+}
+
 // Nobody waits longer than the deadline for a search, nor twice for one that
 // has just failed.
 func TestDirect_deadParents(t *testing.T) {

@@ -225,13 +225,23 @@ func (f *flight) rcode(pkt []byte, q Question, r wire.Response, now time.Time) v
 			f.out.delegation = &d
 		}
 	}
-	// A referral up or to nowhere, or an answer without authority from who
-	// should have it: a lame server.
-	if f.out.delegation == nil && (r.Referral || f.zone != nil && !r.Authoritative) {
+	if f.out.delegation == nil && (r.Referral || f.zone != nil && withoutAuthority(pkt, r)) {
 		return f.useless(now, ErrServfail)
 	}
 	f.end(nil)
 	return landed
+}
+
+// withoutAuthority reports whether who should have authority over a zone does
+// not: it answers from a cache, as resolvers do (RA and no AA), or says nothing
+// at all. Some lists' servers forget AA; that alone is no fault.
+func withoutAuthority(pkt []byte, r wire.Response) bool {
+	if r.Authoritative {
+		return false
+	}
+	recursive := pkt[3]&0x80 != 0
+	empty := r.Rcode == wire.RcodeSuccess && len(r.Records) == 0 && !r.HasSOA
+	return recursive || empty
 }
 
 // withoutEDNS repeats the question without EDNS: RFC 6891, section 7. That is
