@@ -1,12 +1,13 @@
 # One line per target; `make help` lists them. `make test` is what CI runs.
 GO ?= go
 FUZZTIME ?= 30s
+COUNT ?= 1
 SOAKTIME ?= 10m
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 STATICCHECK = $(GO) tool -modfile=tools/go.mod staticcheck
 
 .DEFAULT_GOAL := build
-.PHONY: help build test packages lint race unit e2e faults fuzz bench soak cover run clean
+.PHONY: help build test packages lint race unit e2e faults fuzz bench stages soak cover run clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,8 +40,11 @@ faults: ## print the table of faults that README shows
 fuzz: ## every fuzz target for FUZZTIME (30s) each
 	scripts/fuzz.sh $(FUZZTIME)
 
-bench: ## every benchmark once, with allocations
-	$(GO) test -run='^$$' -bench=. -benchmem ./...
+bench: ## compare with other DNS servers, about eight minutes (BENCHFLAGS=-short: one)
+	$(GO) run ./bench $(BENCHFLAGS)
+
+stages: ## the Go benchmarks of each stage of a packet's way, for benchstat
+	$(GO) test -run='^$$' -bench=. -benchmem -count=$(COUNT) ./...
 
 soak: ## questions, faults and reloads against the live server for SOAKTIME (10m)
 	DNSBLPROXY_SOAK=$(SOAKTIME) $(GO) test -race -count=1 -timeout=0 -run='^TestSoak$$' -v ./cmd/dnsblproxy/internal/e2e

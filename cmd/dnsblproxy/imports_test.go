@@ -38,7 +38,12 @@ func allowedImports() map[string][]string {
 		"overrides/spf":    nil,
 		"cache":            nil,
 		"cache/shared":     nil,
-		"bench":            {"resolver", rbl, "overrides", "cache"},
+		"bench":            {"bench/internal/chart", "bench/internal/load", "bench/internal/peers", "bench/internal/proc", "resolver", rbl, "overrides", "cache"},
+
+		"bench/internal/chart": nil,
+		"bench/internal/load":  nil,
+		"bench/internal/peers": {"bench/internal/load", "bench/internal/proc"},
+		"bench/internal/proc":  nil,
 	}
 }
 

@@ -1,0 +1,264 @@
+package load
+
+import (
+	"fmt"
+	"net/netip"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Options say what is asked.
+type Options struct {
+	Server netip.AddrPort
+	Zone   Zone
+	Type   uint16 // TypeA if 0
+	Names  *Row
+	For    time.Duration // how long questions are asked
+
+	Clients int // sockets; 1 if 0
+
+	// Outstanding is the number of questions that each client keeps
+	// outstanding in a closed loop; 1 if 0.
+	Outstanding int
+
+	// Total, if not 0, ends a closed loop after so many questions.
+	Total int
+
+	// Rate is how many questions a second an open loop asks, all clients
+	// together.
+	Rate float64
+
+	// Spin has the generator look for answers all the time instead of sleeping
+	// until they come, so that its own awakening is not part of the latency.
+	Spin bool
+}
+
+// Result is what a run found.
+type Result struct {
+	Asked, Answered, Lost int
+	Rcodes                [16]int
+	Took                  time.Duration
+	Latency               Histogram
+}
+
+// patience is how long after the last answer those that lack are given up.
+const patience = 500 * time.Millisecond
+
+// runner is one run at work.
+type runner struct {
+	o       Options
+	sockets []*socket
+	epoll   int
+	events  []unix.EpollEvent
+	res     *Result
+	started time.Time
+}
+
+func newRunner(o Options) (*runner, error) {
+	o.Clients, o.Outstanding = max(o.Clients, 1), max(o.Outstanding, 1)
+	if o.Type == 0 {
+		o.Type = TypeA
+	}
+	r := &runner{o: o, res: &Result{}, events: make([]unix.EpollEvent, o.Clients)}
+	var err error
+	if r.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return nil, fmt.Errorf("opening an epoll: %w", err)
+	}
+	for i := range o.Clients {
+		s, err := newSocket(o.Server)
+		if err != nil {
+			r.close()
+			return nil, err
+		}
+		r.sockets = append(r.sockets, s)
+		ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(i)}
+		if err := unix.EpollCtl(r.epoll, unix.EPOLL_CTL_ADD, s.fd, &ev); err != nil {
+			r.close()
+			return nil, fmt.Errorf("watching a socket: %w", err)
+		}
+	}
+	return r, nil
+}
+
+func (r *runner) close() {
+	for _, s := range r.sockets {
+		s.close()
+	}
+	_ = unix.Close(r.epoll)
+}
+
+// now is in nanoseconds since the run began, and never 0.
+func (r *runner) now() int64 { return int64(time.Since(r.started)) + 1 }
+
+// wait returns the sockets that have answers, waiting at most for d.
+func (r *runner) wait(d time.Duration) []unix.EpollEvent {
+	if r.o.Spin {
+		d = 0
+	}
+	ts := unix.NsecToTimespec(int64(d))
+	n, err := epollPwait2(r.epoll, r.events, &ts)
+	if err != nil {
+		return nil
+	}
+	return r.events[:n]
+}
+
+// collect reads the answers of s and returns how many there were.
+func (r *runner) collect(s *socket, many bool) int {
+	n, found := s.receive(many), 0
+	now := r.now()
+	for i := range n {
+		due, rcode, ok := s.take(i)
+		if !ok {
+			continue
+		}
+		found++
+		r.res.Rcodes[rcode]++
+		r.res.Latency.Record(time.Duration(now - due))
+	}
+	r.res.Answered += found
+	return found
+}
+
+// end closes the books.
+func (r *runner) end() *Result {
+	r.res.Took = time.Duration(r.now())
+	for _, s := range r.sockets {
+		r.res.Lost += s.forget()
+	}
+	return r.res
+}
+
+// Closed runs a closed loop.
+func Closed(o Options) (*Result, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	r, err := newRunner(o)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	r.started = time.Now()
+	for _, s := range r.sockets {
+		if err := r.ask(s, r.o.Outstanding); err != nil {
+			return nil, err
+		}
+	}
+	last := r.now()
+	for {
+		now := r.now()
+		asking := now < int64(r.o.For)
+		if !asking && r.idle() {
+			return r.end(), nil
+		}
+		if now-last > int64(patience) {
+			if !asking {
+				return r.end(), nil
+			}
+			if err := r.restart(); err != nil {
+				return nil, err
+			}
+			last = now
+		}
+		for _, ev := range r.wait(10 * time.Millisecond) {
+			s := r.sockets[ev.Fd]
+			n := r.collect(s, r.o.Outstanding > 1)
+			if n == 0 {
+				continue
+			}
+			last = r.now()
+			if asking {
+				if err := r.ask(s, n); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+}
+
+// ask asks n more questions.
+func (r *runner) ask(s *socket, n int) error {
+	for ; n > 0; n-- {
+		if r.o.Total > 0 && r.res.Asked == r.o.Total {
+			r.o.For = 0
+			break
+		}
+		s.queue(r.o.Zone, r.o.Names.Next(), r.o.Type, r.now())
+		r.res.Asked++
+		if s.full() {
+			if err := s.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return s.flush()
+}
+
+// restart gives up what does not come and fills the window again.
+func (r *runner) restart() error {
+	for _, s := range r.sockets {
+		n := s.forget()
+		r.res.Lost += n
+		if err := r.ask(s, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *runner) idle() bool {
+	for _, s := range r.sockets {
+		if s.left > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// Open runs an open loop.
+func Open(o Options) (*Result, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	r, err := newRunner(o)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	plan := newSchedule(r.o.Rate, 1)
+	r.started = time.Now()
+	last, turn := r.now(), 0
+	for {
+		now := r.now()
+		for plan.next <= min(now, int64(r.o.For)) {
+			s := r.sockets[turn%len(r.sockets)]
+			turn++
+			s.queue(r.o.Zone, r.o.Names.Next(), r.o.Type, plan.take())
+			r.res.Asked++
+			if s.full() {
+				if err := s.flush(); err != nil {
+					return nil, err
+				}
+			}
+		}
+		for _, s := range r.sockets {
+			if err := s.flush(); err != nil {
+				return nil, err
+			}
+		}
+		over := plan.next > int64(r.o.For)
+		if over && (r.idle() || now-max(last, int64(r.o.For)) > int64(patience)) {
+			return r.end(), nil
+		}
+		until := time.Duration(plan.next - r.now())
+		if over {
+			until = time.Millisecond
+		}
+		for _, ev := range r.wait(max(until, 0)) {
+			if r.collect(r.sockets[ev.Fd], true) > 0 {
+				last = r.now()
+			}
+		}
+	}
+}

@@ -1,0 +1,121 @@
+package load
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// echo answers questions by turning them around, after what delay says of the
+// n-th one; a negative delay swallows it.
+func echo(t *testing.T, delay func(n int) time.Duration) netip.AddrPort {
+	t.Helper()
+	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	go func() {
+		buf := make([]byte, 512)
+		for n := 0; ; n++ {
+			l, from, err := c.ReadFromUDPAddrPort(buf)
+			if err != nil {
+				return
+			}
+			d := delay(n)
+			if d < 0 {
+				continue
+			}
+			if d > 0 {
+				<-time.After(d)
+			}
+			buf[2] |= 0x80
+			buf[3] = 3
+			_, _ = c.WriteToUDPAddrPort(buf[:l], from)
+		}
+	}()
+	return c.LocalAddr().(*net.UDPAddr).AddrPort()
+}
+
+func at(server netip.AddrPort) Options {
+	return Options{Server: server, Zone: NewZone("bl.example"), Names: &Row{Len: 100}}
+}
+
+func TestClosed(t *testing.T) {
+	for _, window := range []int{1, 16} {
+		o := at(echo(t, func(int) time.Duration { return 0 }))
+		o.Clients, o.Outstanding, o.Total, o.For = 4, window, 5000, time.Minute
+		res, err := Closed(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.Asked != 5000 || res.Answered != 5000 || res.Lost != 0 || res.Rcodes[3] != 5000 || res.Latency.Count() != 5000 {
+			t.Errorf("window %d: asked %d, answered %d, lost %d, NXDOMAIN %d", window, res.Asked, res.Answered, res.Lost, res.Rcodes[3])
+		}
+	}
+}
+
+// TestClosed_loses goes on when answers are lost.
+func TestClosed_loses(t *testing.T) {
+	o := at(echo(t, func(n int) time.Duration {
+		if n%10 == 9 {
+			return -1
+		}
+		return 0
+	}))
+	o.Clients, o.Total, o.For = 2, 20, time.Minute
+	res, err := Closed(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Lost == 0 || res.Answered+res.Lost != res.Asked || res.Asked < 20 {
+		t.Errorf("asked %d, answered %d, lost %d", res.Asked, res.Answered, res.Lost)
+	}
+}
+
+// TestOpen_stall has a server pause once for 200 ms. All that was due in that
+// time waited, though a closed loop would have seen one slow answer.
+func TestOpen_stall(t *testing.T) {
+	const rate, stall = 1000, 200 * time.Millisecond
+	o := at(echo(t, func(n int) time.Duration {
+		if n == 300 {
+			return stall
+		}
+		return 0
+	}))
+	o.Rate, o.For, o.Clients = rate, time.Second, 4
+	res, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Lost > 0 || res.Asked < rate*8/10 || res.Asked > rate*12/10 {
+		t.Fatalf("asked %d, lost %d, want about %d and 0", res.Asked, res.Lost, rate)
+	}
+	// About 200 questions fell into the pause, half of them waited longer
+	// than half of it.
+	if got := res.Latency.Quantile(0.93); got < stall/4 {
+		t.Errorf("7%% of the answers took more than %v, want more than %v", got, stall/4)
+	}
+	if got := res.Latency.Max(); got < stall {
+		t.Errorf("the longest took %v, want at least %v", got, stall)
+	}
+}
+
+func TestSchedule(t *testing.T) {
+	s, again := newSchedule(1000, 7), newSchedule(1000, 7)
+	last := int64(0)
+	for i := range 100_000 {
+		due := s.take()
+		if due < last {
+			t.Fatalf("question %d is due before the one ahead of it", i)
+		}
+		if other := again.take(); other != due {
+			t.Fatalf("question %d is due at %d and at %d with one seed", i, due, other)
+		}
+		last = due
+	}
+	if seconds := float64(last) / 1e9; seconds < 98 || seconds > 102 {
+		t.Errorf("100,000 questions at 1,000 a second took %.1f s", seconds)
+	}
+}

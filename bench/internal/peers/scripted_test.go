@@ -1,0 +1,141 @@
+package peers
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"dnsblproxy/bench/internal/load"
+)
+
+func TestScripted(t *testing.T) {
+	s, err := NewScripted(load.Listed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	ask := func(name string, typ uint16) *dns.Msg {
+		t.Helper()
+		m, err := dns.Exchange(new(dns.Msg).SetQuestion(name, typ), s.Addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	if m := ask("4.3.2.1.bl.example.", dns.TypeA); m.Rcode != dns.RcodeSuccess || m.Answer[0].(*dns.A).A.String() != "127.0.0.2" {
+		t.Errorf("listed: %v", m)
+	}
+	if m := ask("4.3.2.1.bl.example.", dns.TypeTXT); m.Rcode != dns.RcodeSuccess || m.Answer[0].(*dns.TXT).Txt[0] != "listed" {
+		t.Errorf("listed, text: %v", m)
+	}
+	m := ask("4.3.2.5.bl.example.", dns.TypeA)
+	if soa := m.Ns[0].(*dns.SOA); m.Rcode != dns.RcodeNameError || soa.Hdr.Name != "bl.example." || soa.Minttl != 3600 {
+		t.Errorf("unlisted: %v", m)
+	}
+	if m := ask("2.5.bl.example.", dns.TypeA); m.Rcode != dns.RcodeSuccess || len(m.Answer) > 0 {
+		t.Errorf("partial: %v", m)
+	}
+	if got := s.Asked(); got != 4 {
+		t.Errorf("asked %d times, want 4", got)
+	}
+	s.Silence(true)
+	if m, err := silently(s); err == nil {
+		t.Errorf("a silent list answered %v", m)
+	}
+	s.Silence(false)
+	s.Delay(20 * time.Millisecond)
+	began := time.Now()
+	if ask("4.3.2.1.bl.example.", dns.TypeA); time.Since(began) < 20*time.Millisecond {
+		t.Error("a late list answered at once")
+	}
+}
+
+func silently(s *Scripted) (*dns.Msg, error) {
+	c := dns.Client{Timeout: 20 * time.Millisecond}
+	m, _, err := c.Exchange(new(dns.Msg).SetQuestion("4.3.2.1.bl.example.", dns.TypeA), s.Addr.String())
+	return m, err
+}
+
+// TestReply_rubbish has packets that are no questions ignored.
+func TestReply_rubbish(t *testing.T) {
+	good := load.NewZone("bl.example").Append(nil, 1, 1<<24, 1)
+	for n := range good {
+		if out := reply(good[:n], load.Listed); out != nil {
+			t.Errorf("the first %d octets of a question are answered: %x", n, out)
+		}
+	}
+	answer := append([]byte(nil), good...)
+	answer[2] |= 0x80
+	if reply(answer, load.Listed) != nil {
+		t.Error("an answer is answered")
+	}
+}
+
+// TestListData has the files that rbldnsd reads agree with load.Listed.
+func TestListData(t *testing.T) {
+	s, err := StartList("bl.bench.internal", 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for i := range uint32(300) {
+		a := load.Addr(i)
+		m, err := dns.Exchange(new(dns.Msg).SetQuestion(load.Question(a, "bl.bench.internal."), dns.TypeA), s.Addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := len(m.Answer) > 0; got != load.Listed(a) {
+			t.Errorf("%v: listed %v, want %v", load.IP(a), got, load.Listed(a))
+		}
+	}
+	if _, err := net.Dial("tcp4", s.Addr.String()); err == nil {
+		t.Error("rbldnsd answers over TCP")
+	}
+}
+
+// TestKinds starts every peer that is installed and asks it.
+func TestKinds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts daemons")
+	}
+	list, err := NewScripted(load.Listed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer list.Close()
+	for _, k := range Kinds() {
+		t.Run(k.Name, func(t *testing.T) {
+			if k.Find() == "" {
+				t.Skip("not installed")
+			}
+			s, err := k.Start(Settings{Zone: "bl.bench.internal", List: list.Addr, CacheMB: 64, CacheEntries: 10_000})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if err := s.Stop(); err != nil {
+					t.Error(err)
+				}
+			}()
+			if k.Version() == "" {
+				t.Error("no version")
+			}
+			for i := range uint32(20) {
+				a := load.Addr(i)
+				m, err := dns.Exchange(new(dns.Msg).SetQuestion(load.Question(a, "bl.bench.internal."), dns.TypeA), s.Addr.String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := len(m.Answer) > 0; got != load.Listed(a) {
+					t.Errorf("%v: listed %v, want %v", load.IP(a), got, load.Listed(a))
+				}
+			}
+		})
+	}
+}

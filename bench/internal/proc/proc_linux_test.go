@@ -1,0 +1,97 @@
+package proc
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+)
+
+func TestParseStat(t *testing.T) {
+	const tail = " S 1 2 3 4 5 6 7 8 9 10 150 25 13 14 20 0 1 0 99"
+	tests := []struct {
+		name, in  string
+		user, sys time.Duration
+		bad       bool
+	}{
+		{name: "plain", in: "7 (named)" + tail, user: 1500 * time.Millisecond, sys: 250 * time.Millisecond},
+		{name: "a name with parentheses and spaces", in: "7 (a) b (c)" + tail, user: 1500 * time.Millisecond, sys: 250 * time.Millisecond},
+		{name: "too short", in: "7 (named) S 1 2", bad: true},
+		{name: "nothing", in: "", bad: true},
+		{name: "no number", in: "7 (x) S 1 2 3 4 5 6 7 8 9 10 a 25", bad: true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			user, sys, err := parseStat([]byte(tt.in))
+			if (err != nil) != tt.bad || user != tt.user || sys != tt.sys {
+				t.Errorf("parseStat = %v, %v, %v, want %v, %v", user, sys, err, tt.user, tt.sys)
+			}
+		})
+	}
+}
+
+func TestParseSchedstat(t *testing.T) {
+	if d, err := parseSchedstat([]byte("1474820 81248 2\n")); err != nil || d != 1474820 {
+		t.Errorf("parseSchedstat = %v, %v", d, err)
+	}
+	if _, err := parseSchedstat(nil); err == nil {
+		t.Error("nothing was read as a time")
+	}
+}
+
+func TestParseStatus(t *testing.T) {
+	if n, err := parseStatus([]byte("Name:\tx\nVmRSS:\t    2048 kB\nRssAnon:\t 1 kB\n")); err != nil || n != 2<<20 {
+		t.Errorf("parseStatus = %d, %v, want %d", n, err, 2<<20)
+	}
+	for _, in := range []string{"", "Name:\tx\n", "VmRSS:\t x kB\n"} {
+		if _, err := parseStatus([]byte(in)); err == nil {
+			t.Errorf("parseStatus(%q) is no error", in)
+		}
+	}
+}
+
+// TestCPU has this process work and finds it in the figures.
+func TestCPU(t *testing.T) {
+	pid := os.Getpid()
+	before, err := CPU(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	began, x := time.Now(), uint64(1)
+	for time.Since(began) < 50*time.Millisecond {
+		for range 1000 {
+			x = x*6364136223846793005 + 1
+		}
+	}
+	after, err := CPU(pid)
+	if err != nil || after <= before || x == 0 {
+		t.Errorf("CPU before work %v, after it %v, %v", before, after, err)
+	}
+	user, sys, err := Split(pid)
+	if err != nil || user+sys > after+time.Second {
+		t.Errorf("Split = %v, %v, %v with %v in all", user, sys, err, after)
+	}
+	if n, err := RSS(pid); err != nil || n < 1<<20 {
+		t.Errorf("RSS = %d, %v", n, err)
+	}
+}
+
+// TestStart has a process say on which processors it may run.
+func TestStart(t *testing.T) {
+	cpus, err := Processors()
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := cpus[len(cpus)-1]
+	cmd := exec.Command("sleep", "60")
+	if err := Start(cmd, one); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	if got := allowed(t, cmd.Process.Pid); len(got) != 1 || got[0] != one {
+		t.Errorf("the process runs on %v, want %d", got, one)
+	}
+	if now, err := Processors(); err != nil || len(now) != len(cpus) {
+		t.Errorf("afterwards this one runs on %v, %v, want %v", now, err, cpus)
+	}
+}

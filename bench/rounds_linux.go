@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"time"
+
+	"dnsblproxy/bench/internal/load"
+	"dnsblproxy/bench/internal/peers"
+	"dnsblproxy/bench/internal/proc"
+)
+
+// window is one way of asking.
+type window struct {
+	name string
+	miss bool // every question is a new one
+	open bool
+	set  func(*load.Options)
+}
+
+func (b *bench) windows() []window {
+	return []window{
+		{name: warmFew, set: func(o *load.Options) { o.Clients = 8 }},
+		{name: warmMany, set: func(o *load.Options) { o.Clients, o.Outstanding = 8, 16 }},
+		{name: warmOne, set: func(o *load.Options) { o.Spin = true }},
+		{name: warmRate, open: true, set: func(o *load.Options) { o.Clients, o.Rate, o.Spin = 8, b.o.rate, true }},
+		{name: missOne, miss: true, set: func(*load.Options) {}},
+		{name: missMany, miss: true, set: func(o *load.Options) { o.Clients, o.Outstanding = 4, 4 }},
+	}
+}
+
+// contender is a server in the rounds.
+type contender struct {
+	*peers.Server
+	caches bool
+	fresh  load.Row // names nobody asked for yet
+}
+
+// rounds measures all servers in turn.
+func (b *bench) rounds(ctx context.Context) (err error) {
+	list, err := peers.StartList(zone, b.own)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, list.Stop()) }()
+	var up []*contender
+	defer func() {
+		for _, c := range up {
+			err = errors.Join(err, c.Stop())
+			if c.Name == peers.Proxy {
+				b.res.Collection, _ = collection(c.Output())
+			}
+		}
+	}()
+	if up, err = b.contenders(list); err != nil {
+		return err
+	}
+	for _, c := range up {
+		if err := b.warm(c); err != nil {
+			return err
+		}
+	}
+	if err := b.dnsperf(ctx, up); err != nil {
+		return err
+	}
+	for i := range b.o.rounds {
+		round := Round{}
+		for _, w := range b.windows() {
+			round[w.name] = map[string]Figure{}
+			// Each round begins with another one, so that none is always the
+			// one after a costly neighbour.
+			for j := range up {
+				c := up[(i+j)%len(up)]
+				if w.miss && c.Name == peers.Bare {
+					continue
+				}
+				f, err := b.measure(c, w)
+				if err != nil {
+					return fmt.Errorf("%s, %s: %w", c.Name, w.name, err)
+				}
+				round[w.name][c.Name] = f
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+			}
+		}
+		b.res.Rounds = append(b.res.Rounds, round)
+	}
+	return nil
+}
+
+// contenders starts all servers in front of one list.
+func (b *bench) contenders(list *peers.Server) ([]*contender, error) {
+	set := peers.Settings{Zone: zone, List: list.Addr, CacheMB: 256, CacheEntries: 1_000_000, Processor: b.server}
+	bare, err := peers.StartSelf(peers.Bare, set, bareCommand, "@addr")
+	if err != nil {
+		return nil, err
+	}
+	up := []*contender{{Server: bare}}
+	direct, err := peers.StartList(zone, b.server)
+	if err != nil {
+		return up, err
+	}
+	up = append(up, &contender{Server: direct})
+	for _, k := range b.kinds() {
+		if set.Env = nil; k.Name == peers.Proxy {
+			set.Env = []string{"GODEBUG=gctrace=1"}
+		}
+		s, err := k.Start(set)
+		if err != nil {
+			return up, err
+		}
+		up = append(up, &contender{Server: s, caches: true})
+		if k.Name != peers.Proxy {
+			b.res.Machine.Versions = append(b.res.Machine.Versions, k.Version())
+		}
+	}
+	for _, c := range up {
+		c.fresh = load.Row{From: 10_000_000}
+		b.res.Servers = append(b.res.Servers, c.Name)
+	}
+	return up, nil
+}
+
+// warm asks for each name of the warm set, until none is lost.
+func (b *bench) warm(c *contender) error {
+	if !c.caches {
+		return nil
+	}
+	for range 3 {
+		res, err := load.Closed(load.Options{
+			Server: c.Addr, Zone: load.NewZone(zone), Names: b.warmSet(),
+			Clients: 4, Outstanding: 8, Total: b.o.names, For: time.Minute,
+		})
+		if err != nil || res.Lost == 0 {
+			return err
+		}
+	}
+	return fmt.Errorf("warming %s: answers are lost", c.Name)
+}
+
+func (b *bench) warmSet() *load.Row { return &load.Row{Len: uint32(b.o.names)} }
+
+// measure runs one window.
+func (b *bench) measure(c *contender, w window) (Figure, error) {
+	o := load.Options{Server: c.Addr, Zone: load.NewZone(zone), Names: b.warmSet(), For: b.o.window}
+	if w.miss {
+		o.Names = &c.fresh
+	}
+	w.set(&o)
+	ask := load.Closed
+	if w.open {
+		ask = load.Open
+	}
+	before, err := proc.CPU(c.PID())
+	if err != nil {
+		return Figure{}, err
+	}
+	res, err := ask(o)
+	if err != nil {
+		return Figure{}, err
+	}
+	after, err := proc.CPU(c.PID())
+	if err != nil {
+		return Figure{}, err
+	}
+	return figure(res, after-before), nil
+}
+
+func figure(res *load.Result, cpu time.Duration) Figure {
+	us := func(d time.Duration) float64 { return float64(d) / 1e3 }
+	n := float64(max(res.Answered, 1))
+	return Figure{
+		Answers: res.Answered, Lost: res.Lost, Failed: res.Answered - res.Rcodes[0] - res.Rcodes[3],
+		CPU: us(cpu) / n, PerSecond: n / res.Took.Seconds(),
+		P50: us(res.Latency.Quantile(0.5)), P99: us(res.Latency.Quantile(0.99)), P999: us(res.Latency.Quantile(0.999)),
+	}
+}
+
+var dnsperfRate = regexp.MustCompile(`Queries per second:\s+([0-9.]+)`)
+
+// dnsperf asks the bare loop and the proxy with dnsperf and with our own
+// generator, in turn, and notes processor time per answer by both.
+func (b *bench) dnsperf(ctx context.Context, up []*contender) error {
+	path, err := exec.LookPath("dnsperf")
+	if err != nil || b.o.skips("dnsperf") {
+		return nil
+	}
+	for _, c := range up {
+		if c.Name != peers.Bare && c.Name != peers.Proxy {
+			continue
+		}
+		file, err := queryFile(c.Dir, b.o.names)
+		if err != nil {
+			return err
+		}
+		check := Check{Server: c.Name}
+		for range 3 {
+			before, err := proc.CPU(c.PID())
+			if err != nil {
+				return err
+			}
+			cmd := exec.CommandContext(ctx, path, "-s", c.Addr.Addr().String(), "-p", strconv.Itoa(int(c.Addr.Port())),
+				"-d", file, "-c", "8", "-q", "8", "-T", "1", "-l", "1")
+			out, err := cmd.CombinedOutput()
+			if err != nil {
+				return fmt.Errorf("dnsperf: %w\n%s", err, out)
+			}
+			after, err := proc.CPU(c.PID())
+			if err != nil {
+				return err
+			}
+			m := dnsperfRate.FindSubmatch(out)
+			if m == nil {
+				return fmt.Errorf("dnsperf says nothing of a rate:\n%s", out)
+			}
+			rate, err := strconv.ParseFloat(string(m[1]), 64)
+			if err != nil {
+				return fmt.Errorf("dnsperf's rate: %w", err)
+			}
+			check.Dnsperf = append(check.Dnsperf, Figure{CPU: float64(after-before) / 1e3 / rate, PerSecond: rate})
+			own, err := b.measure(c, window{set: func(o *load.Options) { o.Clients, o.For = 8, time.Second }})
+			if err != nil {
+				return err
+			}
+			check.Own = append(check.Own, own)
+		}
+		b.res.Checks = append(b.res.Checks, check)
+	}
+	return nil
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"math"
+
+	"dnsblproxy/bench/internal/peers"
+)
+
+// Target is a figure that is to be reached.
+type Target struct {
+	What    string  `json:"what"`
+	Figure  float64 `json:"figure"`
+	Most    float64 `json:"most"`
+	Reached bool    `json:"reached"`
+}
+
+// dnsdist is the peer that misses are compared with: its cost least.
+const dnsdist = "dnsdist"
+
+// targets compares what was found with what is to be reached. What was not
+// measured is not in it.
+func (r *Results) targets() []Target {
+	var out []Target
+	add := func(what string, figure, most float64) {
+		out = append(out, Target{what, figure, most, figure <= most})
+	}
+	has := func(window, server string) bool { _, ok := r.Medians[window][server]; return ok }
+	if has(warmMany, peers.Proxy) {
+		add("CPU per cached answer, 128 outstanding, of a bare loop's", r.ratio(warmMany, "cpu", peers.Proxy, peers.Bare).Median, 0.95)
+		add("CPU per cached answer, 8 clients, of a bare loop's", r.ratio(warmFew, "cpu", peers.Proxy, peers.Bare).Median, 1)
+		for _, what := range []string{"p50", "p99"} {
+			add(what+" of cached answers one at a time, of the best peer's", r.best(warmOne, what), 1)
+		}
+	}
+	if has(missMany, dnsdist) {
+		add("CPU per miss, one at a time, of dnsdist's", r.ratio(missOne, "cpu", peers.Proxy, dnsdist).Median, 1)
+		add("CPU per miss, 16 outstanding, of dnsdist's", r.ratio(missMany, "cpu", peers.Proxy, dnsdist).Median, 1)
+		add("p50 of misses, of dnsdist's", r.ratio(missOne, "p50", peers.Proxy, dnsdist).Median, 1)
+		add("p99 of misses, of dnsdist's", r.ratio(missOne, "p99", peers.Proxy, dnsdist).Median, 1)
+	}
+	if m, ok := r.Memory[peers.Proxy]; ok {
+		add("bytes for each cached answer", m.Each, 207)
+		add("share of them that is not there any more", 1-m.Kept, 0.001)
+	}
+	if b, ok := r.Behaviour[peers.Proxy]; ok {
+		add("questions to the list when 200 clients ask for one name", float64(b.TogetherAsked), 1)
+		add("clients of these left without an answer", float64(together-b.TogetherAnswered), 0)
+		add("ms from the list's answer to the last client's", b.TogetherLast, 5)
+		add("questions to the list for A, then TXT of 100 names, 28 listed", float64(b.TypesAsked), 128)
+		add("ms to the first answer without the list", never(b.DeadFirst), 4000)
+		add("ms to the tenth", never(b.DeadTenth), 50)
+		add("ms from the list's return to its answers", never(b.Return), 3000)
+	}
+	if len(r.Rounds) > 0 {
+		add("garbage collector's share of the processor time, in percent", r.Collection, 2)
+	}
+	return out
+}
+
+// together is how many clients ask for one name at once.
+const together = 200
+
+// best is the proxy's figure divided by that of the peer which has the least.
+func (r *Results) best(window, what string) float64 {
+	least := math.Inf(1)
+	for _, s := range r.Servers {
+		if s == peers.Bare || s == peers.List || s == peers.Proxy {
+			continue
+		}
+		if q := r.ratio(window, what, peers.Proxy, s).Median; q > 0 {
+			// The largest ratio is against the best of them.
+			least = min(least, 1/q)
+		}
+	}
+	if math.IsInf(least, 1) {
+		return 0
+	}
+	return 1 / least
+}
+
+// never makes what did not happen longer than every bound, in milliseconds.
+func never(ms float64) float64 {
+	if ms < 0 {
+		return 1e9
+	}
+	return ms
+}
