@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	firstTest   = 2 * time.Second // at start, at most: lists are not asked all at once
-	testPause   = time.Minute     // least pause between tests; also the pause in quarantine
+	firstTest   = 500 * time.Millisecond // at start, at most: lists are not asked all at once
+	testPause   = time.Minute            // least pause between tests; also the pause in quarantine
 	saveBudgets = 10 * time.Second
 )
 
