@@ -53,6 +53,8 @@ type proxy struct {
 	backends map[string]*backend
 
 	reloaded prometheus.Gauge
+	stale    atomic.Bool // the latest reload failed
+	memory   memory      // of the page
 }
 
 // switchable is a resolver that a reload may exchange.
@@ -78,6 +80,7 @@ func newProxy(c *config.Config, lists *rbl.Table, log *slog.Logger) (*proxy, err
 	d.dns.to.Store(d.resolverExchanger(c))
 	d.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	d.registerOwn()
+	d.memory = d.newMemory()
 
 	var err error
 	d.rules, err = overrides.Open(rules(c), overrides.Options{
@@ -89,10 +92,11 @@ func newProxy(c *config.Config, lists *rbl.Table, log *slog.Logger) (*proxy, err
 		return nil, &config.Error{Problems: ruleProblems(c, err)}
 	}
 	d.resolver, err = resolver.New(resolver.Options{
-		Rules: d.rules, CacheSize: c.Cache.Size, Log: log, Registerer: d.reg,
-		Shards: resolver.DefaultWorkers(), OnListing: d.found,
+		Rules: d.rules, CacheSize: c.Cache.Size, Log: log, Registerer: d.memory.answers,
+		Shards: resolver.DefaultWorkers(), OnListing: d.found, OnDecision: d.decided,
 	})
 	if err == nil {
+		d.reg.MustRegister(d.memory.answers)
 		err = d.configure(c)
 	}
 	if err != nil {
@@ -154,6 +158,7 @@ func (d *proxy) reload(read func() (*config.Config, error)) error {
 	if err == nil {
 		err = d.apply(c)
 	}
+	d.stale.Store(err != nil)
 	if err != nil {
 		d.reloaded.Set(0)
 		return err
@@ -237,9 +242,13 @@ func (d *proxy) openAdmin(ready func() error) (*admin.Server, error) {
 	if !c.Admin.Listen.IsValid() {
 		return nil, nil
 	}
+	page, err := d.page()
+	if err != nil {
+		return nil, err
+	}
 	return admin.Open(admin.Options{
 		Listen: c.Admin.Listen, Token: c.Admin.Token.Reveal(), TLSCert: c.Admin.TLSCert, TLSKey: c.Admin.TLSKey,
-		Gatherer: d.reg, Ready: ready, API: d.api(), Log: d.log,
+		Gatherer: d.reg, Ready: ready, API: d.api(), Page: page, Log: d.log,
 	})
 }
 

@@ -27,6 +27,9 @@ type PageOptions struct {
 	// and how many there are in all. Nil: the page does not tell.
 	Entries func(rule string, most int) ([]Entry, int)
 
+	// Worth is the report of the last seven days. Nil: the page has none.
+	Worth func() []Worth
+
 	Figures prometheus.Gatherer // the metrics of answers and lists
 	History *History            // nil: no chart
 	Journal *Journal            // nil: no decisions

@@ -14,6 +14,7 @@ func pageFuncs() template.FuncMap {
 	return template.FuncMap{
 		"count": countText, "share": shareText, "took": tookText, "span": spanText, "addresses": addressesText,
 		"whole":   func(n uint64) string { return countText(float64(n)) },
+		"part":    func(n, of uint64) string { return shareText(float64(n), float64(of)) },
 		"join":    func(s []string) string { return strings.Join(s, ", ") },
 		"stamp":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"clock":   func(t time.Time) string { return t.UTC().Format("15:04") },

@@ -22,6 +22,12 @@ func scene(t *testing.T) PageOptions {
 	return PageOptions{
 		Overview: sceneOverview, Figures: sceneMetrics(t), History: sceneHistory(),
 		Journal: sceneJournal(), Now: sceneNow,
+		Worth: func() []Worth {
+			return []Worth{
+				{"zen.spamhaus.org", 541_020, 139_411, 96, 61_903, 7}, {"bl.spamcop.net", 480_377, 28_040, 31, 1_206, 20},
+				{"dnsbl.example.net", 110_200, 17_811, 1_904, 212, 1_911}, {"list.dnswl.org", 260_118, 74_996, 0, 0, 0},
+			}
+		},
 		Entries: func(_ string, most int) ([]Entry, int) {
 			var all []Entry
 			for i := range 24 {

@@ -36,6 +36,7 @@ func TestPage(t *testing.T) {
 			`<progress max="300000" value="48211">`, "looking up mail.example.com", "fax notifications", "only in zen.spamhaus.org",
 			"≈\u202f2^65", "until 2026-10-31", `data-name="Let through">701<`, `data-name="Against a listing">96<`,
 			`data-name="Listed">25` + "\u202f%", `d="M`, `class="line-median"`, "The last 100 of 140; 140 are remembered",
+			`data-name="Exempted"><span>1,904 <span class="quiet">11` + "\u202f%",
 		}, []string{"ZgotmplZ", "<article", "What efax exempts"}},
 		{"look-up", "/?q=198.51.100.9", []string{
 			`value="198.51.100.9"`, `<span class="verdict exempt">exempt</span>`, `<a href="/?rule=efax#rule">efax</a>`,
@@ -52,6 +53,7 @@ func TestPage(t *testing.T) {
 			`href="/?find=x&amp;range=6h#chart" aria-current="true"`, `datetime="2026-11-20T08:33:00Z"`}, nil},
 		{"a range that is none", "/?range=9y", []string{`range=1h#chart" aria-current="true"`}, nil},
 		{"entries of a rule", "/?rule=efax", []string{"What efax exempts", "<code>198.51.100.93</code>"}, []string{"The first"}},
+		{"entries of a deny rule, which has its own list", "/?rule=local", nil, []string{"exempts <a"}},
 		{"entries of no rule", "/?rule=nothing", nil, []string{"exempts <a"}},
 	}
 	for _, tt := range tests {
@@ -95,7 +97,7 @@ func TestPage_empty(t *testing.T) {
 	if w.Code != http.StatusOK || !strings.Contains(body, "The configuration has no rule.") {
 		t.Errorf("status %d: %s", w.Code, body)
 	}
-	for _, part := range []string{`id="lookup"`, `id="chart"`, `id="decisions"`, "NaN", "Inf"} {
+	for _, part := range []string{`id="lookup"`, `id="chart"`, `id="decisions"`, `id="worth"`, "NaN", "Inf"} {
 		if strings.Contains(body, part) {
 			t.Errorf("%s is in the page", part)
 		}

@@ -16,6 +16,7 @@ type view struct {
 	Tiles    []tile
 	Lists    []listRow
 	Rules    []ruleRow
+	Worth    []Worth
 	Asked    asked
 	Chosen   *chosenRule // whose entries are shown; nil: none
 	Chart    *chart      // nil: none
@@ -104,10 +105,13 @@ func (p *page) view(r *http.Request) (*view, error) {
 	for _, u := range v.Overview.Rules {
 		v.Rules = append(v.Rules, ruleOf(u, f.rule(u.Name), v.Now))
 	}
-	if p.Entries != nil && slices.ContainsFunc(v.Overview.Rules, func(u Rule) bool { return u.Name == v.Query.Rule }) {
+	if p.Entries != nil && slices.ContainsFunc(v.Overview.Rules, func(u Rule) bool { return u.Name == v.Query.Rule && u.Action == "allow" }) {
 		c := chosenRule{Name: v.Query.Rule}
 		c.Entries, c.Total = p.Entries(c.Name, pageEntries)
 		v.Chosen = &c
+	}
+	if p.Worth != nil {
+		v.Worth = p.Worth()
 	}
 	if p.History != nil {
 		v.Chart = p.History.chart(v.Now, v.Query.Range)
@@ -168,6 +172,10 @@ func (v *view) tiles(f *figures) []tile {
 	for _, u := range f.rules {
 		saved += u.saved
 	}
+	fast := "no time measured yet"
+	if f.took.total() > 0 {
+		fast = "half of all answers within " + tookText(f.took.quantile(.5))
+	}
 	up := spanText(v.Now.Sub(v.Overview.Started))
 	return []tile{
 		v.listsTile(),
@@ -175,7 +183,7 @@ func (v *view) tiles(f *figures) []tile {
 		{Name: "Questions", Value: countText(questions), Note: "in " + up, Link: "#chart"},
 		{Name: "Listed", Value: shareText(listed, questions), Note: countText(listed) + " answers", Link: "#decisions"},
 		{Name: "Exempt", Value: countText(exempt), Note: countText(saved) + " times against a listing", Link: "#rules"},
-		{Name: "From the cache", Value: shareText(hits, needed), Note: "half of all answers within " + tookText(f.took.quantile(.5)), Link: "#chart"},
+		{Name: "From the cache", Value: shareText(hits, needed), Note: fast, Link: "#chart"},
 	}
 }
 
