@@ -24,9 +24,8 @@ const (
 
 // feedFetcher loads a published feed. Only the source's own goroutine uses it.
 type feedFetcher struct {
-	url       string
+	rule      *Rule
 	code      *gojq.Code // nil without jq
-	insecure  bool
 	client    *http.Client
 	userAgent string
 
@@ -39,7 +38,7 @@ type feedFetcher struct {
 }
 
 func (e *Engine) newFeedFetcher(s *source) *feedFetcher {
-	f := &feedFetcher{url: s.rule.URL, insecure: s.rule.Insecure, userAgent: e.opts.UserAgent}
+	f := &feedFetcher{rule: s.rule, userAgent: e.opts.UserAgent}
 	if f.userAgent == "" {
 		f.userAgent = "dnsblproxy"
 	}
@@ -79,9 +78,6 @@ type fetched struct {
 func (f *feedFetcher) fetch(ctx context.Context, prev *content) result {
 	ctx, cancel := context.WithTimeout(ctx, feedTimeout)
 	defer cancel()
-	if prev.empty() {
-		f.etag, f.modified = "", "" // we have nothing that could still hold
-	}
 	got, err := f.get(ctx)
 	if err != nil {
 		return result{err: err}
@@ -94,9 +90,13 @@ func (f *feedFetcher) fetch(ctx context.Context, prev *content) result {
 		return result{err: err, ttl: got.ttl}
 	}
 	c := contentOfRanges(ranges, nil)
+	if err := guard(f.rule, c); err != nil {
+		return result{err: err, lasting: true, ttl: got.ttl}
+	}
 	if err := f.halved(prev, c); err != nil {
 		return result{err: err, lasting: true, ttl: got.ttl}
 	}
+	// Only of what was taken may the server say that it still holds.
 	f.etag, f.modified = got.etag, got.modified
 	return result{content: c, ttl: got.ttl}
 }
@@ -121,7 +121,7 @@ func (f *feedFetcher) halved(prev, c *content) error {
 }
 
 func (f *feedFetcher) get(ctx context.Context) (fetched, error) {
-	u, err := url.Parse(f.url)
+	u, err := url.Parse(f.rule.URL)
 	if err != nil {
 		return fetched{}, errors.New("the URL cannot be read")
 	}
@@ -132,7 +132,7 @@ func (f *feedFetcher) get(ctx context.Context) (fetched, error) {
 		}
 		return fetched{body: body}, nil
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.url, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.rule.URL, nil)
 	if err != nil {
 		return fetched{}, errors.New("the URL cannot be asked for")
 	}

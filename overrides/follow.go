@@ -98,13 +98,11 @@ func (e *Engine) attempt(ctx context.Context, s *source) result {
 
 // accept judges what an attempt brought and plans the next one.
 func (e *Engine) accept(s *source, r result) {
-	if r.content != nil {
+	if r.content != nil && s.key.kind != KindURL {
+		// A feed has been through the guard, and its last good set stays. An
+		// SPF record or a host that opens too much does so from now on.
 		if err := guard(s.rule, r.content); err != nil {
-			r = result{err: err, lasting: true, ttl: r.ttl}
-			// What was accepted under the same limits before stays for feeds,
-			// which are the word of their publisher at one moment. An SPF
-			// record or a host that opens too much does so from now on.
-			r.drop = s.key.kind != KindURL
+			r = result{err: err, lasting: true, ttl: r.ttl, drop: true}
 		}
 	}
 	now := time.Now()
@@ -117,7 +115,7 @@ func (e *Engine) accept(s *source, r result) {
 	s.warnings = r.warnings
 	if r.err != nil {
 		e.failed(s, r.err, now)
-		if now.Sub(s.failing) >= giveUp && s.key.kind != KindURL && r.content == nil {
+		if now.Sub(s.failing) >= giveUp && s.key.kind != KindURL {
 			r.drop = true
 		}
 	} else {

@@ -10,10 +10,10 @@ import (
 )
 
 // Bounds of one run of a jq program. A feed has tens of thousands of ranges;
-// a program that outputs a million strings, or runs this long, is a mistake.
+// a program that outputs ten times as many, or runs this long, is a mistake.
 const (
 	jqTimeout    = 10 * time.Second
-	maxJQOutputs = 1_000_000
+	maxJQOutputs = 200_000
 )
 
 // compileJQ compiles a program once. It gets no environment and no modules.

@@ -207,9 +207,9 @@ func TestLive_after_the_end(t *testing.T) {
 func TestSPF_ranges_around_mapped_addresses_are_kept(t *testing.T) {
 	opts := Options{StateDir: t.TempDir()}
 	dns := newFakeDNS()
-	dns.txt["efax.com"] = "v=spf1 -ip6:::ffff:0:0/112 ip6:::fffe:0:0/95 ip4:10.0.0.1 -all"
+	dns.txt["efax.com"] = "v=spf1 -ip6:::ffff:0:0/97 ip6:::/79 ip4:10.0.0.1 -all"
 	rules := []Rule{spfRule("efax.com")}
-	all := []string{"+::fffe:1.2.3.4", "+10.0.0.1", "-::ffff:1.2.3.4", "-::1:0:0:1"}
+	all := []string{"+::fffe:1.2.3.4", "+10.0.0.1", "-::ffff:1.2.3.4", "+::1:0:0:1", "-::2:0:0:1"}
 	run(t, dns, opts, rules, func(tl *timeline) { tl.want("compiled", all...) })
 	dns.fail["*"] = true
 	run(t, dns, opts, rules, func(tl *timeline) {

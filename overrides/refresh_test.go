@@ -105,7 +105,7 @@ func TestSPF_temperror_keeps_what_it_hides(t *testing.T) {
 			t.Error("no retry within a minute of the first failures")
 		}
 		dns.set(func() { dns.fail["b.efax.com"] = false })
-		tl.elapse(10 * time.Minute)
+		tl.elapse(11 * time.Minute)
 		tl.want("after it", "-192.0.2.1", "+198.51.100.1")
 		if st := tl.status(); st.LastError != "" {
 			t.Errorf("LastError = %q after recovery", st.LastError)
@@ -127,7 +127,7 @@ func TestSPF_gives_up_after_a_day(t *testing.T) {
 		tl.elapse(90 * time.Minute)
 		tl.want("after the day", "-192.0.2.1")
 		dns.set(func() { dns.fail["*"] = false })
-		tl.elapse(10 * time.Minute)
+		tl.elapse(11 * time.Minute)
 		tl.want("when DNS is back", "+192.0.2.1")
 	})
 }
@@ -281,6 +281,18 @@ func TestReplace_carries_over(t *testing.T) {
 			t.Fatal(err)
 		}
 		tl.want("excepted", "-192.0.2.1", "-192.0.2.2")
+		dns.set(func() {
+			dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.1 include:a.example -all"
+			dns.txt["a.example"] = "v=spf1 ip4:192.0.2.3"
+		})
+		tl.elapse(10 * time.Minute)
+		tl.want("with the include", "+192.0.2.3")
+		tight.Except = append(tight.Except, "spf:a.example")
+		if err := tl.Replace([]Rule{tight}, nil); err != nil {
+			t.Fatal(err)
+		}
+		tl.elapse(time.Second)
+		tl.want("without the include, at once", "-192.0.2.3")
 		asked := dns.count("jfax.com")
 		tl.elapse(time.Hour)
 		if dns.count("jfax.com") != asked {

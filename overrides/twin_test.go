@@ -100,7 +100,8 @@ func fact(h Hit, ok bool) string {
 func (s slowTable) compare(t *testing.T, built int64, addrs []netip.Addr, names []string) {
 	t.Helper()
 	table := s.table(built)
-	for _, now := range []int64{built, built + 3*86400, built + 400*86400} {
+	midnight := int64(endOf(time.Unix(built, 0))) // when entries until today end
+	for _, now := range []int64{built, midnight - 1, midnight, built + 3*86400, built + 400*86400} {
 		for _, zone := range append([]string{"elsewhere.example"}, s.zones...) {
 			z := table.Zone(zone)
 			for _, a := range addrs {
