@@ -101,8 +101,15 @@ func (r *Resolver) fetch(n *need, w *waiter) time.Duration {
 	if w != nil {
 		ask.Client = w.client
 	}
-	n.zone.List.Start(ask, func(res Result) { r.landed(f, r.take(f, &q, res)) })
+	if n.renew || !r.askShared(f, &q, ask) {
+		r.askList(f, &q, ask)
+	}
 	return 0
+}
+
+// askList asks the list itself.
+func (r *Resolver) askList(f *flight, q *question, ask Ask) {
+	f.key.zone.List.Start(ask, func(res Result) { r.landed(f, r.take(f, q, res)) })
 }
 
 // fetchLive has the SPF terms evaluated that depend on the address.
@@ -142,6 +149,9 @@ func (r *Resolver) take(f *flight, q *question, res Result) listAnswer {
 	life := limits.life(&res.Response)
 	if life > 0 {
 		r.cache.Set(z.key(q, typ), string(data), life, limits.stale)
+		if r.second != nil && z.Source == SourceUpstream {
+			r.second.Set(z.sharedKey(f), string(data), life)
+		}
 	}
 	if typ == wire.TypeA {
 		z.counts.listed(z, data)

@@ -53,6 +53,9 @@ func (p packed) rcode() uint16 { return uint16(p[0]) }
 func (p packed) records(yield func(packedRecord) bool) {
 	for p = p[min(1, len(p)):]; len(p) >= packedHead; {
 		n := int(p[3])<<8 | int(p[4])
+		if packedHead+n > len(p) {
+			return // only in what is not ours: see believable
+		}
 		rec := packedRecord{
 			section: wire.Section(p[0]),
 			typ:     uint16(p[1])<<8 | uint16(p[2]),

@@ -38,6 +38,9 @@ type Options struct {
 	// 10,000 and 50,000.
 	PerClient, InAll int
 
+	// Second is a cache shared with other proxies; nil without one.
+	Second SecondLevel
+
 	// OnDecision, if not nil, is told of decisions worth a log line.
 	OnDecision func(Decision)
 
@@ -67,6 +70,7 @@ type Relay interface {
 type Resolver struct {
 	rules    Rules
 	cache    *cache.Cache
+	second   SecondLevel // nil without one
 	clock    *clock
 	flights  *flights
 	fails    *failures
@@ -113,7 +117,7 @@ func New(o Options) (*Resolver, error) {
 	}
 	shards := max(o.Shards, 1)
 	r := &Resolver{
-		rules: o.Rules, cache: c, clock: clk,
+		rules: o.Rules, cache: c, second: o.Second, clock: clk,
 		flights: newFlights(), fails: newFailures(),
 		bounds:   newBounds(perClient, inAll),
 		refusals: rate.NewLimiter(refusalsPerSecond, refusalsPerSecond),

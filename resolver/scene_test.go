@@ -158,7 +158,7 @@ func newScene(t testing.TB, zones []ZoneOptions, rules ...overrides.Rule) *scene
 func (s *scene) configure(zones []ZoneOptions) {
 	s.t.Helper()
 	err := s.r.Configure(Settings{
-		Zones: zones, Clients: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		Zones: zones, Clients: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 		MaxTTL: time.Hour, MaxNegativeTTL: 15 * time.Minute, Stale: time.Hour, Prefetch: true,
 	})
 	if err != nil {

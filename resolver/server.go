@@ -86,7 +86,13 @@ func Listen(o ServerOptions) (*Server, error) {
 }
 
 func (s *Server) bind(at netip.AddrPort, workers int) error {
-	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
+	// A listener serves one family, so that 0.0.0.0 and [::] can stand side
+	// by side.
+	family := "4"
+	if at.Addr().Is6() {
+		family = "6"
+	}
+	l, err := net.ListenTCP("tcp"+family, net.TCPAddrFromAddrPort(at))
 	if err != nil {
 		return fmt.Errorf("listening on %s over TCP: %w", at, err)
 	}
@@ -95,7 +101,7 @@ func (s *Server) bind(at netip.AddrPort, workers int) error {
 	at = netip.AddrPortFrom(at.Addr(), l.Addr().(*net.TCPAddr).AddrPort().Port())
 	lc := net.ListenConfig{Control: reusePort}
 	for range workers {
-		c, err := lc.ListenPacket(context.Background(), "udp", at.String())
+		c, err := lc.ListenPacket(context.Background(), "udp"+family, at.String())
 		if err != nil {
 			return fmt.Errorf("listening on %s over UDP: %w", at, err)
 		}

@@ -59,9 +59,9 @@ func TestServer_overBothTransports(t *testing.T) {
 // a connected socket only takes an answer from the address that it asked.
 func TestServer_wildcard(t *testing.T) {
 	s := newScene(t, []ZoneOptions{testZone("bl.test", spamhaus())})
-	for _, at := range []string{"0.0.0.0:0", "[::]:0"} {
+	for at, addrs := range map[string][]string{"0.0.0.0:0": {"127.0.0.1", "127.0.0.5", "127.8.8.8"}, "[::]:0": {"::1"}} {
 		port := serveScene(t, s, at).Port()
-		for _, to := range []string{"127.0.0.1", "127.0.0.5", "127.8.8.8"} {
+		for _, to := range addrs {
 			for _, when := range []string{"miss", "hit"} {
 				addr := netip.AddrPortFrom(netip.MustParseAddr(to), port).String()
 				m, _, err := new(dns.Client).Exchange(new(dns.Msg).SetQuestion("1.2.0.192.bl.test.", dns.TypeA), addr)

@@ -155,7 +155,7 @@ func readAddresses(path string) ([]netip.Addr, error) {
 		return nil, err
 	}
 	defer f.Close()
-	addrs, err := addresses(f)
+	addrs, err := clientAddresses(f)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
@@ -170,7 +170,7 @@ func readAddresses(path string) ([]netip.Addr, error) {
 // from [192.0.2.1]:1234 to ...".
 var postfixClient = regexp.MustCompile(`(?:\bfrom |\bclient=|\bCONNECT from )[^\s\[\],;]*\[([0-9a-fA-F:.]+)\]`)
 
-func addresses(r io.Reader) ([]netip.Addr, error) {
+func clientAddresses(r io.Reader) ([]netip.Addr, error) {
 	var out []netip.Addr
 	seen := map[netip.Addr]bool{}
 	lines := bufio.NewScanner(r)

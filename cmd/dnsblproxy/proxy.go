@@ -18,11 +18,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"dnsblproxy/cache/shared"
 	"dnsblproxy/cmd/dnsblproxy/internal/admin"
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/cmd/dnsblproxy/internal/report"
 	"dnsblproxy/cmd/dnsblproxy/internal/state"
 	"dnsblproxy/cmd/dnsblproxy/internal/tap"
+	"dnsblproxy/cmd/dnsblproxy/internal/watch"
 	"dnsblproxy/overrides"
 	"dnsblproxy/overrides/spf"
 	"dnsblproxy/resolver"
@@ -46,8 +48,10 @@ type proxy struct {
 	kept     state.Dir   // what outlives a restart
 	rules    *overrides.Engine
 	resolver *resolver.Resolver
+	shared   *shared.Cache                   // nil without one
 	figures  atomic.Pointer[report.Recorder] // nil but in serve
 	tap      *tap.Writer                     // nil when [dnstap] is off
+	watcher  *watch.Watcher                  // nil but in serve
 
 	mu       sync.Mutex // of reloads, and of backends
 	backends map[string]*backend
@@ -91,8 +95,13 @@ func newProxy(c *config.Config, lists *rbl.Table, log *slog.Logger) (*proxy, err
 		d.close()
 		return nil, &config.Error{Problems: ruleProblems(c, err)}
 	}
+	second, err := d.openShared(c)
+	if err != nil {
+		d.close()
+		return nil, err
+	}
 	d.resolver, err = resolver.New(resolver.Options{
-		Rules: d.rules, CacheSize: c.Cache.Size, Log: log, Registerer: d.memory.answers,
+		Rules: d.rules, Second: second, CacheSize: c.Cache.Size, Log: log, Registerer: d.memory.answers,
 		Shards: resolver.DefaultWorkers(), OnListing: d.found, OnDecision: d.decided,
 	})
 	if err == nil {
@@ -181,6 +190,9 @@ func (d *proxy) apply(c *config.Config) error {
 		return errors.Join(err, d.rules.Replace(rules(old), zoneNames(old)))
 	}
 	d.dns.to.Store(d.resolverExchanger(c))
+	if d.watcher != nil {
+		d.watcher.Set(watches(c, d.lists))
+	}
 	for _, fixed := range []struct {
 		what    string
 		changed bool
@@ -191,6 +203,7 @@ func (d *proxy) apply(c *config.Config) error {
 		{"dnstap", old.Dnstap != c.Dnstap},
 		{"state", old.State != c.State},
 		{"cache.size", old.Cache.Size != c.Cache.Size},
+		{"cache.shared", old.Cache.Shared != c.Cache.Shared},
 	} {
 		if fixed.changed {
 			d.log.Warn("a changed setting waits for a restart", slog.String("setting", fixed.what))
@@ -256,6 +269,9 @@ func (d *proxy) openAdmin(ready func() error) (*admin.Server, error) {
 func (d *proxy) close() {
 	if d.resolver != nil {
 		d.resolver.Close()
+	}
+	if d.shared != nil {
+		d.shared.Close()
 	}
 	d.stop()
 	d.work.Wait()

@@ -41,6 +41,7 @@ func (d *proxy) settings(c *config.Config, before map[string]*backend) (resolver
 		s.Relay = relay{d.resolverExchanger(c)}
 	}
 	backends := make(map[string]*backend, len(c.Zones))
+	finder := d.finder(c)
 	for _, z := range c.Zones {
 		o, err := d.zoneOptions(z)
 		if err != nil {
@@ -49,7 +50,7 @@ func (d *proxy) settings(c *config.Config, before map[string]*backend) (resolver
 		o.Fingerprint = fingerprint(c, z)
 		b := before[z.Name]
 		if b == nil || b.fingerprint != o.Fingerprint {
-			if b, err = d.newBackend(c, z, &o); err != nil {
+			if b, err = d.newBackend(c, z, &o, finder); err != nil {
 				return s, backends, fmt.Errorf("zone %s: %w", z.Name, err)
 			}
 		}
@@ -146,7 +147,7 @@ func secrets(lists *rbl.Table, z *config.Zone) []string {
 
 // newBackend makes what answers for a zone, and has it run until it is
 // stopped.
-func (d *proxy) newBackend(c *config.Config, z *config.Zone, o *resolver.ZoneOptions) (*backend, error) {
+func (d *proxy) newBackend(c *config.Config, z *config.Zone, o *resolver.ZoneOptions, finder *upstream.Finder) (*backend, error) {
 	ctx, stop := context.WithCancel(d.ctx)
 	b := &backend{fingerprint: o.Fingerprint, stop: stop, ended: make(chan struct{})}
 	run := func(context.Context) {}
@@ -162,7 +163,7 @@ func (d *proxy) newBackend(c *config.Config, z *config.Zone, o *resolver.ZoneOpt
 		}
 		b.data, run = store, store.Run
 	case "upstream":
-		b.asker = d.asker(c, z)
+		b.asker = d.asker(c, z, finder)
 		b.guarded = d.newList(z, o, b.asker)
 		known, _ := d.lists.Find(o.Upstream)
 		b.list = resolver.NewGuarded(b.guarded, func(code rbl.Code) string {
@@ -179,7 +180,7 @@ func (d *proxy) newBackend(c *config.Config, z *config.Zone, o *resolver.ZoneOpt
 }
 
 // asker is the way to a zone's list.
-func (d *proxy) asker(c *config.Config, z *config.Zone) upstream.Asker {
+func (d *proxy) asker(c *config.Config, z *config.Zone, finder *upstream.Finder) upstream.Asker {
 	opts := exchangeOptions(c)
 	switch z.Via.Mode {
 	case "servers":
@@ -187,17 +188,25 @@ func (d *proxy) asker(c *config.Config, z *config.Zone) upstream.Asker {
 	case "direct":
 		name, err := wireName(z.Upstream.Reveal())
 		if err == nil {
-			return d.finder(c).Direct(name)
+			return finder.Direct(name)
 		}
 	}
 	return d.pool.Exchanger(c.Nameservers, opts)
 }
 
-// finder finds lists' own name servers.
+// finder finds lists' own name servers. The zones of one configuration share
+// what it learns on the way to them.
 func (d *proxy) finder(c *config.Config) *upstream.Finder {
 	return d.pool.Finder(upstream.FinderOptions{
 		Resolver: d.resolverExchanger(c), Exchange: exchangeOptions(c),
-		Own: func(a netip.AddrPort) bool { return slices.Contains(c.Listen, a) },
+		Own: func(a netip.AddrPort) bool { return ownListener(c, a) },
+	})
+}
+
+// ownListener reports whether a question to a would come to this proxy.
+func ownListener(c *config.Config, a netip.AddrPort) bool {
+	return slices.ContainsFunc(c.Listen, func(l netip.AddrPort) bool {
+		return l == a || l.Port() == a.Port() && l.Addr().IsUnspecified() && a.Addr().IsLoopback()
 	})
 }
 
