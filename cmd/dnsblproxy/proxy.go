@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"runtime"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
@@ -57,6 +55,7 @@ type proxy struct {
 	backends map[string]*backend
 
 	reloaded prometheus.Gauge
+	ready    atomic.Bool // every source was tried, and questions are read
 	stale    atomic.Bool // the latest reload failed
 	memory   memory      // of the page
 }
@@ -213,44 +212,33 @@ func (d *proxy) apply(c *config.Config) error {
 }
 
 // listen binds the addresses for DNS.
-func (d *proxy) listen() (*resolver.Server, error) {
+func (d *proxy) listen(own sockets) (*resolver.Server, error) {
 	c := d.cfg.Load()
 	o := resolver.ServerOptions{Resolver: d.resolver, Log: d.log, Listen: c.Listen}
 	if d.tap = d.newTap(c); d.tap != nil {
 		o.Tap = d.tap
 	}
 	if c.Systemd {
-		if err := inherit(&o); err != nil {
-			return nil, err
+		if len(own.udp) == 0 {
+			return nil, errors.New(`listen = ["systemd"]: no UDP socket was handed over; enable the socket unit, or name an address`)
 		}
+		o.InheritedUDP, o.InheritedTCP = own.udp, own.tcp
 	}
 	return resolver.Listen(o)
 }
 
-// inherit takes the sockets that systemd has bound.
-func inherit(o *resolver.ServerOptions) error {
-	for _, f := range activation.Files(true) {
-		if l, err := net.FileListener(f); err == nil {
-			if t, ok := l.(*net.TCPListener); ok {
-				o.InheritedTCP = append(o.InheritedTCP, t)
-			}
-		} else if p, err := net.FilePacketConn(f); err == nil {
-			if u, ok := p.(*net.UDPConn); ok {
-				o.InheritedUDP = append(o.InheritedUDP, u)
-			}
-		}
-		if err := f.Close(); err != nil {
-			return fmt.Errorf("taking over a socket: %w", err)
-		}
-	}
-	if len(o.InheritedUDP) == 0 {
-		return errors.New(`listen = ["systemd"]: no UDP socket was handed over; enable the socket unit, or name an address`)
+// errNotReady is why /readyz says no before the server reads questions.
+var errNotReady = errors.New("the sources of the rules are being loaded")
+
+func (d *proxy) isReady() error {
+	if !d.ready.Load() {
+		return errNotReady
 	}
 	return nil
 }
 
 // openAdmin binds the admin address; nil without one.
-func (d *proxy) openAdmin(ready func() error) (*admin.Server, error) {
+func (d *proxy) openAdmin() (*admin.Server, error) {
 	c := d.cfg.Load()
 	if !c.Admin.Listen.IsValid() {
 		return nil, nil
@@ -261,7 +249,7 @@ func (d *proxy) openAdmin(ready func() error) (*admin.Server, error) {
 	}
 	return admin.Open(admin.Options{
 		Listen: c.Admin.Listen, Token: c.Admin.Token.Reveal(), TLSCert: c.Admin.TLSCert, TLSKey: c.Admin.TLSKey,
-		Gatherer: d.reg, Ready: ready, API: d.api(), Page: page, Log: d.log,
+		Gatherer: d.reg, Ready: d.isReady, API: d.api(), Page: page, Log: d.log,
 	})
 }
 

@@ -7,14 +7,15 @@ import (
 	"os"
 	"os/signal"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
+	"dnsblproxy/cmd/dnsblproxy/internal/admin"
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
+	"dnsblproxy/resolver"
 	"dnsblproxy/resolver/rbl"
 )
 
@@ -36,15 +37,22 @@ func newServe(a *app) *cobra.Command {
 	}
 }
 
-// notReady is why /readyz says no before the server reads questions.
-var errNotReady = errors.New("the sources of the rules are being loaded")
-
 func (a *app) serve(ctx context.Context) error {
 	lists, err := rbl.Builtin()
 	if err != nil {
 		return err
 	}
-	c, err := a.load(lists)
+	own, err := inherited()
+	if err != nil {
+		return err
+	}
+	path, err := a.configPath()
+	if err != nil {
+		return err
+	}
+	o := loadOptions(lists)
+	o.Inherited = own.addrs()
+	c, err := config.Load(path, o)
 	if err != nil {
 		return err
 	}
@@ -55,27 +63,27 @@ func (a *app) serve(ctx context.Context) error {
 		return err
 	}
 	defer d.close()
-	srv, err := d.listen()
+	srv, err := d.listen(own)
 	if err != nil {
 		return err
 	}
-	var ready atomic.Bool
-	adm, err := d.openAdmin(func() error {
-		if !ready.Load() {
-			return errNotReady
-		}
-		return nil
-	})
+	adm, err := d.openAdmin()
 	if err != nil {
 		srv.Close()
 		return err
 	}
 	defer d.startAside()()
-	// What ends first ends the other: an error of the admin address too.
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	return d.run(ctx, srv, adm, func() (*config.Config, error) { return a.reread(lists, d.cfg.Load(), own) })
+}
+
+// run serves until ctx is done or something breaks; read reads the
+// configuration for a reload.
+func (d *proxy) run(ctx context.Context, srv *resolver.Server, adm *admin.Server, read func() (*config.Config, error)) error {
 	var side sync.WaitGroup
 	defer side.Wait()
+	// What ends first ends the others, the admin address too.
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	if adm != nil {
 		side.Go(func() {
 			if err := adm.Run(ctx); err != nil {
@@ -83,25 +91,28 @@ func (a *app) serve(ctx context.Context) error {
 			}
 		})
 	}
-	defer cancel(nil)
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP) // from now on: its default ends the process
+	defer signal.Stop(hup)
 	d.waitForSources(ctx, firstLoad)
-	ready.Store(true)
-	side.Go(func() { d.signals(ctx, func() (*config.Config, error) { return a.load(lists) }) })
+	d.ready.Store(true)
+	side.Go(func() { d.reloads(ctx, hup, read) })
 	side.Go(func() {
 		if err := d.findLoops(d.cfg.Load()); err != nil {
 			cancel(err)
 			return
 		}
-		notify(log, daemon.SdNotifyReady)
-		watchdog(ctx, log)
+		notify(d.log, daemon.SdNotifyReady)
+		watchdog(ctx, d.log)
 	})
-	log.Info("serving", slog.Any("listen", srv.Addrs()), slog.Int("zones", len(c.Zones)),
+	c := d.cfg.Load()
+	d.log.Info("serving", slog.Any("listen", srv.Addrs()), slog.Int("zones", len(c.Zones)),
 		slog.Int("rules", len(c.Allow)+len(c.Deny)))
-	err = srv.Serve(ctx, grace)
+	err := srv.Serve(ctx, grace)
 	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
 		err = cause
 	}
-	notify(log, daemon.SdNotifyStopping)
+	notify(d.log, daemon.SdNotifyStopping)
 	return err
 }
 
@@ -128,11 +139,8 @@ func (d *proxy) waitForSources(ctx context.Context, most time.Duration) {
 	}
 }
 
-// signals reloads on SIGHUP until ctx is done.
-func (d *proxy) signals(ctx context.Context, read func() (*config.Config, error)) {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
+// reloads reads the configuration again for each signal, until ctx is done.
+func (d *proxy) reloads(ctx context.Context, hup <-chan os.Signal, read func() (*config.Config, error)) {
 	for {
 		select {
 		case <-ctx.Done():

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"os"
+
+	"dnsblproxy/cmd/dnsblproxy/internal/config"
+	"dnsblproxy/resolver/rbl"
+)
+
+// reread reads the configuration again while before is in force. A rule file
+// that was there then and is gone now is no problem: its last good set stays,
+// and the log says so.
+func (a *app) reread(lists *rbl.Table, before *config.Config, own sockets) (*config.Config, error) {
+	path, err := a.configPath()
+	if err != nil {
+		return nil, err
+	}
+	o := loadOptions(lists)
+	o.Inherited = own.addrs()
+	known := map[string]bool{}
+	for _, u := range append(before.Allow[:len(before.Allow):len(before.Allow)], before.Deny...) {
+		known[u.File] = true
+	}
+	o.Readable = func(path string) error {
+		f, err := os.Open(path)
+		if err != nil {
+			if known[path] {
+				return nil
+			}
+			return err
+		}
+		return f.Close()
+	}
+	return config.Load(path, o)
+}
