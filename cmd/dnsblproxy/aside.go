@@ -14,7 +14,7 @@ import (
 )
 
 // startAside starts what the server does beside answering: figures for the
-// report, and the query log. stop ends that, and waits; it is due before close.
+// report, the watch on one's own addresses, and the query log. stop ends that, and waits; it is due before close.
 func (d *proxy) startAside() (stop func()) {
 	ctx, cancel := context.WithCancel(d.ctx)
 	var work sync.WaitGroup
@@ -25,6 +25,9 @@ func (d *proxy) startAside() (stop func()) {
 	})
 	d.figures.Store(figures)
 	work.Go(func() { figures.Run(ctx) })
+	d.watcher = d.newWatcher()
+	d.watcher.Set(watches(d.cfg.Load(), d.lists))
+	work.Go(func() { d.watcher.Run(ctx) })
 	if d.tap != nil {
 		work.Go(func() { d.tap.Run(ctx) })
 	}

@@ -36,10 +36,11 @@ func loadOptions(lists *rbl.Table) config.Options {
 // syntax hands config the checks of rbl and overrides.
 func syntax(lists *rbl.Table) config.Syntax {
 	return config.Syntax{
-		Codes:  func(s string) error { _, err := rbl.ParseCodeSet([]string{s}); return err },
-		Prefix: func(s string) error { _, err := overrides.ParseRange(s); return err },
-		Domain: func(s string) error { return domainName(s) },
-		JQ:     jqFilter,
+		Codes:   func(s string) error { _, err := rbl.ParseCodeSet([]string{s}); return err },
+		Prefix:  func(s string) error { _, err := overrides.ParseRange(s); return err },
+		Watched: watchable,
+		Domain:  func(s string) error { return domainName(s) },
+		JQ:      jqFilter,
 		WellKnown: func(upstream string) config.Known {
 			l, ok := lists.Find(upstream)
 			if !ok {

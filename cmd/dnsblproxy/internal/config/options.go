@@ -28,10 +28,11 @@ type Options struct {
 // error worded "what is wrong; what to write instead". A nil func means that
 // the check is not made.
 type Syntax struct {
-	Codes  func(s string) error // one element of listed and no_override, or what follows "zone=" in weights
-	Prefix func(s string) error // one element of cidr
-	Domain func(s string) error // a domain name, lower case, without a trailing dot
-	JQ     func(s string) error // a jq filter
+	Codes   func(s string) error // one element of listed and no_override, or what follows "zone=" in weights
+	Prefix  func(s string) error // one element of cidr
+	Watched func(s string) error // one element of a watch's cidr
+	Domain  func(s string) error // a domain name, lower case, without a trailing dot
+	JQ      func(s string) error // a jq filter
 
 	// WellKnown finds the list by what it is asked, keyed forms too.
 	WellKnown func(upstream string) Known

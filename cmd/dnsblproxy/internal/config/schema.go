@@ -189,7 +189,7 @@ func (d *defaults) addWatch(r *reader, path []any, name string) []field {
 
 func watchFields(w *Watch) []field {
 	return []field{
-		texts("cidr", &w.CIDR, prefix),
+		texts("cidr", &w.CIDR, watched),
 		texts("zones", &w.Zones, zoneName),
 		duration("every", &w.Every, time.Minute),
 		texts("notify", &w.Notify, func(_ *reader, _ value, s string) (string, bool) { return s, true }),
@@ -232,6 +232,9 @@ func (r *reader) checked(v value, s string, check func(string) error) bool {
 
 func codes(r *reader, v value, s string) (string, bool)  { return s, r.checked(v, s, r.Codes) }
 func prefix(r *reader, v value, s string) (string, bool) { return s, r.checked(v, s, r.Prefix) }
+
+// watched is a prefix that is asked address by address.
+func watched(r *reader, v value, s string) (string, bool) { return s, r.checked(v, s, r.Watched) }
 
 func domain(r *reader, v value, s string) (string, bool) {
 	return canonical(s), r.checked(v, canonical(s), r.Domain)

@@ -16,7 +16,7 @@ func testOptions(t testing.TB) Options {
 	t.Helper()
 	env := map[string]string{"KEY": "abcd1234", "SPACED": "a b", "EMPTY": "", "SECRET": "hush"}
 	return Options{
-		Syntax:     Syntax{Codes: testCodes, Prefix: testPrefix, Domain: testDomain, JQ: testJQ, WellKnown: testKnown},
+		Syntax:     Syntax{Codes: testCodes, Prefix: testPrefix, Watched: testPrefix, Domain: testDomain, JQ: testJQ, WellKnown: testKnown},
 		LookupEnv:  func(name string) (string, bool) { v, ok := env[name]; return v, ok },
 		ResolvConf: "resolv.conf",
 		LocalAddrs: func() ([]netip.Addr, error) { return []netip.Addr{netip.MustParseAddr("10.1.2.3")}, nil },

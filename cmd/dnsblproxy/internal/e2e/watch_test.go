@@ -1,0 +1,60 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestWatch has an own address listed that an exemption covers: the command
+// is run once, and not again after a restart.
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	list := startFaulty(t, "bl.example")
+	list.List(map[string]string{"203.0.113.25": "127.0.0.2"})
+	proxy := prepareProxy(t, ProxyOptions{Top: `state = "state"`, Files: map[string]string{"state/.keep": ""}})
+	told := filepath.Join(proxy.dir, "told")
+	proxy.writeConfig(t, zone("bl.example", "", list.Addr)+`
+[allow.own]
+cidr = ["203.0.113.25"]
+[watch.outbound]
+cidr = ["203.0.113.25", "203.0.113.26"]
+notify = ["/bin/sh", "-c", "cat >> '`+told+`'"]
+`)
+	proxy.launch(t)
+	eventually(t, startTimeout, "the command's line", func() error {
+		_, err := os.Stat(told)
+		return err
+	})
+	// It is written down that the command has run before the server ends.
+	proxy.Signal(t, syscall.SIGTERM)
+	proxy.Wait(t, stopTimeout)
+	before := list.AskedFor("203.0.113.26")
+	proxy.launch(t)
+	if n := proxy.metric(t, "dnsblproxy_watch_listed", `watch="outbound"`, `zone="bl.example"`); n != 1 {
+		t.Errorf("after a restart dnsblproxy_watch_listed is %v, want 1", n)
+	}
+	eventually(t, startTimeout, "another look", func() error {
+		if list.AskedFor("203.0.113.26") == before {
+			return os.ErrNotExist
+		}
+		return nil
+	})
+	lines := strings.Split(strings.TrimSpace(read(t, told)), "\n")
+	if len(lines) != 1 {
+		t.Fatalf("told %d times, want once: %q", len(lines), lines)
+	}
+	var facts struct{ Event, Watch, Address, Zone string }
+	if err := json.Unmarshal([]byte(lines[0]), &facts); err != nil {
+		t.Fatal(err)
+	}
+	if facts.Event != "listed" || facts.Watch != "outbound" || facts.Address != "203.0.113.25" || facts.Zone != "bl.example" {
+		t.Errorf("told %+v", facts)
+	}
+	if got := verdict(t, proxy.Addr, "203.0.113.25", "bl.example"); got != "unlisted" {
+		t.Errorf("the exempt address is %s for others", got)
+	}
+}
