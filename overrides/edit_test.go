@@ -253,3 +253,38 @@ func TestExemptions(t *testing.T) {
 		break // must not panic
 	}
 }
+
+func TestEdit_remove_undoes_add(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(8, 9))
+	d := dice{func() byte { return byte(rnd.Uint32()) }}
+	path := filepath.Join(t.TempDir(), "f.txt")
+	for range 100 {
+		before := "# head\r\n\r\n"
+		for i := range d.n(5) {
+			before += d.entry(0).String() + " # no. " + fmt.Sprint(i) + "\r\n"
+		}
+		write(t, path, before)
+		old, problems := ParseRuleFile(path, []byte(before))
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		var add []Item
+		var entries []Entry
+		for range 1 + d.n(4) {
+			e := d.entry(0)
+			if same := func(o Entry) bool { return o.sameAs(e) }; slices.ContainsFunc(old, same) || slices.ContainsFunc(entries, same) {
+				continue // removing it would take both
+			}
+			add, entries = append(add, Item{Entry: e, Comment: "new"}), append(entries, e)
+		}
+		if _, err := AddItems(path, add, false); err != nil {
+			continue // covered already, which other tests look at
+		}
+		if err := RemoveItems(path, entries); err != nil {
+			t.Fatal(err)
+		}
+		if after, err := os.ReadFile(path); err != nil || string(after) != before {
+			t.Fatalf("after adding and removing %v the file is %q, %v, want %q", entries, after, err, before)
+		}
+	}
+}

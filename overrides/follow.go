@@ -58,9 +58,9 @@ func (e *Engine) equip(s *source) {
 	}
 }
 
-// follow loads one source again and again until ctx ends.
+// follow loads one source again and again until ctx ends or its rule expires.
 func (e *Engine) follow(ctx context.Context, s *source) {
-	for {
+	for s.active(time.Now()) {
 		e.mu.Lock()
 		pause := time.Until(s.next)
 		e.mu.Unlock()

@@ -303,14 +303,20 @@ func TestReplace_carries_over(t *testing.T) {
 
 func TestExpired_rule_says_so_once(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeDNS()
+		dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.2"
 		r := allow(func(r *Rule) {
-			r.CIDR, r.Expires = []string{"192.0.2.1"}, time.Now()
+			r.CIDR, r.SPF, r.Expires = []string{"192.0.2.1"}, []string{"efax.com"}, time.Now()
 		})
-		tl := start(t, nil, Options{}, r)
+		tl := start(t, dns, Options{}, r)
 		tl.want("on its last day", "+192.0.2.1")
 		tl.elapse(25 * time.Hour)
-		tl.want("after it", "-192.0.2.1")
+		tl.want("after it", "-192.0.2.1", "-192.0.2.2")
+		asked := dns.count("efax.com")
 		tl.elapse(time.Hour)
+		if dns.count("efax.com") != asked {
+			t.Error("the sources of an expired rule are still asked for")
+		}
 		if n := tl.log.count("rule expired"); n != 1 {
 			t.Errorf("logged %d times, want once", n)
 		}
