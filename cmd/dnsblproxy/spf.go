@@ -49,15 +49,15 @@ func newSPF(a *app) *cobra.Command {
 }
 
 func (a *app) spf(ctx context.Context, domain string, f spfFlags) error {
-	if err := domainName(strings.ToLower(strings.TrimSuffix(domain, "."))); err != nil {
-		return usageError{err}
-	}
 	var addr netip.Addr
 	if f.ip != "" {
 		var err error
 		if addr, err = netip.ParseAddr(f.ip); err != nil {
 			return usagef("--ip: %q is no address", f.ip)
 		}
+	} else if err := domainName(strings.ToLower(strings.TrimSuffix(domain, "."))); err != nil {
+		// With --ip the RFC has a result for names that are none.
+		return usageError{err}
 	}
 	r, done, err := a.lookups(ctx, f.resolver)
 	if err != nil {
