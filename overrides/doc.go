@@ -13,7 +13,7 @@
 //		// exempt: hit names the rule, the source and the line
 //	}
 //
-// A lookup costs the same with ten or with a million prefixes and allocates
+// A lookup is one short search, with ten or with a million prefixes, and allocates
 // nothing. Addresses are unmapped: ::ffff:192.0.2.1 is 192.0.2.1 everywhere.
 //
 // A source that fails keeps its last good set, also over a restart: a fault
