@@ -47,7 +47,7 @@ bl.test. NS ns1.bl.test.
 bl.test. NS ns.elsewhere.example.
 ns1.bl.test. A %s
 `, tld, dead))
-	resolver := startAuthority(t, 53000, fmt.Sprintf("ns.elsewhere.example. A %s\n", alive))
+	resolver := startAuthority(t, 5400, fmt.Sprintf("ns.elsewhere.example. A %s\n", alive))
 	var listed strings.Builder
 	for n := 0; n < 20; n += 2 {
 		fmt.Fprintf(&listed, "192.0.2.%d\n", n)

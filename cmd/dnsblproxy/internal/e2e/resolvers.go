@@ -12,7 +12,7 @@ import (
 func startDnsmasq(t testing.TB, zone string, proxy netip.AddrPort) netip.AddrPort {
 	t.Helper()
 	program := needProgram(t, "dnsmasq")
-	addr := netip.AddrPortFrom(freeIP(t), 53000)
+	addr := netip.AddrPortFrom(freeIP(t), 5400)
 	p := startProcess(t, nil, unconfined(t, program, folder(t)),
 		"--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=", "--group=", "--pid-file=",
 		"--log-facility=-", "--bind-interfaces", "--except-interface=none",

@@ -18,7 +18,7 @@ func TestInFront(t *testing.T) {
 		name  string
 		start func(t *testing.T, proxy netip.AddrPort) netip.AddrPort
 	}{
-		{"unbound", func(t *testing.T, p netip.AddrPort) netip.AddrPort { return unboundFront(t, 53000, name, p) }},
+		{"unbound", func(t *testing.T, p netip.AddrPort) netip.AddrPort { return unboundFront(t, 5400, name, p) }},
 		{"dnsmasq", func(t *testing.T, p netip.AddrPort) netip.AddrPort { return startDnsmasq(t, name, p) }},
 		{"bind", func(t *testing.T, p netip.AddrPort) netip.AddrPort { return startBind(t, name, p) }},
 	} {
@@ -111,7 +111,7 @@ func TestLoop(t *testing.T) {
 	t.Parallel()
 	const name = "bl.example"
 	proxy := prepareProxy(t, ProxyOptions{})
-	resolver := unboundFront(t, 53000, name, proxy.Addr)
+	resolver := unboundFront(t, 5400, name, proxy.Addr)
 	proxy.o.Resolver = []netip.AddrPort{resolver}
 	proxy.writeConfig(t, fmt.Sprintf("[zone.%q]\n", name))
 	line := lineOf(t, proxy.configFile(), "[zone.")

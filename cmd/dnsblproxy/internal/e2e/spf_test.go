@@ -50,7 +50,7 @@ func TestSPF(t *testing.T) {
 		}
 	}
 	list := startRbldnsd(t, map[string]string{"four": four, "six": six}, name+":ip4set:four", name+":ip6trie:six")
-	authority := startAuthority(t, 53000, spfZone)
+	authority := startAuthority(t, 5400, spfZone)
 	proxy := startProxy(t, ProxyOptions{
 		Port53:   true,
 		Resolver: []netip.AddrPort{authority.Addr},
@@ -86,7 +86,7 @@ func TestSPF_keptOverRestart(t *testing.T) {
 	t.Parallel()
 	list := startFaulty(t, "bl.example")
 	list.List(map[string]string{"203.0.113.5": "127.0.0.2", "203.0.113.70": "127.0.0.2"})
-	authority := startAuthority(t, 53000, spfZone)
+	authority := startAuthority(t, 5400, spfZone)
 	proxy := startProxy(t, ProxyOptions{
 		Resolver: []netip.AddrPort{authority.Addr},
 		Top:      `state = "state"`,

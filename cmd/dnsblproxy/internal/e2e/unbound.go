@@ -46,6 +46,6 @@ func unboundFront(t testing.TB, port uint16, zone string, proxy netip.AddrPort) 
 // list's name server stands as stub, in the place of a delegation.
 func unboundBehind(t testing.TB, zone string, list netip.AddrPort) netip.AddrPort {
 	t.Helper()
-	return startUnbound(t, 53000, fmt.Sprintf("\tdo-not-query-localhost: no\n\tdomain-insecure: %q\n", zone),
+	return startUnbound(t, 5400, fmt.Sprintf("\tdo-not-query-localhost: no\n\tdomain-insecure: %q\n", zone),
 		fmt.Sprintf("stub-zone:\n\tname: %q\n\tstub-addr: %s@%d\n", zone, list.Addr(), list.Port()))
 }
