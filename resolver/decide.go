@@ -194,7 +194,7 @@ func (f *facts) own(q *question, set overrides.Set, hit overrides.Hit, exempt bo
 	d := decision{data: a.data, ttl: a.ttl, exempt: exempt, hit: hit}
 	if !removable && !fixed {
 		f.step(7, "the list does not have it")
-		d.form, d.verdict = unlistedForm(a.data), Unlisted
+		d.form, d.verdict = unlistedForm(q, a.data), Unlisted
 		if exempt {
 			d.verdict, d.ede = Exempt, edeFiltered
 		}
@@ -225,10 +225,10 @@ func (f *facts) own(q *question, set overrides.Set, hit overrides.Hit, exempt bo
 	return d.aged(a)
 }
 
-// unlistedForm keeps what the list said of a name that it does not list:
-// NODATA stays NODATA, because names below may exist.
-func unlistedForm(data packed) form {
-	if data.rcode() == wire.RcodeSuccess && !data.has() {
+// unlistedForm is NXDOMAIN, but for a domain of which the list says NODATA:
+// names below it may exist, and an NXDOMAIN would deny them (RFC 8020).
+func unlistedForm(q *question, data packed) form {
+	if q.subject.Shape == rbl.Domain && data.rcode() == wire.RcodeSuccess && !data.has() {
 		return formNoData
 	}
 	return formNXDomain
@@ -299,7 +299,7 @@ func (f *facts) test(q *question) decision {
 		case a.state == failing:
 			return f.failed(q, a, overrides.Hit{}, false)
 		case !a.data.has():
-			return decision{data: a.data, ttl: a.ttl, form: unlistedForm(a.data)}.aged(a)
+			return decision{data: a.data, ttl: a.ttl, form: unlistedForm(q, a.data)}.aged(a)
 		}
 		d := decision{verdict: Listed, data: a.data, ttl: a.ttl, form: formWhole}
 		if q.typ != wire.TypeA {
