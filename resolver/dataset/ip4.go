@@ -36,8 +36,6 @@ func newKeys32(n int, key func(int) uint32) keys32 {
 	return k
 }
 
-func (k *keys32) len() int { return len(k.small) + len(k.low) }
-
 func (k *keys32) size() int { return 4*cap(k.index) + 2*cap(k.low) + 4*cap(k.small) }
 
 // floor returns the position of the greatest key that is at most q, or -1, and

@@ -33,8 +33,6 @@ func newKeys64(n int, key func(int) uint64) keys64 {
 	return k
 }
 
-func (k *keys64) len() int { return len(k.low) }
-
 func (k *keys64) size() int { return 4 * (cap(k.head) + cap(k.index) + cap(k.low)) }
 
 // floor returns the position of the greatest key that is at most q, or -1, and
