@@ -13,6 +13,7 @@ wanted=(
 	dnsmasq:dnsmasq-base     # likewise
 	ip:iproute2              # addresses of root servers in a network namespace
 	postconf:postfix         # the mail server
+	redis-server:redis-server # the shared cache; with redis-cli
 	git:git
 )
 

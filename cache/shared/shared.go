@@ -3,29 +3,33 @@
 // ask again. It is a Redis or Valkey server, single, behind Sentinel or a
 // cluster, as its URL says.
 //
+//	c, err := shared.Open(shared.Options{URL: "redis://127.0.0.1:6379/0", Secret: secret})
+//	c.Set(question, answer, 300)
+//	asked := c.Get(question, func(answer string, life uint32, ok bool) { ... })
+//
 // It must never become a way in, nor a way to stand still:
 //
 //   - Every value carries a MAC, with a secret that only the proxies have, over
 //     the question, the answer and the moment at which it expires. Whoever can
 //     write to the server can make proxies forget, and nothing else.
 //   - Keys are MACs too: neither a list's key nor who was asked about can be
-//     read off the server.
-//   - A question waits for Timeout at most. A server that is slow, full or
-//     down is left alone for a moment, and the proxy goes on as without it.
+//     read off the server. What an answer says can.
+//   - A question waits for Timeout at most. A server that is slow or down is
+//     left alone, and the proxy goes on as without it, until the server has
+//     answered a PING that nobody waits for. One that is full still answers.
 //
 // The package does not know what an answer is; whoever gets one judges it as
-// if the list had sent it.
+// if the list had sent it. Beside answers it carries warnings: one proxy says
+// that a list lies, and the others look for themselves.
 package shared
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/binary"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,14 +38,22 @@ import (
 )
 
 // Options say where the server is and how long a question may wait for it.
+// URL and Secret are required.
 type Options struct {
-	URL     string        // redis://, rediss:// or unix://, as rueidis.ParseURL reads it
-	Secret  string        // required: authenticates keys and values
-	Timeout time.Duration // of one question
+	// URL is redis://, or rediss:// for TLS, with USER:PASSWORD@ where the
+	// server wants it and /DB at the end; or unix://PATH?db=DB. A cluster is
+	// found by one of its nodes; more are named as ?addr=HOST:PORT&addr=...
+	// With ?master_set=NAME the hosts are Sentinels, which are asked without
+	// a password; the one in the URL is the server's.
+	URL    string
+	Secret string // authenticates keys and values
+
+	Timeout time.Duration // of one question; default 20 ms
 	Log     *slog.Logger  // nil: no log
 
-	// Count, if not nil, is told how each request ended: hit, miss, invalid
-	// (not ours, or damaged) or error.
+	// Count, if not nil, is told how each question ended: hit, miss, invalid
+	// (not ours, or damaged) or error; and of writes only that they were
+	// refused, by a full server.
 	Count func(result string)
 }
 
@@ -49,25 +61,35 @@ type Options struct {
 // are safe for concurrent use.
 type Cache struct {
 	o      Options
+	id     string // of this process, in its warnings
 	client atomic.Pointer[rueidis.Client]
 	places chan struct{} // one for each request under way
 
-	ctx  context.Context
+	ctx  context.Context // ends with Close
 	stop context.CancelFunc
 	wg   sync.WaitGroup
 
-	failures atomic.Int32 // in a row
-	resume   atomic.Int64 // Unix nanoseconds until which nothing is asked
-	down     atomic.Bool  // logged as failing
+	up       atomic.Bool   // requests are made
+	failures atomic.Int32  // in a row
+	fell     chan struct{} // there were too many
+	full     atomic.Bool   // logged as refusing writes
+	resume   atomic.Int64  // Unix nanoseconds until which nothing is written
 }
 
 const (
-	maxRequests = 1024             // under way at a time; more are not made
-	maxFailures = 3                // in a row, before the server is left alone
-	pause       = time.Second      // for so long
-	redial      = 2 * time.Second  // between attempts to connect
-	setTimeout  = time.Second      // of a write, which nobody waits for
-	keyPrefix   = "dnsblproxy:v1:" // a new format gets a new prefix
+	maxRequests = 512         // under way at a time; more are not made
+	maxFailures = 3           // in a row, before the server is left alone
+	pause       = time.Second // between looks at a server that fails, and between writes that are refused
+	patience    = time.Second // of what nobody waits for: connecting, a write, a PING
+)
+
+// How a request ended.
+const (
+	hit     = "hit"
+	miss    = "miss"
+	invalid = "invalid"
+	failed  = "error"
+	refused = "refused"
 )
 
 // ErrSecret says that there is no secret.
@@ -79,9 +101,12 @@ func Open(o Options) (*Cache, error) {
 	if o.Secret == "" {
 		return nil, ErrSecret
 	}
-	option, err := rueidis.ParseURL(o.URL)
+	option, err := parseURL(o.URL)
 	if err != nil {
-		return nil, errors.New("shared cache: the URL is none; write it like redis://127.0.0.1:6379/0")
+		return nil, err
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 20 * time.Millisecond
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -89,31 +114,24 @@ func Open(o Options) (*Cache, error) {
 	if o.Count == nil {
 		o.Count = func(string) {}
 	}
-	option.DisableCache = true // there is no client-side caching to be done
-	option.DisableRetry = true // a question has no time for a second try
-	option.ConnWriteTimeout = max(o.Timeout, 100*time.Millisecond)
-	c := &Cache{o: o, places: make(chan struct{}, maxRequests)}
+	c := &Cache{o: o, id: rand.Text(), places: make(chan struct{}, maxRequests), fell: make(chan struct{}, 1)}
 	c.ctx, c.stop = context.WithCancel(context.Background())
-	c.wg.Go(func() { c.connect(option) })
+	c.prepare(&option)
+	c.wg.Go(func() { c.keep(option) })
 	return c, nil
 }
 
-// connect makes the client, which then keeps its connections by itself.
-func (c *Cache) connect(option rueidis.ClientOption) {
-	for {
-		client, err := rueidis.NewClient(option)
-		if err == nil {
-			c.client.Store(&client)
-			c.report(nil)
-			return
-		}
-		c.report(err)
-		select {
-		case <-c.ctx.Done():
-			return
-		case <-time.After(redial):
-		}
+// parseURL repeats nothing of a URL that may hold a password.
+func parseURL(text string) (rueidis.ClientOption, error) {
+	option, err := rueidis.ParseURL(text)
+	var whole *url.Error
+	switch {
+	case errors.As(err, &whole):
+		return option, errors.New("shared cache: the URL cannot be read; write it like redis://127.0.0.1:6379/0")
+	case err != nil:
+		return option, fmt.Errorf("shared cache: %w; write the URL like redis://127.0.0.1:6379/0", err)
 	}
+	return option, nil
 }
 
 // Close ends requests under way and the connection.
@@ -125,135 +143,107 @@ func (c *Cache) Close() {
 	}
 }
 
-// Get looks for the answer to a question and calls done once, at the latest
-// after Timeout: life is how many seconds it is still good for. When there is
-// no use in asking, it returns false and done is not called.
+// Get looks for the answer to a question and calls done once, from another
+// goroutine, at the latest after Timeout: life is how many seconds the answer
+// is still good for. When there is no use in asking, Get returns false and
+// done is not called.
 func (c *Cache) Get(question []byte, done func(data string, life uint32, ok bool)) bool {
 	client, ok := c.enter()
 	if !ok {
-		c.o.Count("error")
+		c.o.Count(failed)
 		return false
 	}
+	var once sync.Once
+	end := func(result, data string, life uint32) {
+		once.Do(func() {
+			c.o.Count(result)
+			done(data, life, result == hit)
+		})
+	}
+	// The client bounds a request by its context, but not the wait for a
+	// connection that another request is making.
+	late := time.AfterFunc(c.o.Timeout, func() { end(failed, "", 0) })
 	question = append([]byte(nil), question...)
 	c.wg.Go(func() {
-		defer func() { <-c.places }()
-		ctx, cancel := context.WithTimeout(c.ctx, c.o.Timeout)
-		defer cancel()
-		value, err := client.Do(ctx, client.B().Get().Key(c.key(question)).Build()).AsBytes()
-		if rueidis.IsRedisNil(err) {
-			c.report(nil)
-			c.o.Count("miss")
-			done("", 0, false)
-			return
-		}
-		c.report(err)
-		if err != nil {
-			c.o.Count("error")
-			done("", 0, false)
-			return
-		}
-		data, life, ok := c.open(question, value, time.Now())
-		if ok {
-			c.o.Count("hit")
-		} else {
-			c.o.Count("invalid")
-		}
-		done(data, life, ok)
+		defer c.leave()
+		data, life, result := c.fetch(client, question)
+		late.Stop()
+		end(result, data, life)
 	})
 	return true
 }
 
-// Set hands an answer to the others. Nobody waits for it.
+// fetch asks the server.
+func (c *Cache) fetch(client rueidis.Client, question []byte) (data string, life uint32, result string) {
+	ctx, cancel := context.WithTimeout(c.ctx, c.o.Timeout)
+	defer cancel()
+	value, result := c.read(client.Do(ctx, c.reading(client, answers, question)))
+	if result != hit {
+		return "", 0, result
+	}
+	return c.open(answers, question, value, time.Now())
+}
+
+// reading is the command for a value. It fetches no more than a value can
+// have, whatever somebody has put there.
+func (c *Cache) reading(client rueidis.Client, p purpose, question []byte) rueidis.Completed {
+	return client.B().Getrange().Key(c.key(p, question)).Start(0).End(maxValue).Build()
+}
+
+// read judges the reply to reading.
+func (c *Cache) read(r rueidis.RedisResult) (value []byte, result string) {
+	value, err := r.AsBytes()
+	if re, ok := rueidis.IsRedisErr(err); ok && re.IsNil() {
+		err = nil
+	} else if ok && isWrongType(re) {
+		c.report(nil)
+		return nil, invalid
+	}
+	c.report(err)
+	switch {
+	case err != nil:
+		return nil, failed
+	case len(value) == 0:
+		return nil, miss
+	}
+	return value, hit
+}
+
+// Set hands an answer to the others, for life seconds. Nobody waits for it.
 func (c *Cache) Set(question []byte, data string, life uint32) {
+	c.write(answers, question, data, life)
+}
+
+func (c *Cache) write(p purpose, question []byte, data string, life uint32) {
+	if life == 0 || life > maxLife || len(data) > maxData || time.Now().UnixNano() < c.resume.Load() {
+		return
+	}
 	client, ok := c.enter()
 	if !ok {
 		return
 	}
 	question = append([]byte(nil), question...)
 	c.wg.Go(func() {
-		defer func() { <-c.places }()
-		ctx, cancel := context.WithTimeout(c.ctx, setTimeout)
+		defer c.leave()
+		ctx, cancel := context.WithTimeout(c.ctx, patience)
 		defer cancel()
-		value := c.seal(question, data, time.Now().Add(time.Duration(life)*time.Second))
-		cmd := client.B().Set().Key(c.key(question)).Value(rueidis.BinaryString(value)).ExSeconds(int64(life)).Build()
-		c.report(client.Do(ctx, cmd).Error())
+		value := c.seal(p, question, data, time.Now().Add(time.Duration(life)*time.Second))
+		cmd := client.B().Set().Key(c.key(p, question)).Value(rueidis.BinaryString(value)).ExSeconds(int64(life)).Build()
+		c.written(client.Do(ctx, cmd).Error())
 	})
 }
 
 // enter takes a place for a request, unless the server is to be left alone.
 func (c *Cache) enter() (rueidis.Client, bool) {
-	client := c.client.Load()
-	if client == nil || time.Now().UnixNano() < c.resume.Load() || c.ctx.Err() != nil {
+	if !c.up.Load() || c.ctx.Err() != nil {
 		return nil, false
 	}
 	select {
 	case c.places <- struct{}{}:
-		return *client, true
+		return *c.client.Load(), true
 	default:
 		return nil, false
 	}
 }
 
-// report draws the conclusions from how a request ended.
-func (c *Cache) report(err error) {
-	switch {
-	case err == nil:
-		c.failures.Store(0)
-		if c.down.CompareAndSwap(true, false) {
-			c.o.Log.Info("shared cache is back")
-		}
-	case c.ctx.Err() != nil: // we are leaving
-	case c.failures.Add(1) >= maxFailures || c.client.Load() == nil:
-		c.resume.Store(time.Now().Add(pause).UnixNano())
-		if c.down.CompareAndSwap(false, true) {
-			c.o.Log.Warn("shared cache fails; going on without it", slog.Any("error", err))
-		}
-	}
-}
-
-// A value is: expiry in Unix seconds (8 octets), the data, a MAC (32 octets)
-// over both and the question.
-const (
-	expiryLen = 8
-	macLen    = sha256.Size
-)
-
-func (c *Cache) seal(question []byte, data string, expires time.Time) []byte {
-	v := binary.BigEndian.AppendUint64(make([]byte, 0, expiryLen+len(data)+macLen), uint64(expires.Unix()))
-	v = append(v, data...)
-	return append(v, c.mac("value", question, v)...)
-}
-
-// open checks a value and returns what is left of its life.
-func (c *Cache) open(question, v []byte, now time.Time) (data string, life uint32, ok bool) {
-	if len(v) < expiryLen+macLen {
-		return "", 0, false
-	}
-	body, mac := v[:len(v)-macLen], v[len(v)-macLen:]
-	if !hmac.Equal(mac, c.mac("value", question, body)) {
-		return "", 0, false
-	}
-	left := int64(binary.BigEndian.Uint64(body)) - now.Unix()
-	if left <= 0 || left > maxLife {
-		return "", 0, false
-	}
-	return string(body[expiryLen:]), uint32(left), true
-}
-
-// maxLife bounds what a value may claim, in seconds; clocks of two machines
-// may differ, but not by that.
-const maxLife = 7 * 24 * 3600
-
-// key is the name of a question on the server.
-func (c *Cache) key(question []byte) string {
-	return keyPrefix + base64.RawURLEncoding.EncodeToString(c.mac("key", question, nil)[:18])
-}
-
-// mac authenticates two texts for one purpose. Lengths keep them apart.
-func (c *Cache) mac(purpose string, question, body []byte) []byte {
-	h := hmac.New(sha256.New, []byte(c.o.Secret))
-	fmt.Fprintf(h, "%s %d ", purpose, len(question))
-	h.Write(question)
-	h.Write(body)
-	return h.Sum(nil)
-}
+func (c *Cache) leave() { <-c.places }

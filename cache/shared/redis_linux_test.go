@@ -1,0 +1,372 @@
+package shared
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// TestCache_shares: what one has set the others get, with what is left of its
+// life, until that is over.
+func TestCache_shares(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	a, b := ready(t, s.url()), ready(t, s.url())
+	if got := b.get("q"); got != "nothing" {
+		t.Errorf("an empty server has %q", got)
+	}
+	data := "binary \x00\xff\r\n data"
+	a.Set([]byte("q"), data, 300)
+	b.has("q", data)
+	if got := b.get("Q"); got != "nothing" {
+		t.Errorf("another question has %q", got)
+	}
+	a.Set([]byte("short"), "data", 2)
+	b.has("short", "data")
+	eventually(t, "it to run out", func() bool { return b.get("short") == "nothing" })
+	a.Set([]byte("none"), "data", 0)
+	a.Set([]byte("huge"), strings.Repeat("x", maxData+1), 300)
+	a.Set([]byte("largest"), strings.Repeat("x", maxData), 300)
+	b.has("largest", strings.Repeat("x", maxData))
+	for _, q := range []string{"none", "huge"} {
+		if got := b.get(q); got != "nothing" {
+			t.Errorf("%s has %.20q", q, got)
+		}
+	}
+	if b.count(hit) == 0 || b.count(miss) == 0 || b.count(invalid)+b.count(failed) > 0 {
+		t.Errorf("counted %v", b.got)
+	}
+	if n := strings.Count(s.do("KEYS", "*"), keyPrefix); n < 2 {
+		t.Errorf("the server holds %d of our keys", n)
+	}
+}
+
+// TestCache_notOurs: whatever somebody puts in the place of a value is no
+// answer, and no reason to leave the server alone.
+func TestCache_notOurs(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	a, stranger := ready(t, s.url()), ready(t, s.url(), func(o *Options) { o.Secret = "another" })
+	q := []byte("q")
+	key := a.key(answers, q)
+	later := time.Now().Add(time.Hour)
+	good := string(a.seal(answers, q, "data", later))
+	s.do("SET", key, good)
+	if got := a.get("q"); !strings.HasPrefix(got, "data 3") {
+		t.Fatalf("a value of ours is %q", got)
+	}
+	for name, value := range map[string]string{
+		"noise":           "noise",
+		"cut":             good[:len(good)-7],
+		"longer":          good + "x",
+		"a bit turned":    strings.Replace(good, "data", "dat`", 1),
+		"another's":       string(a.seal(answers, []byte("p"), "data", later)),
+		"a warning":       string(a.seal(warnings, q, "data", later)),
+		"a stranger's":    string(stranger.seal(answers, q, "data", later)),
+		"expired":         string(a.seal(answers, q, "data", time.Now().Add(-time.Second))),
+		"for ever":        string(a.seal(answers, q, "data", time.Now().Add(10*365*24*time.Hour))),
+		"a million bytes": strings.Repeat("x", 1e6),
+	} {
+		s.do("SET", key, value)
+		result := invalid
+		if name == "expired" {
+			result = miss
+		}
+		before := a.count(result)
+		if got := a.get("q"); got != "nothing" || a.count(result) != before+1 {
+			t.Errorf("%s: %.30q, counted %v", name, got, a.got)
+		}
+	}
+	s.do("DEL", key)
+	s.do("LPUSH", key, good)
+	before := a.count(invalid)
+	for range 2 * maxFailures {
+		if got := a.get("q"); got != "nothing" {
+			t.Errorf("a list in the place of a value: %q", got)
+		}
+	}
+	if n := a.count(invalid) - before; n != 2*maxFailures || a.count(failed) > 0 {
+		t.Errorf("a list in the place of a value: counted %v", a.got)
+	}
+	s.do("DEL", key)
+	a.Set(q, "data", 60)
+	a.has("q", "data")
+	if got := stranger.get("q"); got != "nothing" {
+		t.Errorf("with another secret it is %q", got)
+	}
+}
+
+// TestCache_killed: a server that is gone costs three questions at most, and
+// one that is back is used again without anybody's help.
+func TestCache_killed(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	a := ready(t, s.url())
+	a.Set([]byte("q"), "data", 300)
+	a.has("q", "data")
+	for range 2 {
+		s.kill()
+		eventually(t, "the server to be left alone", func() bool { return a.get("q") == "not asked" })
+		if n := a.count(hit); n == 0 {
+			t.Error("no hit was counted")
+		}
+		s.start()
+		eventually(t, "the server to be used again", func() bool { return a.get("q") == "nothing" })
+		a.Set([]byte("q"), "data", 300)
+		a.has("q", "data")
+	}
+	for line, want := range map[string]int{"going on without it": 2, "is back": 2} {
+		if n := strings.Count(a.log.String(), line); n != want {
+			t.Errorf("the log says %q %d times, want %d", line, n, want)
+		}
+	}
+}
+
+// TestCache_stopped: a server that takes questions and does not answer them.
+// No question waits longer than Timeout, and soon none waits at all.
+func TestCache_stopped(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	a := ready(t, s.url())
+	a.Set([]byte("q"), "data", 300)
+	a.has("q", "data")
+	s.signal(syscall.SIGSTOP)
+	waited := 0
+	for a.get("q") != "not asked" {
+		waited++
+	}
+	if waited > maxFailures+1 { // the verdict may come a moment after the third
+		t.Errorf("%d questions in a row waited, want %d", waited, maxFailures)
+	}
+	start := time.Now()
+	for range 1000 {
+		if got := a.get("q"); got != "not asked" {
+			t.Fatalf("a stopped server is asked again: %q", got)
+		}
+	}
+	if took := time.Since(start); took > testTimeout {
+		t.Errorf("1000 questions took %v while the server is left alone", took)
+	}
+	s.signal(syscall.SIGCONT)
+	a.has("q", "data")
+}
+
+// TestCache_bound: the wait is measured, with many questions at once.
+func TestCache_bound(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	a := ready(t, s.url())
+	s.signal(syscall.SIGSTOP)
+	defer s.signal(syscall.SIGCONT)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var longest time.Duration
+	for i := range 300 {
+		wg.Add(1)
+		start := time.Now()
+		asked := a.Get(fmt.Appendf(nil, "q%d", i), func(_ string, _ uint32, ok bool) {
+			defer wg.Done()
+			mu.Lock()
+			defer mu.Unlock()
+			longest = max(longest, time.Since(start))
+			if ok {
+				t.Error("a stopped server has an answer")
+			}
+		})
+		if !asked {
+			wg.Done()
+		}
+	}
+	wg.Wait()
+	t.Logf("the longest wait with a timeout of %v: %v", testTimeout, longest)
+	if longest > testTimeout+500*time.Millisecond || longest < testTimeout {
+		t.Errorf("the longest wait was %v, with a timeout of %v", longest, testTimeout)
+	}
+}
+
+// TestCache_full: a server without room goes on answering.
+func TestCache_full(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t, "--maxmemory-policy", "noeviction")
+	a := ready(t, s.url())
+	a.Set([]byte("q"), "data", 300)
+	a.has("q", "data")
+	s.do("CONFIG", "SET", "maxmemory", "1")
+	eventually(t, "a write to be refused", func() bool {
+		a.Set([]byte("r"), "data", 300)
+		return a.count(refused) > 0
+	})
+	for range 3 * maxFailures {
+		if got := a.get("q"); !strings.HasPrefix(got, "data ") {
+			t.Fatalf("a full server has %q", got)
+		}
+	}
+	drained := func() bool { return len(a.places) == 0 }
+	eventually(t, "writes to end", drained)
+	a.resume.Store(math.MaxInt64) // the pause, for as long as the test looks
+	before := a.count(refused)
+	for range 100 {
+		a.Set([]byte("r"), "data", 300)
+	}
+	eventually(t, "writes to end", drained)
+	if n := a.count(refused) - before; n > 0 {
+		t.Errorf("%d writes in the pause after one was refused", n)
+	}
+	a.resume.Store(0)
+	s.do("CONFIG", "SET", "maxmemory", "0")
+	eventually(t, "writes to be taken again", func() bool {
+		a.Set([]byte("r"), "data", 300)
+		return strings.HasPrefix(a.get("r"), "data ")
+	})
+	eventually(t, "the log to say so", func() bool {
+		return strings.Count(a.log.String(), "refuses") == 1 && strings.Count(a.log.String(), "takes what it is given again") == 1
+	})
+}
+
+// TestCache_password: a wrong password is a server that fails, is not logged,
+// and is right as soon as the server thinks so.
+func TestCache_password(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t, "--requirepass", "right")
+	a := openClient(t, "unix://:wr0ng@"+s.socket)
+	b := ready(t, "unix://:right@"+s.socket)
+	eventually(t, "the log to say so", func() bool { return strings.Contains(a.log.String(), "WRONGPASS") })
+	if got := a.get("q"); got != "not asked" {
+		t.Errorf("with a wrong password: %q", got)
+	}
+	b.Set([]byte("q"), "data", 300)
+	b.has("q", "data")
+	if out, err := exec.Command("redis-cli", "-s", s.socket, "-a", "right", "CONFIG", "SET", "requirepass", "wr0ng").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	a.has("q", "data")
+	if strings.Contains(a.log.String(), "wr0ng") {
+		t.Error("the password is in the log")
+	}
+}
+
+// TestCache_Close: nothing of a Cache is left, whatever state it was in.
+func TestCache_Close(t *testing.T) {
+	s := startRedis(t)
+	down := "unix://" + s.socket + "-none"
+	for name, prepare := range map[string]func() *Cache{
+		"up":   func() *Cache { return ready(t, s.url()).Cache },
+		"down": func() *Cache { return openClient(t, down).Cache },
+		"stopped while connecting": func() *Cache {
+			s.signal(syscall.SIGSTOP)
+			c := openClient(t, s.url())
+			eventually(t, "the attempt", func() bool { return running("rueidis") > 0 })
+			return c.Cache
+		},
+		"stopped while asking": func() *Cache {
+			c := ready(t, s.url())
+			s.signal(syscall.SIGSTOP)
+			for i := range 100 {
+				c.Get([]byte{byte(i)}, func(_ string, _ uint32, ok bool) {
+					if ok {
+						t.Error("a stopped server has an answer")
+					}
+				})
+				c.Set([]byte{byte(i)}, "data", 300)
+			}
+			return c.Cache
+		},
+	} {
+		c := prepare()
+		start := time.Now()
+		c.Close()
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("%s: Close took %v", name, took)
+		}
+		eventually(t, name+": the goroutines to end", func() bool { return running("rueidis")+running("shared.(*Cache)") == 0 })
+		s.signal(syscall.SIGCONT)
+		if c.Get([]byte("q"), nil) {
+			t.Errorf("%s: a closed cache is asked", name)
+		}
+		c.Set([]byte("q"), "data", 300)
+	}
+}
+
+// running is how many goroutines have a function of that name on their stack.
+func running(name string) int {
+	buf := make([]byte, 1<<20)
+	n := 0
+	for g := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		if strings.Contains(g, name) {
+			n++
+		}
+	}
+	return n
+}
+
+// TestCache_Watch: the others hear a warning, each once, and who gave it not
+// at all; a forged one is heard by nobody.
+func TestCache_Watch(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	var mu sync.Mutex
+	heard := map[string]int{}
+	names := func() []string { return []string{"zen.example", "bl.example"} }
+	caches := map[string]*client{}
+	for _, who := range []string{"a", "b", "c"} {
+		c := ready(t, s.url())
+		caches[who] = c
+		wg.Go(func() {
+			c.Watch(ctx, 5*time.Millisecond, names, func(name string) {
+				mu.Lock()
+				defer mu.Unlock()
+				heard[who+" "+name]++
+			})
+		})
+	}
+	all := func(want map[string]int) func() bool {
+		return func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return fmt.Sprint(heard) == fmt.Sprint(want)
+		}
+	}
+	caches["a"].Announce("zen.example", time.Hour)
+	want := map[string]int{"b zen.example": 1, "c zen.example": 1}
+	eventually(t, fmt.Sprint(want), all(want))
+	// What was heard once stays in its place, and a copy is put in another.
+	key := func(name string) string { return caches["a"].key(warnings, []byte(name)) }
+	raw, err := rueidis.NewClient(rueidis.MustParseURL(s.url() + "?client_cache=0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	old, err := raw.Do(ctx, raw.B().Get().Key(key("zen.example")).Build()).ToString()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Do(ctx, raw.B().Set().Key(key("bl.example")).Value(old).Build()).Error(); err != nil {
+		t.Fatal(err)
+	}
+	caches["b"].Announce("zen.example", time.Hour)
+	want = map[string]int{"a zen.example": 1, "b zen.example": 1, "c zen.example": 2}
+	eventually(t, fmt.Sprint(want), all(want))
+	// An old warning put back is not heard again.
+	if err := raw.Do(ctx, raw.B().Set().Key(key("zen.example")).Value(old).Build()).Error(); err != nil {
+		t.Fatal(err)
+	}
+	caches["c"].Announce("bl.example", time.Hour)
+	want = map[string]int{"a zen.example": 1, "b zen.example": 1, "c zen.example": 2, "a bl.example": 1, "b bl.example": 1}
+	eventually(t, fmt.Sprint(want), all(want))
+	if n := caches["b"].count(failed); n > 0 {
+		t.Errorf("%d errors", n)
+	}
+}

@@ -1,0 +1,163 @@
+package shared
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// prepare turns off what a cache of small answers does not need, and has
+// connections end with the Cache.
+func (c *Cache) prepare(o *rueidis.ClientOption) {
+	o.DisableCache = true // of the client
+	o.DisableRetry = true // a question has no time for a second try
+	// Otherwise one question that is given up ends the connection.
+	o.AlwaysPipelining = true
+	o.ConnWriteTimeout = patience
+	o.Dialer.Timeout = patience
+	o.Sentinel.TLSConfig = o.TLSConfig
+	o.Sentinel.Dialer = o.Dialer
+	dial := o.DialCtxFn // of a unix socket
+	if dial == nil {
+		dial = dialTCP
+	}
+	o.DialCtxFn = func(ctx context.Context, addr string, d *net.Dialer, t *tls.Config) (net.Conn, error) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(c.ctx, cancel)()
+		conn, err := dial(ctx, addr, d, t)
+		if err != nil {
+			return nil, err
+		}
+		return &connection{Conn: conn, forget: context.AfterFunc(c.ctx, func() { conn.Close() })}, nil
+	}
+}
+
+func dialTCP(ctx context.Context, addr string, d *net.Dialer, t *tls.Config) (net.Conn, error) {
+	if t == nil {
+		return d.DialContext(ctx, "tcp", addr)
+	}
+	return (&tls.Dialer{NetDialer: d, Config: t}).DialContext(ctx, "tcp", addr)
+}
+
+// connection is closed when the Cache is.
+type connection struct {
+	net.Conn
+	forget func() bool
+}
+
+// Close implements net.Conn.
+func (c *connection) Close() error {
+	c.forget()
+	return c.Conn.Close()
+}
+
+// keep connects, and looks after a server that fails until it answers again.
+// No question waits for that.
+func (c *Cache) keep(option rueidis.ClientOption) {
+	told := false
+	for c.ctx.Err() == nil {
+		err := c.look(option)
+		if err == nil {
+			if told {
+				c.o.Log.Info("shared cache is back")
+			}
+			told = false
+			c.failures.Store(0)
+			select {
+			case <-c.fell: // of the time before
+			default:
+			}
+			c.up.Store(true)
+			c.wait(c.fell, 0)
+			c.up.Store(false)
+			continue
+		}
+		if !told && c.ctx.Err() == nil {
+			told = true
+			c.o.Log.Warn("shared cache fails; going on without it", slog.Any("error", err))
+		}
+		c.wait(nil, pause)
+	}
+}
+
+// wait waits for an event, or, if that is given, for some time.
+func (c *Cache) wait(event <-chan struct{}, most time.Duration) {
+	var timeout <-chan time.Time
+	if most > 0 {
+		timeout = time.After(most)
+	}
+	select {
+	case <-event:
+	case <-timeout:
+	case <-c.ctx.Done():
+	}
+}
+
+// look says whether the server answers in time.
+func (c *Cache) look(option rueidis.ClientOption) error {
+	if c.client.Load() == nil {
+		client, err := rueidis.NewClient(option)
+		if err != nil {
+			return err
+		}
+		c.client.Store(&client)
+	}
+	// The first one may have to wait for a new connection.
+	for _, most := range []time.Duration{patience, c.o.Timeout} {
+		if err := c.ping(most); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Cache) ping(most time.Duration) error {
+	ctx, cancel := context.WithTimeout(c.ctx, most)
+	defer cancel()
+	client := *c.client.Load()
+	return client.Do(ctx, client.B().Ping().Build()).Error()
+}
+
+// report counts how a request ended. Those under way while the server fell
+// count for nothing afterwards.
+func (c *Cache) report(err error) {
+	switch {
+	case err == nil:
+		c.failures.Store(0)
+	case c.ctx.Err() != nil: // we are leaving
+	case c.failures.Add(1) == maxFailures:
+		select {
+		case c.fell <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// written counts how a write ended. A server that is full, or a replica,
+// refuses writes and answers questions all the same.
+func (c *Cache) written(err error) {
+	re, ok := rueidis.IsRedisErr(err)
+	switch {
+	case ok:
+		c.o.Count(refused)
+		c.resume.Store(time.Now().Add(pause).UnixNano())
+		if c.full.CompareAndSwap(false, true) {
+			c.o.Log.Warn("shared cache refuses what it is given", slog.String("reply", re.Error()))
+		}
+	case err == nil && c.full.CompareAndSwap(true, false):
+		c.o.Log.Info("shared cache takes what it is given again")
+	}
+	if ok {
+		err = nil
+	}
+	c.report(err)
+}
+
+// isWrongType is about a key that somebody has made a list or a hash.
+func isWrongType(e *rueidis.RedisError) bool { return strings.HasPrefix(e.Error(), "WRONGTYPE") }
