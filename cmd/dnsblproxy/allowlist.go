@@ -16,7 +16,6 @@ import (
 
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/overrides"
-	"dnsblproxy/resolver/rbl"
 	"dnsblproxy/resolver/upstream"
 )
 
@@ -146,11 +145,8 @@ func itemsOf(all []exemption, rule string) ([]overrides.Item, error) {
 
 // ready is the configuration for a command that needs all of it.
 func (a *app) ready() (*config.Config, error) {
-	lists, err := rbl.Builtin()
-	if err != nil {
-		return nil, err
-	}
-	return a.load(lists)
+	c, _, err := a.loadAll()
+	return c, err
 }
 
 // exemptions asks the running server, else finds out by itself.

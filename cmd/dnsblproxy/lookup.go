@@ -70,11 +70,7 @@ func (a *app) lookup(ctx context.Context, what string, all bool) error {
 	if err != nil {
 		return usagef("%v", err)
 	}
-	lists, err := rbl.Builtin()
-	if err != nil {
-		return err
-	}
-	c, err := a.load(lists)
+	c, lists, err := a.loadAll()
 	if err != nil {
 		return err
 	}
@@ -101,6 +97,16 @@ func (a *app) lookup(ctx context.Context, what string, all bool) error {
 		answers[i].print(a)
 	}
 	return nil
+}
+
+// loadAll reads the configuration and the table of lists.
+func (a *app) loadAll() (*config.Config, *rbl.Table, error) {
+	lists, err := rbl.Builtin()
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := a.load(lists)
+	return c, lists, err
 }
 
 // decider decides about one subject.

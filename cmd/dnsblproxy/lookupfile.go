@@ -34,11 +34,7 @@ func (a *app) lookupFile(ctx context.Context, f lookupFlags) error {
 	if err != nil {
 		return err
 	}
-	lists, err := rbl.Builtin()
-	if err != nil {
-		return err
-	}
-	c, err := a.load(lists)
+	c, lists, err := a.loadAll()
 	if err != nil {
 		return err
 	}

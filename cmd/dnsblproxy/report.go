@@ -16,7 +16,6 @@ import (
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/cmd/dnsblproxy/internal/report"
 	"dnsblproxy/cmd/dnsblproxy/internal/state"
-	"dnsblproxy/resolver/rbl"
 )
 
 const reportLong = `Prints for each list: questions, listings, listings that an exemption removed,
@@ -75,11 +74,7 @@ func parseSpan(s string) (time.Duration, error) {
 }
 
 func (a *app) figures(ctx context.Context, since time.Duration) error {
-	lists, err := rbl.Builtin()
-	if err != nil {
-		return err
-	}
-	c, err := a.load(lists)
+	c, err := a.ready()
 	if err != nil {
 		return err
 	}

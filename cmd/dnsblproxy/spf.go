@@ -11,7 +11,6 @@ import (
 
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/overrides/spf"
-	"dnsblproxy/resolver/rbl"
 	"dnsblproxy/resolver/upstream"
 )
 
@@ -104,11 +103,7 @@ func (a *app) nameservers(ctx context.Context, server string) ([]netip.AddrPort,
 	if _, err := a.configPath(); err != nil { // there is none, and none is needed
 		return config.SystemServers(resolvConf), timing, nil
 	}
-	lists, err := rbl.Builtin()
-	if err != nil {
-		return nil, timing, err
-	}
-	c, err := a.load(lists)
+	c, err := a.ready()
 	if err != nil {
 		return nil, timing, err
 	}

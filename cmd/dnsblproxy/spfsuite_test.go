@@ -39,7 +39,7 @@ type rfc7208Suite struct {
 // which is a temporary error as well and takes no time.
 type suiteZone struct {
 	records map[string][]dns.RR // by presentation name, lower case
-	fails   map[string]bool // whatever is not there times out
+	fails   map[string]bool     // whatever is not there times out
 }
 
 func (z *suiteZone) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
