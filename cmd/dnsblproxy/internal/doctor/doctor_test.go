@@ -1,0 +1,401 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+)
+
+// manner is how a fake DNS server treats questions for our zones.
+type manner int
+
+const (
+	forwards  manner = iota // to us, or is us
+	strips                  // like a resolver that fears rebinding
+	elsewhere               // asks the lists itself
+	validates               // and finds no signatures
+	silent
+)
+
+// machine is a sound machine; tests break one thing of it.
+type machine struct {
+	files   map[string]string
+	servers map[string]manner // by address
+	in      Input
+	status  Status
+	down    error
+	clock   Clock
+}
+
+func newMachine() *machine {
+	m := &machine{
+		files: map[string]string{
+			"etc/resolv.conf":                   "# local\nnameserver 127.0.0.1\n",
+			"var/spool/postfix/etc/resolv.conf": "nameserver 127.0.0.1\n",
+			"etc/postfix/main.cf": "smtpd_recipient_restrictions = permit_mynetworks,\n  # a comment\n" +
+				"    reject_rbl_client zen.spamhaus.org=127.0.0.[2..11],\n    permit\n" +
+				"postscreen_dnsbl_sites = zen.spamhaus.org*3 local.rbl.internal=127.0.0.2*-2\n",
+		},
+		servers: map[string]manner{"127.0.0.1:5353": forwards, "127.0.0.1:53": forwards, "127.0.0.2:53": forwards},
+		status: Status{
+			Lists:   []ListStatus{{"zen.spamhaus.org", "healthy", ""}, {"local.rbl.internal", "", ""}},
+			Sources: []SourceStatus{{Rule: "efax", Source: "spf efax.com", Place: "config.toml:9"}},
+		},
+		clock: Clock{Known: true, Synced: true},
+	}
+	m.in = Input{
+		Config: "config.toml",
+		Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5353")},
+		Zones: []Zone{
+			{Name: "zen.spamhaus.org", Place: "config.toml:3", Holds: []string{"ip4", "ip6"}},
+			{Name: "local.rbl.internal", Place: "config.toml:5", Holds: []string{"ip4"}, Public: true},
+		},
+		Resolvers: []Server{{netip.MustParseAddrPort("192.0.2.53:53"), "config.toml:2"}},
+		Clients:   []Client{{netip.MustParsePrefix("127.0.0.0/8"), "config.toml:1"}, {netip.MustParsePrefix("192.0.2.0/24"), "config.toml:1"}},
+		Now:       func() time.Time { return time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC) },
+		Nonce:     0x1234,
+		Keyed: func(name string) (string, bool) {
+			if strings.HasSuffix(name, ".zen.dq.spamhaus.net") {
+				return "zen.spamhaus.org", true
+			}
+			return "", false
+		},
+	}
+	return m
+}
+
+// ask is the network. A list that we serve lists its test entry.
+func (m *machine) ask(_ context.Context, server netip.AddrPort, name string) Reply {
+	how, ok := m.servers[server.String()]
+	if !ok {
+		how = silent
+	}
+	test := strings.HasPrefix(name, "2.0.0.127.")
+	listed := Reply{Addrs: []netip.Addr{netip.MustParseAddr("127.0.0.2")}}
+	switch how {
+	case silent:
+		return Reply{Err: ErrSilent}
+	case validates:
+		return Reply{Err: ErrServfail}
+	case elsewhere:
+		if test {
+			return listed
+		}
+		return Reply{}
+	case strips:
+		return Reply{Ours: !test}
+	}
+	if test {
+		return listed
+	}
+	return Reply{Ours: strings.HasPrefix(name, "18.52.")}
+}
+
+func (m *machine) examine() []Finding {
+	files := fstest.MapFS{}
+	for name, text := range m.files {
+		files[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	in := m.in
+	in.Files, in.Ask = files, m.ask
+	in.Status = func(context.Context) (Status, error) { return m.status, m.down }
+	in.Clock = func() Clock { return m.clock }
+	return Examine(context.Background(), in)
+}
+
+func TestExamine_sound(t *testing.T) {
+	var checks []string
+	for _, f := range newMachine().examine() {
+		if !f.OK || f.Fix != "" || f.Finding == "" {
+			t.Errorf("%+v, want nothing wrong", f)
+		}
+		checks = append(checks, f.Check)
+	}
+	want := "server resolv.conf path rebind zones keys public-resolver clients lists sources clock"
+	if got := strings.Join(checks, " "); got != want {
+		t.Errorf("checks %s, want %s", got, want)
+	}
+}
+
+// TestExamine_wrong breaks one thing at a time. Nothing else may be reported.
+func TestExamine_wrong(t *testing.T) {
+	const key = "abcdefghijklmnopqrstuvwxy2"
+	tests := []struct {
+		name         string
+		breaks       func(m *machine)
+		check        string
+		finding, fix string // parts
+		others       string // checks that fail with it
+		secret       bool   // a key is in the files
+	}{
+		{
+			name:   "not running",
+			breaks: func(m *machine) { m.down = errors.New("no server is running at 127.0.0.1:9353") },
+			check:  "server", finding: "no server is running", fix: "systemctl start dnsblproxy",
+		},
+		{
+			name:   "listener silent",
+			breaks: func(m *machine) { m.in.Listen = append(m.in.Listen, netip.MustParseAddrPort("127.0.0.9:53")) },
+			check:  "server", finding: "127.0.0.9:53 does not answer", fix: "config.toml",
+		},
+		{
+			name: "somebody else at our address",
+			breaks: func(m *machine) {
+				m.servers["127.0.0.9:53"] = elsewhere
+				m.in.Listen = append(m.in.Listen, netip.MustParseAddrPort("127.0.0.9:53"))
+			},
+			check: "server", finding: "something else", fix: "another address",
+		},
+		{
+			name: "second nameserver",
+			breaks: func(m *machine) {
+				m.files["etc/resolv.conf"] += "nameserver 127.0.0.2\n"
+				m.files["var/spool/postfix/etc/resolv.conf"] += "nameserver 127.0.0.2\n"
+			},
+			check: "resolv.conf", finding: "2 nameserver lines", fix: "/etc/resolv.conf:3: take this line out",
+		},
+		{
+			name: "no nameserver",
+			breaks: func(m *machine) {
+				m.files["etc/resolv.conf"] = "search example.com\n"
+				delete(m.files, "var/spool/postfix/etc/resolv.conf")
+			},
+			check: "resolv.conf", finding: "names no server", fix: "nameserver 127.0.0.1",
+		},
+		{
+			name:   "old copy in the chroot",
+			breaks: func(m *machine) { m.files["var/spool/postfix/etc/resolv.conf"] = "nameserver 192.0.2.9\n" },
+			check:  "resolv.conf", finding: "(192.0.2.9), which is an old copy",
+			fix: "cp /etc/resolv.conf /var/spool/postfix/etc/resolv.conf && postfix reload",
+		},
+		{
+			name: "old copy in another chroot",
+			breaks: func(m *machine) {
+				m.files["etc/postfix/main.cf"] += "queue_directory = /srv/postfix\n"
+				m.files["srv/postfix/etc/resolv.conf"] = ""
+			},
+			check: "resolv.conf", finding: "/srv/postfix/etc/resolv.conf says (none)", fix: "cp ",
+		},
+		{
+			name:   "no resolver there",
+			breaks: func(m *machine) { m.servers["127.0.0.1:53"] = silent },
+			check:  "path", finding: "/etc/resolv.conf:2: 127.0.0.1:53 does not answer", fix: `listen = [..., "127.0.0.1:53"]`,
+		},
+		{
+			name:   "resolver asks the lists itself",
+			breaks: func(m *machine) { m.servers["127.0.0.1:53"] = elsewhere },
+			check:  "path", finding: "do not arrive at dnsblproxy, in all 2 zones", fix: "forward-addr: 127.0.0.1@5353",
+		},
+		{
+			name:   "resolver validates",
+			breaks: func(m *machine) { m.servers["127.0.0.1:53"] = validates },
+			check:  "path", finding: "SERVFAIL", fix: `domain-insecure: "zen.spamhaus.org"`,
+		},
+		{
+			name:   "rebind protection",
+			breaks: func(m *machine) { m.servers["127.0.0.1:53"] = strips },
+			check:  "rebind", finding: "takes listings (127.0.0.2) out", fix: "rebind-domain-ok=/zen.spamhaus.org/",
+		},
+		{
+			name: "rspamd asks past us",
+			breaks: func(m *machine) {
+				m.servers["192.0.2.44:53"] = elsewhere
+				m.files["etc/rspamd/local.d/options.inc"] = "dns {\n  nameserver = [\"192.0.2.44\"];\n}\n"
+			},
+			check: "path", finding: "/etc/rspamd/local.d/options.inc:2: questions asked at 192.0.2.44:53", fix: "forward",
+		},
+		{
+			name:   "list that we do not serve",
+			breaks: func(m *machine) { m.files["etc/postfix/main.cf"] += "  bl.spamcop.net\n" },
+			check:  "zones", finding: "Postfix asks bl.spamcop.net (/etc/postfix/main.cf:6)", fix: `config.toml: add [zone."bl.spamcop.net"]`,
+		},
+		{
+			name: "list by a parameter, in master.cf",
+			breaks: func(m *machine) {
+				m.files["etc/postfix/main.cf"] += "mylist = b.barracudacentral.org\n"
+				m.files["etc/postfix/master.cf"] = "smtp inet n - y - - smtpd\n  -o smtpd_client_restrictions=permit_mynetworks,reject_rbl_client,$mylist\n"
+			},
+			check: "zones", finding: "b.barracudacentral.org (/etc/postfix/master.cf:2)", fix: "barracudacentral",
+		},
+		{
+			name: "list of Exim",
+			breaks: func(m *machine) {
+				m.files["etc/exim4/exim4.conf"] = "acl:\n  deny !dnslists = zen.spamhaus.org!&0.255.255.0 : \\\n    psbl.surriel.com=127.0.0.2/$sender_address_domain\n"
+			},
+			check: "zones", finding: "Exim asks psbl.surriel.com (/etc/exim4/exim4.conf:3)", fix: "psbl",
+		},
+		{
+			name: "list of rspamd",
+			breaks: func(m *machine) {
+				m.files["etc/rspamd/local.d/rbl.conf"] = "rbls {\n  own {\n    rbl = \"ix.dnsbl.manitu.net\";\n  }\n}\n"
+			},
+			check: "zones", finding: "rspamd asks ix.dnsbl.manitu.net (/etc/rspamd/local.d/rbl.conf:3)", fix: "ix.dnsbl",
+		},
+		{
+			name: "list of SpamAssassin",
+			breaks: func(m *machine) {
+				m.files["etc/spamassassin/local.cf"] = "header RCVD eval:check_rbl('own', 'bl.mailspike.net.')\n"
+			},
+			check: "zones", finding: "SpamAssassin asks bl.mailspike.net", fix: "bl.mailspike.net",
+		},
+		{
+			name: "key in sight", secret: true,
+			breaks: func(m *machine) {
+				m.files["etc/postfix/main.cf"] += "  " + key + ".zen.dq.spamhaus.net=127.0.0.[2..11]*3\n"
+			},
+			check: "keys", finding: "/etc/postfix/main.cf:6: the key of zen.spamhaus.org", fix: `upstream = "${KEY}.zen.dq.spamhaus.net"`,
+			others: "zones",
+		},
+		{
+			name: "key of a list that nobody knows", secret: true,
+			breaks: func(m *machine) {
+				m.files["etc/rspamd/local.d/rbl.conf"] = "rbl = \"" + key + ".combined.mail.abusix.zone\";\n"
+			},
+			check: "keys", finding: "the key of combined.mail.abusix.zone", fix: "KEY", others: "zones",
+		},
+		{
+			name:   "public resolver",
+			breaks: func(m *machine) { m.in.Resolvers[0].Addr = netip.MustParseAddrPort("8.8.8.8:53") },
+			check:  "public-resolver", finding: "8.8.8.8 is the public resolver of Google", fix: "config.toml:2: name a resolver of your own",
+		},
+		{
+			name: "public resolver of a zone",
+			breaks: func(m *machine) {
+				m.in.Zones[0].Servers = []Server{{netip.MustParseAddrPort("[2620:fe::fe]:53"), "config.toml:4"}}
+			},
+			check: "public-resolver", finding: "Quad9", fix: "config.toml:4",
+		},
+		{
+			name: "public resolver behind unbound",
+			breaks: func(m *machine) {
+				m.in.Resolvers[0].Addr = netip.MustParseAddrPort("127.0.0.1:53")
+				m.files["etc/unbound/unbound.conf.d/forward.conf"] = "forward-zone:\n  name: \".\"\n  forward-addr: 1.1.1.1@853#cloudflare-dns.com\n"
+			},
+			check: "public-resolver", finding: "Cloudflare", fix: "/etc/unbound/unbound.conf.d/forward.conf:3",
+		},
+		{
+			name: "public resolver behind systemd-resolved",
+			breaks: func(m *machine) {
+				m.in.Resolvers[0].Addr = netip.MustParseAddrPort("127.0.0.53:53")
+				m.files["run/systemd/resolve/resolv.conf"] = "nameserver 9.9.9.9\n"
+			},
+			check: "public-resolver", finding: "Quad9", fix: "/run/systemd/resolve/resolv.conf:1",
+		},
+		{
+			name:   "open to a provider's net",
+			breaks: func(m *machine) { m.in.Clients[1].Prefix = netip.MustParsePrefix("192.0.0.0/8") },
+			check:  "clients", finding: "192.0.0.0/8", fix: "config.toml:1",
+		},
+		{
+			name: "list in quarantine",
+			breaks: func(m *machine) {
+				m.status.Lists[0] = ListStatus{"zen.spamhaus.org", "quarantined", "it lists 127.0.0.1"}
+			},
+			check: "lists", finding: "zen.spamhaus.org is quarantined: it lists 127.0.0.1", fix: "config.toml:3",
+		},
+		{
+			name:   "source that fails",
+			breaks: func(m *machine) { m.status.Sources[0].Err = "no SPF record" },
+			check:  "sources", finding: "rule efax: spf efax.com: no SPF record; it was never loaded", fix: "config.toml:9",
+		},
+		{
+			name:   "clock",
+			breaks: func(m *machine) { m.clock.Synced = false },
+			check:  "clock", finding: "not synchronized; it is 2026-11-21T12:00:00Z", fix: "systemd-timesyncd",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			m := newMachine()
+			tt.breaks(m)
+			found := m.examine()
+			said := false
+			for _, f := range found {
+				switch {
+				case f.OK:
+				case f.Check == tt.check:
+					said = said || strings.Contains(f.Finding, tt.finding) && strings.Contains(f.Fix, tt.fix)
+				case f.Check != tt.others:
+					t.Errorf("%+v is reported too", f)
+				}
+			}
+			if !said {
+				t.Errorf("no finding of %s has %q and the fix %q: %+v", tt.check, tt.finding, tt.fix, found)
+			}
+			if tt.secret && strings.Contains(strings.ToLower(fmt.Sprint(found)), key) {
+				t.Errorf("the key is in the findings: %+v", found)
+			}
+		})
+	}
+}
+
+// TestExamine_harmless are machines that look odd and work.
+func TestExamine_harmless(t *testing.T) {
+	tests := []struct {
+		name   string
+		breaks func(m *machine)
+	}{
+		{"rspamd alone, with a resolver of its own", func(m *machine) {
+			delete(m.files, "etc/postfix/main.cf")
+			m.servers["127.0.0.1:53"] = elsewhere
+			m.files["etc/rspamd/local.d/options.inc"] = "dns { \n nameserver = \"master-slave:127.0.0.1:5353\"; }\n"
+		}},
+		{"key hidden by a reply map", func(m *machine) {
+			m.in.Zones = append(m.in.Zones, Zone{Name: "zen.dq.spamhaus.net", Holds: []string{"ip4"}, Public: true})
+			m.files["etc/postfix/main.cf"] += "  key.zen.dq.spamhaus.net\npostscreen_dnsbl_reply_map = texthash:/etc/postfix/reply\n"
+		}},
+		{"public resolver for a list with a key", func(m *machine) {
+			m.in.Zones[0].Public = true
+			m.in.Resolvers[0].Addr = netip.MustParseAddrPort("8.8.8.8:53")
+		}},
+		{"clock of a container", func(m *machine) {
+			m.clock.Synced = false
+			m.files[".dockerenv"] = ""
+		}},
+		{"list that does not answer us either", func(m *machine) {
+			m.in.Zones = m.in.Zones[:1]
+			m.files["etc/postfix/main.cf"] = "relayhost = 192.0.2.25\n$broken\n  = x\n"
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			m := newMachine()
+			tt.breaks(m)
+			for _, f := range m.examine() {
+				if !f.OK {
+					t.Errorf("%+v", f)
+				}
+			}
+		})
+	}
+}
+
+// FuzzLists wants names that can be put into a sentence, whatever the files
+// hold.
+func FuzzLists(f *testing.F) {
+	f.Add("smtpd_client_restrictions = reject_rbl_client zen.spamhaus.org\n", "nameserver 127.0.0.1\n")
+	f.Add("a = $b\nb = $a\npostscreen_dnsbl_sites = $a, x.y*2 =\n", "nameserver\nnameserver x\n")
+	f.Fuzz(func(t *testing.T, text, resolv string) {
+		files := fstest.MapFS{}
+		for _, name := range []string{"etc/postfix/main.cf", "etc/postfix/master.cf", "etc/exim4/exim4.conf", "etc/rspamd/local.d/rbl.conf", "etc/spamassassin/local.cf"} {
+			files[name] = &fstest.MapFile{Data: []byte(text)}
+		}
+		files["etc/resolv.conf"] = &fstest.MapFile{Data: []byte(resolv)}
+		e := &examination{Input: Input{Files: files}}
+		for _, u := range e.lists() {
+			if again, ok := zoneName(u.zone); !ok || again != u.zone || !strings.Contains(u.place, ":") {
+				t.Errorf("%+v is no list", u)
+			}
+		}
+		for _, s := range e.nameservers(resolvConfPath) {
+			if !s.Addr.IsValid() || s.Addr.Port() != 53 {
+				t.Errorf("server %v", s)
+			}
+		}
+	})
+}

@@ -1,0 +1,263 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Errors of a Reply.
+var (
+	ErrSilent   = errors.New("no answer")
+	ErrServfail = errors.New("SERVFAIL")
+)
+
+const resolvConfPath = "/etc/resolv.conf"
+
+// nameservers reads the servers of a resolv.conf. The stub knows no ports.
+func (e *examination) nameservers(path string) []Server {
+	var all []Server
+	line := 0
+	for text := range strings.Lines(e.read(path)) {
+		line++
+		words := strings.Fields(text)
+		if len(words) < 2 || words[0] != "nameserver" {
+			continue
+		}
+		if a, err := netip.ParseAddr(words[1]); err == nil {
+			all = append(all, Server{netip.AddrPortFrom(a.Unmap(), 53), fmt.Sprintf("%s:%d", path, line)})
+		}
+	}
+	return all
+}
+
+// resolvConf checks the files that say whom to ask.
+func (e *examination) resolvConf() {
+	servers := e.nameservers(resolvConfPath)
+	if len(servers) == 0 {
+		e.bad("resolv.conf", resolvConfPath+": write one line, nameserver 127.0.0.1, with a resolver there",
+			"%s names no server, so that programs ask 127.0.0.1:53", resolvConfPath)
+	}
+	if len(servers) > 1 {
+		e.bad("resolv.conf", servers[1].Place+": take this line out, and those below it",
+			"%s has %d nameserver lines: when the first server is slow or says SERVFAIL, the next one is asked, past us",
+			resolvConfPath, len(servers))
+	}
+	queue := e.postfixQueue()
+	chroot := queue + "/etc/resolv.conf"
+	if e.exists(chroot) {
+		if copied := e.nameservers(chroot); !sameServers(copied, servers) {
+			e.bad("resolv.conf", fmt.Sprintf("cp %s %s && postfix reload", resolvConfPath, chroot),
+				"Postfix's daemons ask as %s says (%s), which is an old copy: %s has %s",
+				chroot, places(copied), resolvConfPath, places(servers))
+		}
+	}
+	e.fine("resolv.conf", "%s names one server, %s", resolvConfPath, places(servers))
+}
+
+func sameServers(a, b []Server) bool {
+	return slices.EqualFunc(a, b, func(x, y Server) bool { return x.Addr == y.Addr })
+}
+
+func places(servers []Server) string {
+	if len(servers) == 0 {
+		return "none"
+	}
+	var all []netip.Addr
+	for _, s := range servers {
+		all = append(all, s.Addr.Addr())
+	}
+	return list(all)
+}
+
+// path checks that what the mail server and its filters ask arrives here, and
+// that answers get back.
+func (e *examination) path(ctx context.Context) {
+	ways := e.ways()
+	for _, w := range ways {
+		e.way(ctx, w)
+	}
+	e.fine("path", "questions for our zones asked at %s arrive here", wayNames(ways))
+	e.fine("rebind", "listings get through")
+}
+
+func wayNames(ways []Server) string {
+	var all []netip.AddrPort
+	for _, w := range ways {
+		if !slices.Contains(all, w.Addr) {
+			all = append(all, w.Addr)
+		}
+	}
+	return list(all)
+}
+
+// ways are the resolvers that are asked: that of the system, unless all that
+// use lists have one of their own.
+func (e *examination) ways() []Server {
+	ways := e.ownResolvers()
+	system := len(ways) == 0
+	for _, u := range e.uses {
+		system = system || u.who == "Postfix" || u.who == "Exim"
+	}
+	if system {
+		servers := e.nameservers(resolvConfPath)
+		if len(servers) == 0 {
+			servers = []Server{{netip.MustParseAddrPort("127.0.0.1:53"), resolvConfPath}}
+		}
+		ways = append(ways, servers[:min(len(servers), 3)]...) // the stub looks at three
+	}
+	return ways
+}
+
+// way checks one resolver for every zone.
+func (e *examination) way(ctx context.Context, w Server) {
+	var astray, failing, stripped []string
+	for i := range e.Zones {
+		z := &e.Zones[i]
+		r := e.mark(ctx, w.Addr, z)
+		switch {
+		case errors.Is(r.Err, ErrServfail):
+			failing = append(failing, z.Name)
+		case r.Err != nil:
+			fix := w.Place + ": name a resolver that runs"
+			if w.Addr.Port() == 53 && w.Addr.Addr().IsLoopback() {
+				fix = fmt.Sprintf("start a resolver at %s that forwards to us, or have us listen there (resolv.conf knows no ports): %s: listen = [..., %q]",
+					w.Addr, e.Config, w.Addr)
+			}
+			e.bad("path", fix, "%s: %s does not answer: %v", w.Place, w.Addr, r.Err)
+			return
+		case !r.Ours:
+			astray = append(astray, z.Name)
+		case e.strips(ctx, w.Addr, z):
+			stripped = append(stripped, z.Name)
+		}
+	}
+	if len(astray) > 0 {
+		e.bad("path", w.forward(e, astray[0]), "%s: questions asked at %s do not arrive at dnsblproxy, in %s",
+			w.Place, w.Addr, zoneText(astray, len(e.Zones)))
+	}
+	if len(failing) > 0 {
+		e.bad("path", fmt.Sprintf("%s; and except the zone from DNSSEC validation, in unbound by domain-insecure: %q, in BIND by validate-except", w.forward(e, failing[0]), failing[0]),
+			"%s: %s answers SERVFAIL in %s: it cannot reach us, or it validates and our answers are not signed",
+			w.Place, w.Addr, zoneText(failing, len(e.Zones)))
+	}
+	if len(stripped) > 0 {
+		e.bad("rebind", fmt.Sprintf("except the zones from its protection against rebinding: unbound: private-domain: %q; dnsmasq: rebind-domain-ok=/%s/",
+			stripped[0], stripped[0]),
+			"%s: %s takes listings (127.0.0.2) out of the answers, in %s: everybody is unlisted",
+			w.Place, w.Addr, zoneText(stripped, len(e.Zones)))
+	}
+}
+
+// forward is how to have a resolver forward a zone to us.
+func (w *Server) forward(e *examination, zone string) string {
+	if len(e.Listen) == 0 {
+		return w.Place + ": name a resolver that forwards our zones to us"
+	}
+	at := reachable(e.Listen[0])
+	return fmt.Sprintf("have %s forward the zone to %s: unbound: forward-zone: name: %q forward-addr: %s@%d; or name us in %s, which needs a listener with port 53",
+		w.Addr, at, zone, at.Addr(), at.Port(), w.Place)
+}
+
+func zoneText(zones []string, all int) string {
+	if len(zones) == all && all > 1 {
+		return fmt.Sprintf("all %d zones", all)
+	}
+	return strings.Join(zones, ", ")
+}
+
+// strips reports whether a listing that we answer does not come through.
+func (e *examination) strips(ctx context.Context, resolver netip.AddrPort, z *Zone) bool {
+	if len(e.Listen) == 0 {
+		return false
+	}
+	direct := e.Ask(ctx, reachable(e.Listen[0]), z.listed())
+	if direct.Err != nil || len(direct.Addrs) == 0 {
+		return false // the list does not answer; that is another check's
+	}
+	through := e.Ask(ctx, resolver, z.listed())
+	return len(through.Addrs) == 0
+}
+
+// publicResolvers checks that we do not ask lists by way of resolvers that
+// they refuse.
+func (e *examination) publicResolvers() {
+	var through, asked []Server
+	for _, z := range e.Zones {
+		if z.Public {
+			continue
+		}
+		if z.Servers == nil {
+			if through = e.Resolvers; len(through) == 0 {
+				through = e.nameservers(resolvConfPath)
+			}
+		}
+		asked = append(asked, z.Servers...)
+	}
+	asked = append(asked, through...)
+	for _, s := range through {
+		asked = append(asked, e.behind(s)...)
+	}
+	seen := map[Server]bool{}
+	for _, s := range asked {
+		if whose := public(s.Addr.Addr()); whose != "" && !seen[s] {
+			seen[s] = true
+			e.bad("public-resolver", s.Place+`: name a resolver of your own, such as unbound on this machine; or set via = "direct" in the zones`,
+				"%s is the public resolver of %s: most lists do not answer it, or answer that everything is listed", s.Addr.Addr(), whose)
+		}
+	}
+	e.fine("public-resolver", "no list is asked by way of a public resolver")
+}
+
+// behind returns the servers that a resolver on this machine passes questions
+// on to, as far as its configuration is understood.
+func (e *examination) behind(s Server) []Server {
+	if !s.Addr.Addr().IsLoopback() {
+		return nil
+	}
+	if s.Addr.Addr() == netip.AddrFrom4([4]byte{127, 0, 0, 53}) {
+		return e.nameservers("/run/systemd/resolve/resolv.conf")
+	}
+	var all []Server
+	files := e.glob("/etc/unbound/*.conf", "/etc/unbound/*.d/*.conf", "/etc/dnsmasq.conf", "/etc/dnsmasq.d/*")
+	for _, path := range files {
+		line := 0
+		for text := range strings.Lines(e.read(path)) {
+			line++
+			text = strings.TrimSpace(text)
+			rest, ok := strings.CutPrefix(text, "forward-addr:")
+			if !ok {
+				rest, ok = strings.CutPrefix(text, "server=")
+			}
+			rest = strings.TrimSpace(rest)
+			addr, _, _ := strings.Cut(rest, "@")
+			addr, _, _ = strings.Cut(addr, "#")
+			if a, err := netip.ParseAddr(addr); ok && err == nil {
+				all = append(all, Server{netip.AddrPortFrom(a, 53), fmt.Sprintf("%s:%d", path, line)})
+			}
+		}
+	}
+	return all
+}
+
+// public names the operator of a public resolver; "" for another address.
+func public(a netip.Addr) string {
+	for _, p := range []struct{ prefix, whose string }{
+		{"8.8.8.8/32", "Google"}, {"8.8.4.4/32", "Google"}, {"2001:4860:4860::/48", "Google"},
+		{"1.1.1.0/24", "Cloudflare"}, {"1.0.0.0/24", "Cloudflare"}, {"2606:4700:4700::/48", "Cloudflare"},
+		{"9.9.9.0/24", "Quad9"}, {"149.112.112.0/24", "Quad9"}, {"2620:fe::/48", "Quad9"},
+		{"208.67.222.0/24", "OpenDNS"}, {"208.67.220.0/24", "OpenDNS"}, {"2620:119:35::/48", "OpenDNS"}, {"2620:119:53::/48", "OpenDNS"},
+		{"64.6.64.0/23", "Vercara"}, {"4.2.2.0/29", "Level 3"}, {"8.26.56.0/24", "Comodo"}, {"8.20.247.0/24", "Comodo"},
+		{"94.140.14.0/23", "AdGuard"}, {"2a10:50c0::/32", "AdGuard"}, {"76.76.2.0/24", "Control D"}, {"76.76.10.0/24", "Control D"},
+		{"77.88.8.0/24", "Yandex"}, {"185.228.168.0/23", "CleanBrowsing"}, {"45.90.28.0/22", "NextDNS"}, {"193.110.81.0/24", "DNS0"},
+		{"114.114.114.0/24", "114DNS"}, {"223.5.5.0/24", "AliDNS"}, {"223.6.6.0/24", "AliDNS"},
+	} {
+		if netip.MustParsePrefix(p.prefix).Contains(a.Unmap()) {
+			return p.whose
+		}
+	}
+	return ""
+}
