@@ -26,10 +26,10 @@ func TestSoak(t *testing.T) {
 	list := startFaulty(t, "bl.example")
 	codes := make(map[string]string)
 	for n := range 256 {
-		codes[fmt.Sprintf("192.0.2.%d", n)] = "127.0.0.2"
+		codes[fmt.Sprintf("10.20.30.%d", n)] = "127.0.0.2"
 	}
 	list.List(codes)
-	base := zone("bl.example", "", list.Addr) + "[allow.some]\ncidr = [\"192.0.2.128/25\"]\n"
+	base := zone("bl.example", "", list.Addr) + "[allow.some]\ncidr = [\"10.20.30.128/25\"]\n"
 	proxy := startProxy(t, ProxyOptions{Config: "[cache]\nmax_ttl = \"2s\"\nmax_negative_ttl = \"2s\"\n" + base})
 	// The faults that lie about every name are for TestFaults: until the
 	// probe finds them out, their answers are the list's own.
@@ -55,7 +55,7 @@ func TestSoak(t *testing.T) {
 				default:
 				}
 				n := random.IntN(256)
-				subject := fmt.Sprintf("%s.%d", []string{"192.0.2", "198.51.100", "203.0.113"}[random.IntN(3)], n)
+				subject := fmt.Sprintf("%s.%d", []string{"10.20.30", "198.51.100", "203.0.113"}[random.IntN(3)], n)
 				network := []string{"udp", "udp", "udp", "tcp"}[random.IntN(4)]
 				m, _, err := exchange(network, proxy.Addr, new(dns.Msg).SetQuestion(reverse(subject, "bl.example"), dns.TypeA))
 				asked.Add(1)
