@@ -3,11 +3,12 @@ GO ?= go
 FUZZTIME ?= 30s
 COUNT ?= 1
 SOAKTIME ?= 10m
+DEBARCHS ?= amd64 arm64
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 STATICCHECK = $(GO) tool -modfile=tools/go.mod staticcheck
 
 .DEFAULT_GOAL := build
-.PHONY: help build test packages lint race unit e2e faults fuzz bench stages soak cover run clean
+.PHONY: help build test packages lint race unit e2e faults fuzz bench stages soak cover docs shots deb run clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +52,15 @@ soak: ## questions, faults and reloads against the live server for SOAKTIME (10m
 
 cover: ## coverage of the unit tests, per function, in coverage.out
 	$(GO) test -short -coverprofile=coverage.out -coverpkg=./... ./... && $(GO) tool cover -func=coverage.out | tail -n 1
+
+docs: ## write man pages, completions and references in docs/ anew from the code
+	$(GO) test ./cmd/dnsblproxy -run='^TestDocs$$' -count=1 -update
+
+shots: ## the pictures of the page in docs/, by headless Chromium
+	DNSBLPROXY_CHROMIUM=1 $(GO) test ./cmd/dnsblproxy/internal/admin -run='^TestBrowser' -count=1
+
+deb: ## build dist/*.deb for amd64 and arm64
+	GO='$(GO)' deploy/deb/build.sh $(DEBARCHS)
 
 run: ## serve config.example.toml
 	$(GO) run ./cmd/dnsblproxy serve --config config.example.toml

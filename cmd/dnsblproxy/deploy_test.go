@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"gopkg.in/yaml.v3"
+)
+
+// deployDir is deploy/ as the tests of this package see it.
+const deployDir = "../../deploy"
+
+// foreignMetrics are what Prometheus and its Go library export.
+func foreignMetrics() []string {
+	return []string{"up", "process_resident_memory_bytes", "process_cpu_seconds_total"}
+}
+
+// TestDeploy_metrics reads every expression of the alerts and the dashboard:
+// each metric in it, and each of its labels, has to be one that we export.
+func TestDeploy_metrics(t *testing.T) {
+	known := map[string][]string{}
+	for _, m := range exportedMetrics(t) {
+		known[m.name] = append(m.labels, "job", "instance", "le")
+	}
+	name := regexp.MustCompile(`\b(dnsblproxy_[a-z_]+|process_[a-z_]+|up)\b(?:\{([^}]*)\})?`)
+	label := regexp.MustCompile(`([a-z_]+) *(?:=~|!~|!=|=)`)
+	used := map[string]bool{}
+	for where, expr := range expressions(t) {
+		found := name.FindAllStringSubmatch(expr, -1)
+		if len(found) == 0 {
+			t.Errorf("%s: no metric in %q", where, expr)
+		}
+		for _, m := range found {
+			metric := m[1]
+			labels, ours := known[metric]
+			if !ours {
+				metric = strings.TrimSuffix(metric, "_bucket")
+				labels, ours = known[metric]
+			}
+			used[metric] = true
+			if !ours && !slices.Contains(foreignMetrics(), metric) {
+				t.Errorf("%s: nothing exports %s", where, m[1])
+			}
+			for _, l := range label.FindAllStringSubmatch(m[2], -1) {
+				if ours && !slices.Contains(labels, l[1]) {
+					t.Errorf("%s: %s has no label %s", where, m[1], l[1])
+				}
+			}
+		}
+	}
+	for metric := range known {
+		if !used[metric] && metric != "dnsblproxy_shared_cache_requests_total" {
+			t.Errorf("neither an alert nor the dashboard shows %s", metric)
+		}
+	}
+}
+
+// expressions are those of the alert rules and of the dashboard, by place.
+func expressions(t *testing.T) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	var rules struct {
+		Groups []struct {
+			Rules []struct{ Alert, Expr string }
+		}
+	}
+	decode(t, yaml.Unmarshal, "prometheus/dnsblproxy.rules.yml", &rules)
+	for _, g := range rules.Groups {
+		for _, r := range g.Rules {
+			all["alert "+r.Alert] = r.Expr
+		}
+	}
+	var board struct {
+		Panels []struct {
+			Type, Title string
+			Targets     []struct{ Expr string }
+		}
+		Annotations struct{ List []struct{ Name, Expr string } }
+		Templating  struct {
+			List []struct{ Name, Type, Definition string }
+		}
+	}
+	decode(t, json.Unmarshal, "grafana/dnsblproxy.json", &board)
+	for _, p := range board.Panels {
+		for i, target := range p.Targets {
+			all["panel "+p.Title+" "+string(rune('A'+i))] = target.Expr
+		}
+		if p.Type != "row" && len(p.Targets) == 0 {
+			t.Errorf("the panel %q asks nothing", p.Title)
+		}
+	}
+	for _, a := range board.Annotations.List {
+		all["annotation "+a.Name] = a.Expr
+	}
+	for _, v := range board.Templating.List {
+		if v.Type == "query" {
+			all["variable "+v.Name] = v.Definition
+		}
+	}
+	if len(all) < 40 {
+		t.Errorf("%d expressions were found; the files have another form now", len(all))
+	}
+	return all
+}
+
+func decode(t *testing.T, unmarshal func([]byte, any) error, file string, into any) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(deployDir, file))
+	if err == nil {
+		err = unmarshal(text, into)
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+}
+
+// TestDeploy_promtool has Prometheus itself read the alert rules.
+func TestDeploy_promtool(t *testing.T) {
+	tool := tool(t, "promtool", "prometheus")
+	out, err := exec.Command(tool, "check", "rules", filepath.Join(deployDir, "prometheus/dnsblproxy.rules.yml")).CombinedOutput()
+	if err != nil || !bytes.Contains(out, []byte("SUCCESS")) {
+		t.Errorf("promtool: %v\n%s", err, out)
+	}
+}
+
+// tool finds a program, or skips the test.
+func tool(t *testing.T, name, debian string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Skipf("%s is not installed (Debian: %s)", name, debian)
+	}
+	return path
+}
