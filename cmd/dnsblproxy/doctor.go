@@ -57,7 +57,9 @@ func (a *app) doctor(ctx context.Context, root string) error {
 	in.Ask = func(ctx context.Context, server netip.AddrPort, name string) doctor.Reply {
 		return askServer(ctx, pool, server, name)
 	}
-	in.Status = func(ctx context.Context) (doctor.Status, error) { return serverStatus(ctx, c) }
+	if c.Admin.Listen.IsValid() {
+		in.Status = func(ctx context.Context) (doctor.Status, error) { return serverStatus(ctx, c) }
+	}
 	in.Clock, in.Now, in.Nonce = kernelClock, time.Now, uint16(rand.Uint32())
 	found := doctor.Examine(ctx, in)
 	if a.json {

@@ -81,6 +81,9 @@ func (e *examination) path(ctx context.Context) {
 		e.way(ctx, w)
 	}
 	e.fine("path", "questions for our zones asked at %s arrive here", wayNames(ways))
+	if slices.ContainsFunc(e.found, func(f Finding) bool { return f.Check == "path" && !f.OK }) {
+		e.fine("rebind", "not to be tried before questions arrive here")
+	}
 	e.fine("rebind", "listings get through")
 }
 

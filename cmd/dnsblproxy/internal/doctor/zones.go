@@ -26,7 +26,11 @@ func (e *examination) zones() {
 		name, fix := u.zone, fmt.Sprintf("%s: add [zone.%q], or take the list out of %s", e.Config, u.zone, u.place)
 		if list, ok := e.key(u.zone); ok {
 			name = masked(u.zone)
-			fix = fmt.Sprintf(`%s: add [zone.%q] with upstream = "${KEY}.%s"; %s: ask %s`, e.Config, list, strings.TrimPrefix(name, "KEY."), u.place, list)
+			verb := "add"
+			if e.serves(list) {
+				verb = "complete"
+			}
+			fix = fmt.Sprintf(`%s: %s [zone.%q] with upstream = "${KEY}.%s"; %s: ask %s`, e.Config, verb, list, strings.TrimPrefix(name, "KEY."), u.place, list)
 		}
 		e.bad("zones", fix, "%s asks %s (%s), which dnsblproxy does not serve: its listings are final, and its failures too", u.who, name, u.place)
 	}
