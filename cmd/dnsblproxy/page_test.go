@@ -1,0 +1,141 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"dnsblproxy/cmd/dnsblproxy/internal/admin"
+	"dnsblproxy/resolver"
+	"dnsblproxy/resolver/rbl"
+)
+
+// keyedConfig has a secret wherever one can stand.
+const keyedConfig = `
+[admin]
+token = "hush-hush-hush"
+[resolver]
+servers = ["127.0.0.1:1"]
+timeout = "20ms"
+deadline = "40ms"
+[zone."local.example"]
+source = "deny"
+[zone."zen.example"]
+upstream = "sesamesesamesesame22.zen.dq.spamhaus.net"
+budget = 1000
+[allow.fax]
+comment = "fax <b>service</b>"
+cidr = ["198.51.100.25", "203.0.113.0/24"]
+expires = 2099-12-31
+[allow.feed]
+url = "https://user:sesamesesamesesame22@127.0.0.1:1/feed?key=sesamesesamesesame22"
+[deny.own]
+zones = ["local.example"]
+cidr = ["198.51.100.0/24"]
+text = "by our own postmaster"
+`
+
+// adminOf wires a server from a configuration and returns what its admin
+// address would serve.
+func adminOf(t *testing.T, text string) (*proxy, http.Handler) {
+	t.Helper()
+	lists, err := rbl.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "config.toml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := (&app{config: path, out: io.Discard, err: io.Discard}).load(lists)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := newProxy(c, lists, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.close)
+	t.Cleanup(d.startAside())
+	page, err := d.page()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, admin.NewHandler(admin.Options{
+		Listen: netip.MustParseAddrPort("127.0.0.1:9353"), Gatherer: d.reg, API: d.api(), Page: page,
+	})
+}
+
+func fetch(t *testing.T, h http.Handler, path string) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1:9353"+path, nil))
+	if w.Code != http.StatusOK {
+		t.Errorf("%s: status %d: %s", path, w.Code, w.Body)
+	}
+	return w.Body.String()
+}
+
+// TestPage_wired shows the real parts of a server on the page.
+func TestPage_wired(t *testing.T) {
+	d, h := adminOf(t, keyedConfig)
+	d.decided(resolver.Decision{
+		Time: time.Now(), Zone: "local.example", Subject: "198.51.100.66", Client: netip.MustParseAddr("127.0.0.1"),
+		Verdict: resolver.Denied, Codes: []string{"127.0.0.2"}, Rule: "own", Source: "cidr",
+	})
+	for path, wants := range map[string][]string{
+		"/": {
+			"Spamhaus ZEN", "of 1,000", "fax &lt;b&gt;service&lt;/b&gt;", "until 2099-12-31", "url https://127.0.0.1:1/feed",
+			`data-name="IPv4">257<`, "only in local.example", "/?q=198.51.100.66#lookup", "Which list is worth it",
+		},
+		"/?rule=fax":        {"What fax exempts", "<code>203.0.113.0/24</code>"},
+		"/?q=198.51.100.66": {`<span class="verdict denied">denied</span>`, "by our own postmaster", "<dd>own "},
+		"/?q=198.51.100.25": {`<span class="verdict exempt">exempt</span>`, `<a href="/?rule=fax#rule">fax</a>`},
+		"/?q=nonsense..":    {`role="alert"`},
+	} {
+		body := fetch(t, h, path)
+		for _, want := range wants {
+			if !strings.Contains(body, want) {
+				t.Errorf("%s: %q is not in the page", path, want)
+			}
+		}
+	}
+}
+
+// TestAdmin_secrets looks for keys, passwords and tokens in everything that
+// the admin address serves.
+func TestAdmin_secrets(t *testing.T) {
+	_, h := adminOf(t, keyedConfig)
+	for _, path := range []string{
+		"/", "/?q=192.0.2.1", "/?q=127.0.0.2", "/?rule=feed", "/metrics", "/api/v1/zones", "/api/v1/exemptions",
+		"/api/v1/lookup?q=192.0.2.1", "/api/v1/lookup?q=127.0.0.2", "/api/v1/report",
+	} {
+		body := fetch(t, h, path)
+		for _, secret := range []string{"sesame", "hush"} {
+			if i := strings.Index(strings.ToLower(body), secret); i >= 0 {
+				t.Errorf("%s tells a secret: ...%s...", path, body[max(0, i-60):min(len(body), i+40)])
+			}
+		}
+	}
+}
+
+// TestPage_entries bounds what the page lists of a rule.
+func TestPage_entries(t *testing.T) {
+	var cidr []string
+	for i := range 700 {
+		cidr = append(cidr, fmt.Sprintf(`"10.%d.%d.1"`, i/250, i%250))
+	}
+	_, h := adminOf(t, strings.Replace(keyedConfig, `"203.0.113.0/24"`, strings.Join(cidr, ","), 1))
+	body := fetch(t, h, "/?rule=fax")
+	if n := strings.Count(body, "<li><code>"); n != 500 || !strings.Contains(body, "The first 500 of 701") {
+		t.Errorf("%d entries are shown", n)
+	}
+}

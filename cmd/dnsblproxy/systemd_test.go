@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// TestSystemd starts the server as the units would: with sockets that it
+// inherits, a socket to report to, and a watchdog.
+func TestSystemd(t *testing.T) {
+	dir := t.TempDir()
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer manager.Close()
+	config := filepath.Join(dir, "config.toml")
+	writeFile(t, config, "listen = [\"systemd\"]\n[admin]\nlisten = \"\"\n[resolver]\nservers = [\"127.0.0.1:1\"]\n"+
+		"[zone.\"local.example\"]\nsource = \"deny\"\n[deny.own]\nzones = [\"local.example\"]\ncidr = [\"192.0.2.66\"]\n")
+	addr, files := inheritable(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	// The shell knows the process that LISTEN_PID has to name.
+	serve := exec.CommandContext(ctx, "sh", "-c", `LISTEN_PID=$$ WATCHDOG_PID=$$ exec "$0" serve --config "$1"`, self(t), config)
+	serve.Env = append(os.Environ(), "LISTEN_FDS=2", "WATCHDOG_USEC=200000", "NOTIFY_SOCKET="+filepath.Join(dir, "notify"))
+	serve.ExtraFiles = files
+	var log bytes.Buffer
+	serve.Stderr = &log
+	if err := serve.Start(); err != nil {
+		t.Fatal(err)
+	}
+	wait := func(want string) {
+		t.Helper()
+		if err := waitNotice(manager, want); err != nil {
+			t.Fatalf("waiting for %q: %v\n%s", want, err, &log)
+		}
+	}
+	wait("READY=1")
+	for _, transport := range []string{"udp", "tcp"} {
+		c := &dns.Client{Net: transport, Timeout: 5 * time.Second}
+		answer, _, err := c.Exchange(new(dns.Msg).SetQuestion("66.2.0.192.local.example.", dns.TypeA), addr)
+		if err != nil || len(answer.Answer) != 1 {
+			t.Errorf("by %s: %v, %v", transport, answer, err)
+		}
+	}
+	wait("WATCHDOG=1")
+	signal := func(s syscall.Signal) {
+		t.Helper()
+		if err := serve.Process.Signal(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	signal(syscall.SIGHUP)
+	wait("RELOADING=1\nMONOTONIC_USEC=")
+	wait("READY=1")
+	signal(syscall.SIGTERM)
+	wait("STOPPING=1")
+	if err := serve.Wait(); err != nil {
+		t.Errorf("serve: %v\n%s", err, &log)
+	}
+	// systemd does not start it again after status 2: the configuration is wrong.
+	writeFile(t, config, "listen = [\"systemd\"]\nlisen = 1\n")
+	err = exec.Command(self(t), "serve", "--config", config).Run()
+	if exit := new(exec.ExitError); !errors.As(err, &exit) || exit.ExitCode() != exitWrong {
+		t.Errorf("serve with a wrong configuration: %v, want status %d", err, exitWrong)
+	}
+}
+
+// self is this test as the program, which TestMain turns it into.
+func self(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("dnsblproxy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// inheritable binds a UDP and a TCP socket to one address, as systemd would.
+func inheritable(t *testing.T) (addr string, files []*os.File) {
+	t.Helper()
+	tcp, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	udp, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: tcp.Addr().(*net.TCPAddr).Port})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []interface {
+		File() (*os.File, error)
+		io.Closer
+	}{udp, tcp} {
+		f, err := s.File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		s.Close()
+		files = append(files, f)
+	}
+	return tcp.Addr().String(), files
+}
+
+// waitNotice reads what the server reports until it begins with want.
+func waitNotice(manager *net.UnixConn, want string) error {
+	if err := manager.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		return err
+	}
+	buf := make([]byte, 1024)
+	for {
+		n, err := manager.Read(buf)
+		if err != nil || strings.HasPrefix(string(buf[:n]), want) {
+			return err
+		}
+	}
+}
