@@ -8,12 +8,15 @@ import (
 	"github.com/miekg/dns"
 
 	"dnsblproxy/overrides"
+	"dnsblproxy/resolver/rbl"
 )
 
 // TestRespond_allocs holds the promise that what needs no list costs nothing
 // but time. The race detector changes allocation, so it is not in force.
 func TestRespond_allocs(t *testing.T) {
 	z := testZone("bl.test", spamhaus())
+	z.Verify = true
+	z.CodeName = func(rbl.Code) string { return "SBL" }
 	s := newScene(t, []ZoneOptions{z}, overrides.Rule{Name: "office", CIDR: []string{"192.0.2.2"}},
 		overrides.Rule{Name: "own", Action: overrides.Deny, CIDR: []string{"192.0.2.66"}, Zones: []string{"bl.test"}, Text: "no"})
 	sc := NewScratch(0)
@@ -33,6 +36,7 @@ func TestRespond_allocs(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.raw(pkt, false)
+			s.r.flights.wg.Wait() // what verify asks
 			n := testing.AllocsPerRun(200, func() {
 				if _, done := s.r.Respond(sc, pkt, testClient, false); !done {
 					t.Fatal("not answered at once")
