@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -110,15 +111,24 @@ func tenQuestions(proxy netip.AddrPort, fault, zone string) faultRun {
 	return run
 }
 
-// logged is the first warning about a zone.
+// logged is why a list changed its state, as the log has it, or else why the
+// first decision about it failed.
 func logged(log, zone string) string {
-	message := regexp.MustCompile(`level=(?:WARN|ERROR) msg=("[^"]*"|\S+)(.*)`)
+	said := regexp.MustCompile(`level=WARN msg=("list changed state"|decision) zone=` + regexp.QuoteMeta(zone) + ` .*reason=("(?:[^"\\]|\\.)*"|\S+)`)
+	best := "nothing"
 	for line := range strings.Lines(log) {
-		if m := message.FindStringSubmatch(line); m != nil && strings.Contains(line, zone) {
-			return strings.Trim(m[1], `"`) + strings.TrimRight(m[2], "\n")
+		m := said.FindStringSubmatch(line)
+		if m == nil || best != "nothing" && m[1] == "decision" {
+			continue
+		}
+		if reason, err := strconv.Unquote(m[2]); err == nil {
+			m[2] = reason
+		}
+		if best = m[2]; m[1] != "decision" {
+			break
 		}
 	}
-	return "nothing"
+	return best
 }
 
 // TestFaults_exemptionAndStale has a list that fails after it worked: what it
