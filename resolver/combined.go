@@ -30,16 +30,20 @@ type Sum struct {
 
 // combined is step 7 for a zone that weighs others. Each member is decided by
 // the one function, with its own rules, mode and failures; an exemption in
-// the combined zone removes from every member what it may remove there.
+// the combined zone removes from every member what it may remove there, and
+// from the members of a member.
 func (f *facts) combined(q *question, hit overrides.Hit, exempt bool) decision {
 	z := q.zone
+	above := f.above
+	defer func() { f.above = above }()
+	f.above = exempt || above
 	states := make([]MemberState, len(z.members))
 	sum := decision{ttl: ownTTL}
 	failed := 0
 	for i, m := range z.members {
 		f.step(0, "member ", m.Name)
 		d := decide(&question{zone: m, subject: q.subject, labels: q.labels, typ: wire.TypeA}, f)
-		states[i] = memberState(m, &d, exempt)
+		states[i] = memberState(m, &d, f.above)
 		switch {
 		case d.lacking:
 			continue
@@ -70,21 +74,27 @@ func (f *facts) combined(q *question, hit overrides.Hit, exempt bool) decision {
 	return sum
 }
 
-// memberState is what a member's decision counts for.
+// memberState is what a member's decision counts for. exempt speaks of the
+// combined zone: an exemption beats a deny rule there, too.
 func memberState(m *zone, d *decision, exempt bool) MemberState {
+	exempt = exempt && !m.Allow
 	switch {
 	case d.lacking:
 		return MemberState{Phase: Outstanding}
+	case d.kept:
+		return MemberState{Phase: Answered}
 	case d.verdict == Failed:
 		return MemberState{Phase: Missing}
-	case d.kept || d.verdict != Listed && d.verdict != Denied:
+	case d.verdict == Denied && exempt && !m.NoOverride.Contains(d.code):
+		return MemberState{Phase: Answered}
+	case d.verdict != Listed && d.verdict != Denied:
 		return MemberState{Phase: Answered}
 	case d.form == formOwn:
 		return MemberState{Phase: Answered, Codes: []rbl.Code{d.code}}
 	}
 	s := MemberState{Phase: Answered}
 	for rec := range d.data.records {
-		if code, ok := rec.code(); ok && m.remains(code, d.exempt || exempt && !m.Allow) {
+		if code, ok := rec.code(); ok && m.remains(code, d.exempt || exempt) {
 			s.Codes = append(s.Codes, code)
 		}
 	}

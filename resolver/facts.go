@@ -56,6 +56,10 @@ type facts struct {
 	fileAnswer     dataset.Answer
 	packing, rdata []byte
 
+	// above says that a combined zone is being decided and the subject is
+	// exempt there.
+	above bool
+
 	trace *Trace // nil unless somebody wants to know the steps
 }
 

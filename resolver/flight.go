@@ -93,15 +93,20 @@ func (r *Resolver) fetch(n *need, w *waiter) time.Duration {
 	}
 	// The flight before this one may have landed since decide looked.
 	q := question{zone: n.zone, subject: n.subject, labels: []byte(f.key.labels), typ: n.typ}
-	if e, ok := r.cache.Get(n.zone.key(&q, n.typ)); ok && !n.renew && e.Expires > r.clock.seconds() {
-		r.landed(f, listAnswer{state: fresh, data: packed(e.Data), ttl: e.Expires - r.clock.seconds()})
-		return 0
+	left := uint32(0)
+	if e, ok := r.cache.Get(n.zone.key(&q, n.typ)); ok && e.Expires > r.clock.seconds() {
+		left = e.Expires - r.clock.seconds()
+		if !n.renew {
+			r.landed(f, listAnswer{state: fresh, data: packed(e.Data), ttl: left})
+			return 0
+		}
+		left += clockSkew // what another proxy has is newer, or no use
 	}
 	ask := Ask{Subject: n.subject, Name: n.zone.upstreamName(q.labels), Type: n.typ, Background: w == nil}
 	if w != nil {
 		ask.Client = w.client
 	}
-	if n.renew || !r.askShared(f, &q, ask) {
+	if !r.askShared(f, &q, ask, left) {
 		r.askList(f, &q, ask)
 	}
 	return 0
@@ -149,15 +154,19 @@ func (r *Resolver) take(f *flight, q *question, res Result) listAnswer {
 	life := limits.life(&res.Response)
 	if life > 0 {
 		r.cache.Set(z.key(q, typ), string(data), life, limits.stale)
-		if r.second != nil && z.Source == SourceUpstream {
-			r.second.Set(z.sharedKey(f), string(data), life)
-		}
+		r.share(f, data, life)
 	}
-	if typ == wire.TypeA {
-		z.counts.listed(z, data)
-		if f.rule != "" {
-			z.counts.savedListing(z, f.rule, data)
-		}
-	}
+	z.learned(f, data)
 	return listAnswer{state: fresh, data: data, ttl: life}
+}
+
+// learned counts what a list says of a subject, whoever has asked it.
+func (z *zone) learned(f *flight, data packed) {
+	if f.key.typ != wire.TypeA {
+		return
+	}
+	z.counts.listed(z, data)
+	if f.rule != "" {
+		z.counts.savedListing(z, f.rule, data)
+	}
 }

@@ -165,6 +165,7 @@ func (r *Resolver) Configure(s Settings) error {
 		if old := before.named(z.Name); old != nil && old.Fingerprint == z.Fingerprint {
 			z.answers.Store(old.answers.Load())
 			z.flushes.Store(old.flushes.Load())
+			z.voided.Store(old.voided.Load())
 		} else {
 			z.flush(r.cache)
 		}
@@ -225,6 +226,7 @@ func (r *Resolver) Forget(zoneName string, answers bool) {
 	}
 	z.epoch.Add(1)
 	if answers {
+		z.voided.Store(time.Now().Unix() + clockSkew)
 		z.flush(r.cache)
 	}
 }

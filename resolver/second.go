@@ -18,23 +18,52 @@ type SecondLevel interface {
 	Set(question []byte, data string, life uint32)
 }
 
-// askShared looks in the second level before the list is asked. It is false
-// when there is none, or none to be asked.
-func (r *Resolver) askShared(f *flight, q *question, ask Ask) bool {
+// askShared looks in the second level before the list is asked, for an answer
+// that is good for more than over seconds. It is false when there is none, or
+// none to be asked.
+func (r *Resolver) askShared(f *flight, q *question, ask Ask, over uint32) bool {
 	if r.second == nil || q.zone.Source != SourceUpstream {
 		return false
 	}
 	z, typ := f.key.zone, f.key.typ
-	return r.second.Get(z.sharedKey(f), func(data string, life uint32, ok bool) {
-		limits := &r.snap.Load().limits
-		if !ok || !z.believable(packed(data), typ) {
+	return r.second.Get(z.sharedKey(f), func(value string, life uint32, ok bool) {
+		data, since := unstamp(value)
+		if !ok || life <= over || since <= z.voided.Load() || !z.believable(data, typ) {
 			r.askList(f, q, ask)
 			return
 		}
+		limits := &r.snap.Load().limits
 		life = min(life, limits.maxTTL)
-		r.cache.Set(z.key(q, typ), data, life, limits.stale)
-		r.landed(f, listAnswer{state: fresh, data: packed(data), ttl: life})
+		r.cache.Set(z.key(q, typ), string(data), life, limits.stale)
+		z.learned(f, data)
+		r.landed(f, listAnswer{state: fresh, data: data, ttl: life})
 	})
+}
+
+// share hands a list's answer to the other proxies.
+func (r *Resolver) share(f *flight, data packed, life uint32) {
+	if r.second != nil && f.key.zone.Source == SourceUpstream {
+		r.second.Set(f.key.zone.sharedKey(f), stamp(data, r.clock.now()), life)
+	}
+}
+
+// An answer stands in the second level with the moment at which the list gave
+// it (Unix seconds, 8 octets), because all that a list said until it stopped
+// lying is void. Clocks of two machines may differ by clockSkew seconds.
+const (
+	stampLen  = 8
+	clockSkew = 2
+)
+
+func stamp(data packed, now int64) string {
+	return string(binary.BigEndian.AppendUint64(nil, uint64(now))) + string(data)
+}
+
+func unstamp(value string) (data packed, since int64) {
+	if len(value) < stampLen {
+		return "", 0
+	}
+	return packed(value[stampLen:]), int64(binary.BigEndian.Uint64([]byte(value[:stampLen])))
 }
 
 // sharedKey is a question as the second level knows it: the list, what stands

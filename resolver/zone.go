@@ -90,6 +90,7 @@ type zone struct {
 	// one when the list's answers turn out to be worthless.
 	answers atomic.Pointer[cache.Zone]
 	flushes atomic.Uint32
+	voided  atomic.Int64  // Unix seconds until which other proxies' answers are void
 	epoch   atomic.Uint32 // of what is remembered of failures
 
 	scope atomic.Pointer[scope]

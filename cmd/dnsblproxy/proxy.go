@@ -113,6 +113,7 @@ func newProxy(c *config.Config, lists *rbl.Table, log *slog.Logger) (*proxy, err
 	}
 	d.work.Go(func() { d.rules.Run(d.ctx) })
 	d.work.Go(func() { d.resolver.Run(d.ctx) })
+	d.work.Go(func() { d.heedOthers(d.ctx) })
 	return d, nil
 }
 

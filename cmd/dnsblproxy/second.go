@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
 	"log/slog"
+	"slices"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"dnsblproxy/cache/shared"
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/resolver"
+	"dnsblproxy/resolver/upstream"
 )
 
 // openShared connects to the cache that several proxies share; nil without
@@ -19,9 +23,9 @@ func (d *proxy) openShared(c *config.Config) (resolver.SecondLevel, error) {
 	}
 	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "dnsblproxy_shared_cache_requests_total",
-		Help: "Look-ups in the shared cache by result: hit, miss, invalid (not ours, or damaged) or error.",
+		Help: "Look-ups in the shared cache by result: hit, miss, invalid (not ours, or damaged) or error; also the writes that it refused.",
 	}, []string{"result"})
-	for _, result := range []string{"hit", "miss", "invalid", "error"} {
+	for _, result := range []string{"hit", "miss", "invalid", "error", "refused"} {
 		requests.WithLabelValues(result)
 	}
 	var err error
@@ -34,4 +38,54 @@ func (d *proxy) openShared(c *config.Config) (resolver.SecondLevel, error) {
 	}
 	d.reg.MustRegister(requests)
 	return d.shared, nil
+}
+
+// Warnings between proxies: how often each looks for those of others, and how
+// long one is there. A list is tested once a minute at most, whoever warns.
+const (
+	warningsEvery = 3 * time.Second
+	warningLife   = 5 * time.Minute
+)
+
+// warnOthers tells the other proxies that a list is in a bad state. They test
+// it themselves and believe only that.
+func (d *proxy) warnOthers(zone string, to upstream.Condition) {
+	if d.shared == nil || to != upstream.Quarantined && to != upstream.Unreachable {
+		return
+	}
+	for _, z := range d.cfg.Load().Zones {
+		if z.Name == zone {
+			d.shared.Announce(z.Upstream.Reveal(), warningLife)
+		}
+	}
+}
+
+// heedOthers has lists tested that other proxies warn of, until ctx ends.
+func (d *proxy) heedOthers(ctx context.Context) {
+	if d.shared != nil {
+		d.shared.Watch(ctx, warningsEvery, d.listNames, d.warned)
+	}
+}
+
+// listNames are the lists that are asked.
+func (d *proxy) listNames() []string {
+	var names []string
+	for _, z := range d.cfg.Load().Zones {
+		if name := z.Upstream.Reveal(); z.Source == "upstream" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// warned has a list tested in all of its zones.
+func (d *proxy) warned(list string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, z := range d.cfg.Load().Zones {
+		if b := d.backends[z.Name]; b != nil && b.guarded != nil && z.Upstream.Reveal() == list {
+			d.log.Info("another proxy warns of a list", slog.String("zone", z.Name))
+			b.guarded.Check()
+		}
+	}
 }

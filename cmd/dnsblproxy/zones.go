@@ -299,6 +299,10 @@ func (d *proxy) stateChanged(log *slog.Logger, zone string, from, to upstream.St
 	log.Log(context.Background(), level, "list changed state",
 		slog.String("from", from.Condition.String()), slog.String("to", to.Condition.String()),
 		slog.String("reason", to.Reason), slog.Duration("after", time.Since(from.Since).Round(time.Second)))
+	if from.Condition == upstream.Quarantined {
+		d.resolver.Forget(zone, true) // what others believed meanwhile
+	}
+	d.warnOthers(zone, to.Condition)
 }
 
 func budgetSpent(log *slog.Logger, b upstream.Budget) {

@@ -49,6 +49,10 @@ func (l *List) Run(ctx context.Context) {
 	}
 }
 
+// Check has Run test the list soon, a minute after the last time at the
+// earliest: somebody else says that the list lies or is gone.
+func (l *List) Check() { l.wakeUp() }
+
 func (l *List) close() {
 	l.mu.Lock()
 	l.closed = true
