@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"dnsblproxy/resolver/internal/wire"
+	"dnsblproxy/resolver/rbl"
 )
 
 // sampleEvery is how many answers of the short paths stand for one that is
@@ -33,6 +34,10 @@ func (r *Resolver) account(sc *Scratch, q *question, d *decision, client netip.A
 	case Unlisted:
 		r.renew(&sc.facts)
 		return
+	case Listed, Denied:
+		if q.typ != wire.TypeA || q.subject.Test != rbl.NotTest {
+			z.counts.again.Add(1)
+		}
 	}
 	if d.removed {
 		z.counts.savedListing(z, d.hit.Rule.Name, d.data)

@@ -59,6 +59,10 @@ type counts struct {
 	// saved counts questions about what the list has and a rule exempts.
 	saved atomic.Uint64
 
+	// again counts answers "listed" that are no listing of their own: the text
+	// after the address, and the lists' test entries.
+	again atomic.Uint64
+
 	// exempt holds the counter of each rule that ever matched, so that a hit
 	// need not look it up by label. It is replaced, never changed.
 	exempt atomic.Pointer[map[string]prometheus.Counter]

@@ -13,7 +13,8 @@ type Totals struct {
 	Questions uint64
 
 	// Listings are questions about what the list has, or a deny rule: those
-	// that an exemption answered otherwise, which Exempted counts, among them.
+	// that an exemption answered otherwise, which Exempted counts, among them,
+	// but not the questions for their text, nor those about test entries.
 	Listings uint64
 	Exempted uint64
 
@@ -25,6 +26,7 @@ func (r *Resolver) Totals() []Totals {
 	var out []Totals
 	for _, z := range r.snap.Load().zones.order {
 		t := Totals{Zone: z.Name, Exempted: z.counts.saved.Load()}
+		again := z.counts.again.Load() // before the sums that it is part of
 		for v := range Verdict(verdicts) {
 			n := uint64(z.counts.sum(func(sh *countShard) *atomic.Uint64 { return &sh.verdict[v] }))
 			t.Questions += n
@@ -35,7 +37,7 @@ func (r *Resolver) Totals() []Totals {
 				t.Errors = n
 			}
 		}
-		t.Listings += t.Exempted
+		t.Listings += t.Exempted - again
 		out = append(out, t)
 	}
 	return out

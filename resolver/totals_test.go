@@ -34,7 +34,9 @@ func TestTotals(t *testing.T) {
 	}
 	ask("1", "1", "8", "2", "66")
 	ask("2")
-	if got, want := s.r.Totals(), (Totals{Zone: "bl.test", Questions: 6, Listings: 5, Exempted: 2}); len(got) != 1 || got[0] != want {
+	s.ask("1.2.0.192.bl.test", dns.TypeTXT) // no other listing
+	s.ask("2.0.0.127.bl.test", dns.TypeA)   // somebody tests the list
+	if got, want := s.r.Totals(), (Totals{Zone: "bl.test", Questions: 8, Listings: 5, Exempted: 2}); len(got) != 1 || got[0] != want {
 		t.Errorf("Totals = %+v, want %+v", got, want)
 	}
 	s.list.set(func() { s.list.err = &ListError{Name: "blocked"} })

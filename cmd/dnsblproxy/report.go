@@ -23,7 +23,8 @@ listings no other list had, and errors. A list whose listings are removed often
 is wrong often; one that has no listings of its own is not missed.
 
   questions   asked in the list's zone, from the cache too
-  listings    questions about what the list has, those that were exempted too
+  listings    addresses and domains asked about that the list has, those that
+              were exempted too; the question for the text is none of its own
   exempted    of these, what an exemption removed
   unique      addresses and domains that no other list was known to have,
               counted once a TTL. A list that the mail server does not get to
