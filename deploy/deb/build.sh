@@ -53,13 +53,16 @@ for arch in "${@:-amd64}"; do
 
 	doc=usr/share/doc/dnsblproxy
 	put 644 deploy/deb/copyright $doc/copyright
-	for file in README.md SECURITY.md docs/*.md; do
+	for file in README.md CHANGELOG.md SECURITY.md docs/*.md; do
 		[ ! -e "$file" ] || put 644 "$file" "$doc/$(basename "$file")"
 	done
 	put 644 deploy/prometheus/dnsblproxy.rules.yml $doc/examples/dnsblproxy.rules.yml
 	put 644 deploy/grafana/dnsblproxy.json $doc/examples/dnsblproxy.grafana.json
 	put 644 config.example.toml $doc/examples/config.toml
-	pack CHANGELOG.md $doc/changelog.gz
+	printf 'dnsblproxy (%s) unstable; urgency=medium\n\n  * See CHANGELOG.md.\n\n -- %s  %s\n' "$debversion" \
+		"$(sed -n 's/^Maintainer: //p' deploy/deb/control)" "$(date -R -d "@$SOURCE_DATE_EPOCH")" >"$stage/changelog"
+	pack "$stage/changelog" $doc/changelog.gz
+	put 644 deploy/deb/lintian-overrides usr/share/lintian/overrides/dnsblproxy
 
 	mkdir "$tree/DEBIAN"
 	size=$(du -k -s --apparent-size --exclude=DEBIAN "$tree" | cut -f1)

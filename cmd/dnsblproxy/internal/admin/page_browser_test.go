@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -42,6 +43,32 @@ func chromium(t *testing.T, args ...string) (out string) {
 		}
 	}
 	return stdout.String()
+}
+
+// TestBrowser_renews lets twelve seconds go by, in the browser's own time: it
+// has to show a later moment than it first did, and must not have looked up
+// again what was asked once.
+func TestBrowser_renews(t *testing.T) {
+	var pages, lookups atomic.Int64
+	o := scene(t)
+	o.Now = func() time.Time { return sceneNow().Add(time.Duration(pages.Add(1)) * time.Minute) }
+	o.Lookup = func(context.Context, string) ([]Answer, error) {
+		lookups.Add(1)
+		return sceneAnswers(), nil
+	}
+	page, err := NewPage(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(NewHandler(Options{Listen: netip.MustParseAddrPort("127.0.0.1:9353"), Page: page}))
+	defer srv.Close()
+	dom := chromium(t, "--virtual-time-budget=12000", "--dump-dom", srv.URL+"/?q=198.51.100.9")
+	if !strings.Contains(dom, `<time datetime="2026-11-20T14:34:07Z">14:34:07</time>`) || pages.Load() != 2 {
+		t.Errorf("the page was fetched %d times, want 2, and does not show the later time", pages.Load())
+	}
+	if lookups.Load() != 1 || !strings.Contains(dom, "the exemption removes 127.0.0.3") {
+		t.Errorf("it was looked up %d times, want once, and has to be shown still", lookups.Load())
+	}
 }
 
 // sceneServer serves the scene on loopback.

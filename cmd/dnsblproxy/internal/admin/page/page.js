@@ -14,10 +14,11 @@
     return u;
   };
 
-  // A part in which somebody marks text or has the focus is left alone.
+  // A part in which somebody marks text, points at the chart or has the focus
+  // is left alone.
   const inUse = part => {
     const selection = getSelection();
-    return part.contains(document.activeElement) && document.activeElement.closest("input, select, a, [data-chart]") ||
+    return part.querySelector("[data-chart]:hover") || part.contains(document.activeElement) && document.activeElement.closest("input, select, a, [data-chart]") ||
       selection && !selection.isCollapsed && part.contains(selection.anchorNode);
   };
 
