@@ -184,12 +184,21 @@ func TestExamine_wrong(t *testing.T) {
 		{
 			name:   "no resolver there",
 			breaks: func(m *machine) { m.servers["127.0.0.1:53"] = silent },
-			check:  "path", finding: "/etc/resolv.conf:2: 127.0.0.1:53 does not answer", fix: `listen = [..., "127.0.0.1:53"]`,
+			check:  "path", finding: "/etc/resolv.conf:2: 127.0.0.1:53 does not answer for zen.spamhaus.org", fix: `listen = [..., "127.0.0.1:53"]`,
 		},
 		{
 			name:   "resolver asks the lists itself",
 			breaks: func(m *machine) { m.servers["127.0.0.1:53"] = elsewhere },
 			check:  "path", finding: "do not arrive at dnsblproxy, in all 2 zones", fix: "forward-addr: 127.0.0.1@5353",
+		},
+		{
+			name: "systemd-resolved asks the lists itself",
+			breaks: func(m *machine) {
+				m.files["etc/resolv.conf"] = "nameserver 127.0.0.53\n"
+				m.files["var/spool/postfix/etc/resolv.conf"] = "nameserver 127.0.0.53\n"
+				m.servers["127.0.0.53:53"] = elsewhere
+			},
+			check: "path", finding: "do not arrive", fix: "DNS=127.0.0.1:5353 Domains=~zen.spamhaus.org",
 		},
 		{
 			name:   "resolver validates",
@@ -373,29 +382,4 @@ func TestExamine_harmless(t *testing.T) {
 			}
 		})
 	}
-}
-
-// FuzzLists wants names that can be put into a sentence, whatever the files
-// hold.
-func FuzzLists(f *testing.F) {
-	f.Add("smtpd_client_restrictions = reject_rbl_client zen.spamhaus.org\n", "nameserver 127.0.0.1\n")
-	f.Add("a = $b\nb = $a\npostscreen_dnsbl_sites = $a, x.y*2 =\n", "nameserver\nnameserver x\n")
-	f.Fuzz(func(t *testing.T, text, resolv string) {
-		files := fstest.MapFS{}
-		for _, name := range []string{"etc/postfix/main.cf", "etc/postfix/master.cf", "etc/exim4/exim4.conf", "etc/rspamd/local.d/rbl.conf", "etc/spamassassin/local.cf"} {
-			files[name] = &fstest.MapFile{Data: []byte(text)}
-		}
-		files["etc/resolv.conf"] = &fstest.MapFile{Data: []byte(resolv)}
-		e := &examination{Input: Input{Files: files}}
-		for _, u := range e.lists() {
-			if again, ok := zoneName(u.zone); !ok || again != u.zone || !strings.Contains(u.place, ":") {
-				t.Errorf("%+v is no list", u)
-			}
-		}
-		for _, s := range e.nameservers(resolvConfPath) {
-			if !s.Addr.IsValid() || s.Addr.Port() != 53 {
-				t.Errorf("server %v", s)
-			}
-		}
-	})
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Errors of a Reply.
@@ -115,27 +116,62 @@ func (e *examination) ways() []Server {
 	return ways
 }
 
+// tried is what came of asking a resolver for one zone.
+type tried struct {
+	reply    Reply
+	stripped bool // listings do not come through
+}
+
+// try asks a resolver for every zone, some at a time. One that is silent is
+// asked once.
+func (e *examination) try(ctx context.Context, at netip.AddrPort) []tried {
+	all := make([]tried, len(e.Zones))
+	one := func(i int) {
+		z, t := &e.Zones[i], &all[i]
+		t.reply = e.mark(ctx, at, z)
+		t.stripped = t.reply.Ours && e.strips(ctx, at, z)
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	one(0)
+	if all[0].reply.Err != nil && !errors.Is(all[0].reply.Err, ErrServfail) {
+		return all[:1]
+	}
+	const atOnce = 8
+	places := make(chan struct{}, atOnce)
+	var wait sync.WaitGroup
+	for i := 1; i < len(all); i++ {
+		places <- struct{}{}
+		wait.Go(func() {
+			one(i)
+			<-places
+		})
+	}
+	wait.Wait()
+	return all
+}
+
 // way checks one resolver for every zone.
 func (e *examination) way(ctx context.Context, w Server) {
 	var astray, failing, stripped []string
-	for i := range e.Zones {
-		z := &e.Zones[i]
-		r := e.mark(ctx, w.Addr, z)
-		switch {
-		case errors.Is(r.Err, ErrServfail):
-			failing = append(failing, z.Name)
-		case r.Err != nil:
+	for i, t := range e.try(ctx, w.Addr) {
+		name := e.Zones[i].Name
+		switch err := t.reply.Err; {
+		case errors.Is(err, ErrServfail):
+			failing = append(failing, name)
+		case err != nil:
 			fix := w.Place + ": name a resolver that runs"
 			if w.Addr.Port() == 53 && w.Addr.Addr().IsLoopback() {
 				fix = fmt.Sprintf("start a resolver at %s that forwards to us, or have us listen there (resolv.conf knows no ports): %s: listen = [..., %q]",
 					w.Addr, e.Config, w.Addr)
 			}
-			e.bad("path", fix, "%s: %s does not answer: %v", w.Place, w.Addr, r.Err)
+			e.bad("path", fix, "%s: %s does not answer for %s: %v", w.Place, w.Addr, name, err)
 			return
-		case !r.Ours:
-			astray = append(astray, z.Name)
-		case e.strips(ctx, w.Addr, z):
-			stripped = append(stripped, z.Name)
+		case !t.reply.Ours:
+			astray = append(astray, name)
+		case t.stripped:
+			stripped = append(stripped, name)
 		}
 	}
 	if len(astray) > 0 {
@@ -143,7 +179,7 @@ func (e *examination) way(ctx context.Context, w Server) {
 			w.Place, w.Addr, zoneText(astray, len(e.Zones)))
 	}
 	if len(failing) > 0 {
-		e.bad("path", fmt.Sprintf("%s; and except the zone from DNSSEC validation, in unbound by domain-insecure: %q, in BIND by validate-except", w.forward(e, failing[0]), failing[0]),
+		e.bad("path", fmt.Sprintf("%s; and except the zone from DNSSEC validation, in unbound by domain-insecure: %q (and do-not-query-localhost: no), in BIND by validate-except", w.forward(e, failing[0]), failing[0]),
 			"%s: %s answers SERVFAIL in %s: it cannot reach us, or it validates and our answers are not signed",
 			w.Place, w.Addr, zoneText(failing, len(e.Zones)))
 	}
@@ -161,9 +197,16 @@ func (w *Server) forward(e *examination, zone string) string {
 		return w.Place + ": name a resolver that forwards our zones to us"
 	}
 	at := reachable(e.Listen[0])
-	return fmt.Sprintf("have %s forward the zone to %s: unbound: forward-zone: name: %q forward-addr: %s@%d; or name us in %s, which needs a listener with port 53",
-		w.Addr, at, zone, at.Addr(), at.Port(), w.Place)
+	if w.Addr.Addr() == resolvedStub() {
+		return fmt.Sprintf("systemd-resolved, version 258 or later: write [Delegate] DNS=%s Domains=~%s to /etc/systemd/dns-delegate.d/dnsbl.dns-delegate; or name another resolver in %s",
+			at, zone, w.Place)
+	}
+	return fmt.Sprintf("have %s forward the zone to %s: unbound: forward-zone: name: %q forward-addr: %s@%d; dnsmasq: server=/%s/%s#%d; or name us in %s, which needs a listener with port 53",
+		w.Addr, at, zone, at.Addr(), at.Port(), zone, at.Addr(), at.Port(), w.Place)
 }
+
+// resolvedStub is where systemd-resolved listens.
+func resolvedStub() netip.Addr { return netip.AddrFrom4([4]byte{127, 0, 0, 53}) }
 
 func zoneText(zones []string, all int) string {
 	if len(zones) == all && all > 1 {
@@ -221,7 +264,7 @@ func (e *examination) behind(s Server) []Server {
 	if !s.Addr.Addr().IsLoopback() {
 		return nil
 	}
-	if s.Addr.Addr() == netip.AddrFrom4([4]byte{127, 0, 0, 53}) {
+	if s.Addr.Addr() == resolvedStub() {
 		return e.nameservers("/run/systemd/resolve/resolv.conf")
 	}
 	var all []Server
