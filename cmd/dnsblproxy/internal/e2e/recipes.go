@@ -22,8 +22,8 @@ type recipe struct {
 	pieces []string // blocks and inline code, in README's order
 }
 
-// readRecipe finds the recipe under its bold name. ZONE and 127.0.0.1 in it
-// become the test's; the port is README's.
+// readRecipe finds the recipe under its bold name. ZONE and the loopback
+// addresses in it become the test's; the port is README's.
 func readRecipe(t testing.TB, name, zone string, proxy netip.Addr) recipe {
 	t.Helper()
 	text := read(t, filepath.Join(projectRoot, "README.md"))
@@ -42,7 +42,7 @@ func readRecipe(t testing.TB, name, zone string, proxy netip.Addr) recipe {
 			end = names[i+1][0]
 		}
 		r := recipe{name: name}
-		replace := strings.NewReplacer("ZONE", zone, "127.0.0.1", proxy.String())
+		replace := strings.NewReplacer("ZONE", zone, "127.0.0.53", proxy.String(), "127.0.0.1", proxy.String())
 		for _, piece := range codeBlock.FindAllStringSubmatch(text[at[1]:end], -1) {
 			r.pieces = append(r.pieces, replace.Replace(piece[1]+piece[2]))
 		}
