@@ -110,7 +110,7 @@ func (r *Resolver) settle(ctx context.Context, snap *snapshot, q question, trace
 	w := &waiter{r: r, snap: snap, arrived: time.Now(), trace: trace, client: netip.IPv6Loopback()}
 	w.inner = &q
 	w.decided = func(d decision) { result <- d }
-	w.final = !r.bounds.enter(w.client)
+	w.enter()
 	w.resume()
 	select {
 	case d := <-result:

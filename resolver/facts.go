@@ -36,9 +36,9 @@ type facts struct {
 	now   int64  // Unix seconds, for the rules' dates
 
 	// slow says that the question has waited long enough for a stale answer
-	// to stand in; final, that it waits no longer.
+	// to stand in; final, unless empty, why it waits no longer.
 	slow  bool
-	final bool
+	final string
 
 	// got are the facts that were fetched for this question, if it waited.
 	got []fetched
@@ -169,8 +169,8 @@ func (f *facts) answer(q *question, typ uint16) listAnswer {
 
 // cannotAsk says why there is no use in asking the list now.
 func (f *facts) cannotAsk(q *question, typ uint16) (failure, bool) {
-	if f.final {
-		return failure{name: "overload", text: "too many questions are waiting", ede: edeNetwork}, true
+	if f.final != "" {
+		return failure{name: "overload", text: f.final, ede: edeNetwork}, true
 	}
 	if text, open := q.zone.List.Open(q.subject.Shape); open {
 		return failure{name: "breaker", text: text, ede: edeUnreachable}, true
@@ -190,7 +190,7 @@ func (f *facts) tried(q *question, kind needKind) bool {
 			return true
 		}
 	}
-	return f.final
+	return f.final != ""
 }
 
 // step notes one step of a decision for a person who wants to know.

@@ -158,6 +158,29 @@ func TestFlight_waiterLeaves(t *testing.T) {
 	})
 }
 
+// TestFlight_deadlineForAll asks a slow list for a text, which takes two
+// questions: the deadline is for both together.
+func TestFlight_deadlineForAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := spamhaus()
+		l.delay = 3 * time.Second
+		s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+		began := time.Now()
+		m := s.ask("1.2.0.192.bl.test", dns.TypeTXT)
+		if took := time.Since(began); took != 4*time.Second {
+			t.Errorf("answered after %v, want the deadline of 4s", took)
+		}
+		if code, _ := ede(m); brief(m) != "NOERROR" || code != edeNetwork {
+			t.Errorf("got %s, extended error %d; want that it is listed, without the text", brief(m), code)
+		}
+		time.Sleep(3 * time.Second)
+		if m = s.ask("1.2.0.192.bl.test", dns.TypeTXT); brief(m) != "NOERROR see bl.test for 192.0.2.1" {
+			t.Errorf("once the text has come: %s", brief(m))
+		}
+		s.r.Close()
+	})
+}
+
 // TestFlight_zeroTTL gives an answer that may not be kept to all who waited
 // for it, and to nobody else.
 func TestFlight_zeroTTL(t *testing.T) {

@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,6 +56,9 @@ type Settings struct {
 	Clients []netip.Prefix // who may ask
 	Relay   Relay          // takes names outside the zones; nil refuses them
 
+	// Deadline is for all that one question takes; 0 means 4 s.
+	Deadline time.Duration
+
 	MinTTL, MaxTTL, MaxNegativeTTL, Stale time.Duration
 	Prefetch                              bool
 }
@@ -90,6 +94,7 @@ type snapshot struct {
 	clients  bart.Lite
 	relay    Relay
 	limits   limits
+	deadline time.Duration
 	prefetch bool
 }
 
@@ -173,7 +178,7 @@ func (r *Resolver) Configure(s Settings) error {
 	}
 	next := &snapshot{
 		zones: newZoneTable(zones), relay: s.Relay, prefetch: s.Prefetch,
-		limits: newLimits(&s),
+		limits: newLimits(&s), deadline: cmp.Or(s.Deadline, 4*time.Second),
 	}
 	for _, z := range zones {
 		for _, name := range z.Members {

@@ -51,7 +51,7 @@ func (r *Resolver) Await(pkt []byte, client netip.Addr, tcp bool, reply func([]b
 		r: r, snap: r.snap.Load(), pkt: slices.Clone(pkt), client: client, tcp: tcp,
 		arrived: time.Now(), reply: reply,
 	}
-	w.final = !r.bounds.enter(client)
+	w.enter()
 	w.resume()
 	return w.abandon
 }
@@ -112,7 +112,7 @@ func (r *Resolver) prepare(f *facts, w *waiter) {
 	f.rules, f.table, f.cache, f.fails = r.rules, r.rules.Table(), r.cache, r.fails
 	f.clock, f.now = r.clock.seconds(), r.clock.now()
 	f.lacks, f.renew, f.hadStale = f.lacks[:0], f.renew[:0], false
-	f.got, f.slow, f.final, f.trace = nil, false, false, nil
+	f.got, f.slow, f.final, f.trace = nil, false, "", nil
 	if w != nil {
 		f.got, f.slow, f.final, f.trace = w.got, w.slow, w.final, w.trace
 	}
@@ -134,7 +134,7 @@ func (r *Resolver) other(sc *Scratch, snap *snapshot, pkt []byte, tcp bool, w *w
 	if w == nil {
 		return nil, false
 	}
-	if w.final {
+	if w.final != "" {
 		return r.plain(sc, pkt, wire.RcodeServFail), true
 	}
 	r.relay(sc, snap, pkt, tcp, w)

@@ -20,11 +20,14 @@ import (
 type fakeList struct {
 	mu      sync.Mutex
 	records map[string][]string // "2.0.0.127.list.example A": RDATA texts
+	all     string              // if not empty, the A record of every name
+	quiet   bool                // what was asked is not noted
 	ttl     uint32
 	err     error
 	open    string
 	lies    string
 	hold    chan struct{}
+	delay   time.Duration // of every answer
 	began   chan struct{} // if not nil, gets an element for each question
 	asked   []string
 }
@@ -32,8 +35,10 @@ type fakeList struct {
 func (l *fakeList) Start(a Ask, done func(Result)) {
 	key := a.Name.String() + " " + dns.TypeToString[a.Type]
 	l.mu.Lock()
-	l.asked = append(l.asked, key)
-	hold, began := l.hold, l.began
+	if !l.quiet {
+		l.asked = append(l.asked, key)
+	}
+	hold, began, delay := l.hold, l.began, l.delay
 	l.mu.Unlock()
 	go func() {
 		if began != nil {
@@ -42,6 +47,7 @@ func (l *fakeList) Start(a Ask, done func(Result)) {
 		if hold != nil {
 			<-hold
 		}
+		time.Sleep(delay)
 		done(l.answer(a, key))
 	}()
 }
@@ -53,7 +59,11 @@ func (l *fakeList) answer(a Ask, key string) Result {
 		return Result{Outcome: upstream.Outcome{Err: l.err}}
 	}
 	r := wire.Response{TTL: l.ttl}
-	for _, text := range l.records[key] {
+	texts := l.records[key]
+	if l.all != "" && a.Type == dns.TypeA {
+		texts = []string{l.all}
+	}
+	for _, text := range texts {
 		if a.Type == dns.TypeA {
 			ip := netip.MustParseAddr(text).As4()
 			r.Records = append(r.Records, ip[:])

@@ -57,7 +57,7 @@ func (r *Resolver) Listing(s rbl.Subject) []string {
 		}
 		q := z.about(labels)
 		r.prepare(&sc.facts, nil)
-		sc.facts.final = true // decide with what is there
+		sc.facts.final = "nobody waits" // decide with what is there
 		if d := decide(&q, &sc.facts); d.verdict == Listed || d.verdict == Denied {
 			out = append(out, z.Name)
 		}

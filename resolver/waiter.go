@@ -35,11 +35,11 @@ type waiter struct {
 	mu      sync.Mutex
 	done    bool
 	slow    bool
-	final   bool
-	relayed bool // handed to a recursive resolver
+	final   string // why it waits no longer; empty while it does
+	relayed bool   // handed to a recursive resolver
 	got     []fetched
 	joined  []fetchedKey
-	timer   *time.Timer // ends the wait for a list that has an old answer
+	timers  []*time.Timer // that end a wait that is too long
 }
 
 // fetchedKey is what a waiter waits for already.
@@ -68,14 +68,19 @@ func (w *waiter) resume() {
 		return
 	}
 	lacks := w.fresh(sc.facts.lacks)
-	hadStale := sc.facts.hadStale
+	hadStale, second := sc.facts.hadStale, len(w.got) > 0
 	w.mu.Unlock()
 
 	for i := range lacks {
 		age := w.r.fetch(&lacks[i], w)
 		if hadStale {
-			w.wakeAfter(slowAfter - age)
+			w.wakeAfter(slowAfter-age, func() { w.slow = true })
 		}
+	}
+	if second && len(lacks) > 0 {
+		// Each fact comes or fails within the deadline, but this is not the
+		// first one; the deadline is for the whole question.
+		w.wakeAfter(w.snap.deadline-time.Since(w.arrived), func() { w.final = "no answer within the deadline" })
 	}
 }
 
@@ -97,6 +102,14 @@ func (w *waiter) decide(sc *Scratch) (give func()) {
 	return func() { w.reply(out) }
 }
 
+// enter counts w among those who wait. When they are too many, it has to do
+// with the facts at hand.
+func (w *waiter) enter() {
+	if !w.r.bounds.enter(w.client) {
+		w.final = "too many questions are waiting"
+	}
+}
+
 // fresh returns the needs that w does not wait for yet, as copies, and notes
 // them.
 func (w *waiter) fresh(lacks []need) []need {
@@ -113,26 +126,26 @@ func (w *waiter) fresh(lacks []need) []need {
 	return out
 }
 
-// wakeAfter lets a stale answer stand in after d.
-func (w *waiter) wakeAfter(d time.Duration) {
+// wakeAfter decides the question again after d, with what change says.
+func (w *waiter) wakeAfter(d time.Duration, change func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.done || w.slow || w.timer != nil {
+	if w.done {
 		return
 	}
-	w.timer = time.AfterFunc(d, func() {
+	w.timers = append(w.timers, time.AfterFunc(d, func() {
 		w.mu.Lock()
-		w.slow = true
+		change()
 		w.mu.Unlock()
 		w.resume()
-	})
+	}))
 }
 
 // finish ends the wait. The caller holds w.mu.
 func (w *waiter) finish() {
 	w.done = true
-	if w.timer != nil {
-		w.timer.Stop()
+	for _, t := range w.timers {
+		t.Stop()
 	}
 	w.r.bounds.leave(w.client)
 }

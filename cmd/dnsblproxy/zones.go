@@ -33,8 +33,8 @@ type backend struct {
 // that its zones need: those of before where nothing of the zone changed.
 func (d *proxy) settings(c *config.Config, before map[string]*backend) (resolver.Settings, map[string]*backend, error) {
 	s := resolver.Settings{
-		Clients: c.Clients,
-		MinTTL:  c.Cache.MinTTL, MaxTTL: c.Cache.MaxTTL, MaxNegativeTTL: c.Cache.MaxNegativeTTL,
+		Clients: c.Clients, Deadline: c.Resolver.Deadline,
+		MinTTL: c.Cache.MinTTL, MaxTTL: c.Cache.MaxTTL, MaxNegativeTTL: c.Cache.MaxNegativeTTL,
 		Stale: c.Cache.Stale, Prefetch: c.Cache.Prefetch,
 	}
 	if c.Others == "forward" {

@@ -86,6 +86,7 @@ func TestRecorder_restart(t *testing.T) {
 		want(t, "at once", r.Figures(time.Hour), "a.test q10 l3 x1 u1 e2", "b.test q0 l0 x0 u0 e0")
 		time.Sleep(time.Minute)
 		want(t, "a minute later", r.Figures(time.Hour), "a.test q10 l3 x1 u1 e2", "b.test q0 l0 x0 u0 e0")
+		synctest.Wait() // whatever runs at this moment has read them
 		totals[0].Questions = 12
 		stop()
 
