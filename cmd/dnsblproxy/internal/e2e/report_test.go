@@ -50,6 +50,9 @@ func TestReport(t *testing.T) {
 	// The list is asked about the exempt address in the background.
 	eventually(t, startTimeout, "figures of the running server", func() error { return check("running") })
 
+	if _, err := proxy.get("/api/v1/report?since=soon"); err == nil || !strings.Contains(err.Error(), "400") {
+		t.Errorf("the API takes any span: %v", err)
+	}
 	proxy.Signal(t, syscall.SIGTERM)
 	proxy.Wait(t, stopTimeout)
 	if err := check("stopped"); err != nil {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,6 +55,14 @@ notify = ["/bin/sh", "-c", "cat >> '`+told+`'"]
 	if facts.Event != "listed" || facts.Watch != "outbound" || facts.Address != "203.0.113.25" || facts.Zone != "bl.example" {
 		t.Errorf("told %+v", facts)
 	}
+	proxy.reload(t, zone("bl.example", "", list.Addr)+"[watch.other]\ncidr = [\"203.0.113.25\"]\n[allow.own]\ncidr = [\"203.0.113.25\"]\n")
+	eventually(t, startTimeout, "the watch of the new configuration", func() error {
+		page := proxy.page(t, "/metrics")
+		if !strings.Contains(page, `dnsblproxy_watch_listed{watch="other",zone="bl.example"} 1`) || strings.Contains(page, `watch="outbound"`) {
+			return errors.New("not in force")
+		}
+		return nil
+	})
 	if got := verdict(t, proxy.Addr, "203.0.113.25", "bl.example"); got != "unlisted" {
 		t.Errorf("the exempt address is %s for others", got)
 	}
