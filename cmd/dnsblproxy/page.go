@@ -44,7 +44,7 @@ func (d *proxy) decided(x resolver.Decision) {
 func (d *proxy) page() (http.Handler, error) {
 	h, err := admin.NewPage(admin.PageOptions{
 		Overview: d.overview, Lookup: d.lookupForPage, Entries: d.entriesOf, Worth: d.worth,
-		Figures: d.memory.answers, History: d.memory.history, Journal: d.memory.journal,
+		Figures: d.reg, History: d.memory.history, Journal: d.memory.journal,
 	})
 	if err == nil {
 		d.work.Go(func() { d.memory.history.Run(d.ctx) })

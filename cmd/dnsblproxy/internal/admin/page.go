@@ -30,7 +30,7 @@ type PageOptions struct {
 	// Worth is the report of the last seven days. Nil: the page has none.
 	Worth func() []Worth
 
-	Figures prometheus.Gatherer // the metrics of answers and lists
+	Figures prometheus.Gatherer // all metrics; nil: no figures
 	History *History            // nil: no chart
 	Journal *Journal            // nil: no decisions
 

@@ -187,3 +187,10 @@ func TestTexts(t *testing.T) {
 		}
 	}
 }
+
+func TestFigures_ownTile(t *testing.T) {
+	f := figures{own: map[watched]float64{{"out", "a.example"}: 0, {"out", "b.example"}: 2, {"in", "b.example"}: 1}}
+	if got, want := f.ownTile(), (tile{"Own addresses", "listed", "in on b.example, out on b.example", true, "#lists"}); got != want {
+		t.Errorf("ownTile() = %v, want %v", got, want)
+	}
+}

@@ -16,8 +16,12 @@ type figures struct {
 	zones map[string]*zoneFigures
 	rules map[string]*ruleFigures
 	took  spread // answers to questions about zones, by all paths
-	cache float64
+	own   map[watched]float64
 }
+
+// watched is a list that is asked about one's own addresses, by the name of
+// the watch.
+type watched struct{ watch, zone string }
 
 type zoneFigures struct {
 	verdicts map[string]float64
@@ -39,7 +43,7 @@ type spread struct {
 }
 
 func readFigures(g prometheus.Gatherer) (figures, error) {
-	f := figures{zones: map[string]*zoneFigures{}, rules: map[string]*ruleFigures{}}
+	f := figures{zones: map[string]*zoneFigures{}, rules: map[string]*ruleFigures{}, own: map[watched]float64{}}
 	if g == nil {
 		return f, nil
 	}
@@ -82,8 +86,8 @@ func (f *figures) read(name string, m *dto.Metric) {
 		if label("path") != "forward" {
 			f.took.add(m.GetHistogram())
 		}
-	case "dnsblproxy_cache_bytes":
-		f.cache = m.GetGauge().GetValue()
+	case "dnsblproxy_watch_listed":
+		f.own[watched{label("watch"), label("zone")}] += m.GetGauge().GetValue()
 	}
 }
 

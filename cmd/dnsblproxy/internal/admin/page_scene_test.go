@@ -114,6 +114,10 @@ func sceneMetrics(t *testing.T) *prometheus.Registry {
 			took.WithLabelValues(zone).Observe(.004 * float64(i%7+1))
 		}
 	}
+	own := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "dnsblproxy_watch_listed", Help: "Scene."}, []string{"watch", "zone"})
+	reg.MustRegister(own)
+	own.WithLabelValues("outbound", "zen.spamhaus.org").Set(0)
+	own.WithLabelValues("outbound", "bl.spamcop.net").Set(0)
 	errors.WithLabelValues("dnsbl.example.net", "timeout").Add(841)
 	queries.WithLabelValues("", "forwarded").Add(1_200)
 	exempt.WithLabelValues("zen.spamhaus.org", "efax").Add(701)

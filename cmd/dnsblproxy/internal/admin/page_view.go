@@ -177,14 +177,35 @@ func (v *view) tiles(f *figures) []tile {
 		fast = "half of all answers within " + tookText(f.took.quantile(.5))
 	}
 	up := spanText(v.Now.Sub(v.Overview.Started))
-	return []tile{
-		v.listsTile(),
-		v.rulesTile(),
+	tiles := []tile{v.listsTile(), v.rulesTile()}
+	if len(f.own) > 0 {
+		tiles = append(tiles, f.ownTile())
+	}
+	return append(tiles, []tile{
 		{Name: "Questions", Value: countText(questions), Note: "in " + up, Link: "#chart"},
 		{Name: "Listed", Value: shareText(listed, questions), Note: countText(listed) + " answers", Link: "#decisions"},
 		{Name: "Exempt", Value: countText(exempt), Note: countText(saved) + " times against a listing", Link: "#rules"},
 		{Name: "From the cache", Value: shareText(hits, needed), Note: fast, Link: "#chart"},
+	}...)
+}
+
+// ownTile tells whether one's own addresses are on a list.
+func (f *figures) ownTile() tile {
+	t := tile{Name: "Own addresses", Value: "not listed", Link: "#lists"}
+	zones := map[string]bool{}
+	var on []string
+	for w, n := range f.own {
+		zones[w.zone] = true
+		if n > 0 {
+			on = append(on, w.watch+" on "+w.zone)
+		}
 	}
+	t.Note = "looked for on " + countText(float64(len(zones))) + " lists"
+	if len(on) > 0 {
+		slices.Sort(on)
+		t.Value, t.Bad, t.Note = "listed", true, strings.Join(on, ", ")
+	}
+	return t
 }
 
 func (v *view) listsTile() tile {
@@ -202,7 +223,7 @@ func (v *view) listsTile() tile {
 	}
 	t.Note = countText(float64(asked)) + " asked, " + countText(float64(len(v.Lists)-asked)) + " of our own"
 	if len(ill) > 0 {
-		t.Value, t.Bad, t.Note = countText(float64(len(ill)))+" in trouble", true, strings.Join(ill, ", ")
+		t.Value, t.Bad, t.Note = countText(float64(len(ill)))+" unwell", true, strings.Join(ill, ", ")
 	}
 	return t
 }
@@ -217,7 +238,7 @@ func (v *view) rulesTile() tile {
 	}
 	t.Note = countText(float64(len(v.Rules))) + " in the configuration"
 	if len(ill) > 0 {
-		t.Value, t.Bad, t.Note = countText(float64(len(ill)))+" in trouble", true, strings.Join(ill, ", ")
+		t.Value, t.Bad, t.Note = countText(float64(len(ill)))+" unwell", true, strings.Join(ill, ", ")
 	}
 	if !v.Overview.Reloaded {
 		t.Value, t.Bad, t.Note = "old file", true, "the configuration was changed and refused; see the log"
