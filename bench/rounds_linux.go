@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"dnsblproxy/bench/internal/load"
@@ -23,7 +25,7 @@ type window struct {
 }
 
 func (b *bench) windows() []window {
-	return []window{
+	all := []window{
 		{name: warmFew, set: func(o *load.Options) { o.Clients = 8 }},
 		{name: warmMany, set: func(o *load.Options) { o.Clients, o.Outstanding = 8, 16 }},
 		{name: warmOne, set: func(o *load.Options) { o.Spin = true }},
@@ -31,6 +33,10 @@ func (b *bench) windows() []window {
 		{name: missOne, miss: true, set: func(*load.Options) {}},
 		{name: missMany, miss: true, set: func(o *load.Options) { o.Clients, o.Outstanding = 4, 4 }},
 	}
+	if b.o.ways == "" {
+		return all
+	}
+	return slices.DeleteFunc(all, func(w window) bool { return !slices.Contains(strings.Split(b.o.ways, ","), w.name) })
 }
 
 // contender is a server in the rounds.
@@ -78,7 +84,11 @@ func (b *bench) rounds(ctx context.Context) (err error) {
 				if w.miss && c.Name == peers.Bare {
 					continue
 				}
-				f, err := b.measure(c, w)
+				measure := b.measure
+				if b.o.perf != "" && i == 0 && c.Name == peers.Proxy {
+					measure = b.profile
+				}
+				f, err := measure(c, w)
 				if err != nil {
 					return fmt.Errorf("%s, %s: %w", c.Name, w.name, err)
 				}

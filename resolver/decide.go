@@ -128,16 +128,18 @@ func judge(q *question, f *facts) decision {
 	set := f.match(q)
 	zi := z.index(f.table)
 	hit, exempt := overrides.Hit{}, false
-	if !z.Allow {
+	if !z.Allow && !set.Empty() {
 		hit, exempt = set.Allow(zi, f.now)
 	}
 	if exempt && z.NoOverride.Empty() && z.Source != SourceCombined {
 		f.step(5, "exempt by ", hit.Rule.Name, " (", hit.Source.String(), ")")
 		return exempted(hit)
 	}
-	if deny, denied := set.Deny(zi, f.now); denied && !exempt {
-		f.step(6, "denied by ", deny.Rule.Name, " (", deny.Source.String(), ")")
-		return decision{verdict: Denied, form: formOwn, hit: deny, code: denyCode(deny.Rule), text: deny.Rule.Text, ttl: ownTTL}
+	if !exempt && !set.Empty() {
+		if deny, denied := set.Deny(zi, f.now); denied {
+			f.step(6, "denied by ", deny.Rule.Name, " (", deny.Source.String(), ")")
+			return decision{verdict: Denied, form: formOwn, hit: deny, code: denyCode(deny.Rule), text: deny.Rule.Text, ttl: ownTTL}
+		}
 	}
 	switch z.Source {
 	case SourceDeny:

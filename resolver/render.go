@@ -102,11 +102,8 @@ func renderNegative(rep *wire.Reply, q *question, d *decision) {
 		rep.Record(wire.Authority, len(q.labels), wire.TypeSOA, d.ttl, ownMName, ownRName, string(q.zone.apex), ownTimers)
 		return
 	}
-	for rec := range d.data.records {
-		if rec.section == wire.Authority {
-			rep.Record(wire.Authority, len(q.labels), wire.TypeSOA, d.ttl, rec.rdata)
-		}
-	}
+	// The SOA is all that a negative answer holds.
+	rep.Record(wire.Authority, len(q.labels), wire.TypeSOA, d.ttl, string(d.data[1+packedHead:]))
 }
 
 func hasSOA(data packed) bool {

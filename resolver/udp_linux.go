@@ -24,6 +24,10 @@ const batchSize = 32
 // long; nothing honest exceeds this.
 const maxQuery = 4096
 
+// stride is the distance of two questions in memory, in octets. Were it a power
+// of two, all of a batch would meet in one set of the first-level cache.
+const stride = maxQuery + 192
+
 // controlSize is the room for one IP_PKTINFO or IPV6_PKTINFO message.
 const controlSize = 64
 
@@ -86,12 +90,13 @@ type batch struct {
 	outVec    [batchSize]unix.Iovec
 	names     [batchSize]unix.RawSockaddrInet6
 	control   [batchSize][controlSize]byte
-	packets   [batchSize][maxQuery]byte
+	packets   [batchSize][stride]byte
 	answers   [batchSize][]byte
 	wildcard  bool
 	nIn, nOut int
 	sent      int
 	errno     syscall.Errno
+	watch     watch
 
 	// recv and send are method values made once; making one allocates.
 	recv, send func(fd uintptr) bool
@@ -120,20 +125,29 @@ func newBatch(wildcard bool) *batch {
 	return b
 }
 
-// tryRecv reads what is waiting; false when nothing is.
+// tryRecv reads what is waiting, or what comes while it is worth watching;
+// false when nothing does. The calls do not wait, so Go's scheduler need not
+// hear of them.
 func (b *batch) tryRecv(fd uintptr) bool {
 	for i := range max(b.nIn, 1) {
 		b.reset(i)
 	}
-	n, _, errno := syscall.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.in[0])), batchSize, unix.MSG_DONTWAIT, 0, 0)
-	b.errno, b.nIn = errno, 0
-	if errno == syscall.EAGAIN || errno == syscall.EINTR {
-		return false
+	b.nIn = 0
+	looks := b.watch.looks()
+	for i := range looks {
+		n, _, errno := syscall.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.in[0])), batchSize, unix.MSG_DONTWAIT, 0, 0)
+		b.errno = errno
+		if errno == syscall.EAGAIN || errno == syscall.EINTR {
+			continue
+		}
+		if errno == 0 {
+			b.nIn = int(n)
+			b.watch.found(i)
+		}
+		return true
 	}
-	if errno == 0 {
-		b.nIn = int(n)
-	}
-	return true
+	b.watch.missed(looks)
+	return false
 }
 
 // reset gives header i its lengths back, which the kernel overwrote.
@@ -148,7 +162,7 @@ func (b *batch) reset(i int) {
 
 // trySend writes the answers that are left; false when the socket is full.
 func (b *batch) trySend(fd uintptr) bool {
-	n, _, errno := syscall.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&b.out[b.sent])), uintptr(b.nOut-b.sent), unix.MSG_DONTWAIT, 0, 0)
+	n, _, errno := syscall.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&b.out[b.sent])), uintptr(b.nOut-b.sent), unix.MSG_DONTWAIT, 0, 0)
 	b.errno = errno
 	if errno == syscall.EAGAIN {
 		return false

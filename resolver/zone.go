@@ -133,6 +133,9 @@ func (z *zone) key(q *question, typ uint16) cache.Key {
 // listing reports whether data holds a code that is a listing, one of these
 // that an exemption may remove, and one that it may not.
 func (z *zone) listing(data packed) (removable, fixed bool) {
+	if !data.has() {
+		return false, false
+	}
 	for rec := range data.records {
 		code, ok := rec.code()
 		if !ok || !z.Listed.Contains(code) {

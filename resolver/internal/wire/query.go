@@ -138,22 +138,19 @@ func (q *Query) question(pkt []byte) bool {
 		}
 		l := int(pkt[off])
 		end := off + 1 + l
-		if l > MaxLabel || end > len(pkt) || q.nameLen+1+l > MaxName {
+		if l > MaxLabel || end > len(pkt) || end-HeaderLen > MaxName {
 			return false
 		}
-		q.name[q.nameLen] = byte(l)
-		for i, c := range pkt[off+1 : end] {
-			q.name[q.nameLen+1+i] = lower(c)
-		}
-		off = end
 		if l == 0 {
-			q.nameLen++
+			off = end
 			break
 		}
-		q.labelOffs[q.labels] = uint8(q.nameLen)
+		q.labelOffs[q.labels] = uint8(off - HeaderLen)
 		q.labels++
-		q.nameLen += 1 + l
+		off = end
 	}
+	q.nameLen = copy(q.name[:], pkt[HeaderLen:off])
+	lowerAll(&q.name, q.nameLen)
 	if off+4 > len(pkt) {
 		return false
 	}
@@ -161,6 +158,28 @@ func (q *Query) question(pkt []byte) bool {
 	q.Class = binary.BigEndian.Uint16(pkt[off+2:])
 	q.End = off + 4
 	return true
+}
+
+// lowerAll turns the first n octets to lower case, eight at a time. The length
+// octets of a name are below the letters and stay. The rest is left alone.
+func lowerAll(name *[MaxName]byte, n int) {
+	const (
+		ones = 0x0101010101010101
+		high = 0x80 * ones
+	)
+	i := 0
+	for ; i+8 <= n; i += 8 {
+		x := binary.LittleEndian.Uint64(name[i:])
+		// In each octet the high bit of what is added to says: from 'A' on,
+		// and beyond 'Z'. Octets that are no ASCII are left alone.
+		low := x &^ high
+		from, beyond := low+(0x80-'A')*ones, low+(0x80-'Z'-1)*ones
+		upper := (from &^ beyond) & high &^ x
+		binary.LittleEndian.PutUint64(name[i:], x|upper>>2)
+	}
+	for ; i < n; i++ {
+		name[i] = lower(name[i])
+	}
 }
 
 // additional finds the OPT record behind the question. RFC 6891, section
