@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 )
 
@@ -10,10 +11,22 @@ import (
 // know no other. That needs root.
 func startNSD(t testing.TB, ip netip.Addr, zone, records string) *Process {
 	t.Helper()
+	return startNSDZones(t, ip, map[string]string{zone: records})
+}
+
+// startNSDZones serves several zones, their records by name.
+func startNSDZones(t testing.TB, ip netip.Addr, zones map[string]string) *Process {
+	t.Helper()
 	program := needProgram(t, "nsd")
 	needRoot(t)
 	dir := folder(t)
-	write(t, dir, "zone", "$TTL 60\n"+records)
+	var clauses strings.Builder
+	var zone string // any of them
+	for name, records := range zones {
+		zone = name
+		write(t, dir, name, "$TTL 60\n"+records)
+		fmt.Fprintf(&clauses, "zone:\n\tname: %[1]q\n\tzonefile: %[1]q\n", name)
+	}
 	conf := write(t, dir, "nsd.conf", fmt.Sprintf(`server:
 	ip-address: %[2]s@53
 	port: 53
@@ -27,10 +40,7 @@ func startNSD(t testing.TB, ip netip.Addr, zone, records string) *Process {
 	verbosity: 1
 remote-control:
 	control-enable: no
-zone:
-	name: "%[3]s"
-	zonefile: zone
-`, dir, ip, zone))
+%[3]s`, dir, ip, clauses.String()))
 	p := startProcess(t, nil, unconfined(t, program, dir), "-d", "-c", conf)
 	p.ready(t, answers(netip.AddrPortFrom(ip, 53), zone))
 	return p
