@@ -19,7 +19,7 @@ type Rspamd struct {
 
 // startRspamd gives the symbol RBL_TEST to a client that zone lists. Its
 // resolver is the recipe's.
-func startRspamd(t testing.TB, zone string, proxy netip.Addr) *Rspamd {
+func startRspamd(t testing.TB, zone string, proxy netip.AddrPort) *Rspamd {
 	t.Helper()
 	program := needProgram(t, "rspamd")
 	dir := folder(t)

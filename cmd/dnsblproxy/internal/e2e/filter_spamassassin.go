@@ -19,7 +19,7 @@ type SpamAssassin struct {
 
 // prepareSpamAssassin gives the rule RBL_TEST to a client that zone lists.
 // The resolver is the recipe's.
-func prepareSpamAssassin(t testing.TB, zone string, proxy netip.Addr) *SpamAssassin {
+func prepareSpamAssassin(t testing.TB, zone string, proxy netip.AddrPort) *SpamAssassin {
 	t.Helper()
 	program := needProgram(t, "spamassassin")
 	dir := folder(t)

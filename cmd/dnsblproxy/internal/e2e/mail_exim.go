@@ -17,7 +17,7 @@ type Exim struct {
 
 // prepareExim writes the configuration with the recipe's dnslists in it. Exim
 // has no setting for its resolver, so it sees a resolv.conf of its own.
-func prepareExim(t testing.TB, zone string, proxy netip.Addr) *Exim {
+func prepareExim(t testing.TB, zone string, proxy netip.AddrPort) *Exim {
 	t.Helper()
 	program := needUnpacked(t, "usr/sbin/exim4")
 	dir := folder(t)

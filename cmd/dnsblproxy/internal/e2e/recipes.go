@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -22,9 +23,9 @@ type recipe struct {
 	pieces []string // blocks and inline code, in README's order
 }
 
-// readRecipe finds the recipe under its bold name. ZONE and the loopback
-// addresses in it become the test's; the port is README's.
-func readRecipe(t testing.TB, name, zone string, proxy netip.Addr) recipe {
+// readRecipe finds the recipe under its bold name. ZONE and README's addresses
+// of the proxy become the test's.
+func readRecipe(t testing.TB, name, zone string, proxy netip.AddrPort) recipe {
 	t.Helper()
 	text := read(t, filepath.Join(projectRoot, "README.md"))
 	_, text, found := strings.Cut(text, "\n## Recipes\n")
@@ -42,7 +43,8 @@ func readRecipe(t testing.TB, name, zone string, proxy netip.Addr) recipe {
 			end = names[i+1][0]
 		}
 		r := recipe{name: name}
-		replace := strings.NewReplacer("ZONE", zone, "127.0.0.53", proxy.String(), "127.0.0.1", proxy.String())
+		replace := strings.NewReplacer("ZONE", zone, "127.0.0.53", proxy.Addr().String(),
+			"127.0.0.1", proxy.Addr().String(), "5353", strconv.Itoa(int(proxy.Port())))
 		for _, piece := range codeBlock.FindAllStringSubmatch(text[at[1]:end], -1) {
 			r.pieces = append(r.pieces, replace.Replace(piece[1]+piece[2]))
 		}

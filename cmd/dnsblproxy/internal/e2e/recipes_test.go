@@ -1,6 +1,9 @@
 package e2e
 
 import (
+	"net/netip"
+	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -19,7 +22,7 @@ func TestRecipe_exim(t *testing.T) {
 		Config: zone(name, "", list.Addr) + recipeRules,
 		Files:  map[string]string{"some.txt": ""},
 	})
-	exim := prepareExim(t, name, proxy.Addr.Addr())
+	exim := prepareExim(t, name, proxy.Addr)
 	spammer, other := sum.with(t, codeSpammer, 0), sum.with(t, codeSpammer, 1)
 	rejected(t, spammer, exim.deliver(t, spammer), spammer+" blocked using "+name, "SPAMMER lists it", "ip="+spammer)
 	accepted(t, "192.0.2.1", exim.deliver(t, "192.0.2.1"))
@@ -43,11 +46,11 @@ func TestRecipe_filters(t *testing.T) {
 		start func(t *testing.T, p *Proxy) func(client string) bool
 	}{
 		{"rspamd", func(t *testing.T, p *Proxy) func(string) bool {
-			r := startRspamd(t, name, p.Addr.Addr())
+			r := startRspamd(t, name, p.Addr)
 			return func(client string) bool { return r.lists(t, client) }
 		}},
 		{"spamassassin", func(t *testing.T, p *Proxy) func(string) bool {
-			s := prepareSpamAssassin(t, name, p.Addr.Addr())
+			s := prepareSpamAssassin(t, name, p.Addr)
 			return func(client string) bool { return s.lists(t, client) }
 		}},
 	} {
@@ -76,6 +79,58 @@ func TestRecipe_filters(t *testing.T) {
 			if lists(spammer) {
 				t.Errorf("%s is listed after its exemption", spammer)
 			}
+		})
+	}
+}
+
+// TestRecipe_postfix has README's lines of main.cf, with both ways from
+// Postfix to the proxy, and the published allow rules as a negative weight.
+func TestRecipe_postfix(t *testing.T) {
+	t.Parallel()
+	const zen, spamcop, allowed = "zen.spamhaus.org", "bl.spamcop.net", "allowed.rbl.internal"
+	data := func(zone, code, text string, addrs ...string) string {
+		return "$SOA 3000 ns." + zone + " hostmaster." + zone + " 0 600 300 86400 120\n:" + code + ":" + text + " $\n" + strings.Join(addrs, "\n") + "\n"
+	}
+	list := startRbldnsd(t, map[string]string{
+		"zen":     data(zen, "127.0.0.2", "ZEN lists", "127.0.0.2", "192.0.2.1", "192.0.2.2"),
+		"bcl":     data(zen, "127.0.0.30", "ZEN lists", "192.0.2.3"),
+		"spamcop": data(spamcop, "127.0.0.2", "SPAMCOP lists", "127.0.0.2", "192.0.2.1", "192.0.2.4"),
+	}, zen+":ip4set:zen", zen+":ip4set:bcl", spamcop+":ip4set:spamcop")
+	proxy := startProxy(t, ProxyOptions{
+		Port53: true,
+		Config: zone(zen, "", list.Addr) + zone(spamcop, "", list.Addr) + `
+[zone."` + allowed + `"]
+source = "allow"
+[allow.partner]
+cidr = ["192.0.2.2"]
+zones = ["` + allowed + `"]
+`,
+	})
+	lines := readRecipe(t, "Postfix", zen, proxy.Addr).with(t, "smtpd_recipient_restrictions = ")
+	client := regexp.MustCompile(`reject_rbl_client \S+`).FindString(lines)
+	screen := regexp.MustCompile(`(?m)^postscreen_dnsbl_sites = (.*)$`).FindStringSubmatch(lines)
+	weight := regexp.MustCompile(`\S+\*-\d+`).FindString(read(t, projectRoot+"/README.md"))
+	if client == "" || screen == nil || !strings.HasPrefix(weight, allowed+"*-") {
+		t.Fatalf("README.md has no such lines for Postfix: %q, %q, %q", client, screen, weight)
+	}
+	front := startUnbound(t, 53, "", readRecipe(t, "unbound", zen, proxy.Addr).with(t, "server:\n")+
+		readRecipe(t, "unbound", spamcop, proxy.Addr).with(t, "server:\n")+
+		readRecipe(t, "unbound", allowed, proxy.Addr).with(t, "server:\n"))
+	for name, nameserver := range map[string]netip.Addr{"spare address": proxy.Addr.Addr(), "resolver in front": front.Addr()} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			mail := startPostfix(t, PostfixOptions{
+				Nameserver: nameserver,
+				Client:     client,
+				Screen:     screen[1] + ", " + weight,
+				Threshold:  3,
+			})
+			rejected(t, "192.0.2.1", mail.deliver(t, "192.0.2.1"), "blocked using "+zen, "ZEN lists 192.0.2.1")
+			accepted(t, "192.0.2.3", mail.deliver(t, "192.0.2.3")) // a code that main.cf does not name
+			accepted(t, "192.0.2.9", mail.deliver(t, "192.0.2.9"))
+			rejected(t, "192.0.2.1", mail.deliverScreened(t, "192.0.2.1"), "blocked using "+zen)
+			accepted(t, "192.0.2.2", mail.deliverScreened(t, "192.0.2.2")) // listed, and a partner
+			accepted(t, "192.0.2.4", mail.deliverScreened(t, "192.0.2.4")) // below the threshold
 		})
 	}
 }

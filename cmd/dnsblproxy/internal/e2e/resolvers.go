@@ -12,13 +12,14 @@ import (
 func startDnsmasq(t testing.TB, zone string, proxy netip.AddrPort) netip.AddrPort {
 	t.Helper()
 	program := needProgram(t, "dnsmasq")
+	recipe := readRecipe(t, "dnsmasq", zone, proxy)
 	addr := netip.AddrPortFrom(freeIP(t), 5400)
 	p := startProcess(t, nil, unconfined(t, program, folder(t)),
 		"--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=", "--group=", "--pid-file=",
 		"--log-facility=-", "--bind-interfaces", "--except-interface=none",
 		fmt.Sprintf("--listen-address=%s", addr.Addr()), fmt.Sprintf("--port=%d", addr.Port()),
-		"--stop-dns-rebind", fmt.Sprintf("--rebind-domain-ok=/%s/", zone),
-		fmt.Sprintf("--server=/%s/%s#%d", zone, proxy.Addr(), proxy.Port()), "--cache-size=0")
+		"--"+recipe.with(t, "stop-dns-rebind"), "--"+recipe.with(t, "rebind-domain-ok="),
+		"--"+recipe.with(t, "server="), "--cache-size=0")
 	p.ready(t, answers(addr, "localhost"))
 	return addr
 }
@@ -29,6 +30,7 @@ func startDnsmasq(t testing.TB, zone string, proxy netip.AddrPort) netip.AddrPor
 func startBind(t testing.TB, zone string, proxy netip.AddrPort) netip.AddrPort {
 	t.Helper()
 	program := needProgram(t, "named")
+	recipe := readRecipe(t, "BIND", zone, proxy)
 	dir := folder(t)
 	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(20000+rand.N(10000)))
 	conf := write(t, dir, "named.conf", fmt.Sprintf(`options {
@@ -38,14 +40,14 @@ func startBind(t testing.TB, zone string, proxy netip.AddrPort) netip.AddrPort {
 	recursion yes;
 	allow-query { 127.0.0.0/8; };
 	dnssec-validation auto;
-	validate-except { "%[4]s"; };
+	%[4]s
 	pid-file none;
 	session-keyfile "%[1]s/session.key";
 	managed-keys-directory "%[1]s";
 };
 controls { };
-zone "%[4]s" { type forward; forward only; forwarders { %[5]s port %[6]d; }; };
-`, dir, addr.Port(), addr.Addr(), zone, proxy.Addr(), proxy.Port()))
+%[5]s
+`, dir, addr.Port(), addr.Addr(), recipe.with(t, "validate-except "), recipe.with(t, "zone ")))
 	p := startProcess(t, nil, unconfined(t, program, dir), "-g", "-n", "1", "-c", conf)
 	p.ready(t, answers(addr, "localhost"))
 	return addr

@@ -12,7 +12,7 @@ import (
 func startRecursor(t testing.TB, zone string, proxy netip.AddrPort) netip.AddrPort {
 	t.Helper()
 	program := needProgram(t, "pdns_recursor")
-	recipe := readRecipe(t, "PowerDNS Recursor", zone, proxy.Addr())
+	recipe := readRecipe(t, "PowerDNS Recursor", zone, proxy)
 	dir := folder(t)
 	addr := netip.AddrPortFrom(freeIP(t), 53000)
 	anchors := write(t, dir, "anchors.lua", fmt.Sprintf("addNTA(%q)\n", zone))

@@ -17,9 +17,10 @@ func startResolved(t testing.TB, zone string, proxy netip.AddrPort) netip.AddrPo
 	if library := unpacked(t, "usr/lib/*/systemd/libsystemd-shared-*.so"); library != "" {
 		env = append(env, "LD_LIBRARY_PATH="+filepath.Dir(library))
 	}
+	recipe := readRecipe(t, "systemd-resolved", zone, proxy)
 	dir := folder(t)
 	addr := netip.AddrPortFrom(freeIP(t), 53000)
-	write(t, dir, "systemd/resolved.conf.d/dnsbl.conf", fmt.Sprintf("[Resolve]\nDNS=%s\nDomains=~%s\n", proxy, zone))
+	write(t, dir, "systemd/resolved.conf.d/dnsbl.conf", "[Resolve]\n"+recipe.with(t, "DNS=")+"\n"+recipe.with(t, "Domains=")+"\n")
 	write(t, dir, "systemd/resolved.conf.d/test.conf", fmt.Sprintf(
 		"[Resolve]\nDNSStubListener=no\nDNSStubListenerExtra=%s\nLLMNR=no\nMulticastDNS=no\nFallbackDNS=\n", addr))
 	write(t, dir, "run/systemd/.keep", "")

@@ -37,9 +37,7 @@ remote-control:
 // unboundFront is the recipe for a resolver that hands one zone to the proxy.
 func unboundFront(t testing.TB, port uint16, zone string, proxy netip.AddrPort) netip.AddrPort {
 	t.Helper()
-	return startUnbound(t, port, fmt.Sprintf("\tdo-not-query-localhost: no\n\tdomain-insecure: %q\n", zone),
-		fmt.Sprintf("forward-zone:\n\tname: %q\n\tforward-addr: %s@%d\n\tforward-no-cache: yes\n",
-			zone, proxy.Addr(), proxy.Port()))
+	return startUnbound(t, port, "", readRecipe(t, "unbound", zone, proxy).with(t, "server:\n"))
 }
 
 // unboundBehind is a recursive resolver that finds one list by itself: the
