@@ -80,6 +80,7 @@ type Cache struct {
 	shards [numShards]shard
 	queued chan struct{} // one element for each entry in the shards
 	wake   chan struct{}
+	half   chan struct{} // half of queued is used
 	quit   chan struct{}
 	done   chan struct{}
 
@@ -118,6 +119,7 @@ func New(o Options) (*Cache, error) {
 		now:      o.Now,
 		queued:   make(chan struct{}, maxQueued),
 		wake:     make(chan struct{}, 1),
+		half:     make(chan struct{}, 1),
 		quit:     make(chan struct{}),
 		done:     make(chan struct{}),
 		maxBytes: o.MaxBytes,
@@ -221,6 +223,12 @@ func (c *Cache) Set(k Key, data string, life, keep uint32) {
 	select {
 	case c.wake <- struct{}{}:
 	default: // the drainer is awake or about to be
+	}
+	if len(c.queued) >= maxQueued/2 {
+		select {
+		case c.half <- struct{}{}:
+		default:
+		}
 	}
 }
 

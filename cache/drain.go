@@ -1,6 +1,9 @@
 package cache
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 const (
 	// numShards is the number of maps in front of the store, a power of two.
@@ -13,6 +16,11 @@ const (
 	// maxBatch is how many writes are made between two waits for ristretto.
 	// It must be below the 32,768 that ristretto queues before it drops.
 	maxBatch = 1 << 10
+
+	// gatherFor is how long the drainer waits for company of the first write.
+	// Looking through all shards and waiting for ristretto costs as much for
+	// one write as for a hundred. Gets find what waits, so nobody is kept.
+	gatherFor = 5 * time.Millisecond
 )
 
 // shard is a part of what waits for the store.
@@ -57,11 +65,20 @@ func (c *Cache) shard(packed uint64) *shard {
 func (c *Cache) drain() {
 	defer close(c.done)
 	batch := make([]*pending, 0, maxBatch)
+	company := time.NewTimer(gatherFor)
+	defer company.Stop()
 	for {
 		select {
 		case <-c.quit:
 			return
 		case <-c.wake:
+		}
+		company.Reset(gatherFor)
+		select {
+		case <-c.quit:
+			return
+		case <-c.half:
+		case <-company.C:
 		}
 		for more := true; more; {
 			batch = batch[:0]
