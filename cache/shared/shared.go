@@ -30,6 +30,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -121,15 +122,26 @@ func Open(o Options) (*Cache, error) {
 	return c, nil
 }
 
+// CheckURL says what is wrong with a URL, without connecting.
+func CheckURL(text string) error {
+	_, err := parseURL(text)
+	return err
+}
+
 // parseURL repeats nothing of a URL that may hold a password.
 func parseURL(text string) (rueidis.ClientOption, error) {
 	option, err := rueidis.ParseURL(text)
 	var whole *url.Error
 	switch {
 	case errors.As(err, &whole):
-		return option, errors.New("shared cache: the URL cannot be read; write it like redis://127.0.0.1:6379/0")
+		err = errors.New("the URL cannot be read")
 	case err != nil:
-		return option, fmt.Errorf("shared cache: %w; write the URL like redis://127.0.0.1:6379/0", err)
+		err = errors.New(strings.TrimPrefix(err.Error(), "redis: "))
+	case len(option.InitAddress) == 0 || option.InitAddress[0] == "":
+		err = errors.New("the URL names no server")
+	}
+	if err != nil {
+		return option, fmt.Errorf("shared cache: %w", err)
 	}
 	return option, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,10 +35,27 @@ func (d *proxy) openShared(c *config.Config) (resolver.SecondLevel, error) {
 		Count: func(result string) { requests.WithLabelValues(result).Inc() },
 	})
 	if err != nil {
-		return nil, &config.Error{Problems: []config.Problem{c.Problem(err.Error(), "", "cache", "shared", "url")}}
+		return nil, &config.Error{Problems: []config.Problem{sharedProblem(c, err)}}
 	}
 	d.reg.MustRegister(requests)
 	return d.shared, nil
+}
+
+// sharedProblems looks at the URL of the shared cache; whether the server is
+// there is no matter of the configuration.
+func sharedProblems(c *config.Config) []config.Problem {
+	if c.Cache.Shared.URL == "" {
+		return nil
+	}
+	if err := shared.CheckURL(c.Cache.Shared.URL.Reveal()); err != nil {
+		return []config.Problem{sharedProblem(c, err)}
+	}
+	return nil
+}
+
+func sharedProblem(c *config.Config, err error) config.Problem {
+	return c.Problem("cache.shared.url: "+strings.TrimPrefix(err.Error(), "shared cache: "),
+		`write "redis://127.0.0.1:6379/0", "rediss://..." for TLS, or "unix:///path?db=0"`, "cache", "shared", "url")
 }
 
 // Warnings between proxies: how often each looks for those of others, and how

@@ -212,7 +212,7 @@ func (r *reader) checkCache() {
 		return
 	}
 	switch scheme(c.Shared.URL.Reveal()) {
-	case "redis", "rediss", "unix":
+	case "redis", "rediss", "valkey", "valkeys", "unix":
 	default:
 		r.bad(append(shared, "url"), "cache.shared.url is no address of a Redis or Valkey server", `write "redis://127.0.0.1:6379/0", "rediss://..." for TLS, or "unix:///path"`)
 	}

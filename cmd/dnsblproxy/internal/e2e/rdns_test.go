@@ -93,7 +93,7 @@ func startReverse(t *testing.T) netip.AddrPort {
 	for zone := range reverseZones() {
 		stub(zone, authority.String())
 	}
-	stub("broken.example", authority.String())             // which refuses it
+	stub("broken.example", authority.String())          // which refuses it
 	stub("100.51.198.in-addr.arpa", authority.String()) // likewise
 	silentIP, _, _ := net.SplitHostPort(silent.LocalAddr().String())
 	stub("silent.example", silentIP)
