@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"text/tabwriter"
 	"time"
 
@@ -16,7 +15,6 @@ import (
 
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/overrides"
-	"dnsblproxy/resolver/upstream"
 )
 
 // exemption is one entry in force, as "allow list" and /api/v1/exemptions
@@ -167,37 +165,18 @@ func (a *app) exemptions(ctx context.Context, c *config.Config) ([]exemption, er
 	return all, nil
 }
 
-// resolvePatience is how long sources that ask the network may take.
-const resolvePatience = 10 * time.Second
-
 // resolveExemptions loads every source of the rules as the server would.
 func (a *app) resolveExemptions(ctx context.Context, c *config.Config) ([]exemption, error) {
-	pool := upstream.NewPool(upstream.Options{})
-	defer pool.Close()
-	exchanger := pool.Exchanger(c.Nameservers, upstream.ExchangeOptions{Timeout: c.Resolver.Timeout, Deadline: c.Resolver.Deadline})
-	engine, err := overrides.Open(rules(c), overrides.Options{
-		Zones: zoneNames(c), Resolver: dnsResolver{exchanger}, UserAgent: "dnsblproxy/" + readVersion().Version,
-	})
-	if err != nil {
-		return nil, config.Join(ruleProblems(c, err))
-	}
-	ctx, cancel := context.WithTimeout(ctx, resolvePatience)
-	defer cancel()
-	var running sync.WaitGroup
-	running.Go(func() { engine.Run(ctx) }) //nolint:errcheck // it ends with ctx, which is meant
-	select {
-	case <-engine.Ready():
-	case <-ctx.Done():
-	}
-	all := exemptionsIn(engine)
-	for _, s := range engine.Status() {
-		if s.Action == overrides.Allow && s.LastError != "" {
-			fmt.Fprintf(a.err, "rule %s: %s: %s\n", s.Rule, s.Source, s.LastError)
+	var all []exemption
+	err := withSources(ctx, c, func(engine *overrides.Engine) {
+		all = exemptionsIn(engine)
+		for _, s := range engine.Status() {
+			if s.Action == overrides.Allow && s.LastError != "" {
+				fmt.Fprintf(a.err, "rule %s: %s: %s\n", s.Rule, s.Source, s.LastError)
+			}
 		}
-	}
-	cancel()
-	running.Wait()
-	return all, nil
+	})
+	return all, err
 }
 
 // exemptionsIn lists what the engine has in force.

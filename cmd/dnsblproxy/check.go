@@ -20,19 +20,23 @@ import (
 
 const checkLong = `Reads the configuration and every file that it names, and prints each problem
 as "file:line: what is wrong; what to write instead", all at once. Without a
-problem it prints what would be served. It asks nobody: what the lists, feeds
-and SPF records say today is found out by "doctor".
+problem it prints what would be served, and loads what others publish (SPF
+records, hosts, feeds) to warn of what fails, opens too much or is unwise to
+trust; --offline leaves that out. The lists are not asked: see "doctor".
 
 Warnings do not change the exit status.`
 
 func newCheck(a *app) *cobra.Command {
-	return &cobra.Command{
+	var offline bool
+	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "read the configuration, print every problem and what would be served",
 		Long:  checkLong,
 		Args:  noArgs,
-		RunE:  a.does(a.check),
+		RunE:  a.does(func(ctx context.Context, _ []string) error { return a.check(ctx, offline) }),
 	}
+	cmd.Flags().BoolVar(&offline, "offline", false, "do not load what others publish")
+	return cmd
 }
 
 // finding is all that check says.
@@ -43,7 +47,7 @@ type finding struct {
 	Serves   *serves          `json:"serves,omitempty"`
 }
 
-func (a *app) check(ctx context.Context, _ []string) error {
+func (a *app) check(ctx context.Context, offline bool) error {
 	lists, err := rbl.Builtin()
 	if err != nil {
 		return err
@@ -51,6 +55,13 @@ func (a *app) check(ctx context.Context, _ []string) error {
 	c, problems, warnings, err := a.inspect(ctx, lists)
 	if err != nil {
 		return err
+	}
+	if len(problems) == 0 && !offline {
+		more, err := sourceWarnings(ctx, c)
+		if err != nil {
+			return err
+		}
+		warnings = append(warnings, more...)
 	}
 	f := finding{OK: len(problems) == 0, Problems: problems, Warnings: warnings}
 	if f.OK {
@@ -106,7 +117,7 @@ func (a *app) inspect(ctx context.Context, lists *rbl.Table) (c *config.Config, 
 	}
 	more, skipped := datasetProblems(ctx, c)
 	problems, warnings = append(problems, more...), append(warnings, skipped...)
-	problems = append(problems, pairProblems(c)...)
+	problems = append(append(problems, pairProblems(c)...), sharedProblems(c)...)
 	if e := config.Join(problems); errors.As(e, &wrong) {
 		problems = wrong.Problems
 	}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"dnsblproxy/cmd/dnsblproxy/internal/config"
+	"dnsblproxy/overrides"
+	"dnsblproxy/resolver/upstream"
+)
+
+// resolvePatience is how long sources that ask the network may take.
+const resolvePatience = 10 * time.Second
+
+// withSources loads every source of the rules as the server would, keeps
+// nothing, and hands what came of it to use.
+func withSources(ctx context.Context, c *config.Config, use func(*overrides.Engine)) error {
+	pool := upstream.NewPool(upstream.Options{})
+	defer pool.Close()
+	engine, err := overrides.Open(rules(c), overrides.Options{
+		Zones: zoneNames(c), Resolver: dnsResolver{pool.Exchanger(c.Nameservers, exchangeOptions(c))},
+		UserAgent: "dnsblproxy/" + readVersion().Version,
+	})
+	if err != nil {
+		return config.Join(ruleProblems(c, err))
+	}
+	ctx, cancel := context.WithTimeout(ctx, resolvePatience)
+	defer cancel()
+	var running sync.WaitGroup
+	running.Go(func() { engine.Run(ctx) }) //nolint:errcheck // it ends with ctx, which is meant
+	select {
+	case <-engine.Ready():
+	case <-ctx.Done():
+	}
+	use(engine)
+	cancel()
+	running.Wait()
+	return nil
+}
+
+// sourceWarnings says what is wrong at present with the sources that others
+// publish: what fails, what opens too much, and what is unwise to trust.
+func sourceWarnings(ctx context.Context, c *config.Config) (warnings []config.Problem, err error) {
+	fetched := false
+	for _, r := range rules(c) {
+		fetched = fetched || len(r.SPF)+len(r.A)+len(r.MX) > 0 || r.URL != ""
+	}
+	if !fetched {
+		return nil, nil
+	}
+	err = withSources(ctx, c, func(engine *overrides.Engine) {
+		for _, s := range engine.Status() {
+			if !s.Enabled {
+				continue
+			}
+			path := []any{s.Action.String(), s.Rule, s.Source.Kind.String()}
+			what := s.Action.String() + "." + s.Rule + ": " + s.Source.String() + ": "
+			if s.LastError != "" {
+				warnings = append(warnings, c.Problem(what+s.LastError, "", path...))
+			}
+			for _, w := range s.Warnings {
+				warnings = append(warnings, c.Problem(what+w, "", path...))
+			}
+		}
+	})
+	return warnings, err
+}
