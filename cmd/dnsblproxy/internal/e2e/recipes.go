@@ -43,7 +43,7 @@ func readRecipe(t testing.TB, name, zone string, proxy netip.AddrPort) recipe {
 			end = names[i+1][0]
 		}
 		r := recipe{name: name}
-		replace := strings.NewReplacer("ZONE", zone, "127.0.0.53", proxy.Addr().String(),
+		replace := strings.NewReplacer("ZONE", zone, "127.0.0.10", proxy.Addr().String(),
 			"127.0.0.1", proxy.Addr().String(), "5353", strconv.Itoa(int(proxy.Port())))
 		for _, piece := range codeBlock.FindAllStringSubmatch(text[at[1]:end], -1) {
 			r.pieces = append(r.pieces, replace.Replace(piece[1]+piece[2]))
