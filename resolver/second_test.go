@@ -184,7 +184,9 @@ func TestSecond_renews(t *testing.T) {
 // TestSecond_believable: a value is judged as if the list had sent it. Those
 // here are authentic, as another version or configuration might write them.
 func TestSecond_believable(t *testing.T) {
-	a4 := func(code string) string { return string(appendPacked([]byte{0}, wire.Answer, wire.TypeA, []byte(code))) }
+	a4 := func(code string) string {
+		return string(appendPacked([]byte{0}, wire.Answer, wire.TypeA, []byte(code)))
+	}
 	good := a4("\x7f\x00\x00\x02")
 	for name, data := range map[string]string{
 		"nothing":              "",
