@@ -271,16 +271,40 @@ func (u *udpSocket) answer(b *batch, sc *Scratch, i int) {
 
 // later sends the answer when it is there, from whatever goroutine has it.
 func (u *udpSocket) later(b *batch, i int, pkt []byte, from netip.AddrPort) {
-	oob := slices.Clone(b.source(i))
+	l := &late{name: b.names[i], nameLen: b.in[i].hdr.Namelen, oob: slices.Clone(b.source(i))}
 	u.s.pending.Add(1)
 	u.s.r.Await(pkt, from.Addr(), false, func(out []byte) {
 		defer u.s.pending.Done()
 		if len(out) > 0 {
 			u.tapAnswer(out, from)
+			l.out = out
 			// An answer that cannot be sent is lost like any UDP packet.
-			_, _, _ = u.conn.WriteMsgUDPAddrPort(out, oob, from)
+			_ = u.raw.Write(l.trySend)
 		}
 	})
+}
+
+// late is an answer that its question had to wait for.
+type late struct {
+	name    unix.RawSockaddrInet6
+	nameLen uint32
+	oob     []byte
+	out     []byte
+}
+
+// trySend sends it; false when the socket is full.
+func (l *late) trySend(fd uintptr) bool {
+	var iov unix.Iovec
+	iov.Base = &l.out[0]
+	iov.SetLen(len(l.out))
+	h := unix.Msghdr{Name: (*byte)(unsafe.Pointer(&l.name)), Namelen: l.nameLen, Iov: &iov}
+	h.SetIovlen(1)
+	if len(l.oob) > 0 {
+		h.Control = &l.oob[0]
+		h.SetControllen(len(l.oob))
+	}
+	_, _, errno := syscall.RawSyscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&h)), unix.MSG_DONTWAIT)
+	return errno != syscall.EAGAIN
 }
 
 // write sends the queued answers. One that the kernel will not send must not

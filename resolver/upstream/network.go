@@ -26,7 +26,7 @@ func (systemNetwork) DialUDP(server netip.AddrPort) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return conn, nil
+	return promptly(conn)
 }
 
 func (systemNetwork) DialTCP(ctx context.Context, server netip.AddrPort) (net.Conn, error) {
