@@ -84,6 +84,7 @@ func (d *proxy) run(ctx context.Context, srv *resolver.Server, adm *admin.Server
 	// What ends first ends the others, the admin address too.
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	side.Go(func() { paceCollector(ctx) })
 	if adm != nil {
 		side.Go(func() {
 			if err := adm.Run(ctx); err != nil {
