@@ -9,6 +9,8 @@
 // another, and they are measured in turn in short windows. The machine may be
 // busy with other things and may drift; the servers of one round share that, so
 // what counts are the ratios within a round, and their median over all rounds.
+// Both processors are kept from sleeping, so that a virtual machine's way of
+// waking one up is not taken for a server's cost.
 //
 // Measured are: processor time per answer out of the cache with 8 and with 128
 // questions outstanding; latency one question at a time, and at a fixed rate

@@ -39,9 +39,12 @@ type options struct {
 }
 
 func main() {
-	if len(os.Args) == 3 && os.Args[1] == bareCommand {
-		fail(serveBare(os.Args[2]))
-		return
+	if len(os.Args) == 3 {
+		roles := map[string]func(string) error{bareCommand: serveBare, awakeCommand: keepAwake}
+		if role := roles[os.Args[1]]; role != nil {
+			fail(role(os.Args[2]))
+			return
+		}
 	}
 	var o options
 	flag.BoolVar(&o.short, "short", false, "about one minute instead of eight: fewer and shorter rounds")
@@ -128,6 +131,11 @@ func run(ctx context.Context, o *options, w io.Writer) error {
 	// The generator allocates next to nothing; a collection during a window
 	// would be in its latencies.
 	debug.SetGCPercent(400)
+	stop, err := awake(server, own)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	b := &bench{o: o, log: w, server: server, own: own, res: &Results{Machine: *machine}}
 	if err := b.all(ctx); err != nil {
 		return err

@@ -56,7 +56,7 @@ func (b *bench) fill(k peers.Kind, list *peers.Scripted, n int) (m Memory, err e
 	if err := errors.Join(err, small.Stop()); err != nil {
 		return m, err
 	}
-	set.CacheMB, set.CacheEntries = 1024, n+n/4
+	set.CacheMB, set.CacheEntries = max(n/4000, 64), n+n/4 // room for 262 bytes each
 	s, err := k.Start(set)
 	if err != nil {
 		return m, err
