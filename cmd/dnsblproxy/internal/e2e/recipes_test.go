@@ -10,30 +10,48 @@ import (
 // recipeRules are the tables beside a list's zone in these tests.
 const recipeRules = "[allow.some]\nfile = \"some.txt\"\n"
 
-// TestRecipe_exim refuses a listed client with the list's text, and takes its
-// mail once it is exempt or the list is dead.
-func TestRecipe_exim(t *testing.T) {
+// TestRecipe_mail has mail servers refuse a listed client, and take its mail
+// once it is exempt or the list is dead.
+func TestRecipe_mail(t *testing.T) {
 	t.Parallel()
-	sum := loadIpsum(t)
 	const name = "bl.example"
-	list := startIpsum(t, sum, name)
-	proxy := startProxy(t, ProxyOptions{
-		Port53: true,
-		Config: zone(name, "", list.Addr) + recipeRules,
-		Files:  map[string]string{"some.txt": ""},
-	})
-	exim := prepareExim(t, name, proxy.Addr)
-	spammer, other := sum.with(t, codeSpammer, 0), sum.with(t, codeSpammer, 1)
-	rejected(t, spammer, exim.deliver(t, spammer), spammer+" blocked using "+name, "SPAMMER lists it", "ip="+spammer)
-	accepted(t, "192.0.2.1", exim.deliver(t, "192.0.2.1"))
-	rejected(t, "2001:db8:bad::1", exim.deliver(t, "2001:db8:bad::1"), "SPAMMER lists it")
-	accepted(t, "2001:db8:600d::1", exim.deliver(t, "2001:db8:600d::1"))
+	for _, server := range []struct {
+		name  string
+		says  string // in a refusal, beside the client's address
+		start func(t *testing.T, p *Proxy) func(client string) string
+	}{
+		{"exim", "blocked using bl.example: SPAMMER lists it", func(t *testing.T, p *Proxy) func(string) string {
+			e := prepareExim(t, name, p.Addr)
+			return func(client string) string { return e.deliver(t, client) }
+		}},
+		{"haraka", "is listed on bl.example", func(t *testing.T, p *Proxy) func(string) string {
+			h := startHaraka(t, name, p.Addr)
+			return func(client string) string { return h.deliver(t, client) }
+		}},
+	} {
+		t.Run(server.name, func(t *testing.T) {
+			t.Parallel()
+			sum := loadIpsum(t)
+			list := startIpsum(t, sum, name)
+			proxy := startProxy(t, ProxyOptions{
+				Port53: true,
+				Config: zone(name, "", list.Addr) + recipeRules,
+				Files:  map[string]string{"some.txt": ""},
+			})
+			deliver := server.start(t, proxy)
+			spammer, other := sum.with(t, codeSpammer, 0), sum.with(t, codeSpammer, 1)
+			rejected(t, spammer, deliver(spammer), server.says, spammer)
+			accepted(t, "198.51.100.1", deliver("198.51.100.1"))
+			rejected(t, "2001:db8:bad::1", deliver("2001:db8:bad::1"), server.says)
+			accepted(t, "2001:db8:600d::1", deliver("2001:db8:600d::1"))
 
-	proxy.succeed(t, "allow", "add", "--rule", "some", spammer)
-	becomes(t, exemptWithin, proxy.Addr, spammer, name, "unlisted")
-	accepted(t, spammer, exim.deliver(t, spammer))
-	list.stop(t)
-	accepted(t, other, exim.deliver(t, other))
+			proxy.succeed(t, "allow", "add", "--rule", "some", spammer)
+			becomes(t, exemptWithin, proxy.Addr, spammer, name, "unlisted")
+			accepted(t, spammer, deliver(spammer))
+			list.stop(t)
+			accepted(t, other, deliver(other))
+		})
+	}
 }
 
 // TestRecipe_filters has mail filters find a client listed, and no longer

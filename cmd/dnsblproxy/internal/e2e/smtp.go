@@ -34,17 +34,20 @@ func (p *Postfix) deliver(t testing.TB, client string) string {
 // address by the PROXY protocol.
 func (p *Postfix) deliverScreened(t testing.TB, client string) string {
 	t.Helper()
-	family := "TCP4"
-	server := p.Screen.Addr().String()
-	if netip.MustParseAddr(client).Is6() {
-		family, server = "TCP6", "2001:db8::25"
-	}
-	header := fmt.Sprintf("PROXY %s %s %s 40000 25\r\n", family, client, server)
-	reply, err := session(p.Screen, header, "EHLO client.example.net")
+	reply, err := session(p.Screen, proxyHeader(client), "EHLO client.example.net")
 	if err != nil {
 		t.Fatalf("smtp session as %s: %v", client, err)
 	}
 	return reply
+}
+
+// proxyHeader claims a connection from client (PROXY protocol, version 1).
+func proxyHeader(client string) string {
+	family, server := "TCP4", "198.51.100.25"
+	if netip.MustParseAddr(client).Is6() {
+		family, server = "TCP6", "2001:db8::25"
+	}
+	return fmt.Sprintf("PROXY %s %s %s 40000 25\r\n", family, client, server)
 }
 
 // session sends the header before anything else, then the opening commands,
