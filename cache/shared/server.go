@@ -3,6 +3,7 @@ package shared
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"net"
 	"strings"
@@ -60,14 +61,14 @@ func (c *connection) Close() error {
 // keep connects, and looks after a server that fails until it answers again.
 // No question waits for that.
 func (c *Cache) keep(option rueidis.ClientOption) {
-	told := false
+	told := ""
 	for c.ctx.Err() == nil {
 		err := c.look(option)
 		if err == nil {
-			if told {
+			if told != "" {
 				c.o.Log.Info("shared cache is back")
 			}
-			told = false
+			told = ""
 			c.failures.Store(0)
 			select {
 			case <-c.fell: // of the time before
@@ -78,12 +79,21 @@ func (c *Cache) keep(option rueidis.ClientOption) {
 			c.up.Store(false)
 			continue
 		}
-		if !told && c.ctx.Err() == nil {
-			told = true
-			c.o.Log.Warn("shared cache fails; going on without it", slog.Any("error", err))
+		if why := reason(err); why != told && c.ctx.Err() == nil {
+			told = why
+			c.o.Log.Warn("shared cache fails; going on without it", slog.String("reason", why))
 		}
 		c.wait(nil, pause)
 	}
+}
+
+// reason is an error without the ports, which differ each time.
+func reason(err error) string {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Op + ": " + op.Err.Error()
+	}
+	return err.Error()
 }
 
 // wait waits for an event, or, if that is given, for some time.

@@ -69,6 +69,7 @@ type Cache struct {
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
 	wg   sync.WaitGroup
+	mu   sync.RWMutex // nothing enters once ctx has ended
 
 	up       atomic.Bool   // requests are made
 	failures atomic.Int32  // in a row
@@ -148,7 +149,9 @@ func parseURL(text string) (rueidis.ClientOption, error) {
 
 // Close ends requests under way and the connection.
 func (c *Cache) Close() {
+	c.mu.Lock()
 	c.stop()
+	c.mu.Unlock()
 	c.wg.Wait()
 	if client := c.client.Load(); client != nil {
 		(*client).Close()
@@ -176,12 +179,12 @@ func (c *Cache) Get(question []byte, done func(data string, life uint32, ok bool
 	// connection that another request is making.
 	late := time.AfterFunc(c.o.Timeout, func() { end(failed, "", 0) })
 	question = append([]byte(nil), question...)
-	c.wg.Go(func() {
+	go func() {
 		defer c.leave()
 		data, life, result := c.fetch(client, question)
 		late.Stop()
 		end(result, data, life)
-	})
+	}()
 	return true
 }
 
@@ -235,27 +238,35 @@ func (c *Cache) write(p purpose, question []byte, data string, life uint32) {
 		return
 	}
 	question = append([]byte(nil), question...)
-	c.wg.Go(func() {
+	go func() {
 		defer c.leave()
 		ctx, cancel := context.WithTimeout(c.ctx, patience)
 		defer cancel()
 		value := c.seal(p, question, data, time.Now().Add(time.Duration(life)*time.Second))
 		cmd := client.B().Set().Key(c.key(p, question)).Value(rueidis.BinaryString(value)).ExSeconds(int64(life)).Build()
 		c.written(client.Do(ctx, cmd).Error())
-	})
+	}()
 }
 
 // enter takes a place for a request, unless the server is to be left alone.
+// Close waits until it is given back.
 func (c *Cache) enter() (rueidis.Client, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	if !c.up.Load() || c.ctx.Err() != nil {
 		return nil, false
 	}
 	select {
 	case c.places <- struct{}{}:
+		c.wg.Add(1)
 		return *c.client.Load(), true
 	default:
 		return nil, false
 	}
 }
 
-func (c *Cache) leave() { <-c.places }
+// leave gives the place of enter back.
+func (c *Cache) leave() {
+	<-c.places
+	c.wg.Done()
+}
