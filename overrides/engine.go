@@ -144,6 +144,9 @@ func adopt(rules []Rule) ([]*Rule, []*source) {
 	for _, r := range rules {
 		r.Zones = slices.Clone(r.Zones)
 		r.Except = slices.Clone(r.Except)
+		if r.Action == Deny && r.Text == "" {
+			r.Text = "listed by the rule " + r.Name
+		}
 		if r.Action == Deny && !r.Code.IsValid() {
 			r.Code = netip.AddrFrom4([4]byte{127, 0, 0, 2}) // RFC 5782, section 2.1
 		}

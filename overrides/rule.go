@@ -91,7 +91,7 @@ type Rule struct {
 	MaxV4, MaxV6 int
 
 	Code netip.Addr // of a deny rule: the answer; invalid: 127.0.0.2
-	Text string     // of a deny rule: the TXT answer
+	Text string     // of a deny rule: the TXT answer; empty: names the rule
 
 	Pos Position // of the rule's table, for messages
 }

@@ -138,7 +138,7 @@ func judge(q *question, f *facts) decision {
 	if !exempt && !set.Empty() {
 		if deny, denied := set.Deny(zi, f.now); denied {
 			f.step(6, "denied by ", deny.Rule.Name, " (", deny.Source.String(), ")")
-			return decision{verdict: Denied, form: formOwn, hit: deny, code: denyCode(deny.Rule), text: deny.Rule.Text, ttl: ownTTL}
+			return decision{verdict: Denied, form: formOwn, hit: deny, code: rbl.CodeFromAddr(deny.Rule.Code), text: deny.Rule.Text, ttl: ownTTL}
 		}
 	}
 	switch z.Source {
@@ -319,14 +319,6 @@ func (f *facts) test(q *question) decision {
 
 // ownCode is how a zone of ours says listed. RFC 5782, section 2.1.
 const ownCode rbl.Code = 127<<24 | 2
-
-// denyCode is the code that a deny rule answers with.
-func denyCode(r *overrides.Rule) rbl.Code {
-	if !r.Code.IsValid() {
-		return ownCode
-	}
-	return rbl.CodeFromAddr(r.Code)
-}
 
 // published answers for a zone that shows the allow rules as a DNSWL.
 func (f *facts) published(q *question, set overrides.Set, zi int) decision {

@@ -163,10 +163,13 @@ func TestDecide_localZones(t *testing.T) {
 	s := newScene(t, []ZoneOptions{deny, published},
 		overrides.Rule{Name: "trusted", CIDR: []string{"192.0.2.1"}},
 		overrides.Rule{Name: "own", Action: overrides.Deny, CIDR: []string{"192.0.2.0/24"}, Zones: []string{"deny.test"}, Text: "no"},
+		overrides.Rule{Name: "terse", Action: overrides.Deny, CIDR: []string{"10.9.9.9"}, Zones: []string{"deny.test"}},
 	)
 	for ask, want := range map[string]string{
 		"9.2.0.192.deny.test A":    "NOERROR 127.0.0.2",
 		"9.2.0.192.deny.test TXT":  "NOERROR no",
+		"9.9.9.10.deny.test A":     "NOERROR 127.0.0.2",
+		"9.9.9.10.deny.test TXT":   "NOERROR listed by the rule terse",
 		"1.2.0.192.deny.test A":    "NXDOMAIN",
 		"1.2.0.10.deny.test A":     "NXDOMAIN",
 		"2.0.0.127.deny.test A":    "NOERROR 127.0.0.2",
