@@ -20,9 +20,9 @@ import (
 
 const checkLong = `Reads the configuration and every file that it names, and prints each problem
 as "file:line: what is wrong; what to write instead", all at once. Without a
-problem it prints what would be served, and loads what others publish (SPF
-records, hosts, feeds) to warn of what fails, opens too much or is unwise to
-trust; --offline leaves that out. The lists are not asked: see "doctor".
+problem it prints what would be served, asks each list for its test entry and
+loads what others publish (SPF records, hosts, feeds), and warns of what fails,
+opens too much or is unwise to trust. With --offline it asks nobody.
 
 Warnings do not change the exit status.`
 
@@ -35,7 +35,7 @@ func newCheck(a *app) *cobra.Command {
 		Args:  noArgs,
 		RunE:  a.does(func(ctx context.Context, _ []string) error { return a.check(ctx, offline) }),
 	}
-	cmd.Flags().BoolVar(&offline, "offline", false, "do not load what others publish")
+	cmd.Flags().BoolVar(&offline, "offline", false, "ask nobody: neither lists nor sources")
 	return cmd
 }
 
@@ -61,7 +61,11 @@ func (a *app) check(ctx context.Context, offline bool) error {
 		if err != nil {
 			return err
 		}
-		warnings = append(warnings, more...)
+		lying, err := listWarnings(ctx, c, lists)
+		if err != nil {
+			return err
+		}
+		warnings = append(append(warnings, more...), lying...)
 	}
 	f := finding{OK: len(problems) == 0, Problems: problems, Warnings: warnings}
 	if f.OK {

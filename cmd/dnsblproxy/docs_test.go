@@ -255,7 +255,7 @@ func wired(t *testing.T) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := newProxy(c, lists, slog.New(slog.DiscardHandler))
+	d, err := newProxy(c, lists, slog.New(slog.DiscardHandler), stateRoot(c))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -133,7 +133,8 @@ func (a *app) decider(ctx context.Context, c *config.Config, lists *rbl.Table) (
 
 // own decides with a configuration in this process.
 func own(ctx context.Context, c *config.Config, lists *rbl.Table) (decider, func(), error) {
-	p, err := newProxy(unwatched(c), lists, slog.New(slog.DiscardHandler))
+	// It keeps nothing: the state belongs to the server.
+	p, err := newProxy(unwatched(c), lists, slog.New(slog.DiscardHandler), "")
 	if err != nil {
 		return nil, nil, err
 	}

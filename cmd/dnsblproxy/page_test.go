@@ -59,7 +59,7 @@ func adminOf(t *testing.T, text string) (*proxy, http.Handler) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := newProxy(c, lists, slog.New(slog.DiscardHandler))
+	d, err := newProxy(c, lists, slog.New(slog.DiscardHandler), stateRoot(c))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -71,12 +72,12 @@ func (s *switchable) Lookup(ctx context.Context, name string, t spf.Type) (spf.A
 }
 
 // newProxy wires everything and starts what runs in the background. It binds
-// nothing.
-func newProxy(c *config.Config, lists *rbl.Table, log *slog.Logger) (*proxy, error) {
+// nothing. root is the folder for what outlives a restart; empty: nothing does.
+func newProxy(c *config.Config, lists *rbl.Table, log *slog.Logger, root string) (*proxy, error) {
 	d := &proxy{
 		lists: lists, log: log, reg: prometheus.NewRegistry(),
 		pool: upstream.NewPool(upstream.Options{}), dns: &switchable{},
-		backends: map[string]*backend{}, kept: state.Dir(stateDir(c, listState)),
+		backends: map[string]*backend{}, kept: state.Dir(stateDir(root, listState)),
 	}
 	d.ctx, d.stop = context.WithCancel(context.Background())
 	d.cfg.Store(c)
@@ -88,7 +89,7 @@ func newProxy(c *config.Config, lists *rbl.Table, log *slog.Logger) (*proxy, err
 	var err error
 	d.rules, err = overrides.Open(rules(c), overrides.Options{
 		Zones: zoneNames(c), Resolver: d.dns, UserAgent: "dnsblproxy/" + readVersion().Version,
-		StateDir: stateDir(c, "sources"), Logger: log, Registerer: d.reg,
+		StateDir: stateDir(root, "sources"), Logger: log, Registerer: d.reg,
 	})
 	if err != nil {
 		d.close()
@@ -291,18 +292,22 @@ func newLog(c *config.Config, w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, o))
 }
 
-// stateDir is the folder of that name for what outlives a restart, "" if
-// nothing does.
-func stateDir(c *config.Config, name string) string {
-	dir := c.State
-	if dir == "" {
-		// systemd may name several; the first is ours.
-		dir, _, _ = strings.Cut(os.Getenv("STATE_DIRECTORY"), ":")
+// stateRoot is the folder for what outlives a restart, "" if nothing does.
+func stateRoot(c *config.Config) string {
+	if c.State != "" {
+		return c.State
 	}
-	if dir == "" {
+	// systemd may name several; the first is ours.
+	dir, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":")
+	return dir
+}
+
+// stateDir is the folder of that name in root, "" if nothing is kept.
+func stateDir(root, name string) string {
+	if root == "" {
 		return ""
 	}
-	return dir + string(os.PathSeparator) + name
+	return filepath.Join(root, name)
 }
 
 // listState is the folder of what is kept of the lists.

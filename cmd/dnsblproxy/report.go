@@ -98,7 +98,7 @@ func (a *app) figures(ctx context.Context, since time.Duration) error {
 
 // keptFigures reads what the server kept when it last ran.
 func (a *app) keptFigures(c *config.Config, since time.Duration, why error) ([]report.Figures, error) {
-	dir := stateDir(c, listState)
+	dir := stateDir(stateRoot(c), listState)
 	if dir == "" {
 		return nil, fmt.Errorf("%w, and no state folder is configured that could hold figures", why)
 	}

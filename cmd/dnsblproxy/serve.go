@@ -58,7 +58,7 @@ func (a *app) serve(ctx context.Context) error {
 	}
 	log := newLog(c, a.err)
 	warn(log, c.Warnings)
-	d, err := newProxy(c, lists, log)
+	d, err := newProxy(c, lists, log, stateRoot(c))
 	if err != nil {
 		return err
 	}

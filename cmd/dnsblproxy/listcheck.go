@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"net/netip"
+
+	"dnsblproxy/cmd/dnsblproxy/internal/config"
+	"dnsblproxy/resolver/rbl"
+)
+
+// listWarnings asks every list for its test entry (RFC 5782, section 5), the
+// way the server would, and says in words what comes of it: a list that
+// answers with an error code tells there what it wants.
+func listWarnings(ctx context.Context, c *config.Config, lists *rbl.Table) ([]config.Problem, error) {
+	asked := *c
+	asked.Zones, asked.Allow, asked.Deny = nil, nil, nil
+	for _, z := range c.Zones {
+		if z.Source == "upstream" && z.Mode != "off" && z.Probe {
+			asked.Zones = append(asked.Zones, z)
+		}
+	}
+	if len(asked.Zones) == 0 {
+		return nil, nil
+	}
+	decide, end, err := own(ctx, &asked, lists)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	var warnings []config.Problem
+	seen := map[string]bool{}
+	for _, shape := range []rbl.Shape{rbl.IP4, rbl.IP6, rbl.Domain} {
+		answers, err := decide(ctx, testEntry(shape))
+		if err != nil {
+			return nil, err
+		}
+		for i, z := range asked.Zones {
+			holds, err := rbl.ParseHolds(z.Holds)
+			if err != nil || !holds.Has(shape) || seen[z.Name] {
+				continue
+			}
+			// One shape is enough: few lists hold them all.
+			seen[z.Name] = true
+			known, _ := lists.Find(z.Upstream.Reveal())
+			if what := testVerdict(&answers[i], known); what != "" {
+				warnings = append(warnings, c.Problem("zone "+z.Name+": "+what, "", "zone", z.Name))
+			}
+		}
+	}
+	return warnings, nil
+}
+
+// testVerdict is what is wrong with a list's answer to its test entry.
+func testVerdict(a *lookupAnswer, known *rbl.List) string {
+	switch {
+	case a.Verdict == "failed":
+		return "the list does not serve us: " + a.Reason
+	case a.Verdict == "listed", known != nil && known.Probe != rbl.ProbeRFC:
+		return ""
+	}
+	return "the list does not list its test entry (RFC 5782, section 5): it is gone, or something on the way to it takes listings out"
+}
+
+func testEntry(shape rbl.Shape) rbl.Subject {
+	switch shape {
+	case rbl.IP4:
+		return rbl.AddrSubject(netip.AddrFrom4([4]byte{127, 0, 0, 2}))
+	case rbl.IP6:
+		return rbl.AddrSubject(netip.MustParseAddr("::ffff:127.0.0.2"))
+	}
+	return rbl.Subject{Shape: rbl.Domain, Domain: "test", Test: rbl.TestListed}
+}
