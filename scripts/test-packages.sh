@@ -3,7 +3,8 @@
 # only those that are missing. Without apt-get (another system) it does nothing:
 # there the tests that miss a daemon skip, unless CI is set. Packages that would
 # change the machine (Exim removes Postfix, systemd-resolved takes resolv.conf)
-# are not installed but unpacked, in dist/testroot.
+# or run more than is needed (Prometheus, for promtool) are not installed but
+# unpacked, in dist/testroot.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -41,6 +42,7 @@ has() {
 }
 has sbin/exim4 || unpack+=(exim4-daemon-light)
 has lib/systemd/systemd-resolved || unpack+=(systemd-resolved libsystemd-shared)
+has bin/promtool || unpack+=(prometheus)
 [ ${#missing[@]} -gt 0 ] || [ ${#unpack[@]} -gt 0 ] || exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then
@@ -79,7 +81,7 @@ if [ ${#unpack[@]} -gt 0 ]; then
 		dpkg-deb -x "$package" "$root"
 		while read -r library; do
 			dpkg -s "$library" >/dev/null 2>&1 || missing+=("$library")
-		done < <(dpkg-deb -f "$package" Depends | tr ',' '\n' | sed -n 's/^ *\(lib[^ (|]*\).*/\1/p' | grep -v '^libsystemd-shared$')
+		done < <(dpkg-deb -f "$package" Depends | tr ',' '\n' | sed -n 's/^ *\(lib[^ (|]*\).*/\1/p' | grep -v '^libsystemd-shared$\|^libjs-')
 	done
 fi
 [ ${#missing[@]} -gt 0 ] || exit 0
