@@ -1,0 +1,77 @@
+package peers
+
+import (
+	"net"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"dnsblproxy/bench/internal/load"
+)
+
+// TestListData has the files that rbldnsd reads agree with load.Listed.
+func TestListData(t *testing.T) {
+	s, err := StartList("bl.bench.internal", 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for i := range uint32(300) {
+		a := load.Addr(i)
+		m, err := dns.Exchange(new(dns.Msg).SetQuestion(load.Question(a, "bl.bench.internal."), dns.TypeA), s.Addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := len(m.Answer) > 0; got != load.Listed(a) {
+			t.Errorf("%v: listed %v, want %v", load.IP(a), got, load.Listed(a))
+		}
+	}
+	if _, err := net.Dial("tcp4", s.Addr.String()); err == nil {
+		t.Error("rbldnsd answers over TCP")
+	}
+}
+
+// TestKinds starts every peer that is installed and asks it.
+func TestKinds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts daemons")
+	}
+	list, err := NewScripted(load.Listed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer list.Close()
+	for _, k := range Kinds() {
+		t.Run(k.Name, func(t *testing.T) {
+			if k.Find() == "" {
+				t.Skip("not installed")
+			}
+			s, err := k.Start(Settings{Zone: "bl.bench.internal", List: list.Addr, CacheMB: 64, CacheEntries: 10_000})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if err := s.Stop(); err != nil {
+					t.Error(err)
+				}
+			}()
+			if k.Version() == "" {
+				t.Error("no version")
+			}
+			for i := range uint32(20) {
+				a := load.Addr(i)
+				m, err := dns.Exchange(new(dns.Msg).SetQuestion(load.Question(a, "bl.bench.internal."), dns.TypeA), s.Addr.String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := len(m.Answer) > 0; got != load.Listed(a) {
+					t.Errorf("%v: listed %v, want %v", load.IP(a), got, load.Listed(a))
+				}
+			}
+		})
+	}
+}
