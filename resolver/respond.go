@@ -39,20 +39,29 @@ func (r *Resolver) Respond(sc *Scratch, pkt []byte, client netip.Addr, tcp bool)
 	if sc.sampled = sc.answered%sampleEvery == 0; sc.sampled {
 		sc.started = time.Now()
 	}
+	sc.facts.lacks = sc.facts.lacks[:0]
 	return r.respond(sc, r.snap.Load(), pkt, client, tcp, nil)
 }
 
-// Await answers the packet once what it lacks has been fetched. It copies
-// pkt, does not block, and calls reply exactly once unless there is nothing
-// to answer; the bytes are valid during that call. stop ends the wait for
-// somebody who is gone, and is nil when the answer was given already.
-func (r *Resolver) Await(pkt []byte, client netip.Addr, tcp bool, reply func([]byte)) (stop func()) {
+// Await answers the packet of which [Resolver.Respond] has just said that it
+// is not done, with the same sc, once what it lacks has been fetched. It copies
+// pkt, does not block, and calls reply exactly once; the bytes are valid during
+// that call. stop ends the wait for somebody who is gone: reply is not called
+// any more then.
+func (r *Resolver) Await(sc *Scratch, pkt []byte, client netip.Addr, tcp bool, reply func([]byte)) (stop func()) {
 	w := &waiter{
 		r: r, snap: r.snap.Load(), pkt: slices.Clone(pkt), client: client, tcp: tcp,
 		arrived: time.Now(), reply: reply,
 	}
 	w.enter()
-	w.resume()
+	if len(sc.facts.lacks) == 0 || w.final != "" {
+		w.resume() // to be relayed, or to do with what is at hand
+		return w.abandon
+	}
+	w.mu.Lock()
+	lacks := w.fresh(sc.facts.lacks)
+	w.mu.Unlock()
+	w.await(lacks, sc.facts.hadStale, false)
 	return w.abandon
 }
 

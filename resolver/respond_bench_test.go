@@ -145,7 +145,7 @@ func BenchmarkMiss(b *testing.B) {
 		if _, done := s.r.Respond(sc, pkt, testClient, false); done {
 			b.Fatal("answered at once")
 		}
-		s.r.Await(pkt, testClient, false, func([]byte) { answered <- struct{}{} })
+		s.r.Await(sc, pkt, testClient, false, func([]byte) { answered <- struct{}{} })
 		<-answered
 	}
 }

@@ -198,12 +198,13 @@ func (s *scene) exchange(m *dns.Msg, tcp bool) *dns.Msg {
 
 // raw answers a packet; nil when nothing is sent back.
 func (s *scene) raw(pkt []byte, tcp bool) []byte {
-	out, done := s.r.Respond(NewScratch(0), pkt, testClient, tcp)
+	sc := NewScratch(0)
+	out, done := s.r.Respond(sc, pkt, testClient, tcp)
 	if done {
 		return append([]byte(nil), out...)
 	}
 	got := make(chan []byte, 1)
-	s.r.Await(pkt, testClient, tcp, func(b []byte) { got <- append([]byte(nil), b...) })
+	s.r.Await(sc, pkt, testClient, tcp, func(b []byte) { got <- append([]byte(nil), b...) })
 	return <-got
 }
 

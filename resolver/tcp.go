@@ -115,7 +115,7 @@ func (c *tcpConn) serve() {
 			c.finish(out)
 			continue
 		}
-		c.s.r.Await(pkt, c.client, true, c.finish)
+		c.s.r.Await(sc, pkt, c.client, true, c.finish)
 	}
 }
 

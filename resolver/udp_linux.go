@@ -262,7 +262,7 @@ func (u *udpSocket) answer(b *batch, sc *Scratch, i int) {
 	b.answers[b.nOut] = sc.out // it may have grown
 	switch {
 	case !done:
-		u.later(b, i, pkt, from)
+		u.later(b, sc, i, pkt, from)
 	case len(out) > 0:
 		u.tapAnswer(out, from)
 		b.queue(i, out)
@@ -270,10 +270,10 @@ func (u *udpSocket) answer(b *batch, sc *Scratch, i int) {
 }
 
 // later sends the answer when it is there, from whatever goroutine has it.
-func (u *udpSocket) later(b *batch, i int, pkt []byte, from netip.AddrPort) {
+func (u *udpSocket) later(b *batch, sc *Scratch, i int, pkt []byte, from netip.AddrPort) {
 	l := &late{name: b.names[i], nameLen: b.in[i].hdr.Namelen, oob: slices.Clone(b.source(i))}
 	u.s.pending.Add(1)
-	u.s.r.Await(pkt, from.Addr(), false, func(out []byte) {
+	u.s.r.Await(sc, pkt, from.Addr(), false, func(out []byte) {
 		defer u.s.pending.Done()
 		if len(out) > 0 {
 			u.tapAnswer(out, from)

@@ -59,7 +59,7 @@ func (u *udpSocket) answer(sc *Scratch, pkt []byte, from netip.AddrPort) {
 		return
 	}
 	u.s.pending.Add(1)
-	u.s.r.Await(pkt, client, false, func(out []byte) {
+	u.s.r.Await(sc, pkt, client, false, func(out []byte) {
 		defer u.s.pending.Done()
 		u.send(out, from)
 	})

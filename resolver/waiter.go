@@ -70,7 +70,12 @@ func (w *waiter) resume() {
 	lacks := w.fresh(sc.facts.lacks)
 	hadStale, second := sc.facts.hadStale, len(w.got) > 0
 	w.mu.Unlock()
+	w.await(lacks, hadStale, second)
+}
 
+// await has what lacks fetched. hadStale says that an old answer may stand in
+// for one of them, second that w has waited before.
+func (w *waiter) await(lacks []need, hadStale, second bool) {
 	for i := range lacks {
 		age := w.r.fetch(&lacks[i], w)
 		if hadStale {
