@@ -24,8 +24,9 @@ func startNSDZones(t testing.TB, ip netip.Addr, zones map[string]string) *Proces
 	var zone string // any of them
 	for name, records := range zones {
 		zone = name
-		write(t, dir, name, "$TTL 60\n"+records)
-		fmt.Fprintf(&clauses, "zone:\n\tname: %[1]q\n\tzonefile: %[1]q\n", name)
+		file := "zone-" + name // the root's name alone would be the folder
+		write(t, dir, file, "$TTL 60\n"+records)
+		fmt.Fprintf(&clauses, "zone:\n\tname: %q\n\tzonefile: %q\n", name, file)
 	}
 	conf := write(t, dir, "nsd.conf", fmt.Sprintf(`server:
 	ip-address: %[2]s@53
