@@ -192,6 +192,9 @@ func (f *facts) own(q *question, set overrides.Set, hit overrides.Hit, exempt bo
 	case failing:
 		return f.failed(q, a, hit, exempt)
 	}
+	if a.shared {
+		f.step(7, "another proxy has asked the list already")
+	}
 	removable, fixed := z.listing(a.data)
 	d := decision{data: a.data, ttl: a.ttl, exempt: exempt, hit: hit}
 	if !removable && !fixed {

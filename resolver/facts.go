@@ -121,6 +121,8 @@ type listAnswer struct {
 	data  packed
 	ttl   uint32 // seconds left
 	why   failure
+
+	shared bool // it came from the cache that several proxies share just now
 }
 
 // match looks the subject up in the rules. Live terms are among what it finds.

@@ -36,7 +36,7 @@ func (r *Resolver) askShared(f *flight, q *question, ask Ask, over uint32) bool 
 		life = min(life, limits.maxTTL)
 		r.cache.Set(z.key(q, typ), string(data), life, limits.stale)
 		z.learned(f, data)
-		r.landed(f, listAnswer{state: fresh, data: data, ttl: life})
+		r.landed(f, listAnswer{state: fresh, data: data, ttl: life, shared: true})
 	})
 }
 

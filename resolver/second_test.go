@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -10,6 +11,7 @@ import (
 
 	"dnsblproxy/overrides"
 	"dnsblproxy/resolver/internal/wire"
+	"dnsblproxy/resolver/rbl"
 )
 
 // fakeSecond is a second level in a map.
@@ -85,6 +87,25 @@ func TestSecond_sparesQuestions(t *testing.T) {
 		}
 		if got := gathered(t, b, "dnsblproxy_list_codes_total"); got != gathered(t, a, "dnsblproxy_list_codes_total") {
 			t.Errorf("dnsblproxy_list_codes_total is %v", got)
+		}
+		a.r.Close()
+		b.r.Close()
+	})
+}
+
+// TestSecond_explained: who looks an address up is told whose answer it is.
+func TestSecond_explained(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pair(t, newSecond())
+		a.ask("1.2.0.192.bl.test", dns.TypeA)
+		synctest.Wait()
+		sub, err := rbl.ParseSubject("192.0.2.1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := b.r.Explain(t.Context(), sub)[0]
+		if want := (Step{7, "another proxy has asked the list already"}); got.Verdict != Listed || !slices.Contains(got.Steps, want) {
+			t.Errorf("Explain = %s with steps %v, want %v among them", got.Verdict, got.Steps, want)
 		}
 		a.r.Close()
 		b.r.Close()

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -178,17 +179,20 @@ func Partners(n int) []byte {
 
 // freePort finds a port that is free for UDP and TCP.
 func freePort() (uint16, error) {
-	for range 100 {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
+	loopback := net.IPv4(127, 0, 0, 1)
+	for range 1000 {
+		// Below those that the kernel lends to sockets on their way out: one
+		// of these could be taken again before the server is there.
+		port := 10_000 + rand.IntN(20_000)
+		l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: loopback, Port: port})
 		if err != nil {
-			return 0, fmt.Errorf("finding a port: %w", err)
+			continue
 		}
-		at := l.Addr().(*net.TCPAddr)
-		c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: at.IP, Port: at.Port})
+		c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: loopback, Port: port})
 		_ = l.Close()
 		if err == nil {
 			_ = c.Close()
-			return uint16(at.Port), nil
+			return uint16(port), nil
 		}
 	}
 	return 0, errors.New("finding a port: none is free for UDP and TCP")

@@ -194,3 +194,18 @@ func TestFigures_ownTile(t *testing.T) {
 		t.Errorf("ownTile() = %v, want %v", got, want)
 	}
 }
+
+func TestFigures_sharedTile(t *testing.T) {
+	for _, tt := range []struct {
+		shared map[string]float64
+		want   tile
+	}{
+		{map[string]float64{"hit": 75, "miss": 25}, tile{"Shared cache", "75\u202f%", "of what was looked for there", false, "#lists"}},
+		{map[string]float64{"hit": 25, "error": 75}, tile{"Shared cache", "25\u202f%", "75\u202f% of the requests failed", true, "#lists"}},
+	} {
+		f := figures{shared: tt.shared}
+		if got := f.sharedTile(); got != tt.want {
+			t.Errorf("sharedTile() of %v = %v, want %v", tt.shared, got, tt.want)
+		}
+	}
+}

@@ -17,6 +17,10 @@ type figures struct {
 	rules map[string]*ruleFigures
 	took  spread // answers to questions about zones, by all paths
 	own   map[watched]float64
+
+	// shared counts the requests to the shared cache by result; empty
+	// without one.
+	shared map[string]float64
 }
 
 // watched is a list that is asked about one's own addresses, by the name of
@@ -43,7 +47,7 @@ type spread struct {
 }
 
 func readFigures(g prometheus.Gatherer) (figures, error) {
-	f := figures{zones: map[string]*zoneFigures{}, rules: map[string]*ruleFigures{}, own: map[watched]float64{}}
+	f := figures{zones: map[string]*zoneFigures{}, rules: map[string]*ruleFigures{}, own: map[watched]float64{}, shared: map[string]float64{}}
 	if g == nil {
 		return f, nil
 	}
@@ -88,6 +92,8 @@ func (f *figures) read(name string, m *dto.Metric) {
 		}
 	case "dnsblproxy_watch_listed":
 		f.own[watched{label("watch"), label("zone")}] += m.GetGauge().GetValue()
+	case "dnsblproxy_shared_cache_requests_total":
+		f.shared[label("result")] += m.GetCounter().GetValue()
 	}
 }
 

@@ -181,6 +181,9 @@ func (v *view) tiles(f *figures) []tile {
 	if len(f.own) > 0 {
 		tiles = append(tiles, f.ownTile())
 	}
+	if len(f.shared) > 0 {
+		tiles = append(tiles, f.sharedTile())
+	}
 	return append(tiles, []tile{
 		{Name: "Questions", Value: countText(questions), Note: "in " + up, Link: "#chart"},
 		{Name: "Listed", Value: shareText(listed, questions), Note: countText(listed) + " answers", Link: "#decisions"},
@@ -204,6 +207,20 @@ func (f *figures) ownTile() tile {
 	if len(on) > 0 {
 		slices.Sort(on)
 		t.Value, t.Bad, t.Note = "listed", true, strings.Join(on, ", ")
+	}
+	return t
+}
+
+// sharedTile tells what the cache that several proxies share is good for.
+func (f *figures) sharedTile() tile {
+	var all float64
+	for _, n := range f.shared {
+		all += n
+	}
+	good := f.shared["hit"] + f.shared["miss"]
+	t := tile{Name: "Shared cache", Value: shareText(f.shared["hit"], all), Note: "of what was looked for there", Link: "#lists"}
+	if all > 0 && good < all*9/10 {
+		t.Bad, t.Note = true, shareText(all-good, all)+" of the requests failed"
 	}
 	return t
 }
