@@ -138,7 +138,8 @@ func (s ipsum) with(t testing.TB, code string, n int) string {
 // entry and a text that names the address.
 func (s ipsum) zoneFile(zone, code string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "$SOA 3000 ns.%s hostmaster.%s 0 600 300 86400 120\n", zone, zone)
+	// The serial 0 would stand for the time at which a copy was written.
+	fmt.Fprintf(&b, "$SOA 3000 ns.%s hostmaster.%s 20261122 600 300 86400 120\n", zone, zone)
 	fmt.Fprintf(&b, "$NS 3000 ns.%s\n$TTL 600\n", zone)
 	fmt.Fprintf(&b, ":%s:%s lists it, see https://%s/lookup?ip=$\n", code, sourceName(code), zone)
 	b.WriteString("127.0.0.2\n")
