@@ -14,7 +14,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build ./dnsblproxy
-	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o dnsblproxy ./cmd/dnsblproxy
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o dnsblproxy ./cmd/dnsblproxy
 
 test: packages lint race ## everything: packages, linters, all tests with the race detector, daemons included
 
