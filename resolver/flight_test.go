@@ -181,6 +181,27 @@ func TestFlight_deadlineForAll(t *testing.T) {
 	})
 }
 
+// TestFlight_deadlineBehindStale asks for a text when the list is slow and has
+// an answer past its TTL: the wait for that counts, too.
+func TestFlight_deadlineBehindStale(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := spamhaus()
+		s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+		s.ask("1.2.0.192.bl.test", dns.TypeA)
+		s.r.clock.mono.Add(301)
+		l.delay = 3900 * time.Millisecond
+		began := time.Now()
+		m := s.ask("1.2.0.192.bl.test", dns.TypeTXT)
+		if took := time.Since(began); took != 4*time.Second {
+			t.Errorf("answered after %v, want the deadline of 4s", took)
+		}
+		if code, _ := ede(m); brief(m) != "NOERROR" || code != edeNetwork {
+			t.Errorf("got %s, extended error %d; want that it is listed, without the text", brief(m), code)
+		}
+		s.r.Close()
+	})
+}
+
 // TestFlight_zeroTTL gives an answer that may not be kept to all who waited
 // for it, and to nobody else.
 func TestFlight_zeroTTL(t *testing.T) {

@@ -67,8 +67,9 @@ func (w *waiter) resume() {
 		give()
 		return
 	}
+	second := len(w.joined) > 0
 	lacks := w.fresh(sc.facts.lacks)
-	hadStale, second := sc.facts.hadStale, len(w.got) > 0
+	hadStale := sc.facts.hadStale
 	w.mu.Unlock()
 	w.await(lacks, hadStale, second)
 }
