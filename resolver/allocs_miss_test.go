@@ -11,7 +11,7 @@ import (
 // maxMissAllocs bounds what one question costs that the list is asked for: the
 // question's copy, its wait, the flight, the answer's way into the cache, and
 // about ten of the test's own list and packet.
-const maxMissAllocs = 40
+const maxMissAllocs = 26
 
 // TestMiss_allocs asks for a new name each time.
 func TestMiss_allocs(t *testing.T) {

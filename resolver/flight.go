@@ -22,8 +22,20 @@ type flight struct {
 	key     flightKey
 	subject rbl.Subject
 	rule    string // see need
+	shard   *flightShard
 	started time.Time
 	waiters []*waiter
+	alone   [1]*waiter // room for waiters: most have one
+
+	// name is what the list is asked about; labels its beginning, the subject.
+	// Both are empty while live terms are evaluated.
+	name   wire.Name
+	labels []byte
+}
+
+// question is what the flight is about.
+func (f *flight) question() question {
+	return question{zone: f.key.zone, subject: f.subject, labels: f.labels, typ: f.key.typ}
 }
 
 // flights holds what is being fetched, in shards, so that questions about
@@ -47,20 +59,21 @@ func newFlights() *flights {
 	return t
 }
 
-func (t *flights) shard(labels string) *flightShard {
-	return &t.shards[maphash.String(t.seed, labels)%uint64(len(t.shards))]
+func (t *flights) shard(labels []byte) *flightShard {
+	return &t.shards[maphash.Bytes(t.seed, labels)%uint64(len(t.shards))]
 }
 
 // join adds w, which may be nil, to the flight that fetches n. first says that
 // there was none before, and that the caller has to start it.
 func (t *flights) join(n *need, w *waiter) (f *flight, first bool) {
-	key := flightKey{n.kind, n.zone, n.typ, string(n.labels)}
-	s := t.shard(key.labels)
+	s := t.shard(n.labels)
 	s.Lock()
 	defer s.Unlock()
-	f = s.m[key]
+	f = s.m[flightKey{n.kind, n.zone, n.typ, string(n.labels)}] // makes no string
 	if f == nil {
-		f = &flight{key: key, subject: n.subject, rule: n.rule, started: time.Now()}
+		key := flightKey{n.kind, n.zone, n.typ, string(n.labels)}
+		f = &flight{key: key, subject: n.subject, rule: n.rule, shard: s, started: time.Now()}
+		f.waiters = f.alone[:0]
 		s.m[key] = f
 		t.wg.Add(1)
 		first = true
@@ -73,7 +86,7 @@ func (t *flights) join(n *need, w *waiter) (f *flight, first bool) {
 
 // land takes the flight off the table and returns those who wait for it.
 func (t *flights) land(f *flight) []*waiter {
-	s := t.shard(f.key.labels)
+	s := f.shard
 	s.Lock()
 	defer s.Unlock()
 	delete(s.m, f.key)
@@ -92,7 +105,9 @@ func (r *Resolver) fetch(n *need, w *waiter) time.Duration {
 		return 0
 	}
 	// The flight before this one may have landed since decide looked.
-	q := question{zone: n.zone, subject: n.subject, labels: []byte(f.key.labels), typ: n.typ}
+	f.name = n.zone.upstreamName(n.labels)
+	f.labels = f.name[:len(n.labels)]
+	q := f.question()
 	left := uint32(0)
 	if e, ok := r.cache.Get(n.zone.key(&q, n.typ)); ok && e.Expires > r.clock.seconds() {
 		left = e.Expires - r.clock.seconds()
@@ -102,19 +117,19 @@ func (r *Resolver) fetch(n *need, w *waiter) time.Duration {
 		}
 		left += clockSkew // what another proxy has is newer, or no use
 	}
-	ask := Ask{Subject: n.subject, Name: n.zone.upstreamName(q.labels), Type: n.typ, Background: w == nil}
+	ask := Ask{Subject: n.subject, Name: f.name, Type: n.typ, Background: w == nil}
 	if w != nil {
 		ask.Client = w.client
 	}
-	if !r.askShared(f, &q, ask, left) {
-		r.askList(f, &q, ask)
+	if !r.askShared(f, ask, left) {
+		r.askList(f, ask)
 	}
 	return 0
 }
 
 // askList asks the list itself.
-func (r *Resolver) askList(f *flight, q *question, ask Ask) {
-	f.key.zone.List.Start(ask, func(res Result) { r.landed(f, r.take(f, q, res)) })
+func (r *Resolver) askList(f *flight, ask Ask) {
+	f.key.zone.List.Start(ask, func(res Result) { r.landed(f, r.take(f, &res)) })
 }
 
 // fetchLive has the SPF terms evaluated that depend on the address.
@@ -130,6 +145,9 @@ func (r *Resolver) landed(f *flight, a listAnswer) {
 	got := fetched{kind: f.key.kind, zone: f.key.zone, typ: f.key.typ, answer: a}
 	for _, w := range r.flights.land(f) {
 		w.mu.Lock()
+		if w.got == nil {
+			w.got = w.firstGot[:0]
+		}
 		w.got = append(w.got, got)
 		w.mu.Unlock()
 		w.resume()
@@ -137,14 +155,14 @@ func (r *Resolver) landed(f *flight, a listAnswer) {
 }
 
 // take keeps what a list said, or that it failed, and returns it as a fact.
-func (r *Resolver) take(f *flight, q *question, res Result) listAnswer {
-	z, typ := f.key.zone, f.key.typ
+func (r *Resolver) take(f *flight, res *Result) listAnswer {
+	z, typ, q := f.key.zone, f.key.typ, f.question()
 	why := z.failure(res.Err)
-	z.counts.asked(&res, why)
+	z.counts.asked(res, why)
 	if res.Err != nil {
 		r.fails.put(z, f.key.labels, typ, why, res.HoldFor, r.clock.seconds())
 		a := listAnswer{state: failing, why: why}
-		if e, ok := r.cache.Get(z.key(q, typ)); ok && !why.distrust {
+		if e, ok := r.cache.Get(z.key(&q, typ)); ok && !why.distrust {
 			a = listAnswer{state: stale, data: packed(e.Data), why: why}
 		}
 		return a
@@ -153,7 +171,7 @@ func (r *Resolver) take(f *flight, q *question, res Result) listAnswer {
 	limits := &r.snap.Load().limits
 	life := limits.life(&res.Response)
 	if life > 0 {
-		r.cache.Set(z.key(q, typ), string(data), life, limits.stale)
+		r.cache.Set(z.key(&q, typ), string(data), life, limits.stale)
 		r.share(f, data, life)
 	}
 	z.learned(f, data)

@@ -28,8 +28,7 @@ const packedHead = 5 // octets in front of each RDATA
 // pack keeps of a list's response what a question of type typ may be told.
 // hide is applied to every RDATA. A negative answer keeps its SOA.
 func pack(r *wire.Response, typ uint16, hide func(typ uint16, rdata []byte) []byte) packed {
-	var b []byte
-	b = append(b, r.Rcode)
+	b := append(make([]byte, 0, 64), r.Rcode) // on the stack, mostly
 	for _, rdata := range r.Records {
 		b = appendPacked(b, wire.Answer, typ, hide(typ, rdata))
 	}

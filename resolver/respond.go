@@ -46,9 +46,8 @@ func (r *Resolver) Respond(sc *Scratch, pkt []byte, client netip.Addr, tcp bool)
 // Await answers the packet of which [Resolver.Respond] has just said that it
 // is not done, with the same sc, once what it lacks has been fetched. It copies
 // pkt, does not block, and calls reply exactly once; the bytes are valid during
-// that call. stop ends the wait for somebody who is gone: reply is not called
-// any more then.
-func (r *Resolver) Await(sc *Scratch, pkt []byte, client netip.Addr, tcp bool, reply func([]byte)) (stop func()) {
+// that call.
+func (r *Resolver) Await(sc *Scratch, pkt []byte, client netip.Addr, tcp bool, reply func([]byte)) {
 	w := &waiter{
 		r: r, snap: r.snap.Load(), pkt: slices.Clone(pkt), client: client, tcp: tcp,
 		arrived: time.Now(), reply: reply,
@@ -56,13 +55,12 @@ func (r *Resolver) Await(sc *Scratch, pkt []byte, client netip.Addr, tcp bool, r
 	w.enter()
 	if len(sc.facts.lacks) == 0 || w.final != "" {
 		w.resume() // to be relayed, or to do with what is at hand
-		return w.abandon
+		return
 	}
 	w.mu.Lock()
 	lacks := w.fresh(sc.facts.lacks)
 	w.mu.Unlock()
 	w.await(lacks, sc.facts.hadStale, false)
-	return w.abandon
 }
 
 // respond is the one way from a packet to its answer. w is nil in the first

@@ -21,20 +21,21 @@ type SecondLevel interface {
 // askShared looks in the second level before the list is asked, for an answer
 // that is good for more than over seconds. It is false when there is none, or
 // none to be asked.
-func (r *Resolver) askShared(f *flight, q *question, ask Ask, over uint32) bool {
-	if r.second == nil || q.zone.Source != SourceUpstream {
+func (r *Resolver) askShared(f *flight, ask Ask, over uint32) bool {
+	if r.second == nil || f.key.zone.Source != SourceUpstream {
 		return false
 	}
 	z, typ := f.key.zone, f.key.typ
 	return r.second.Get(z.sharedKey(f), func(value string, life uint32, ok bool) {
 		data, since := unstamp(value)
 		if !ok || life <= over || since <= z.voided.Load() || !z.believable(data, typ) {
-			r.askList(f, q, ask)
+			r.askList(f, ask)
 			return
 		}
 		limits := &r.snap.Load().limits
 		life = min(life, limits.maxTTL)
-		r.cache.Set(z.key(q, typ), string(data), life, limits.stale)
+		q := f.question()
+		r.cache.Set(z.key(&q, typ), string(data), life, limits.stale)
 		z.learned(f, data)
 		r.landed(f, listAnswer{state: fresh, data: data, ttl: life, shared: true})
 	})

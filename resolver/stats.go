@@ -63,9 +63,19 @@ type counts struct {
 	// after the address, and the lists' test entries.
 	again atomic.Uint64
 
+	// usual are the counters of a list that answers.
+	usual func() *usual
+
 	// exempt holds the counter of each rule that ever matched, so that a hit
 	// need not look it up by label. It is replaced, never changed.
 	exempt atomic.Pointer[map[string]prometheus.Counter]
+}
+
+// usual are the series of questions that a list answers, which need not be
+// looked up by label each time.
+type usual struct {
+	found, none prometheus.Counter
+	took        prometheus.Observer
 }
 
 // countShard is padded so that two goroutines do not share a cache line.
@@ -114,6 +124,12 @@ func (s *stats) zone(name string) *counts {
 	c := s.byName[name]
 	if c == nil {
 		c = &counts{zone: name, stats: s, shards: make([]countShard, s.shards)}
+		c.usual = sync.OnceValue(func() *usual {
+			return &usual{
+				found: s.asked.WithLabelValues(name, "found"), none: s.asked.WithLabelValues(name, "none"),
+				took: s.askedTook.WithLabelValues(name),
+			}
+		})
 		c.exempt.Store(&map[string]prometheus.Counter{})
 		s.byName[name] = c
 	}
@@ -163,18 +179,19 @@ func (c *counts) savedListing(z *zone, rule string, data packed) {
 
 // asked counts one question to the list and how it ended.
 func (c *counts) asked(res *Result, why failure) {
-	result := why.name
+	usual := c.usual()
+	usual.took.Observe(res.Took.Seconds())
 	switch {
 	case res.Err == nil && len(res.Response.Records) > 0:
-		result = "found"
+		usual.found.Inc()
 	case res.Err == nil:
-		result = "none"
+		usual.none.Inc()
 	case why.distrust:
 		c.stats.errors.WithLabelValues(c.zone, why.name).Inc()
-		result = "error"
+		c.stats.asked.WithLabelValues(c.zone, "error").Inc()
+	default:
+		c.stats.asked.WithLabelValues(c.zone, why.name).Inc()
 	}
-	c.stats.asked.WithLabelValues(c.zone, result).Inc()
-	c.stats.askedTook.WithLabelValues(c.zone).Observe(res.Took.Seconds())
 }
 
 // listed counts the codes with which a list answered.

@@ -7,7 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"slices"
+	"sync"
 	"syscall"
 	"unsafe"
 
@@ -37,7 +37,8 @@ type udpSocket struct {
 	conn     *net.UDPConn
 	raw      syscall.RawConn
 	shard    int
-	wildcard bool // answers must name the address that was asked
+	wildcard bool      // answers must name the address that was asked
+	lates    sync.Pool // of *late
 }
 
 // reusePort lets several sockets share an address, one for each worker.
@@ -271,25 +272,42 @@ func (u *udpSocket) answer(b *batch, sc *Scratch, i int) {
 
 // later sends the answer when it is there, from whatever goroutine has it.
 func (u *udpSocket) later(b *batch, sc *Scratch, i int, pkt []byte, from netip.AddrPort) {
-	l := &late{name: b.names[i], nameLen: b.in[i].hdr.Namelen, oob: slices.Clone(b.source(i))}
+	l, _ := u.lates.Get().(*late)
+	if l == nil {
+		l = &late{u: u}
+		l.reply, l.send = l.give, l.trySend
+	}
+	l.from, l.name, l.nameLen, l.oob = from, b.names[i], b.in[i].hdr.Namelen, append(l.oob[:0], b.source(i)...)
 	u.s.pending.Add(1)
-	u.s.r.Await(sc, pkt, from.Addr(), false, func(out []byte) {
-		defer u.s.pending.Done()
-		if len(out) > 0 {
-			u.tapAnswer(out, from)
-			l.out = out
-			// An answer that cannot be sent is lost like any UDP packet.
-			_ = u.raw.Write(l.trySend)
-		}
-	})
+	u.s.r.Await(sc, pkt, from.Addr(), false, l.reply)
 }
 
-// late is an answer that its question had to wait for.
+// late is an answer that its question had to wait for. It is used again.
 type late struct {
+	u       *udpSocket
+	from    netip.AddrPort
 	name    unix.RawSockaddrInet6
 	nameLen uint32
 	oob     []byte
 	out     []byte
+
+	// reply and send are method values made once; making one allocates.
+	reply func([]byte)
+	send  func(fd uintptr) bool
+}
+
+// give sends the answer. It is called once for each use.
+func (l *late) give(out []byte) {
+	u := l.u
+	defer u.s.pending.Done()
+	if len(out) > 0 {
+		u.tapAnswer(out, l.from)
+		l.out = out
+		// An answer that cannot be sent is lost like any UDP packet.
+		_ = u.raw.Write(l.send)
+	}
+	l.out = nil
+	u.lates.Put(l)
 }
 
 // trySend sends it; false when the socket is full.

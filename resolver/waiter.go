@@ -40,6 +40,10 @@ type waiter struct {
 	got     []fetched
 	joined  []fetchedKey
 	timers  []*time.Timer // that end a wait that is too long
+
+	// Room for got and joined: most questions wait once, for one fact.
+	firstGot    [1]fetched
+	firstJoined [1]fetchedKey
 }
 
 // fetchedKey is what a waiter waits for already.
@@ -60,11 +64,15 @@ func (w *waiter) resume() {
 		w.mu.Unlock()
 		return
 	}
-	give := w.decide(sc)
-	if give != nil {
+	d, out, complete := w.decide(sc)
+	if complete {
 		w.finish()
 		w.mu.Unlock()
-		give()
+		if w.inner != nil {
+			w.decided(d)
+		} else {
+			w.reply(out)
+		}
 		return
 	}
 	second := len(w.joined) > 0
@@ -90,22 +98,16 @@ func (w *waiter) await(lacks []need, hadStale, second bool) {
 	}
 }
 
-// decide decides with the facts at hand. It returns what gives the answer,
-// nil while facts are lacking. The caller holds w.mu.
-func (w *waiter) decide(sc *Scratch) (give func()) {
+// decide decides with the facts at hand: d of an inner question, out of a
+// packet. complete is false while facts are lacking. The caller holds w.mu.
+func (w *waiter) decide(sc *Scratch) (d decision, out []byte, complete bool) {
 	if w.inner != nil {
 		w.r.prepare(&sc.facts, w)
-		d := decide(w.inner, &sc.facts)
-		if d.lacking {
-			return nil
-		}
-		return func() { w.decided(d) }
+		d = decide(w.inner, &sc.facts)
+		return d, nil, !d.lacking
 	}
-	out, complete := w.r.respond(sc, w.snap, w.pkt, w.client, w.tcp, w)
-	if !complete {
-		return nil
-	}
-	return func() { w.reply(out) }
+	out, complete = w.r.respond(sc, w.snap, w.pkt, w.client, w.tcp, w)
+	return d, out, complete
 }
 
 // enter counts w among those who wait. When they are too many, it has to do
@@ -116,17 +118,19 @@ func (w *waiter) enter() {
 	}
 }
 
-// fresh returns the needs that w does not wait for yet, as copies, and notes
-// them.
+// fresh returns the needs that w does not wait for yet, in the same memory, and
+// notes them.
 func (w *waiter) fresh(lacks []need) []need {
-	var out []need
+	out := lacks[:0]
 	for _, n := range lacks {
 		key := fetchedKey{n.kind, n.zone, n.typ}
 		if slices.Contains(w.joined, key) {
 			continue
 		}
+		if w.joined == nil {
+			w.joined = w.firstJoined[:0]
+		}
 		w.joined = append(w.joined, key)
-		n.labels = slices.Clone(n.labels)
 		out = append(out, n)
 	}
 	return out

@@ -33,8 +33,8 @@ func TestExchanger_allocs(t *testing.T) {
 	}
 }
 
-// TestList_allocs holds what the guard adds to a question: the waiter, its
-// cancel functions, and the answer's records.
+// TestList_allocs holds what the guard adds to a question: the waiter, the
+// functions that end it, and the answer's records.
 func TestList_allocs(t *testing.T) {
 	p := newPool(t, Options{SocketUses: 1 << 30})
 	zone := question(t, "zen.example.org", dns.TypeA).Name
@@ -51,8 +51,8 @@ func TestList_allocs(t *testing.T) {
 	for range 100 {
 		ask()
 	}
-	if n := testing.AllocsPerRun(2000, ask); n > 6 {
-		t.Errorf("one question allocates %v times, want at most 6", n)
+	if n := testing.AllocsPerRun(2000, ask); n > 4 {
+		t.Errorf("one question allocates %v times, want at most 4", n)
 	}
 	if n := testing.AllocsPerRun(200, func() { l.Open(rbl.IP4); l.State() }); n != 0 {
 		t.Errorf("Open and State allocate %v times, want 0", n)

@@ -34,12 +34,15 @@ type breaker struct {
 	pause    time.Duration
 	next     *time.Timer // of the next test question while open
 	waiters  map[*waiter]struct{}
+	failed   func() // tryFailed; making a method value allocates
 
 	reason string // why it is open; guarded by list.mu
 }
 
 func newBreaker(l *List, shape rbl.Shape) *breaker {
-	return &breaker{list: l, shape: shape, waiters: make(map[*waiter]struct{})}
+	b := &breaker{list: l, shape: shape, waiters: make(map[*waiter]struct{})}
+	b.failed = b.tryFailed
+	return b
 }
 
 func (b *breaker) enter(w *waiter) {
@@ -58,12 +61,6 @@ func (b *breaker) begun(w *waiter, cancel func(error)) bool {
 	return out && b.open.Load()
 }
 
-func (b *breaker) cancelOf(w *waiter) func(error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return w.cancel
-}
-
 // leave counts how a user's question ended. Silence was counted by tryFailed
 // already; what we ended ourselves does not count.
 func (b *breaker) leave(w *waiter, err error) {
@@ -75,7 +72,7 @@ func (b *breaker) leave(w *waiter, err error) {
 	b.mu.Unlock()
 	switch {
 	case err == nil, errors.Is(err, ErrTimeout), errors.Is(err, ErrBreaker),
-		errors.Is(err, ErrCanceled), errors.Is(err, ErrClosed), errors.Is(err, ErrQuestion):
+		errors.Is(err, ErrClosed), errors.Is(err, ErrQuestion):
 	default:
 		b.tryFailed()
 	}

@@ -189,20 +189,19 @@ type Ask struct {
 // Start asks the list, as Exchanger.Start does. Beside its errors there are
 // ErrBreaker, ErrBudget and, for A questions, a *CodeError. When the breaker
 // opens while the question is out it ends with ErrBreaker at once.
-func (l *List) Start(a Ask, done func(Outcome)) (cancel func()) {
+func (l *List) Start(a Ask, done func(Outcome)) {
 	b := l.breaker(a.Shape)
 	if b.open.Load() {
 		go done(Outcome{Err: ErrBreaker})
-		return func() {}
+		return
 	}
 	if l.budget != nil && !l.spend(a) {
 		go done(Outcome{Err: ErrBudget})
-		return func() {}
+		return
 	}
 	w := &waiter{breaker: b, qtype: a.Type, done: done}
 	b.enter(w)
 	w.start(l.opts.Ask, a.Question)
-	return w.cancelByUser
 }
 
 // waiter is one user's question that is out.
@@ -214,15 +213,9 @@ type waiter struct {
 }
 
 func (w *waiter) start(ask Asker, q Question) {
-	cancel := ask.begin(q, w.breaker.tryFailed, w.finish)
+	cancel := ask.begin(q, w.breaker.failed, w.finish)
 	if w.breaker.begun(w, cancel) {
 		cancel(ErrBreaker)
-	}
-}
-
-func (w *waiter) cancelByUser() {
-	if cancel := w.breaker.cancelOf(w); cancel != nil {
-		cancel(ErrCanceled)
 	}
 }
 
