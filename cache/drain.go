@@ -21,6 +21,13 @@ const (
 	// Looking through all shards and waiting for ristretto costs as much for
 	// one write as for a hundred. Gets find what waits, so nobody is kept.
 	gatherFor = 5 * time.Millisecond
+
+	// A portion is how many writes are made at a stretch unless a rush of
+	// them waits. With one processor nobody looks at the network meanwhile;
+	// after a portion somebody does.
+	portion      = 16
+	rush         = 1 << 10
+	breathingFor = 200 * time.Microsecond
 )
 
 // shard is a part of what waits for the store.
@@ -73,43 +80,53 @@ func (c *Cache) drain() {
 			return
 		case <-c.wake:
 		}
-		company.Reset(gatherFor)
-		select {
-		case <-c.quit:
-			return
-		case <-c.half:
-		case <-company.C:
-		}
-		for more := true; more; {
+		for more, pause := true, gatherFor; more; pause = breathingFor {
+			if !c.rest(company, pause) {
+				return
+			}
 			batch = batch[:0]
 			more = c.collect(&batch)
 			c.write(batch)
-			c.sweep()
+			c.sweep(len(batch))
 			more = !c.flush() || more
-			select {
-			case <-c.quit:
-				return
-			default:
-			}
 		}
 		clear(batch[:cap(batch)])
 	}
 }
 
+// rest waits, but not in a rush. It is false when the cache is closed.
+func (c *Cache) rest(timer *time.Timer, pause time.Duration) bool {
+	if len(c.queued) >= rush && pause < gatherFor {
+		pause = 0
+	}
+	timer.Reset(pause)
+	select {
+	case <-c.quit:
+		return false
+	case <-c.half:
+	case <-timer.C:
+	}
+	return true
+}
+
 // collect fills the batch with what waits, and reports whether there may be
 // more. It goes on where it stopped, so that no shard is left behind.
 func (c *Cache) collect(batch *[]*pending) bool {
+	most := maxBatch
+	if len(c.queued) < rush {
+		most = portion
+	}
 	for range c.shards {
 		s := &c.shards[c.next]
 		s.mu.RLock()
 		for _, p := range s.waiting {
-			if len(*batch) == maxBatch {
+			if len(*batch) == most {
 				break
 			}
 			*batch = append(*batch, p)
 		}
 		s.mu.RUnlock()
-		if len(*batch) == maxBatch {
+		if len(*batch) == most {
 			return true
 		}
 		c.next = (c.next + 1) % numShards

@@ -67,10 +67,10 @@ func (c *calendar) take(slot uint32) []uint64 {
 }
 
 // sweep removes some of the entries whose time is over. It is called once for
-// each batch of writes, and takes several times as many keys as a batch has.
-// Without writes nothing needs the room.
-func (c *Cache) sweep() {
-	for range 4 * maxBatch / chunkKeys {
+// each batch of writes, and takes several times as many keys. Without writes
+// nothing needs the room.
+func (c *Cache) sweep(writes int) {
+	for range 1 + 4*writes/chunkKeys {
 		keys := c.calendar.takeDue(c.now())
 		if keys == nil {
 			return
