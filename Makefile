@@ -8,7 +8,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 STATICCHECK = $(GO) tool -modfile=tools/go.mod staticcheck
 
 .DEFAULT_GOAL := build
-.PHONY: help build test packages lint race unit e2e faults fuzz bench stages soak cover docs shots deb run clean
+.PHONY: help build test packages lint guards race unit e2e faults fuzz bench stages soak cover docs shots deb run clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,7 +16,7 @@ help: ## list the targets
 build: ## build ./dnsblproxy
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o dnsblproxy ./cmd/dnsblproxy
 
-test: packages lint race ## everything: packages, linters, all tests with the race detector, daemons included
+test: packages lint guards race ## everything: packages, linters, guards, all tests with the race detector, daemons included
 
 packages: ## install the Debian packages that the end-to-end tests run, if missing
 	scripts/test-packages.sh
@@ -28,6 +28,9 @@ lint: ## gofmt, go vet, staticcheck
 
 race: ## all tests with the race detector, in random order
 	$(GO) test -race -shuffle=on -timeout=20m ./...
+
+guards: ## allocations and instructions of an answer, without the race detector
+	$(GO) test -count=1 -run='_allocs$$|^TestInstructions$$' ./cache ./overrides/... ./resolver/...
 
 unit: ## the tests that start no daemon
 	$(GO) test -short -shuffle=on ./...

@@ -21,6 +21,7 @@ wanted=(
 	rspamd:rspamd               # a mail filter
 	spamassassin:spamassassin   # likewise
 	redis-server:redis-server   # the shared cache; with redis-cli
+	valgrind:valgrind           # counts instructions
 	git:git
 )
 
