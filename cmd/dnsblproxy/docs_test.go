@@ -246,7 +246,7 @@ func wired(t *testing.T) *proxy {
 	}
 	path := filepath.Join(t.TempDir(), "config.toml")
 	text := "[resolver]\nservers = [\"127.0.0.1:1\"]\n[cache.shared]\nurl = \"redis://127.0.0.1:1\"\nsecret = \"x\"\n[zone.\"local.example\"]\nsource = \"deny\"\n[zone.\"list.example\"]\nprobe = false\n" +
-		"[deny.x]\nzones = [\"local.example\"]\ncidr = [\"192.0.2.1\"]\n[watch.own]\ncidr = [\"192.0.2.2\"]\n"
+		"[deny.x]\nzones = [\"local.example\"]\ncidr = [\"192.0.2.1\"]\n[watch.own]\ncidr = [\"192.0.2.2\"]\nnotify = [\"http://127.0.0.1:1/\"]\n"
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}

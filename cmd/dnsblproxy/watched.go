@@ -44,7 +44,7 @@ func (d *proxy) newWatcher() *watch.Watcher {
 		Ask:  d.askList,
 		Load: func(s *watch.State) (bool, error) { return d.kept.Load(keptWatch, s) },
 		Save: func(s watch.State) error { return d.kept.Save(keptWatch, s) },
-		Log:  d.log, Registerer: d.reg,
+		Log:  d.log, Registerer: d.reg, UserAgent: "dnsblproxy/" + readVersion().Version,
 	})
 }
 
@@ -72,7 +72,7 @@ func (d *proxy) askList(ctx context.Context, zone string, a netip.Addr) watch.An
 func watches(c *config.Config, lists *rbl.Table) []watch.Watch {
 	var all []watch.Watch
 	for _, w := range c.Watch {
-		out := watch.Watch{Name: w.Name, Every: w.Every, Notify: w.Notify}
+		out := watch.Watch{Name: w.Name, Every: w.Every, Notify: w.Notify, Webhook: w.Webhook.Reveal()}
 		for _, text := range w.CIDR {
 			if r, err := overrides.ParseRange(text); err == nil { // config has checked it
 				out.Addrs = append(out.Addrs, ownAddrs(r)...)

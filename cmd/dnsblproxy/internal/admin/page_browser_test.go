@@ -3,6 +3,8 @@ package admin
 import (
 	"bytes"
 	"context"
+	"maps"
+	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"os"
@@ -46,9 +48,10 @@ func chromium(t *testing.T, args ...string) (out string) {
 }
 
 // TestBrowser_renews lets twelve seconds go by, in the browser's own time: it
-// has to show a later moment than it first did, and must not have looked up
-// again what was asked once.
+// has to show a later moment than it first did, must not have looked up again
+// what was asked once, and leaves the table open that somebody has opened.
 func TestBrowser_renews(t *testing.T) {
+	const closed, opened = `<details id="figures">`, `<details id="figures" open="">`
 	var pages, lookups atomic.Int64
 	o := scene(t)
 	o.Now = func() time.Time { return sceneNow().Add(time.Duration(pages.Add(1)) * time.Minute) }
@@ -60,11 +63,24 @@ func TestBrowser_renews(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(NewHandler(Options{Listen: netip.MustParseAddrPort("127.0.0.1:9353"), Page: page}))
+	h := NewHandler(Options{Listen: netip.MustParseAddrPort("127.0.0.1:9353"), Page: page})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if pages.Load() > 0 {
+			h.ServeHTTP(w, r)
+			return
+		}
+		first := httptest.NewRecorder()
+		h.ServeHTTP(first, r)
+		maps.Copy(w.Header(), first.Header())
+		w.Write([]byte(strings.Replace(first.Body.String(), closed, opened, 1))) //nolint:errcheck // the browser has gone
+	}))
 	defer srv.Close()
 	dom := chromium(t, "--virtual-time-budget=12000", "--dump-dom", srv.URL+"/?q=198.51.100.9")
 	if !strings.Contains(dom, `<time datetime="2026-11-20T14:34:07Z">14:34:07</time>`) || pages.Load() != 2 {
 		t.Errorf("the page was fetched %d times, want 2, and does not show the later time", pages.Load())
+	}
+	if !strings.Contains(dom, opened) {
+		t.Error("the table was closed when the page renewed itself")
 	}
 	if lookups.Load() != 1 || !strings.Contains(dom, "the exemption removes 127.0.0.3") {
 		t.Errorf("it was looked up %d times, want once, and has to be shown still", lookups.Load())

@@ -3,6 +3,7 @@ package admin
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ type chart struct {
 	TookY    []string
 	Hits     []hit
 	Times    []time.Time // labels of the time axis, evenly spaced
+	Table    []tableRow  // the same in words, latest first, for who cannot see it
 	Empty    bool
 }
 
@@ -28,6 +30,14 @@ type chartRange struct {
 }
 
 type layer struct{ Kind, Path string }
+
+// tableRow is a few minutes of the chart.
+type tableRow struct {
+	From, To     time.Time
+	Rate         string
+	Counts       []string // of the kinds that Answers has
+	Median, Slow time.Duration
+}
 
 // hit is the invisible part of a column that a pointer finds.
 type hit struct{ X, Width, Text string }
@@ -43,7 +53,8 @@ var chartSpans = [...]struct {
 	name    string
 	span    time.Duration
 	columns int
-}{{"1h", time.Hour, 120}, {"15m", 15 * time.Minute, 90}, {"6h", 6 * time.Hour, 120}}
+	rows    int // of the table, of whole minutes
+}{{"1h", time.Hour, 120, 12}, {"15m", 15 * time.Minute, 90, 15}, {"6h", 6 * time.Hour, 120, 12}}
 
 // The latency axis runs over decades.
 const (
@@ -69,6 +80,7 @@ func (h *History) chart(now time.Time, name string) *chart {
 	c.drawAnswers(columns)
 	c.Median = tookPath(columns, .5)
 	c.Slow = tookPath(columns, .99)
+	c.tabulate(h.columns(now, chosen.span, chosen.rows))
 	for i := range columns {
 		c.Hits = append(c.Hits, hit{
 			X: unit(float64(i) * chartWidth / float64(len(columns))), Width: unit(chartWidth / float64(len(columns))),
@@ -111,6 +123,21 @@ func (c *chart) drawAnswers(columns []column) {
 		if path.Len() > 0 {
 			c.Answers = append(c.Answers, layer{name, path.String()})
 		}
+	}
+}
+
+// tabulate comes after drawAnswers, which knows the kinds that occur.
+func (c *chart) tabulate(columns []column) {
+	for _, column := range slices.Backward(columns) {
+		row := tableRow{From: column.from, To: column.to, Rate: none}
+		if column.sampled > 0 {
+			row.Rate = rateText(column.rate(column.total()))
+			row.Median, row.Slow = column.took.quantile(.5), column.took.quantile(.99)
+		}
+		for _, l := range c.Answers {
+			row.Counts = append(row.Counts, countText(column.verdicts[chartKind(l.Kind)]))
+		}
+		c.Table = append(c.Table, row)
 	}
 }
 

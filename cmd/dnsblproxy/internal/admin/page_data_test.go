@@ -118,6 +118,27 @@ func TestHistory_Run(t *testing.T) {
 	})
 }
 
+// TestChart_table has two minutes known of fifteen.
+func TestChart_table(t *testing.T) {
+	h := NewHistory(nil, nil)
+	now := time.Date(2026, 11, 20, 14, 32, 0, 0, time.UTC)
+	for i := range 12 {
+		s := sample{at: now.Add(time.Duration(i-12)*historyStep + historyStep), took: []uint32{1, 0, 0}}
+		s.verdicts[chartKind("listed")], s.verdicts[chartKind("failed")] = uint32(10*i), 5
+		h.add(s, []float64{.001, .1})
+	}
+	var got []string
+	for _, r := range h.chart(now.Add(-time.Second), "15m").Table {
+		got = append(got, fmt.Sprintf("%s-%s %s %v %v %v", r.From.Format("15:04"), r.To.Format("15:04"), r.Rate, r.Counts, r.Median, r.Slow))
+	}
+	want := []string{
+		"14:31-14:32 9 [510 30] 500µs 990µs", "14:30-14:31 3 [150 30] 500µs 990µs", "14:29-14:30 – [0 0] 0s 0s",
+	}
+	if len(got) != 15 || !slices.Equal(got[:3], want) {
+		t.Errorf("%d rows, the latest %q, want 15 and %q", len(got), got[:min(3, len(got))], want)
+	}
+}
+
 // TestHistory_bound keeps six hours and no more.
 func TestHistory_bound(t *testing.T) {
 	h := NewHistory(nil, nil)

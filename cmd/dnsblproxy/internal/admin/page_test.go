@@ -35,7 +35,9 @@ func TestPage(t *testing.T) {
 			"1 unwell", "dnsbl.example.net", `<a href="https://docs.example.org/zen" rel="noreferrer">Spamhaus ZEN</a>`,
 			`<progress max="300000" value="48211">`, "looking up mail.example.com", "fax notifications", "only in zen.spamhaus.org",
 			"≈\u202f2^65", "looked for on 2 lists", "until 2026-10-31", `data-name="Let through">701<`, `data-name="Against a listing">96<`,
-			`data-name="Listed">25` + "\u202f%", `d="M`, `class="line-median"`, "The last 100 of 140; 140 are remembered",
+			`data-name="Listed">25` + "\u202f%", `d="M`, `class="line-median"`, `<th scope="col" class="n">exempt</th>`,
+			`<time datetime="2026-11-20T14:30:00Z">14:30</time> to <time datetime="2026-11-20T14:35:00Z">14:35</time></th>`,
+			`data-name="failed">152<`, "The last 100 of 140; 140 are remembered",
 			`data-name="Exempted"><span>1,904 <span class="quiet">11` + "\u202f%",
 		}, []string{"ZgotmplZ", "<article", "What efax exempts"}},
 		{"look-up", "/?q=198.51.100.9", []string{

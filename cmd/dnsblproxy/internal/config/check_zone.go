@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -181,8 +182,24 @@ func (r *reader) checkWatch(w *Watch) {
 			r.warn(append(path, "notify"), fmt.Sprintf("watch %q: the command %q cannot be run: %v", w.Name, w.Notify[0], err), "name a program with its path; no shell is involved")
 		}
 	}
+	notify := append(slices.Clip(path), "notify", 0)
 	if len(w.Notify) > 0 && w.Notify[0] == "" {
-		r.bad(append(slices.Clip(path), "notify", 0), fmt.Sprintf("watch %q notifies by a command without a name", w.Name), `write ["/path/to/program", "argument"]`)
+		r.bad(notify, fmt.Sprintf("watch %q notifies by a command without a name", w.Name), `write ["/path/to/program", "argument"]`)
+	}
+	if w.Webhook != "" {
+		r.checkWebhook(notify, fmt.Sprintf("watch %q", w.Name), w.Webhook.Reveal())
+	}
+}
+
+// checkWebhook wants a URL that can be posted to. No message repeats it: its
+// path too is a key with many services.
+func (r *reader) checkWebhook(path []any, what, text string) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http":
+		r.bad(path, what+": the webhook in notify is no URL of https:// or http://", `write "https://host/path", or a program with its path`)
+	case u.Scheme == "http" && !loopbackHost(u.Hostname()):
+		r.warn(path, what+": whoever sits between us and an http:// webhook reads it, its key too", "write https:// if the service has it")
 	}
 }
 

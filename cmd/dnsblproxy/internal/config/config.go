@@ -180,12 +180,13 @@ type Rule struct {
 
 // Watch is one [watch.NAME].
 type Watch struct {
-	Name   string
-	Line   int
-	CIDR   []string
-	Zones  []string // empty: all
-	Every  time.Duration
-	Notify []string // argv
+	Name    string
+	Line    int
+	CIDR    []string
+	Zones   []string // empty: all
+	Every   time.Duration
+	Notify  []string // argv; empty: no command
+	Webhook Secret   // a URL, which may hold a key; "": none, as beside a command
 }
 
 // Secret is a text that may hold a key or a password. It prints as

@@ -144,6 +144,29 @@ expires = 2026-11-21
 	}
 }
 
+// TestWebhook has notify hold a command or a URL, whose keys stay hidden.
+func TestWebhook(t *testing.T) {
+	for _, tt := range []struct{ notify, argv, webhook, warning string }{
+		{`["/usr/local/bin/page", "https://pager.example/"]`, "[/usr/local/bin/page https://pager.example/]", "", ""},
+		{`["/bin/page", "${KEY}"]`, "[/bin/page ${KEY}]", "", ""},
+		{`["https://hooks.example/${KEY}?as=${SECRET}"]`, "[]", "https://hooks.example/abcd1234?as=hush", ""},
+		{`["HTTP://127.0.0.1:9000/"]`, "[]", "HTTP://127.0.0.1:9000/", ""},
+		{`["http://hooks.example/${KEY}"]`, "[]", "http://hooks.example/abcd1234", "sits between us and an http:// webhook"},
+	} {
+		c := parse(t, "[zone.a]\n[watch.out]\ncidr = [\"192.0.2.1\"]\nnotify = "+tt.notify+"\n")
+		w := c.Watch[0]
+		if fmt.Sprint(w.Notify) != tt.argv || w.Webhook.Reveal() != tt.webhook {
+			t.Errorf("%s: command %v, webhook %q, want %s, %q", tt.notify, w.Notify, w.Webhook.Reveal(), tt.argv, tt.webhook)
+		}
+		if shown := fmt.Sprint(c.Warnings, *w); strings.Contains(shown, "hush") || strings.Contains(shown, "abcd1234") {
+			t.Errorf("%s shows a key: %s", tt.notify, shown)
+		}
+		if (tt.warning == "") != (len(c.Warnings) == 0) || !strings.Contains(fmt.Sprint(c.Warnings), tt.warning) {
+			t.Errorf("%s: warnings %v, want %q", tt.notify, c.Warnings, tt.warning)
+		}
+	}
+}
+
 func TestSecretsDoNotPrint(t *testing.T) {
 	c := parse(t, "[admin]\ntoken = \"${SECRET}\"\n[zone.a]\nupstream = \"${KEY}.a\"\n")
 	j, err := json.Marshal(c)

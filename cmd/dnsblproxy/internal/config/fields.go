@@ -321,3 +321,33 @@ func weightless(raw any) string {
 	}
 	return typeName(raw)
 }
+
+// notifyField reads a command with its arguments, or the URL of a webhook.
+// The URL may hold a key: no message repeats it.
+func notifyField(w *Watch) field {
+	f := texts("notify", &w.Notify, func(_ *reader, _ value, s string) (string, bool) { return s, true })
+	argv, url := f.read, secret("notify", &w.Webhook)
+	f.read = func(r *reader, v value) bool {
+		if _, ok := v.raw.(string); ok {
+			r.bad(v.path, dotted(v.path)+" is a string", `write ["/path/to/program", "argument"] or ["https://host/path"]`)
+			return true
+		}
+		if !argv(r, v) {
+			return false
+		}
+		if len(w.Notify) == 0 || !isWebhook(w.Notify[0]) {
+			return true
+		}
+		first, more := w.Notify[0], len(w.Notify) > 1
+		w.Notify = nil
+		if more {
+			r.bad(v.elem(nil, 1).path, dotted(v.path)+": a webhook takes no arguments", `write its URL alone, such as ["https://host/path"]`)
+		}
+		return url.read(r, v.elem(first, 0))
+	}
+	return f
+}
+
+// isWebhook tells a URL from the path of a program. One whose scheme is
+// unknown is none of either; it is taken for a URL, so that it is not shown.
+func isWebhook(s string) bool { return strings.Contains(s, "://") || strings.HasPrefix(s, "${") }

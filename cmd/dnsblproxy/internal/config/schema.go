@@ -192,7 +192,7 @@ func watchFields(w *Watch) []field {
 		texts("cidr", &w.CIDR, watched),
 		texts("zones", &w.Zones, zoneName),
 		duration("every", &w.Every, time.Minute),
-		texts("notify", &w.Notify, func(_ *reader, _ value, s string) (string, bool) { return s, true }),
+		notifyField(w),
 	}
 }
 

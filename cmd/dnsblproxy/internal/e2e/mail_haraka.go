@@ -25,7 +25,8 @@ func startHaraka(t testing.TB, zone string, proxy netip.AddrPort) *Haraka {
 	t.Helper()
 	program, err := exec.LookPath("haraka")
 	if err != nil {
-		t.Skip("haraka is not installed, and no Debian package has it")
+		t.Skip("the recipe for Haraka is not tried: no haraka in PATH, and no Debian package has it; " +
+			"npm install -g Haraka haraka-plugin-dns-list")
 	}
 	dir := folder(t)
 	h := &Haraka{smtp: netip.AddrPortFrom(freeIP(t), 2525)}

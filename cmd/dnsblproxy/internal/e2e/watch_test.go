@@ -3,29 +3,52 @@ package e2e
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestWatch has an own address listed that an exemption covers: the command
-// is run once, and not again after a restart.
+// is run once and the webhook is posted to once, and not again after a
+// restart.
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	list := startFaulty(t, "bl.example")
 	list.List(map[string]string{"203.0.113.25": "127.0.0.2"})
 	proxy := prepareProxy(t, ProxyOptions{Top: `state = "state"`, Files: map[string]string{"state/.keep": ""}})
 	told := filepath.Join(proxy.dir, "told")
+	posted := make(chan string, 16)
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		posted <- fmt.Sprint(r.Method, " ", r.URL, " ", string(body), err)
+	}))
+	t.Cleanup(hook.Close)
 	proxy.writeConfig(t, zone("bl.example", "", list.Addr)+`
 [allow.own]
 cidr = ["203.0.113.25"]
 [watch.outbound]
 cidr = ["203.0.113.25", "203.0.113.26"]
 notify = ["/bin/sh", "-c", "cat >> '`+told+`'"]
+[watch.hook]
+cidr = ["203.0.113.25"]
+notify = ["`+hook.URL+`/?key=hush"]
 `)
 	proxy.launch(t)
+	select {
+	case got := <-posted:
+		if !strings.HasPrefix(got, `POST /?key=hush {"event":"listed","watch":"hook","address":"203.0.113.25","zone":"bl.example"`) || !strings.HasSuffix(got, "}<nil>") {
+			t.Errorf("the webhook got %s", got)
+		}
+	case <-time.After(startTimeout):
+		t.Fatal("the webhook was not posted to")
+	}
 	eventually(t, startTimeout, "the command's line", func() error {
 		_, err := os.Stat(told)
 		return err
@@ -51,6 +74,12 @@ notify = ["/bin/sh", "-c", "cat >> '`+told+`'"]
 	var facts struct{ Event, Watch, Address, Zone string }
 	if err := json.Unmarshal([]byte(lines[0]), &facts); err != nil {
 		t.Fatal(err)
+	}
+	if len(posted) > 0 {
+		t.Errorf("the webhook was posted to again: %s", <-posted)
+	}
+	if strings.Contains(proxy.Output(), "hush") {
+		t.Error("the log tells the webhook's key")
 	}
 	if facts.Event != "listed" || facts.Watch != "outbound" || facts.Address != "203.0.113.25" || facts.Zone != "bl.example" {
 		t.Errorf("told %+v", facts)

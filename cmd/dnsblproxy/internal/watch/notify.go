@@ -15,12 +15,19 @@ const (
 	// maxJobs bounds what waits to be told. More is told at the next look.
 	maxJobs = 256
 
-	commandTime = 30 * time.Second
-	commandEnd  = 2 * time.Second // left to a command when the server stops
-	maxOutput   = 2048            // octets of a command's output that are kept for the log
+	commandTime = 30 * time.Second // also of all tries of a webhook
+	commandEnd  = 2 * time.Second  // left to either when the server stops
+	maxOutput   = 2048             // octets of a command's output that are kept for the log
 )
 
-// Facts are what a command reads on standard input, as JSON.
+// The values of the label result.
+const (
+	resultTold   = "told"
+	resultFailed = "failed"
+)
+
+// Facts are what a command reads on standard input and a webhook gets, as
+// JSON.
 type Facts struct {
 	Event   string    `json:"event"` // "listed" or "delisted"
 	Watch   string    `json:"watch"`
@@ -45,10 +52,11 @@ func facts(key *Key, e *Entry, a *Answer, zone *Zone) Facts {
 
 // job is something to tell.
 type job struct {
-	key   Key
-	entry Entry
-	argv  []string
-	facts Facts
+	key     Key
+	entry   Entry
+	argv    []string
+	webhook string // instead of argv
+	facts   Facts
 }
 
 // enqueue has a job told. One that does not fit is told at the next look.
@@ -72,7 +80,8 @@ func (w *Watcher) tellAll(ctx context.Context) {
 	}
 }
 
-// tell runs the command, unless that is out of date by now.
+// tell runs the command or posts to the webhook, unless that is out of date by
+// now.
 func (w *Watcher) tell(ctx context.Context, j job) {
 	w.mu.Lock()
 	current := w.current(&j)
@@ -84,15 +93,21 @@ func (w *Watcher) tell(ctx context.Context, j job) {
 	if err == nil {
 		running, cancel := context.WithTimeout(context.WithoutCancel(ctx), commandTime)
 		stop := context.AfterFunc(ctx, func() { time.AfterFunc(commandEnd, cancel) })
-		err = w.o.Command(running, j.argv, append(input, '\n'))
+		if j.webhook != "" {
+			err = w.post(running, j.webhook, input)
+		} else {
+			err = w.o.Command(running, j.argv, append(input, '\n'))
+		}
 		stop()
 		cancel()
 	}
 	if err != nil {
+		w.told.WithLabelValues(j.key.Watch, resultFailed).Inc()
 		w.o.Log.Warn("watch: nobody was told", slog.String("watch", j.key.Watch),
 			slog.String("address", j.facts.Address), slog.String("zone", j.facts.Zone), slog.Any("error", err))
 		return
 	}
+	w.told.WithLabelValues(j.key.Watch, resultTold).Inc()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.current(&j) {

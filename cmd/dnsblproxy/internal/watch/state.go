@@ -18,7 +18,7 @@ type Entry struct {
 	Listed bool      `json:"listed"`
 	Since  time.Time `json:"since"`
 	Codes  []string  `json:"codes,omitempty"`
-	Told   bool      `json:"told"` // the command has run; true without one
+	Told   bool      `json:"told"` // the command has run or the webhook has taken it; true without both
 }
 
 // State holds what is listed, and what is to be told still. Everything else

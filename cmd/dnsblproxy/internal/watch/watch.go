@@ -1,6 +1,6 @@
 // Package watch keeps an eye on one's own sending addresses: each is asked in
 // each list at intervals, and when it gets listed or delisted that is a line
-// in the log, a metric and, if wanted, a command.
+// in the log, a metric and, if wanted, a command or a webhook.
 //
 //	dnsblproxy_watch_listed{watch="outbound",zone="bl.example.org"} 2
 //
@@ -8,21 +8,25 @@
 // for mail that comes in, and others do not have them. A list that cannot be
 // asked changes nothing. What is listed, and whether that was told, outlives a
 // restart: a restart does not tell it again, and what could not be told,
-// because the command failed, is told at the next look.
+// because the command or the webhook failed, is told at the next look.
 //
 // Questions are spread over the interval, one at a time for each watch, so
 // that many addresses make no burst. The package bounds nothing else: how many
 // addresses a watch may have is decided where it is configured.
 //
 // Commands run one after the other, without a shell, with a clean environment
-// and a bound on their time, and read the facts as JSON on standard input.
+// and a bound on their time, and read the facts as JSON on standard input. A
+// webhook gets the same facts by POST, and is tried three times. Its URL may
+// hold a key anywhere but in its host: nothing else of it is ever logged.
 package watch
 
 import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,12 +35,16 @@ import (
 
 // Watch is what to look at.
 type Watch struct {
-	Name   string
-	Addrs  []netip.Addr
-	Zones  []Zone
-	Every  time.Duration
-	Notify []string // argv; empty: no command
+	Name    string
+	Addrs   []netip.Addr
+	Zones   []Zone
+	Every   time.Duration
+	Notify  []string // argv; empty: no command
+	Webhook string   // a URL of http or https, instead of a command; "": none
 }
+
+// tells reports whether somebody is told.
+func (w *Watch) tells() bool { return len(w.Notify) > 0 || w.Webhook != "" }
 
 // Zone is a list to ask.
 type Zone struct {
@@ -63,6 +71,12 @@ type Options struct {
 	// Command runs argv with input; nil runs it as a process.
 	Command func(ctx context.Context, argv []string, input []byte) error
 
+	// Transport posts to webhooks; nil: a transport of our own with the
+	// system's roots.
+	Transport http.RoundTripper
+
+	UserAgent string // sent to webhooks
+
 	Log        *slog.Logger
 	Registerer prometheus.Registerer // nil is fine
 }
@@ -79,7 +93,9 @@ const (
 // Watcher watches. Its methods are safe for concurrent use.
 type Watcher struct {
 	o       Options
+	client  *http.Client // of webhooks
 	listed  *prometheus.GaugeVec
+	told    *prometheus.CounterVec
 	changed chan struct{} // holds one element after Set
 	jobs    chan job
 
@@ -97,6 +113,10 @@ func New(o Options) *Watcher {
 			Name: "dnsblproxy_watch_listed",
 			Help: "Own addresses that a list has, by watch and zone.",
 		}, []string{"watch", "zone"}),
+		told: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "dnsblproxy_watch_notifications_total",
+			Help: "Commands run and webhooks posted to when own addresses were listed or delisted, by watch and result (told, failed).",
+		}, []string{"watch", "result"}),
 	}
 	if _, err := o.Load(&w.state); err != nil {
 		o.Log.Warn("watches start anew", slog.Any("error", err))
@@ -105,8 +125,9 @@ func New(o Options) *Watcher {
 	if o.Command == nil {
 		w.o.Command = runCommand
 	}
+	w.client = newClient(o.Transport)
 	if o.Registerer != nil {
-		o.Registerer.MustRegister(w.listed)
+		o.Registerer.MustRegister(w.listed, w.told)
 	}
 	return w
 }
@@ -119,10 +140,19 @@ func (w *Watcher) Set(watches []Watch) {
 	if fmt.Sprint(watches) == fmt.Sprint(w.watches) {
 		return
 	}
+	for i := range w.watches {
+		if gone := w.watches[i].Name; !slices.ContainsFunc(watches, func(of Watch) bool { return of.Name == gone }) {
+			w.told.DeletePartialMatch(prometheus.Labels{"watch": gone})
+		}
+	}
 	w.watches = watches
 	w.state.prune(watches)
 	w.listed.Reset()
 	for i := range watches {
+		if watches[i].tells() {
+			w.told.WithLabelValues(watches[i].Name, resultTold)
+			w.told.WithLabelValues(watches[i].Name, resultFailed)
+		}
 		for _, z := range watches[i].Zones {
 			w.gauge(watches[i].Name, z.Name)
 		}
@@ -133,8 +163,8 @@ func (w *Watcher) Set(watches []Watch) {
 	}
 }
 
-// Run watches until ctx is done. It waits for a command that runs, for a
-// moment.
+// Run watches until ctx is done. It waits for a command or a webhook that is
+// under way, for a moment.
 func (w *Watcher) Run(ctx context.Context) {
 	var teller sync.WaitGroup
 	teller.Go(func() { w.tellAll(ctx) })
@@ -215,7 +245,7 @@ func (w *Watcher) look(ctx context.Context, of *Watch, zone *Zone, addr netip.Ad
 	e, known := w.state[key]
 	switch {
 	case a.Listed != e.Listed:
-		e = Entry{Listed: a.Listed, Since: time.Now().UTC().Truncate(time.Second), Codes: a.Codes, Told: len(of.Notify) == 0}
+		e = Entry{Listed: a.Listed, Since: time.Now().UTC().Truncate(time.Second), Codes: a.Codes, Told: !of.tells()}
 		w.write(&key, &e, &a, zone)
 	case !known || e.Told:
 		return
@@ -223,7 +253,7 @@ func (w *Watcher) look(ctx context.Context, of *Watch, zone *Zone, addr netip.Ad
 	w.keep(key, e)
 	w.gauge(of.Name, zone.Name)
 	if !e.Told {
-		w.enqueue(job{key: key, entry: e, argv: of.Notify, facts: facts(&key, &e, &a, zone)})
+		w.enqueue(job{key: key, entry: e, argv: of.Notify, webhook: of.Webhook, facts: facts(&key, &e, &a, zone)})
 	}
 }
 

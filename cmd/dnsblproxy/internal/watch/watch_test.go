@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -37,6 +38,8 @@ type scene struct {
 	zones  []Zone
 	every  time.Duration
 	notify []string
+	hook   string
+	posts  http.RoundTripper
 }
 
 func newScene() *scene {
@@ -49,12 +52,12 @@ func newScene() *scene {
 // start runs a Watcher on the scene, as a start of the server does.
 func (s *scene) start() {
 	s.w = New(Options{
-		Ask: s.ask, Load: s.load, Save: s.save, Command: s.command,
+		Ask: s.ask, Load: s.load, Save: s.save, Command: s.command, Transport: s.posts, UserAgent: "test",
 		Log: slog.New(slog.NewTextHandler(&s.log, nil)),
 	})
 	s.w.Set([]Watch{{
 		Name: "out", Addrs: []netip.Addr{netip.MustParseAddr("203.0.113.25"), netip.MustParseAddr("2001:db8::25")},
-		Zones: s.zones, Every: s.every, Notify: s.notify,
+		Zones: s.zones, Every: s.every, Notify: s.notify, Webhook: s.hook,
 	}})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -144,6 +147,10 @@ func (s *scene) gauge(zone string) float64 {
 	return testutil.ToFloat64(s.w.listed.WithLabelValues("out", zone))
 }
 
+func (s *scene) count(result string) float64 {
+	return testutil.ToFloat64(s.w.told.WithLabelValues("out", result))
+}
+
 var onList = Answer{Known: true, Listed: true, Codes: []string{"127.0.0.2 (SBL)"}, Text: "see a.test"}
 
 // TestWatcher_timeline goes through a listing, a restart, an outage and a
@@ -163,6 +170,9 @@ func TestWatcher_timeline(t *testing.T) {
 			t.Errorf("told %+v", s.told)
 		}
 		s.want(t, "listed", "listed a.test 203.0.113.25")
+		if told, failed := s.count(resultTold), s.count(resultFailed); told != 1 || failed != 0 {
+			t.Errorf("counted %v told and %v failed, want 1 and 0", told, failed)
+		}
 		if s.gauge("a.test") != 1 || s.gauge("b.test") != 0 {
 			t.Errorf("metric %v and %v, want 1 and 0", s.gauge("a.test"), s.gauge("b.test"))
 		}
@@ -208,6 +218,9 @@ func TestWatcher_retries(t *testing.T) {
 		s.start()
 		time.Sleep(3 * s.every)
 		s.want(t, "while the command fails")
+		if n := s.count(resultFailed); n != 3 {
+			t.Errorf("counted %v failures, want one for each look", n)
+		}
 		s.stop()
 		s.fail = nil
 		s.start()

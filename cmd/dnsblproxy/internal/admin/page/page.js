@@ -18,7 +18,7 @@
   // is left alone.
   const inUse = part => {
     const selection = getSelection();
-    return part.querySelector("[data-chart]:hover") || part.contains(document.activeElement) && document.activeElement.closest("input, select, a, [data-chart]") ||
+    return part.querySelector("[data-chart]:hover") || part.contains(document.activeElement) && document.activeElement.closest("input, select, a, summary, [data-chart]") ||
       selection && !selection.isCollapsed && part.contains(selection.anchorNode);
   };
 
@@ -33,6 +33,10 @@
         const next = fresh.getElementById(part.id);
         if (next && !inUse(part)) {
           const scrolled = part.querySelector(".wide")?.scrollLeft ?? 0;
+          for (const open of part.querySelectorAll("details[id][open]")) {
+            const again = next.querySelector("#" + open.id);
+            if (again) again.open = true;
+          }
           part.replaceWith(next);
           if (scrolled) next.querySelector(".wide").scrollLeft = scrolled;
         }
