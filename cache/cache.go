@@ -156,12 +156,12 @@ func New(o Options) (*Cache, error) {
 	return c, nil
 }
 
-// counters returns how many frequency counters to keep: the power of two that
-// is at least twice the capacity. Each takes 4 bytes. Ten per entry, as
+// counters returns how many frequency counters to keep: the power of two from
+// one and a half times the capacity on. Each takes 4 bytes. Ten per entry, as
 // ristretto's manual has it, bring 4 % more hits and cost 40 to 80 bytes an
 // entry, which buys more entries instead.
 func counters(capacity int64) int64 {
-	return 1 << bits.Len64(uint64(2*capacity-1))
+	return 1 << bits.Len64(uint64(capacity+capacity/2-1))
 }
 
 // Get returns the answer to k. It returns expired ones too, until the time

@@ -10,10 +10,10 @@ import (
 
 // headroom is how much the heap may grow between two garbage collections, in
 // bytes, when live are in use. Go's own rule is as much again as is in use: a
-// full cache would take twice its size, and a collection hardly ever comes. An
-// eighth is enough, since answers out of the cache allocate nothing. A small heap
+// full cache would take twice its size, and a collection hardly ever comes. A
+// twelfth is enough, since answers out of the cache allocate nothing. A small heap
 // gets more than Go would give it, and is collected less often.
-func headroom(live uint64) uint64 { return max(live/8, 16<<20) }
+func headroom(live uint64) uint64 { return max(live/12, 16<<20) }
 
 // gcPercent is headroom as Go wants to have it.
 func gcPercent(live uint64) int { return int(headroom(live) * 100 / max(live, 1<<20)) }

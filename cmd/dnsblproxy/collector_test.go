@@ -15,7 +15,8 @@ func TestGCPercent(t *testing.T) {
 		{4 << 20, 400},
 		{64 << 20, 25},
 		{128 << 20, 12},
-		{1 << 30, 12},
+		{192 << 20, 8},
+		{1 << 30, 8},
 	} {
 		if got := gcPercent(tt.live); got != tt.want {
 			t.Errorf("gcPercent(%d MiB) = %d, want %d", tt.live>>20, got, tt.want)
