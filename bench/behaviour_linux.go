@@ -49,7 +49,7 @@ func (b *bench) behave(ctx context.Context, k peers.Kind, turn *sync.Mutex) (out
 		return out, err
 	}
 	defer list.Close()
-	s, err := k.Start(peers.Settings{Zone: zone, List: list.Addr, CacheMB: 64, CacheEntries: 10_000, Processor: b.server})
+	s, err := k.Start(peers.Settings{Zone: zone, List: list.Addr, CacheMB: 64, CacheEntries: 10_000, Processors: []int{b.server}})
 	if err != nil {
 		return out, err
 	}
@@ -62,7 +62,7 @@ func (b *bench) behave(ctx context.Context, k peers.Kind, turn *sync.Mutex) (out
 	if err != nil || b.o.short && k.Name != peers.Proxy {
 		return out, err
 	}
-	return out, dead(ctx, s, list, &out)
+	return out, b.dead(ctx, s, list, &out)
 }
 
 // firstHundred reports whether a is one of those that bothTypes asks about.
@@ -77,8 +77,7 @@ func firstHundred(a uint32) bool {
 
 // allAtOnce has many clients ask for one name while the list takes its time.
 func allAtOnce(s *peers.Server, list *peers.Scripted, out *Behaviour) error {
-	const delay = 100 * time.Millisecond
-	list.Delay(delay)
+	list.Delay(100 * time.Millisecond)
 	defer list.Delay(0)
 	before := list.Asked()
 	res, err := load.Closed(load.Options{
@@ -89,7 +88,10 @@ func allAtOnce(s *peers.Server, list *peers.Scripted, out *Behaviour) error {
 		return err
 	}
 	out.TogetherAsked, out.TogetherAnswered = list.Asked()-before, res.Rcodes[0]+res.Rcodes[3]
-	out.TogetherLast = float64(res.Latency.Max()-delay) / 1e6
+	out.TogetherLast = -1
+	if out.TogetherAnswered > 0 {
+		out.TogetherLast = float64(res.Last.Sub(list.Answered())) / 1e6
+	}
 	return nil
 }
 
@@ -110,7 +112,7 @@ func bothTypes(s *peers.Server, list *peers.Scripted, out *Behaviour) error {
 }
 
 // dead has the list fall silent, and come back.
-func dead(ctx context.Context, s *peers.Server, list *peers.Scripted, out *Behaviour) error {
+func (b *bench) dead(ctx context.Context, s *peers.Server, list *peers.Scripted, out *Behaviour) error {
 	list.Silence(true)
 	next := uint32(10_000)
 	ms := func(d time.Duration) float64 {
@@ -134,6 +136,10 @@ func dead(ctx context.Context, s *peers.Server, list *peers.Scripted, out *Behav
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+	}
+	for began := time.Now(); time.Since(began) < b.o.outage && ctx.Err() == nil; next++ {
+		ask(s, load.Addr(next), load.TypeA, 300*time.Millisecond)
+		time.Sleep(time.Second)
 	}
 	list.Silence(false)
 	began := time.Now()

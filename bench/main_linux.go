@@ -36,6 +36,7 @@ type options struct {
 	skip   string
 	ways   string
 	perf   string
+	outage time.Duration
 }
 
 func main() {
@@ -55,9 +56,10 @@ func main() {
 	flag.StringVar(&o.proxy, "proxy", "", "dnsblproxy program to measure; empty: built from this module")
 	flag.StringVar(&o.out, "out", filepath.Join("bench", "results"), "folder for the results; empty: none are kept")
 	flag.StringVar(&o.only, "only", "", "comma-separated names of the servers to measure; empty: all")
-	flag.StringVar(&o.skip, "skip", "", "comma-separated parts to leave out: rounds, memory, behaviour, reload, dnsperf")
+	flag.StringVar(&o.skip, "skip", "", "comma-separated parts to leave out: rounds, memory, behaviour, reload, cores, dnsperf")
 	flag.StringVar(&o.ways, "windows", "", "comma-separated windows of the rounds: warm_8, warm_128, warm_1, warm_rate, miss_1, miss_16; empty: all")
 	flag.StringVar(&o.perf, "perf", "", "folder for the proxy's profile in each window of the first round, by perf(1)")
+	flag.DurationVar(&o.outage, "outage", 0, "how long the dead list stays silent; 0: for ten questions")
 	flag.IntVar(&o.names, "names", 20_000, "names in the warm set")
 	flag.Parse()
 	o.defaults()
@@ -181,6 +183,7 @@ func (b *bench) all(ctx context.Context) error {
 		{"memory", b.memory},
 		{"behaviour", b.behaviour},
 		{"reload", b.reload},
+		{"cores", b.cores},
 	} {
 		if b.o.skips(part.name) {
 			continue

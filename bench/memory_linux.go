@@ -46,7 +46,7 @@ func (b *bench) memory(ctx context.Context) error {
 
 // fill caches n answers.
 func (b *bench) fill(k peers.Kind, list *peers.Scripted, n int) (m Memory, err error) {
-	set := peers.Settings{Zone: zone, List: list.Addr, CacheMB: 1, CacheEntries: 1000, Processor: b.server}
+	set := peers.Settings{Zone: zone, List: list.Addr, CacheMB: 1, CacheEntries: 1000, Processors: []int{b.server}}
 	small, err := k.Start(set)
 	if err != nil {
 		return m, err
@@ -103,7 +103,7 @@ func (b *bench) reload(context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, list.Stop()) }()
-	s, err := peers.ProxyKind(b.o.proxy).Start(peers.Settings{Zone: zone, List: list.Addr, CacheMB: 64, CacheEntries: 1, Processor: b.server})
+	s, err := peers.ProxyKind(b.o.proxy).Start(peers.Settings{Zone: zone, List: list.Addr, CacheMB: 64, CacheEntries: 1, Processors: []int{b.server}})
 	if err != nil {
 		return err
 	}
@@ -148,14 +148,20 @@ func reloads(s *peers.Server, file string, count *int) error {
 	return nil
 }
 
-var gcLine = regexp.MustCompile(`(?m)^gc \d+ @[0-9.]+s (\d+)%`)
+var gcLine = regexp.MustCompile(`(?m)^gc \d+ @[0-9.]+s (\d+)%: ([0-9.]+)\+[0-9.]+\+([0-9.]+) ms clock`)
 
-// collection reads the garbage collector's share of the processor time from
-// what GODEBUG=gctrace=1 had the program write; 0 without a collection.
-func collection(output []byte) (float64, error) {
-	all := gcLine.FindAllSubmatch(output, -1)
-	if len(all) == 0 {
-		return 0, nil
+// collection reads the garbage collector's share of the processor time, in
+// percent, and its longest pause, in ms, from what GODEBUG=gctrace=1 had the
+// program write; 0 without a collection.
+func collection(output []byte) (share, pause float64, err error) {
+	for _, m := range gcLine.FindAllSubmatch(output, -1) {
+		var figures [3]float64
+		for i := range figures {
+			if figures[i], err = strconv.ParseFloat(string(m[i+1]), 64); err != nil {
+				return 0, 0, fmt.Errorf("reading %q: %w", m[0], err)
+			}
+		}
+		share, pause = figures[0], max(pause, figures[1], figures[2])
 	}
-	return strconv.ParseFloat(string(all[len(all)-1][1]), 64)
+	return share, pause, nil
 }

@@ -76,13 +76,20 @@ func (r *Results) printRest(w io.Writer) {
 		if !ok && !also {
 			continue
 		}
-		fmt.Fprintf(t, "%s\t%.0f\t%d\t%d\t%d\t%.1f\t%d\t%s\t%s\t%s\t\n", s, m.Each, m.Answers,
-			b.TogetherAsked, b.TogetherAnswered, b.TogetherLast, b.TypesAsked, ms(b.DeadFirst), ms(b.DeadTenth), ms(b.Return))
+		fmt.Fprintf(t, "%s\t%.0f\t%d\t%d\t%d\t%s\t%d\t%s\t%s\t%s\t\n", s, m.Each, m.Answers,
+			b.TogetherAsked, b.TogetherAnswered, ms(b.TogetherLast), b.TypesAsked, ms(b.DeadFirst), ms(b.DeadTenth), ms(b.Return))
 	}
 	_ = t.Flush()
 	if l := r.Reload; l != nil {
 		fmt.Fprintf(w, "\n%.0f/s, %d reloads of %d prefixes: p50 %.0f, p99 %.0f, p99.9 %.0f µs, lost %d; without: p50 %.0f, p99 %.0f, p99.9 %.0f µs\n",
 			r.Machine.Rate/2, l.Reloads, l.Prefixes, l.During.P50, l.During.P99, l.During.P999, l.During.Lost, l.Before.P50, l.Before.P99, l.Before.P999)
+	}
+	r.printCores(w)
+}
+
+func (r *Results) printCores(w io.Writer) {
+	if c := r.Cores; c != nil {
+		fmt.Fprintf(w, "\nCPU per cached answer: %.2f µs on one processor, %.2f µs on two, which can answer %.2f times as much\n", c.One.CPU, c.Two.CPU, c.Scaling)
 	}
 }
 

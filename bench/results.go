@@ -78,6 +78,12 @@ type Reload struct {
 	During   Figure `json:"during"`
 }
 
+// Cores compares a proxy that may use two processors with one that has one.
+type Cores struct {
+	One, Two Figure
+	Scaling  float64 `json:"scaling"` // answers that two can give over those that one can
+}
+
 // Results is all that was found.
 type Results struct {
 	Machine    Machine              `json:"machine"`
@@ -88,7 +94,9 @@ type Results struct {
 	Memory     map[string]Memory    `json:"memory,omitempty"`
 	Behaviour  map[string]Behaviour `json:"behaviour,omitempty"`
 	Reload     *Reload              `json:"reload,omitempty"`
-	Collection float64              `json:"gc_percent"` // of the proxy's processor time, over its whole life
+	Collection float64              `json:"gc_percent"`  // of the proxy's processor time, over its whole life
+	Pause      float64              `json:"gc_pause_ms"` // its longest
+	Cores      *Cores               `json:"cores,omitempty"`
 	Checks     []Check              `json:"checks,omitempty"`
 	Rounds     []Round              `json:"rounds"`
 }
@@ -161,15 +169,23 @@ func (r *Results) finish() {
 	r.Targets = r.targets()
 }
 
-// medians takes each figure's own median, and sums up what went wrong.
+// medians works out what a server's windows of one kind have in common.
 func (r *Results) medians(window, server string) {
-	var out Figure
-	all := map[string][]float64{}
+	var all []Figure
 	for _, round := range r.Rounds {
 		f, ok := round[window][server]
 		if !ok {
 			return
 		}
+		all = append(all, f)
+	}
+	r.Medians[window][server] = medianFigure(all)
+}
+
+// medianFigure takes each figure's own median, and sums up what went wrong.
+func medianFigure(figures []Figure) (out Figure) {
+	all := map[string][]float64{}
+	for _, f := range figures {
 		for _, what := range []string{"cpu", "rate", "p50", "p99", "p999"} {
 			all[what] = append(all[what], f.of(what))
 		}
@@ -179,7 +195,7 @@ func (r *Results) medians(window, server string) {
 	}
 	out.CPU, out.PerSecond = median(all["cpu"]), median(all["rate"])
 	out.P50, out.P99, out.P999 = median(all["p50"]), median(all["p99"]), median(all["p999"])
-	r.Medians[window][server] = out
+	return out
 }
 
 // write puts the figures and the picture into dir.

@@ -58,7 +58,9 @@ func (b *bench) rounds(ctx context.Context) (err error) {
 		for _, c := range up {
 			err = errors.Join(err, c.Stop())
 			if c.Name == peers.Proxy {
-				b.res.Collection, _ = collection(c.Output())
+				var bad error
+				b.res.Collection, b.res.Pause, bad = collection(c.Output())
+				err = errors.Join(err, bad)
 			}
 		}
 	}()
@@ -105,7 +107,7 @@ func (b *bench) rounds(ctx context.Context) (err error) {
 
 // contenders starts all servers in front of one list.
 func (b *bench) contenders(list *peers.Server) ([]*contender, error) {
-	set := peers.Settings{Zone: zone, List: list.Addr, CacheMB: 256, CacheEntries: 1_000_000, Processor: b.server}
+	set := peers.Settings{Zone: zone, List: list.Addr, CacheMB: 256, CacheEntries: 1_000_000, Processors: []int{b.server}}
 	bare, err := peers.StartSelf(peers.Bare, set, bareCommand, "@addr")
 	if err != nil {
 		return nil, err

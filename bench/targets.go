@@ -45,7 +45,7 @@ func (r *Results) targets() []Target {
 	if b, ok := r.Behaviour[peers.Proxy]; ok {
 		add("questions to the list when 200 clients ask for one name", float64(b.TogetherAsked), 1)
 		add("clients of these left without an answer", float64(together-b.TogetherAnswered), 0)
-		add("ms from the list's answer to the last client's", b.TogetherLast, 5)
+		add("ms from the list's answer to the last client's", never(b.TogetherLast), 5)
 		add("questions to the list for A, then TXT of 100 names, 28 listed", float64(b.TypesAsked), 128)
 		add("ms to the first answer without the list", never(b.DeadFirst), 4000)
 		add("ms to the tenth", never(b.DeadTenth), 50)
@@ -53,6 +53,10 @@ func (r *Results) targets() []Target {
 	}
 	if len(r.Rounds) > 0 {
 		add("garbage collector's share of the processor time, in percent", r.Collection, 2)
+		add("its longest pause, in ms", r.Pause, 1)
+	}
+	if c := r.Cores; c != nil {
+		add("cost of an answer on two processors, of that on one", 2/c.Scaling, 2/1.8)
 	}
 	return out
 }

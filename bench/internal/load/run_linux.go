@@ -40,6 +40,7 @@ type Result struct {
 	Asked, Answered, Lost int
 	Rcodes                [16]int
 	Took                  time.Duration
+	Last                  time.Time // when the last answer was read
 	Latency               Histogram
 }
 
@@ -117,6 +118,9 @@ func (r *runner) collect(s *socket, many bool) int {
 		found++
 		r.res.Rcodes[rcode]++
 		r.res.Latency.Record(time.Duration(now - due))
+	}
+	if found > 0 {
+		r.res.Last = r.started.Add(time.Duration(now))
 	}
 	r.res.Answered += found
 	return found

@@ -18,6 +18,7 @@ type Scripted struct {
 	asked  atomic.Int64
 	silent atomic.Bool
 	delay  atomic.Int64 // nanoseconds
+	given  atomic.Pointer[time.Time]
 	lists  func(addr uint32) bool
 
 	conn *net.UDPConn
@@ -42,7 +43,19 @@ func (s *Scripted) Asked() int { return int(s.asked.Load()) }
 func (s *Scripted) Silence(yes bool) { s.silent.Store(yes) }
 
 // Delay has each answer wait for d.
-func (s *Scripted) Delay(d time.Duration) { s.delay.Store(int64(d)) }
+func (s *Scripted) Delay(d time.Duration) {
+	s.delay.Store(int64(d))
+	s.given.Store(nil)
+}
+
+// Answered is when the first answer since the last call of Delay was sent, the
+// zero time before that.
+func (s *Scripted) Answered() time.Time {
+	if at := s.given.Load(); at != nil {
+		return *at
+	}
+	return time.Time{}
+}
 
 // Close ends it.
 func (s *Scripted) Close() {
@@ -62,7 +75,11 @@ func (s *Scripted) serve() {
 		if out == nil || s.silent.Load() {
 			continue
 		}
-		send := func() { _, _ = s.conn.WriteToUDPAddrPort(out, from) }
+		send := func() {
+			now := time.Now()
+			s.given.CompareAndSwap(nil, &now)
+			_, _ = s.conn.WriteToUDPAddrPort(out, from)
+		}
 		if d := time.Duration(s.delay.Load()); d > 0 {
 			s.wait.Add(1)
 			time.AfterFunc(d, func() { defer s.wait.Done(); send() })

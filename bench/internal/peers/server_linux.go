@@ -29,7 +29,7 @@ type Settings struct {
 	List         netip.AddrPort // who is asked
 	CacheMB      int
 	CacheEntries int
-	Processor    int
+	Processors   []int    // that it may use
 	Env          []string // more of the environment
 }
 
@@ -111,7 +111,7 @@ func StartList(zone string, processor int) (*Server, error) {
 		return nil, fmt.Errorf("writing the list: %w", err)
 	}
 	cmd := exec.Command(path, "-n", "-w", s.Dir, "-b", fmt.Sprintf("%s/%d", s.Addr.Addr(), s.Addr.Port()), zone+":ip4trie:list")
-	return started(s, s.run(cmd, Settings{Zone: zone, Processor: processor}, true))
+	return started(s, s.run(cmd, Settings{Zone: zone, Processors: []int{processor}}, true))
 }
 
 // listData is the list in rbldnsd's syntax.
@@ -234,7 +234,7 @@ func (s *Server) run(cmd *exec.Cmd, set Settings, unprivileged bool) error {
 	if unprivileged && os.Geteuid() == 0 {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: 65534, Gid: 65534}
 	}
-	if err := proc.Start(cmd, set.Processor); err != nil {
+	if err := proc.Start(cmd, set.Processors...); err != nil {
 		s.cmd = nil
 		return errors.Join(fmt.Errorf("starting %s: %w", s.Name, err), s.Stop())
 	}

@@ -110,17 +110,24 @@ func parseStatus(b []byte) (int64, error) {
 	return 0, errors.New("reading status: no VmRSS")
 }
 
-// Start starts cmd on one processor alone. It dies with its parent.
-func Start(cmd *exec.Cmd, processor int) error {
+// Start starts cmd on these processors alone, without any on those of the
+// caller. It dies with its parent.
+func Start(cmd *exec.Cmd, processors ...int) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	var before, one unix.CPUSet
+	var before, these unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &before); err != nil {
 		return fmt.Errorf("reading the processors of this thread: %w", err)
 	}
-	one.Set(processor)
-	if err := unix.SchedSetaffinity(0, &one); err != nil {
-		return fmt.Errorf("binding to processor %d: %w", processor, err)
+	these = before
+	if len(processors) > 0 {
+		these.Zero()
+	}
+	for _, p := range processors {
+		these.Set(p)
+	}
+	if err := unix.SchedSetaffinity(0, &these); err != nil {
+		return fmt.Errorf("binding to processors %v: %w", processors, err)
 	}
 	err := cmd.Start()
 	if back := unix.SchedSetaffinity(0, &before); err == nil && back != nil {
