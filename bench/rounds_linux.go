@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -216,19 +217,25 @@ func (b *bench) dnsperf(ctx context.Context, up []*contender) error {
 			if err != nil {
 				return err
 			}
+			var out bytes.Buffer
 			cmd := exec.CommandContext(ctx, path, "-s", c.Addr.Addr().String(), "-p", strconv.Itoa(int(c.Addr.Port())),
 				"-d", file, "-c", "8", "-q", "8", "-T", "1", "-l", "1")
-			out, err := cmd.CombinedOutput()
-			if err != nil {
-				return fmt.Errorf("dnsperf: %w\n%s", err, out)
+			cmd.Stdout, cmd.Stderr = &out, &out
+			// Its thread that sends would keep the one that receives from the
+			// processor if they had but one.
+			if err := proc.Start(cmd, b.processors...); err != nil {
+				return fmt.Errorf("dnsperf: %w", err)
+			}
+			if err := cmd.Wait(); err != nil {
+				return fmt.Errorf("dnsperf: %w\n%s", err, out.Bytes())
 			}
 			after, err := proc.CPU(c.PID())
 			if err != nil {
 				return err
 			}
-			m := dnsperfRate.FindSubmatch(out)
+			m := dnsperfRate.FindSubmatch(out.Bytes())
 			if m == nil {
-				return fmt.Errorf("dnsperf says nothing of a rate:\n%s", out)
+				return fmt.Errorf("dnsperf says nothing of a rate:\n%s", out.Bytes())
 			}
 			rate, err := strconv.ParseFloat(string(m[1]), 64)
 			if err != nil {
