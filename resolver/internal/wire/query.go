@@ -121,6 +121,9 @@ func (q *Query) Parse(pkt []byte) Fault {
 	}
 	switch {
 	case q.flags&opcodeMask != 0:
+		if one {
+			q.additional(pkt) // an OPT is answered with one, whatever is asked
+		}
 		return NotImp
 	case !one:
 		return FormErr
