@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -73,7 +74,8 @@ func (a *app) serve(ctx context.Context) error {
 		return err
 	}
 	defer d.startAside()()
-	return d.run(ctx, srv, adm, func() (*config.Config, error) { return a.reread(lists, d.cfg.Load(), own) })
+	reach := slices.Concat(own.addrs(), c.Listen)
+	return d.run(ctx, srv, adm, func() (*config.Config, error) { return a.reread(lists, d.cfg.Load(), reach) })
 }
 
 // run serves until ctx is done or something breaks; read reads the
