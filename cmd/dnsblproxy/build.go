@@ -94,7 +94,7 @@ func rule(c *config.Config, u *config.Rule, action overrides.Action) overrides.R
 		Name: u.Name, Action: action, Comment: u.Comment,
 		Zones: u.Zones, Enabled: u.Enabled, Expires: u.Expires,
 		CIDR: u.CIDR, Domains: u.Domains, File: u.File, SPF: u.SPF, A: u.A, MX: u.MX,
-		URL: u.URL.Reveal(), JQ: u.JQ, Insecure: u.Insecure, Except: u.Except,
+		URL: u.URL.Reveal(), Secrets: keys(u.Keys), JQ: u.JQ, Insecure: u.Insecure, Except: u.Except,
 		MaxV4: limit(u.MaxV4), MaxV6: limit(u.MaxV6),
 		Text: u.Text, Pos: overrides.Position{File: c.Path, Line: u.Line},
 	}

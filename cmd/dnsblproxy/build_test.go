@@ -127,16 +127,30 @@ except = [
 	}
 }
 
-func TestURLWithoutSecrets(t *testing.T) {
-	for in, want := range map[string]string{
-		"https://user:hush@example.com/a/b?key=hush#hush": "https://example.com/a/b",
-		"https://example.com":                             "https://example.com",
-		"https://a@b@example.com/":                        "https://example.com/",
-		"file:///var/lib/x.json":                          "file:///var/lib/x.json",
-		"hush":                                            "(hidden)",
+func TestSecrets(t *testing.T) {
+	lists, err := rbl.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SHORT_KEY", "Ab12")
+	t.Setenv("LIST", "zen")
+	t.Setenv("WHOLE", "list.example.net")
+	for upstream, want := range map[string]string{
+		"zen.spamhaus.org":             "",
+		"list.example.net":             "",
+		"k1k1k1k1.zen.dq.spamhaus.net": "k1k1k1k1",
+		"${SHORT_KEY}.example.net":     "Ab12",
+		"${LIST}.spamhaus.org":         "",
+		"${WHOLE}":                     "",
+		"backscatterer.example.net":    "",
+		"a1b2c3d4e5.bl.example.net":    "a1b2c3d4e5",
 	} {
-		if got := urlWithoutSecrets(in); got != want {
-			t.Errorf("urlWithoutSecrets(%q) = %q, want %q", in, got, want)
+		c, err := parsed(t, "[resolver]\nservers = [\"127.0.0.1:1\"]\n[zone.\"bl.example\"]\nupstream = \""+upstream+"\"\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(secrets(lists, c.Zones[0]), " "); got != want {
+			t.Errorf("secrets of %q: %q, want %q", upstream, got, want)
 		}
 	}
 }

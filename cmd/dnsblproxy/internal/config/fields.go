@@ -127,7 +127,7 @@ func serversField(key string, p *[]netip.AddrPort) field {
 // upstreamField reads the name that the list is asked by. No message repeats
 // it: it may hold a key.
 func upstreamField(z *Zone) field {
-	f := secret("upstream", &z.Upstream)
+	f := secret("upstream", &z.Upstream, &z.Keys)
 	f.def = ""
 	inner := f.read
 	f.read = func(r *reader, v value) bool {
@@ -143,7 +143,6 @@ func upstreamField(z *Zone) field {
 			z.Upstream = before
 			return true
 		}
-		z.keyed = strings.Contains(v.raw.(string), "${")
 		z.Upstream = Secret(canonical(z.Upstream.Reveal()))
 		if r.Domain != nil && r.Domain(z.Upstream.Reveal()) != nil {
 			r.bad(v.path, dotted(v.path)+" is no domain name", "write the list's zone, such as \"zen.spamhaus.org\"")
@@ -326,7 +325,7 @@ func weightless(raw any) string {
 // The URL may hold a key: no message repeats it.
 func notifyField(w *Watch) field {
 	f := texts("notify", &w.Notify, func(_ *reader, _ value, s string) (string, bool) { return s, true })
-	argv, url := f.read, secret("notify", &w.Webhook)
+	argv, url := f.read, secret("notify", &w.Webhook, nil)
 	f.read = func(r *reader, v value) bool {
 		if _, ok := v.raw.(string); ok {
 			r.bad(v.path, dotted(v.path)+" is a string", `write ["/path/to/program", "argument"] or ["https://host/path"]`)
