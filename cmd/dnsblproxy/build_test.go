@@ -32,8 +32,13 @@ func TestSyntaxIsComplete(t *testing.T) {
 		t.Errorf("syntax = %+v, want every check", s)
 	}
 	for name, check := range map[string]func(string) error{"codes": s.Codes, "prefix": s.Prefix, "domain": s.Domain, "jq": s.JQ} {
-		if check("] no such thing [") == nil {
-			t.Errorf("%s accepts junk", name)
+		if err := check("] no such thing ["); err == nil || !strings.Contains(err.Error(), "; ") {
+			t.Errorf("%s of junk = %v, want what is wrong; what to write instead", name, err)
+		}
+	}
+	for _, junk := range []string{"127.0.0.*", "10.0.0.1", "127.0.0.&0", "127.0.0.2-11", "127.0.0.255/33", "", "127.0.[2..15", "127.0.0.[2;x]"} {
+		if err := s.Codes(junk); err == nil || !strings.Contains(err.Error(), "; ") {
+			t.Errorf("codes of %q = %v, want what is wrong; what to write instead", junk, err)
 		}
 	}
 	for check, good := range map[string]error{

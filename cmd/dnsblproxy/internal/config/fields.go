@@ -308,6 +308,10 @@ func weightsField(p *[]Weight) field {
 			if hasCodes && !r.checked(e, set, r.Codes) {
 				continue
 			}
+			if slices.ContainsFunc(*p, func(o Weight) bool { return o.Zone == w.Zone && o.Codes == w.Codes }) {
+				r.bad(e.path, fmt.Sprintf("%s weighs %q twice", dotted(v.path), key), "write it once (case and a trailing dot make no difference)")
+				continue
+			}
 			*p = append(*p, w)
 		}
 		return true
