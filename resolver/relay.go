@@ -15,7 +15,7 @@ func (r *Resolver) relay(sc *Scratch, snap *snapshot, pkt []byte, tcp bool, w *w
 	w.relayed = true
 	room := maxTCP
 	if !tcp {
-		room = sc.query.UDPSize
+		room = sc.query.Takes
 	}
 	snap.relay.Relay(pkt, tcp, func(answer []byte, err error) { w.pass(answer, err, room) })
 }
