@@ -16,6 +16,7 @@ import (
 
 	"dnsblproxy/cmd/dnsblproxy/internal/admin"
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
+	"dnsblproxy/cmd/dnsblproxy/internal/state"
 	"dnsblproxy/resolver"
 	"dnsblproxy/resolver/rbl"
 )
@@ -59,7 +60,11 @@ func (a *app) serve(ctx context.Context) error {
 	}
 	log := newLog(c, a.err)
 	warn(log, c.Warnings)
-	d, err := newProxy(c, lists, log, stateRoot(c))
+	root := stateRoot(c)
+	if err := state.Dir(root).Check(); err != nil {
+		log.Warn("nothing outlives a restart", slog.Any("error", err))
+	}
+	d, err := newProxy(c, lists, log, root)
 	if err != nil {
 		return err
 	}

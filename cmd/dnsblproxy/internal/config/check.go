@@ -18,6 +18,7 @@ func (r *reader) check() {
 	c := r.c
 	r.checkListen()
 	r.checkAdmin()
+	r.checkState()
 	r.checkTimes()
 	r.checkCache()
 	r.checkResolver()
@@ -67,15 +68,20 @@ func (r *reader) readable(path []any, file string) {
 	if errors.As(err, &pe) {
 		err = pe.Err
 	}
-	shown := file
-	if rel, relErr := filepath.Rel(r.folder, file); relErr == nil && filepath.IsLocal(rel) {
-		shown = rel
-	}
+	shown := r.shown(file)
 	instead := "name a file that the server may read"
 	if shown != file {
 		instead += "; relative paths start at the folder of the configuration"
 	}
 	r.bad(path, fmt.Sprintf("%s: reading %q: %v", dotted(path), shown, err), instead)
+}
+
+// shown is a path as the file has it, or could have it.
+func (r *reader) shown(path string) string {
+	if rel, err := filepath.Rel(r.folder, path); err == nil && filepath.IsLocal(rel) {
+		return rel
+	}
+	return path
 }
 
 func (r *reader) checkListen() {
@@ -114,6 +120,14 @@ func open(p netip.Prefix) bool {
 		return p.Bits() <= 1
 	}
 	return p.Bits() <= 3
+}
+
+// checkState refuses a file. A folder that is not there yet is made by who
+// writes into it first.
+func (r *reader) checkState() {
+	if info, err := os.Stat(r.c.State); r.c.State != "" && err == nil && !info.IsDir() {
+		r.bad([]any{"state"}, fmt.Sprintf("state: %q is no folder", r.shown(r.c.State)), "name a folder that the server may write")
+	}
 }
 
 func (r *reader) checkAdmin() {
