@@ -52,7 +52,7 @@ func (d *proxy) settings(c *config.Config, before map[string]*backend) (resolver
 		b := before[z.Name]
 		if b == nil || b.fingerprint != o.Fingerprint {
 			if b, err = d.newBackend(c, z, &o, finder); err != nil {
-				return s, backends, fmt.Errorf("zone %s: %w", z.Name, err)
+				return s, backends, err // it has its line and its zone
 			}
 		}
 		backends[z.Name] = b
