@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -105,11 +106,16 @@ func (r *reader) checkListen() {
 	if public == "" {
 		return
 	}
+	const instead = "write the addresses of the mail servers; an open resolver is used for attacks and spends the lists' quota"
+	whole := false
 	for _, p := range c.Clients {
 		if open(p) {
-			r.bad([]any{"clients"}, fmt.Sprintf("clients lets the whole internet (%s) ask a server on %s", p, public),
-				"write the addresses of the mail servers; an open resolver is used for attacks and spends the lists' quota")
+			whole = true
+			r.bad([]any{"clients"}, fmt.Sprintf("clients lets the whole internet (%s) ask a server on %s", p, public), instead)
 		}
+	}
+	if !whole && openTogether(c.Clients) {
+		r.bad([]any{"clients"}, fmt.Sprintf("clients lets the whole internet, in parts, ask a server on %s", public), instead)
 	}
 }
 
@@ -128,6 +134,19 @@ func (r *reader) checkState() {
 	if info, err := os.Stat(r.c.State); r.c.State != "" && err == nil && !info.IsDir() {
 		r.bad([]any{"state"}, fmt.Sprintf("state: %q is no folder", r.shown(r.c.State)), "name a folder that the server may write")
 	}
+}
+
+// openTogether says whether prefixes hold together what open minds of one.
+func openTogether(prefixes []netip.Prefix) bool {
+	shares := map[bool]float64{} // of the family that is IPv4, or is not
+	for i, p := range prefixes {
+		inside := slices.ContainsFunc(prefixes[:i], func(o netip.Prefix) bool { return o.Bits() <= p.Bits() && o.Contains(p.Addr()) }) ||
+			slices.ContainsFunc(prefixes[i+1:], func(o netip.Prefix) bool { return o.Bits() < p.Bits() && o.Contains(p.Addr()) })
+		if !inside {
+			shares[p.Addr().Is4()] += math.Ldexp(1, -p.Bits())
+		}
+	}
+	return shares[true] >= 1./2 || shares[false] >= 1./8
 }
 
 func (r *reader) checkAdmin() {
