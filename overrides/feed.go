@@ -62,7 +62,7 @@ func (f *feedFetcher) redirect(req *http.Request, via []*http.Request) error {
 	if req.URL.Scheme == "http" && first.Scheme == "http" && loopbackHost(first.Hostname()) && loopbackHost(req.URL.Hostname()) {
 		return nil
 	}
-	return fmt.Errorf("it redirects to %s, which is not https", publicURL(req.URL.String()))
+	return fmt.Errorf("it redirects to %s, which is not https", f.rule.publicURL(req.URL.String()))
 }
 
 // fetched is one answer of the feed's server.
@@ -128,7 +128,7 @@ func (f *feedFetcher) get(ctx context.Context) (fetched, error) {
 	if u.Scheme == "file" {
 		body, err := readBounded(u.Path, maxFeed)
 		if err != nil {
-			return fetched{}, fmt.Errorf("reading the feed: %w", err)
+			return fetched{}, errors.New(f.rule.hide("reading the feed: " + err.Error()))
 		}
 		return fetched{body: body}, nil
 	}

@@ -317,3 +317,19 @@ func FuzzReadFeed(f *testing.F) {
 		}
 	})
 }
+
+func TestRule_ShownURL(t *testing.T) {
+	for in, want := range map[string]string{
+		"https://user:hush@example.com/a/b?key=hush#hush": "https://example.com/a/b",
+		"https://example.com":                             "https://example.com",
+		"https://example.com/hush/feed":                   "https://example.com/(key)/feed",
+		"https://hush.example.com/":                       "https://(key).example.com/",
+		"file:///var/lib/x.json":                          "file:///var/lib/x.json",
+		"https://exa mple.com/hush":                       "unreadable",
+	} {
+		r := Rule{URL: in, Secrets: []string{"hush"}}
+		if got := r.ShownURL(); got != want {
+			t.Errorf("ShownURL of %q = %q, want %q", in, got, want)
+		}
+	}
+}

@@ -76,6 +76,7 @@ type Rule struct {
 	A        []string      // hosts
 	MX       []string      // domains
 	URL      string        // of a feed; empty: none
+	Secrets  []string      // parts of URL that nobody gets to see
 	JQ       string        // program over a JSON feed
 	Refresh  time.Duration // of the feed; 0: one hour
 	Insecure bool          // http:// is permitted beyond loopback

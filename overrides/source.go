@@ -108,7 +108,7 @@ func sourcesOf(r *Rule) []*source {
 		add(KindMX, n, n)
 	}
 	if r.URL != "" {
-		add(KindURL, r.URL+"\x00"+r.JQ, publicURL(r.URL))
+		add(KindURL, r.URL+"\x00"+r.JQ, r.ShownURL())
 	}
 	return out
 }
@@ -161,10 +161,20 @@ func exceptSPF(r *Rule) []string {
 	return out
 }
 
-// publicURL is the URL without user, password and query, which often hold a
-// key; it is shown in answers, logs and metrics.
-func publicURL(s string) string {
-	u, err := url.Parse(s)
+// ShownURL is URL as answers, logs and metrics show it: without Secrets, and
+// without user, password and query, which often hold a key.
+func (r *Rule) ShownURL() string { return r.publicURL(r.URL) }
+
+// hide takes Secrets out of s.
+func (r *Rule) hide(s string) string {
+	for _, secret := range r.Secrets {
+		s = strings.ReplaceAll(s, secret, "(key)")
+	}
+	return s
+}
+
+func (r *Rule) publicURL(s string) string {
+	u, err := url.Parse(r.hide(s))
 	if err != nil {
 		return "unreadable"
 	}

@@ -100,11 +100,18 @@ func decide(q *question, f *facts) decision {
 		return f.bare(q)
 	}
 	d := judge(q, f)
-	if q.zone.Mode == Observe && !d.lacking && q.subject.Test == rbl.NotTest && d.form != formWhole {
+	if q.zone.Mode == Observe && !d.lacking && q.judged() {
 		f.step(0, "the zone only observes: decided ", d.verdict.String(), ", answered unlisted")
 		d.form, d.data, d.ttl, d.kept = formNXDomain, "", ownTTL, true
 	}
 	return d
+}
+
+// judged says that the rules and the list decide about q: it names somebody,
+// and is no test of the list itself.
+func (q *question) judged() bool {
+	shape := q.subject.Shape
+	return shape != rbl.Apex && shape != rbl.Partial && q.subject.Test == rbl.NotTest
 }
 
 func judge(q *question, f *facts) decision {
@@ -363,6 +370,10 @@ func (f *facts) apex(q *question) decision {
 	if q.zone.Source != SourceUpstream && q.zone.Source != SourceFile || q.zone.Mode == Off {
 		f.step(0, "the zone's own name")
 		return decision{form: formNoData, ttl: ownTTL}
+	}
+	if q.typ == wire.TypeANY {
+		f.step(0, "the zone's own name, asked for everything: in brief")
+		return decision{form: formAny, ttl: ownTTL}
 	}
 	f.step(0, "the zone's own name: the list's own answer")
 	a := f.answer(q, q.typ)

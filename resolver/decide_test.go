@@ -86,6 +86,9 @@ func TestDecide(t *testing.T) {
 		{"step 7: nothing remains for TXT", pbl, []overrides.Rule{allow}, "1.2.0.192 TXT", "NXDOMAIN", 17},
 		{"step 7: without an exemption all remain", pbl, nil, "2.2.0.192 A", "NOERROR 127.0.0.2 127.0.0.10", 0},
 		{"observe", mode(Observe), nil, "1.2.0.192 A", "NXDOMAIN", 0},
+		{"observe, asked for the text", mode(Observe), nil, "1.2.0.192 TXT", "NXDOMAIN", 0},
+		{"observe, ANY", mode(Observe), nil, "1.2.0.192 ANY", "NXDOMAIN", 0},
+		{"observe an incomplete address", mode(Observe), nil, "2.0.192 A", "NOERROR", 0},
 		{"observe a denial", mode(Observe), []overrides.Rule{deny}, "7.2.0.192 TXT", "NXDOMAIN", 0},
 	}
 	for _, tt := range tests {

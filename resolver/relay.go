@@ -15,12 +15,12 @@ func (r *Resolver) relay(sc *Scratch, snap *snapshot, pkt []byte, tcp bool, w *w
 	w.relayed = true
 	room := maxTCP
 	if !tcp {
-		room = sc.query.UDPSize
+		room = sc.query.Takes
 	}
 	snap.relay.Relay(pkt, tcp, func(answer []byte, err error) { w.pass(answer, err, room) })
 }
 
-// pass gives w what a resolver answered; SERVFAIL when it did not.
+// pass gives w what a resolver answered; SERVFAIL and why when it did not.
 func (w *waiter) pass(answer []byte, err error, room int) {
 	sc := w.r.scratch.Get().(*Scratch)
 	defer w.r.scratch.Put(sc)
@@ -35,7 +35,11 @@ func (w *waiter) pass(answer []byte, err error, room int) {
 	sc.query.Parse(w.pkt)
 	switch {
 	case err != nil || len(answer) < wire.HeaderLen:
-		answer = w.r.plain(sc, w.pkt, wire.RcodeServFail)
+		reason := "the resolver's answer is no DNS message"
+		if err != nil {
+			reason = err.Error()
+		}
+		answer = w.r.servfail(sc, w.pkt, edeUnreachable, reason)
 	case len(answer) > room && !w.tcp:
 		// The client takes less than the resolver sent.
 		answer = w.r.plain(sc, w.pkt, uint16(answer[3]&0xf))

@@ -88,7 +88,8 @@ func renderAny(rep *wire.Reply, ttl uint32) {
 // nothing. RFC 2308, section 3. At the apex of a zone of ours the SOA and the
 // NS are answers.
 func renderNegative(rep *wire.Reply, q *question, d *decision) {
-	if q.subject.Shape == rbl.Apex && d.data == "" {
+	ours := d.data == "" || q.zone.Source == SourceFile && !hasSOA(d.data)
+	if q.subject.Shape == rbl.Apex && ours {
 		switch q.typ {
 		case wire.TypeSOA, wire.TypeANY:
 			rep.Record(wire.Answer, 0, wire.TypeSOA, d.ttl, ownMName, ownRName, string(q.zone.apex), ownTimers)

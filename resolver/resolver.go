@@ -247,14 +247,12 @@ func newLimits(s *Settings) limits {
 }
 
 // life is how long a list's answer may be used. A negative answer without an
-// SOA says nothing of that and is not kept. RFC 2308, section 5.
+// SOA says nothing of that: its TTL is 0, and it is kept only where the
+// administrator wants answers kept that are not to be. RFC 2308, section 5.
 func (l limits) life(r *wire.Response) uint32 {
 	most := l.maxTTL
 	if len(r.Records) == 0 {
 		most = min(most, l.maxNegative)
-		if !r.HasSOA {
-			return 0
-		}
 	}
 	return min(max(r.TTL, l.minTTL), most)
 }

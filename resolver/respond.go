@@ -132,6 +132,13 @@ func (r *Resolver) plain(sc *Scratch, pkt []byte, rcode uint16) []byte {
 	return sc.out
 }
 
+// servfail is SERVFAIL with its reason. RFC 8914.
+func (r *Resolver) servfail(sc *Scratch, pkt []byte, ede uint16, reason string) []byte {
+	rep := wire.Begin(sc.out, pkt, &sc.query, wire.RcodeServFail, maxTCP)
+	sc.out = rep.Finish(wire.RcodeServFail, ede, reason)
+	return sc.out
+}
+
 // other answers for a name outside every zone.
 func (r *Resolver) other(sc *Scratch, snap *snapshot, pkt []byte, tcp bool, w *waiter) ([]byte, bool) {
 	if snap.relay == nil {
@@ -142,7 +149,7 @@ func (r *Resolver) other(sc *Scratch, snap *snapshot, pkt []byte, tcp bool, w *w
 		return nil, false
 	}
 	if w.final != "" {
-		return r.plain(sc, pkt, wire.RcodeServFail), true
+		return r.servfail(sc, pkt, edeNetwork, w.final), true
 	}
 	r.relay(sc, snap, pkt, tcp, w)
 	return nil, false

@@ -36,7 +36,7 @@ func loadOptions(lists *rbl.Table) config.Options {
 // syntax hands config the checks of rbl and overrides.
 func syntax(lists *rbl.Table) config.Syntax {
 	return config.Syntax{
-		Codes:   func(s string) error { _, err := rbl.ParseCodeSet([]string{s}); return err },
+		Codes:   codeSet,
 		Prefix:  func(s string) error { _, err := overrides.ParseRange(s); return err },
 		Watched: watchable,
 		Domain:  func(s string) error { return domainName(s) },
@@ -53,6 +53,20 @@ func syntax(lists *rbl.Table) config.Syntax {
 			return k
 		},
 	}
+}
+
+// codeSet checks one element of listed and the like.
+func codeSet(s string) error {
+	_, err := rbl.ParseCodeSet([]string{s})
+	return instead(err, `write "127.0.0.2", "127.0.0.2-127.0.0.11", "127.0.1.0/24", "127.0.[2..15].[0..3]" or "127.0.0.&8"`)
+}
+
+// instead adds what to write to an error that only says what is wrong.
+func instead(err error, write string) error {
+	if err == nil || strings.Contains(err.Error(), "; ") {
+		return err
+	}
+	return fmt.Errorf("%w; %s", err, write)
 }
 
 // domainName checks the name of a zone, a host or a domain.
@@ -72,7 +86,7 @@ func jqFilter(s string) error {
 	errs := overrides.Validate(overrides.Rule{Name: "jq", URL: "https://example.com/", JQ: s})
 	var p *overrides.Problem
 	if errors.As(errors.Join(errs...), &p) {
-		return errors.New(p.Msg)
+		return instead(errors.New(p.Msg), "write a filter such as '.prefixes[].ip_prefix'")
 	}
 	return errors.Join(errs...)
 }
@@ -94,7 +108,7 @@ func rule(c *config.Config, u *config.Rule, action overrides.Action) overrides.R
 		Name: u.Name, Action: action, Comment: u.Comment,
 		Zones: u.Zones, Enabled: u.Enabled, Expires: u.Expires,
 		CIDR: u.CIDR, Domains: u.Domains, File: u.File, SPF: u.SPF, A: u.A, MX: u.MX,
-		URL: u.URL.Reveal(), JQ: u.JQ, Insecure: u.Insecure, Except: u.Except,
+		URL: u.URL.Reveal(), Secrets: keys(u.Keys), JQ: u.JQ, Insecure: u.Insecure, Except: u.Except,
 		MaxV4: limit(u.MaxV4), MaxV6: limit(u.MaxV6),
 		Text: u.Text, Pos: overrides.Position{File: c.Path, Line: u.Line},
 	}

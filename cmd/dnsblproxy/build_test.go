@@ -32,8 +32,13 @@ func TestSyntaxIsComplete(t *testing.T) {
 		t.Errorf("syntax = %+v, want every check", s)
 	}
 	for name, check := range map[string]func(string) error{"codes": s.Codes, "prefix": s.Prefix, "domain": s.Domain, "jq": s.JQ} {
-		if check("] no such thing [") == nil {
-			t.Errorf("%s accepts junk", name)
+		if err := check("] no such thing ["); err == nil || !strings.Contains(err.Error(), "; ") {
+			t.Errorf("%s of junk = %v, want what is wrong; what to write instead", name, err)
+		}
+	}
+	for _, junk := range []string{"127.0.0.*", "10.0.0.1", "127.0.0.&0", "127.0.0.2-11", "127.0.0.255/33", "", "127.0.[2..15", "127.0.0.[2;x]"} {
+		if err := s.Codes(junk); err == nil || !strings.Contains(err.Error(), "; ") {
+			t.Errorf("codes of %q = %v, want what is wrong; what to write instead", junk, err)
 		}
 	}
 	for check, good := range map[string]error{
@@ -127,16 +132,30 @@ except = [
 	}
 }
 
-func TestURLWithoutSecrets(t *testing.T) {
-	for in, want := range map[string]string{
-		"https://user:hush@example.com/a/b?key=hush#hush": "https://example.com/a/b",
-		"https://example.com":                             "https://example.com",
-		"https://a@b@example.com/":                        "https://example.com/",
-		"file:///var/lib/x.json":                          "file:///var/lib/x.json",
-		"hush":                                            "(hidden)",
+func TestSecrets(t *testing.T) {
+	lists, err := rbl.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SHORT_KEY", "Ab12")
+	t.Setenv("LIST", "zen")
+	t.Setenv("WHOLE", "list.example.net")
+	for upstream, want := range map[string]string{
+		"zen.spamhaus.org":             "",
+		"list.example.net":             "",
+		"k1k1k1k1.zen.dq.spamhaus.net": "k1k1k1k1",
+		"${SHORT_KEY}.example.net":     "Ab12",
+		"${LIST}.spamhaus.org":         "",
+		"${WHOLE}":                     "",
+		"backscatterer.example.net":    "",
+		"a1b2c3d4e5.bl.example.net":    "a1b2c3d4e5",
 	} {
-		if got := urlWithoutSecrets(in); got != want {
-			t.Errorf("urlWithoutSecrets(%q) = %q, want %q", in, got, want)
+		c, err := parsed(t, "[resolver]\nservers = [\"127.0.0.1:1\"]\n[zone.\"bl.example\"]\nupstream = \""+upstream+"\"\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(secrets(lists, c.Zones[0]), " "); got != want {
+			t.Errorf("secrets of %q: %q, want %q", upstream, got, want)
 		}
 	}
 }

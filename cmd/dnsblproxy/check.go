@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -111,7 +112,13 @@ func (a *app) inspect(ctx context.Context, lists *rbl.Table) (c *config.Config, 
 		known[p.Line] = true
 	}
 	for _, r := range rules(c) {
-		for _, p := range ruleProblems(c, overrides.Validate(r)...) {
+		// That a rule has a name and a source config has seen; here it lacks the
+		// elements that config has refused.
+		parts := slices.DeleteFunc(overrides.Validate(r), func(err error) bool {
+			var p *overrides.Problem
+			return errors.As(err, &p) && p.Key == r.Key()
+		})
+		for _, p := range ruleProblems(c, parts...) {
 			if !known[p.Line] && !known[r.Pos.Line] {
 				problems = append(problems, p)
 			}

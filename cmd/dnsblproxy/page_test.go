@@ -113,7 +113,8 @@ func TestPage_wired(t *testing.T) {
 // TestAdmin_secrets looks for keys, passwords and tokens in everything that
 // the admin address serves.
 func TestAdmin_secrets(t *testing.T) {
-	_, h := adminOf(t, keyedConfig)
+	t.Setenv("FEED_KEY", "HushHush")
+	_, h := adminOf(t, strings.Replace(keyedConfig, "/feed?", "/${FEED_KEY}/feed?", 1))
 	for _, path := range []string{
 		"/", "/?q=192.0.2.1", "/?q=127.0.0.2", "/?rule=feed", "/metrics", "/api/v1/zones", "/api/v1/exemptions",
 		"/api/v1/lookup?q=192.0.2.1", "/api/v1/lookup?q=127.0.0.2", "/api/v1/report",

@@ -42,6 +42,7 @@ type proxy struct {
 	work sync.WaitGroup
 
 	cfg      atomic.Pointer[config.Config]
+	began    *config.Config // of the start: what a reload cannot change is still as it says
 	pool     *upstream.Pool
 	dns      *switchable // for SPF records and hosts
 	kept     state.Dir   // what outlives a restart
@@ -75,7 +76,7 @@ func (s *switchable) Lookup(ctx context.Context, name string, t spf.Type) (spf.A
 // nothing. root is the folder for what outlives a restart; empty: nothing does.
 func newProxy(c *config.Config, lists *rbl.Table, log *slog.Logger, root string) (*proxy, error) {
 	d := &proxy{
-		lists: lists, log: log, reg: prometheus.NewRegistry(),
+		lists: lists, log: log, reg: prometheus.NewRegistry(), began: c,
 		pool: upstream.NewPool(upstream.Options{}), dns: &switchable{},
 		backends: map[string]*backend{}, kept: state.Dir(stateDir(root, listState)),
 	}
@@ -194,23 +195,32 @@ func (d *proxy) apply(c *config.Config) error {
 	if d.watcher != nil {
 		d.watcher.Set(watches(c, d.lists))
 	}
+	for _, setting := range waiting(d.began, c) {
+		d.log.Warn("a changed setting waits for a restart", slog.String("setting", setting))
+	}
+	return nil
+}
+
+// waiting names the settings of c that a process which began with another
+// configuration takes up at its next start only.
+func waiting(began, c *config.Config) (settings []string) {
 	for _, fixed := range []struct {
 		what    string
 		changed bool
 	}{
-		{"listen", fmt.Sprint(old.Listen, old.Systemd) != fmt.Sprint(c.Listen, c.Systemd)},
-		{"admin", old.Admin != c.Admin},
-		{"log", old.Log != c.Log},
-		{"dnstap", old.Dnstap != c.Dnstap},
-		{"state", old.State != c.State},
-		{"cache.size", old.Cache.Size != c.Cache.Size},
-		{"cache.shared", old.Cache.Shared != c.Cache.Shared},
+		{"listen", fmt.Sprint(began.Listen, began.Systemd) != fmt.Sprint(c.Listen, c.Systemd)},
+		{"admin", began.Admin != c.Admin},
+		{"log", began.Log != c.Log},
+		{"dnstap", began.Dnstap != c.Dnstap},
+		{"state", began.State != c.State},
+		{"cache.size", began.Cache.Size != c.Cache.Size},
+		{"cache.shared", began.Cache.Shared != c.Cache.Shared},
 	} {
 		if fixed.changed {
-			d.log.Warn("a changed setting waits for a restart", slog.String("setting", fixed.what))
+			settings = append(settings, fixed.what)
 		}
 	}
-	return nil
+	return settings
 }
 
 // listen binds the addresses for DNS.

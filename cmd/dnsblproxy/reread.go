@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/netip"
 	"os"
 
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
@@ -9,14 +10,15 @@ import (
 
 // reread reads the configuration again while before is in force. A rule file
 // that was there then and is gone now is no problem: its last good set stays,
-// and the log says so.
-func (a *app) reread(lists *rbl.Table, before *config.Config, own sockets) (*config.Config, error) {
+// and the log says so. own are the listeners that are open, and stay so
+// whatever the file says now.
+func (a *app) reread(lists *rbl.Table, before *config.Config, own []netip.AddrPort) (*config.Config, error) {
 	path, err := a.configPath()
 	if err != nil {
 		return nil, err
 	}
 	o := loadOptions(lists)
-	o.Inherited = own.addrs()
+	o.Inherited = own
 	known := map[string]bool{}
 	for _, u := range append(before.Allow[:len(before.Allow):len(before.Allow)], before.Deny...) {
 		known[u.File] = true

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 	"dnsblproxy/cmd/dnsblproxy/internal/admin"
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
+	"dnsblproxy/cmd/dnsblproxy/internal/state"
 	"dnsblproxy/resolver"
 	"dnsblproxy/resolver/rbl"
 )
@@ -58,7 +60,11 @@ func (a *app) serve(ctx context.Context) error {
 	}
 	log := newLog(c, a.err)
 	warn(log, c.Warnings)
-	d, err := newProxy(c, lists, log, stateRoot(c))
+	root := stateRoot(c)
+	if err := state.Dir(root).Check(); err != nil {
+		log.Warn("nothing outlives a restart", slog.Any("error", err))
+	}
+	d, err := newProxy(c, lists, log, root)
 	if err != nil {
 		return err
 	}
@@ -73,7 +79,8 @@ func (a *app) serve(ctx context.Context) error {
 		return err
 	}
 	defer d.startAside()()
-	return d.run(ctx, srv, adm, func() (*config.Config, error) { return a.reread(lists, d.cfg.Load(), own) })
+	reach := slices.Concat(own.addrs(), c.Listen)
+	return d.run(ctx, srv, adm, func() (*config.Config, error) { return a.reread(lists, d.cfg.Load(), reach) })
 }
 
 // run serves until ctx is done or something breaks; read reads the

@@ -123,28 +123,9 @@ func ruleViewOf(r overrides.Rule, now time.Time) rulesView {
 	add("a", r.A...)
 	add("mx", r.MX...)
 	if r.URL != "" {
-		add("url", urlWithoutSecrets(r.URL))
+		add("url", r.ShownURL())
 	}
 	return v
-}
-
-// urlWithoutSecrets is scheme, host and path: user, password and query may
-// hold a key.
-func urlWithoutSecrets(s string) string {
-	s, _, _ = strings.Cut(s, "#")
-	s, _, _ = strings.Cut(s, "?")
-	scheme, rest, ok := strings.Cut(s, "://")
-	if !ok {
-		return "(hidden)"
-	}
-	host, path, slash := strings.Cut(rest, "/")
-	if i := strings.LastIndexByte(host, '@'); i >= 0 {
-		host = host[i+1:]
-	}
-	if slash {
-		host += "/" + path
-	}
-	return scheme + "://" + host
 }
 
 // print writes it for people.

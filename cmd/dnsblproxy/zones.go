@@ -52,7 +52,7 @@ func (d *proxy) settings(c *config.Config, before map[string]*backend) (resolver
 		b := before[z.Name]
 		if b == nil || b.fingerprint != o.Fingerprint {
 			if b, err = d.newBackend(c, z, &o, finder); err != nil {
-				return s, backends, fmt.Errorf("zone %s: %w", z.Name, err)
+				return s, backends, err // it has its line and its zone
 			}
 		}
 		backends[z.Name] = b
@@ -126,24 +126,44 @@ var (
 	modes = map[string]resolver.Mode{"enforce": resolver.Enforce, "observe": resolver.Observe, "off": resolver.Off}
 )
 
-// secrets are the parts of a zone's upstream that only the list may see: its
-// key by the table of lists, or the labels that the zone's own name lacks.
+// secrets are the parts of a zone's upstream that only the list may see: what
+// came from the environment, its key by the table of lists, or the labels that
+// the zone's own name lacks and that look like one.
 func secrets(lists *rbl.Table, z *config.Zone) []string {
 	upstream := z.Upstream.Reveal()
+	out := slices.DeleteFunc(keys(z.Keys), func(key string) bool { return strings.EqualFold(key, upstream) })
 	if key := lists.Key(upstream); key != "" {
-		return []string{key}
+		return append(out, key)
 	}
 	if upstream == z.Name {
-		return nil
+		return out
 	}
-	// A label that looks like a key: longer than the words of zones' names.
-	var out []string
 	for label := range strings.SplitSeq(upstream, ".") {
-		if len(label) >= 16 && !slices.Contains(strings.Split(z.Name, "."), label) {
+		if likeKey(label) && !slices.Contains(strings.Split(z.Name, "."), label) {
 			out = append(out, label)
 		}
 	}
 	return out
+}
+
+// leastKey is the length from which on a text is taken for a key, in octets:
+// shorter ones stand in every other word.
+const leastKey = 4
+
+// keys are those of the values of environment variables that may be keys.
+func keys(values []config.Secret) (texts []string) {
+	for _, v := range values {
+		if len(v) >= leastKey {
+			texts = append(texts, v.Reveal())
+		}
+	}
+	return texts
+}
+
+// likeKey tells keys from the words that zones' names are made of, such as
+// "dnsbl-2" and "backscatterer".
+func likeKey(label string) bool {
+	return len(label) >= 16 || len(label) >= 10 && strings.ContainsAny(label, "0123456789")
 }
 
 // newBackend makes what answers for a zone, and has it run until it is

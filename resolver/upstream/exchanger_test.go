@@ -200,6 +200,31 @@ func TestExchanger_query(t *testing.T) {
 	}
 }
 
+// A server that points from an SOA into the question, as rbldnsd does, does not
+// hand its random case on.
+func TestExchanger_caseOfPointers(t *testing.T) {
+	s := newFakeServer(t)
+	s.script(func(q query) {
+		m := new(dns.Msg).SetRcode(q.Msg, dns.RcodeNameError)
+		m.Compress = true
+		apex := q.Question[0].Name[len("4.3.2.1."):]
+		m.Ns = []dns.RR{&dns.SOA{
+			Hdr: dns.RR_Header{Name: apex, Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: 60},
+			Ns:  "ns." + apex, Mbox: "root." + apex, Minttl: 60,
+		}}
+		pkt, err := m.Pack()
+		if err != nil {
+			t.Error(err)
+		}
+		q.send(pkt)
+	}, nil)
+	e := newPool(t, Options{}).Exchanger([]netip.AddrPort{s.addr}, ExchangeOptions{CaseRandom: true})
+	o := e.Exchange(t.Context(), question(t, "4.3.2.1.abcdefghijklmnopqrstuvwxyz.example", dns.TypeA))
+	if soa := string(o.Response.SOA); soa == "" || soa != strings.ToLower(soa) {
+		t.Errorf("SOA is %q (%v), want the case of the question that was handed in", soa, o.Err)
+	}
+}
+
 func TestExchanger_lowerCaseServer(t *testing.T) {
 	s := newFakeServer(t)
 	s.script(func(q query) {

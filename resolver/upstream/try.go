@@ -163,6 +163,9 @@ func (f *flight) judge(pkt []byte, now time.Time) verdict {
 	if !f.plain {
 		f.server.keepsCase(true, now)
 	}
+	// Names in the answer that point into the question are not to get the
+	// random case of its letters.
+	wire.Name(pkt[wire.HeaderLen : f.qend-4]).Lower()
 	q := Question{Name: f.query[wire.HeaderLen : f.qend-4], Type: binary.BigEndian.Uint16(f.query[f.qend-4:])}
 	r, err := wire.ParseResponseWithin(pkt, q, f.zone)
 	if err == wire.ErrMalformed && f.stream == nil {

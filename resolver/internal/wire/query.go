@@ -76,7 +76,10 @@ type Query struct {
 	// UDPSize is how much the sender takes over UDP, in octets: what its
 	// OPT record says, from 512 to MaxUDP, and 512 without one.
 	UDPSize int
-	EDNS    bool
+	// Takes is UDPSize without its upper bound, for answers that are passed
+	// on as they came.
+	Takes int
+	EDNS  bool
 
 	flags uint16
 	do    bool
@@ -106,7 +109,7 @@ func (q *Query) Suffix(n int) Name {
 // Append functions need are set as far as the packet could be read.
 func (q *Query) Parse(pkt []byte) Fault {
 	q.End, q.nameLen, q.labels = HeaderLen, 0, 0
-	q.EDNS, q.do, q.UDPSize = false, false, 512
+	q.EDNS, q.do, q.UDPSize, q.Takes = false, false, 512, 512
 	if len(pkt) < HeaderLen {
 		return Drop
 	}
@@ -121,6 +124,9 @@ func (q *Query) Parse(pkt []byte) Fault {
 	}
 	switch {
 	case q.flags&opcodeMask != 0:
+		if one {
+			q.additional(pkt) // an OPT is answered with one, whatever is asked
+		}
 		return NotImp
 	case !one:
 		return FormErr
@@ -205,7 +211,8 @@ func (q *Query) additional(pkt []byte) Fault {
 				return FormErr
 			}
 			q.EDNS = true
-			q.UDPSize = min(max(int(binary.BigEndian.Uint16(pkt[off+2:])), 512), MaxUDP)
+			q.Takes = max(int(binary.BigEndian.Uint16(pkt[off+2:])), 512)
+			q.UDPSize = min(q.Takes, MaxUDP)
 			version = pkt[off+5]
 			q.do = pkt[off+6]&0x80 != 0
 		}

@@ -58,6 +58,7 @@ func TestQuery_Parse(t *testing.T) {
 		{"an answer", packet(t, answer), Drop, 512},
 		{"half a header", plain[:11], Drop, 512},
 		{"NOTIFY", packet(t, notify), NotImp, 512},
+		{"NOTIFY with EDNS", packet(t, edns(notify.Copy(), 1232)), NotImp, MaxUDP},
 		{"no question", packet(t, none), FormErr, 512},
 		{"two questions", packet(t, two), FormErr, 512},
 		{"a name cut short", plain[:HeaderLen+3], FormErr, 512},

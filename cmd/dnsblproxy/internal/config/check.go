@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ func (r *reader) check() {
 	c := r.c
 	r.checkListen()
 	r.checkAdmin()
+	r.checkState()
 	r.checkTimes()
 	r.checkCache()
 	r.checkResolver()
@@ -67,15 +69,20 @@ func (r *reader) readable(path []any, file string) {
 	if errors.As(err, &pe) {
 		err = pe.Err
 	}
-	shown := file
-	if rel, relErr := filepath.Rel(r.folder, file); relErr == nil && filepath.IsLocal(rel) {
-		shown = rel
-	}
+	shown := r.shown(file)
 	instead := "name a file that the server may read"
 	if shown != file {
 		instead += "; relative paths start at the folder of the configuration"
 	}
 	r.bad(path, fmt.Sprintf("%s: reading %q: %v", dotted(path), shown, err), instead)
+}
+
+// shown is a path as the file has it, or could have it.
+func (r *reader) shown(path string) string {
+	if rel, err := filepath.Rel(r.folder, path); err == nil && filepath.IsLocal(rel) {
+		return rel
+	}
+	return path
 }
 
 func (r *reader) checkListen() {
@@ -99,11 +106,16 @@ func (r *reader) checkListen() {
 	if public == "" {
 		return
 	}
+	const instead = "write the addresses of the mail servers; an open resolver is used for attacks and spends the lists' quota"
+	whole := false
 	for _, p := range c.Clients {
 		if open(p) {
-			r.bad([]any{"clients"}, fmt.Sprintf("clients lets the whole internet (%s) ask a server on %s", p, public),
-				"write the addresses of the mail servers; an open resolver is used for attacks and spends the lists' quota")
+			whole = true
+			r.bad([]any{"clients"}, fmt.Sprintf("clients lets the whole internet (%s) ask a server on %s", p, public), instead)
 		}
+	}
+	if !whole && openTogether(c.Clients) {
+		r.bad([]any{"clients"}, fmt.Sprintf("clients lets the whole internet, in parts, ask a server on %s", public), instead)
 	}
 }
 
@@ -114,6 +126,27 @@ func open(p netip.Prefix) bool {
 		return p.Bits() <= 1
 	}
 	return p.Bits() <= 3
+}
+
+// checkState refuses a file. A folder that is not there yet is made by who
+// writes into it first.
+func (r *reader) checkState() {
+	if info, err := os.Stat(r.c.State); r.c.State != "" && err == nil && !info.IsDir() {
+		r.bad([]any{"state"}, fmt.Sprintf("state: %q is no folder", r.shown(r.c.State)), "name a folder that the server may write")
+	}
+}
+
+// openTogether says whether prefixes hold together what open minds of one.
+func openTogether(prefixes []netip.Prefix) bool {
+	shares := map[bool]float64{} // of the family that is IPv4, or is not
+	for i, p := range prefixes {
+		inside := slices.ContainsFunc(prefixes[:i], func(o netip.Prefix) bool { return o.Bits() <= p.Bits() && o.Contains(p.Addr()) }) ||
+			slices.ContainsFunc(prefixes[i+1:], func(o netip.Prefix) bool { return o.Bits() < p.Bits() && o.Contains(p.Addr()) })
+		if !inside {
+			shares[p.Addr().Is4()] += math.Ldexp(1, -p.Bits())
+		}
+	}
+	return shares[true] >= 1./2 || shares[false] >= 1./8
 }
 
 func (r *reader) checkAdmin() {

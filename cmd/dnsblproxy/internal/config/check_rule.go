@@ -92,6 +92,10 @@ func (r *reader) checkDeny(u *Rule) {
 		r.bad(path, fmt.Sprintf("deny rule %q names no zones, and a listing everywhere is never meant", u.Name),
 			`write zones = ["local.rbl.internal"], with the zones in which it is to list`)
 	}
+	if n := len(u.Text); n > maxText {
+		r.bad(append(slices.Clip(path), "text"), fmt.Sprintf("deny rule %q has a text of %d octets, which fits into no UDP answer", u.Name, n),
+			fmt.Sprintf("write %d or fewer", maxText))
+	}
 	for i, name := range u.Zones {
 		z := r.zone(name)
 		if z != nil && z.Kind == "allow" {
@@ -100,6 +104,10 @@ func (r *reader) checkDeny(u *Rule) {
 		}
 	}
 }
+
+// maxText is the longest text of a deny rule, in octets: it and the longest
+// name fit into a UDP answer of 1232.
+const maxText = 900
 
 // checkDenied warns of local lists that list nobody.
 func (r *reader) checkDenied() {

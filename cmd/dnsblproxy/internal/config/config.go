@@ -107,7 +107,8 @@ type Zone struct {
 	Name string // lower case, without a trailing dot
 	Line int    // of its header
 
-	Upstream Secret // a name like Name; may hold a key
+	Upstream Secret   // a name like Name; may hold a key
+	Keys     []Secret // what environment variables put into Upstream; to be shown to nobody
 	Via      Via
 	Source   string // upstream, deny, allow, file, rdns or combined
 	Kind     string // block or allow
@@ -126,8 +127,6 @@ type Zone struct {
 	Files     []Dataset // source = "file"
 	Threshold int       // source = "combined"
 	Weights   []Weight  // source = "combined", in the order of the file
-
-	keyed bool // an environment variable stands in upstream
 }
 
 // Via says how a list is reached: Mode is "resolver", "direct" or, with
@@ -158,7 +157,8 @@ type Rule struct {
 	Comment string
 
 	SPF      []string
-	URL      Secret // may hold a key
+	URL      Secret   // may hold a key
+	Keys     []Secret // what environment variables put into URL; to be shown to nobody
 	JQ       string
 	Refresh  time.Duration
 	Insecure bool
@@ -214,7 +214,7 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // that is what is asked, else what the table of well-known lists calls it,
 // else "" because nobody can tell a key from a label.
 func (z *Zone) Shown(known func(upstream string) Known) string {
-	if string(z.Upstream) == z.Name && !z.keyed {
+	if string(z.Upstream) == z.Name && len(z.Keys) == 0 {
 		return z.Name
 	}
 	if known == nil {

@@ -127,7 +127,7 @@ func serversField(key string, p *[]netip.AddrPort) field {
 // upstreamField reads the name that the list is asked by. No message repeats
 // it: it may hold a key.
 func upstreamField(z *Zone) field {
-	f := secret("upstream", &z.Upstream)
+	f := secret("upstream", &z.Upstream, &z.Keys)
 	f.def = ""
 	inner := f.read
 	f.read = func(r *reader, v value) bool {
@@ -143,7 +143,6 @@ func upstreamField(z *Zone) field {
 			z.Upstream = before
 			return true
 		}
-		z.keyed = strings.Contains(v.raw.(string), "${")
 		z.Upstream = Secret(canonical(z.Upstream.Reveal()))
 		if r.Domain != nil && r.Domain(z.Upstream.Reveal()) != nil {
 			r.bad(v.path, dotted(v.path)+" is no domain name", "write the list's zone, such as \"zen.spamhaus.org\"")
@@ -309,6 +308,10 @@ func weightsField(p *[]Weight) field {
 			if hasCodes && !r.checked(e, set, r.Codes) {
 				continue
 			}
+			if slices.ContainsFunc(*p, func(o Weight) bool { return o.Zone == w.Zone && o.Codes == w.Codes }) {
+				r.bad(e.path, fmt.Sprintf("%s weighs %q twice", dotted(v.path), key), "write it once (case and a trailing dot make no difference)")
+				continue
+			}
 			*p = append(*p, w)
 		}
 		return true
@@ -326,7 +329,7 @@ func weightless(raw any) string {
 // The URL may hold a key: no message repeats it.
 func notifyField(w *Watch) field {
 	f := texts("notify", &w.Notify, func(_ *reader, _ value, s string) (string, bool) { return s, true })
-	argv, url := f.read, secret("notify", &w.Webhook)
+	argv, url := f.read, secret("notify", &w.Webhook, nil)
 	f.read = func(r *reader, v value) bool {
 		if _, ok := v.raw.(string); ok {
 			r.bad(v.path, dotted(v.path)+" is a string", `write ["/path/to/program", "argument"] or ["https://host/path"]`)

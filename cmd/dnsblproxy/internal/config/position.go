@@ -61,23 +61,38 @@ type scanner struct {
 // maxDepth bounds the recursion on a hostile document.
 const maxDepth = 1000
 
+// item is a header, or a key with its value: its octets and its lines.
+type item struct {
+	start, end  int
+	first, last int
+	header      bool
+}
+
 // scan maps every key and element of a TOML document to its line.
 func scan(text string) *node {
-	s := &scanner{text: strings.TrimPrefix(text, "\ufeff"), line: 1}
-	root := &node{line: 1}
+	root, _ := survey(strings.TrimPrefix(text, "\ufeff"))
+	return root
+}
+
+// survey is scan, with the items of the document in their order.
+func survey(text string) (root *node, items []item) {
+	s := &scanner{text: text, line: 1}
+	root = &node{line: 1}
 	table := root
 	for s.blank(true); s.pos < len(s.text); s.blank(true) {
-		before := s.pos
-		if s.text[s.pos] == '[' {
+		it := item{start: s.pos, first: s.line, header: s.text[s.pos] == '['}
+		if it.header {
 			table = s.header(root)
 		} else {
 			s.pair(table)
 		}
-		if s.pos == before { // not TOML
+		if s.pos == it.start { // not TOML
 			s.skip(1)
 		}
+		it.end, it.last = s.pos, s.line
+		items = append(items, it)
 	}
-	return root
+	return root, items
 }
 
 // skip moves n bytes on and counts the lines.

@@ -84,14 +84,14 @@ func Load(path string, o Options) (*Config, error) {
 
 // Parse is Load for a text at hand; path is where it stands.
 func Parse(path, text string, o Options) (*Config, error) {
-	var raw map[string]any
-	if _, err := toml.Decode(text, &raw); err != nil {
-		return nil, &Error{Problems: []Problem{syntaxProblem(path, text, err)}}
+	raw, text, twice, err := decode(path, text)
+	if err != nil {
+		return nil, err
 	}
 	d := newDefaults()
 	c := &d.Config
 	c.Path, c.root = path, scan(text)
-	r := &reader{Options: o.withDefaults(), file: path, folder: folderOf(path), c: c}
+	r := &reader{Options: o.withDefaults(), file: path, folder: folderOf(path), c: c, problems: twice}
 	r.table(value{raw: raw}, schema(&d))
 	r.check()
 	c.Warnings = sortProblems(r.warnings)
@@ -107,8 +107,10 @@ func folderOf(path string) string {
 }
 
 // syntaxProblem words an error of the TOML library, which stops at the first.
-func syntaxProblem(path, text string, err error) Problem {
-	p := Problem{File: path, Line: 1, What: strings.TrimPrefix(err.Error(), "toml: ")}
+// It says whether what stands there is only written twice.
+func syntaxProblem(path, text string, err error) (p Problem, twice bool) {
+	p = Problem{File: path, Line: 1, What: strings.TrimPrefix(err.Error(), "toml: "),
+		Instead: `write key = value, with text in double quotes, below a [table]`}
 	var pe toml.ParseError
 	if errors.As(err, &pe) {
 		p.Line = min(max(pe.Position.Line, 1), strings.Count(text, "\n")+1)
@@ -118,11 +120,12 @@ func syntaxProblem(path, text string, err error) Problem {
 		// The text repeats what stands there, which may be a key.
 		p.What, p.Instead = "not TOML: there is no value", `write text in double quotes, such as mode = "off"`
 	}
-	if strings.Contains(p.What, "already been defined") {
+	twice = strings.Contains(p.What, "already been defined") || strings.Contains(p.What, "already created")
+	if twice {
 		p.What = strings.TrimPrefix(p.What, "not TOML: ")
 		p.Instead = "write it once"
 	}
-	return p
+	return p, twice
 }
 
 func lowerFirst(s string) string {

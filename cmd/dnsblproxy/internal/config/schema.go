@@ -49,7 +49,7 @@ func schema(d *defaults) []field {
 		path("state", &c.State),
 		table("admin",
 			adminListenField(c),
-			secret("token", &c.Admin.Token),
+			secret("token", &c.Admin.Token, nil),
 			path("tls_cert", &c.Admin.TLSCert),
 			path("tls_key", &c.Admin.TLSKey)),
 		table("log",
@@ -79,9 +79,9 @@ func cacheFields(c *Cache) []field {
 		duration("stale", &c.Stale, 0),
 		boolean("prefetch", &c.Prefetch),
 		table("shared",
-			secret("url", &c.Shared.URL),
+			secret("url", &c.Shared.URL, nil),
 			duration("timeout", &c.Shared.Timeout, time.Millisecond),
-			secret("secret", &c.Shared.Secret)),
+			secret("secret", &c.Shared.Secret, nil)),
 	}
 }
 
@@ -151,7 +151,7 @@ func ruleFields(u *Rule, deny bool) []field {
 	fields := []field{
 		text("comment", &u.Comment),
 		texts("spf", &u.SPF, domain),
-		secret("url", &u.URL),
+		secret("url", &u.URL, &u.Keys),
 		jqField(&u.JQ),
 		durationUpTo("refresh", &u.Refresh, time.Second, 24*time.Hour),
 		boolean("insecure", &u.Insecure),

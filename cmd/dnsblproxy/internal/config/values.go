@@ -231,23 +231,25 @@ var envPattern = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
 
 // secret is a string in which ${NAME} stands for an environment variable. An
 // unset or empty variable is a problem: a list asked without its key answers
-// with errors only.
-func secret(key string, p *Secret) field {
+// with errors only. What the variables hold goes to keys, unless that is nil.
+func secret(key string, p *Secret, keys *[]Secret) field {
 	return field{key: key, want: "a string", def: strconv.Quote(p.Reveal()), read: func(r *reader, v value) bool {
 		s, ok := v.raw.(string)
 		if !ok {
 			return false
 		}
 		complete := true
+		var got []Secret
 		s = envPattern.ReplaceAllStringFunc(s, func(ref string) string {
 			name := ref[2 : len(ref)-1]
-			got, set := r.LookupEnv(name)
-			if !set || got == "" {
+			text, set := r.LookupEnv(name)
+			if !set || text == "" {
 				complete = false
 				r.bad(v.path, fmt.Sprintf("%s names the environment variable %s, which is not set", dotted(v.path), name),
 					"set it where the server is started (systemd: EnvironmentFile=), or write the value itself")
 			}
-			return got
+			got = append(got, Secret(text))
+			return text
 		})
 		if complete && strings.Contains(envPattern.ReplaceAllString(v.raw.(string), ""), "${") {
 			complete = false
@@ -256,6 +258,9 @@ func secret(key string, p *Secret) field {
 		}
 		if complete {
 			*p = Secret(s)
+			if keys != nil {
+				*keys = got
+			}
 		}
 		return true
 	}}

@@ -21,6 +21,21 @@ import (
 // Dir is the folder; empty: nothing is kept.
 type Dir string
 
+// Check makes the folder and reports whether one can write into it.
+func (d Dir) Check() error {
+	if d == "" {
+		return nil
+	}
+	if err := os.MkdirAll(string(d), 0o750); err != nil {
+		return fmt.Errorf("keeping state: %w", err)
+	}
+	f, err := os.CreateTemp(string(d), ".check-*")
+	if err != nil {
+		return fmt.Errorf("keeping state: %w", err)
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
 // path makes a file name of any name.
 func (d Dir) path(name string) string {
 	return filepath.Join(string(d), url.PathEscape(name)+".json")

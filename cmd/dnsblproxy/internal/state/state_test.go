@@ -45,3 +45,26 @@ func TestDir_off(t *testing.T) {
 		t.Errorf("Load = %t, %v", found, err)
 	}
 }
+
+func TestDir_Check(t *testing.T) {
+	root := t.TempDir()
+	file := filepath.Join(root, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	made := filepath.Join(root, "a", "b")
+	if err := Dir(made).Check(); err != nil {
+		t.Errorf("Check of a folder to be made = %v", err)
+	}
+	if left, err := os.ReadDir(made); err != nil || len(left) != 0 {
+		t.Errorf("Check leaves %v behind, %v", left, err)
+	}
+	for _, bad := range []string{file, filepath.Join(file, "below")} {
+		if err := Dir(bad).Check(); err == nil {
+			t.Errorf("Check of %s finds nothing wrong", bad)
+		}
+	}
+	if err := Dir("").Check(); err != nil {
+		t.Errorf("Check of nothing = %v", err)
+	}
+}

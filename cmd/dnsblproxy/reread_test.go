@@ -1,0 +1,78 @@
+package main
+
+import (
+	"bytes"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"dnsblproxy/resolver/rbl"
+)
+
+const rereadConfig = `listen = ["127.0.0.1:5353"]
+[admin]
+listen = ""
+[resolver]
+servers = ["127.0.0.1:53"]
+[zone."local.example"]
+source = "deny"
+[deny.own]
+zones = ["local.example"]
+cidr = ["198.51.100.0/24"]
+`
+
+// TestApply_waits reloads with other listeners, again, and with the first ones:
+// what counts is what the process began with, not what was reloaded last.
+func TestApply_waits(t *testing.T) {
+	d, _ := adminOf(t, rereadConfig)
+	var log bytes.Buffer
+	d.log = slog.New(slog.NewTextHandler(&log, nil))
+	moved := strings.Replace(rereadConfig, "5353", "5354", 1)
+	for _, step := range []struct {
+		name, text, want string
+	}{
+		{"other listeners", moved, "listen"},
+		{"still other listeners", moved, "listen"},
+		{"the first ones", rereadConfig, ""},
+		{"another admin address", strings.Replace(rereadConfig, `listen = ""`, `listen = "127.0.0.1:9354"`, 1), "admin"},
+	} {
+		log.Reset()
+		c, err := parsed(t, step.text)
+		if err == nil {
+			err = d.apply(c)
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		_, got, _ := strings.Cut(strings.TrimSpace(log.String()), "setting=")
+		if got != step.want {
+			t.Errorf("%s: the log says %q, want it to name %q", step.name, log.String(), step.want)
+		}
+	}
+}
+
+// TestReread_ownListener refuses a resolver that is a listener of ours, also
+// when the file, which waits for a restart, no longer says so.
+func TestReread_ownListener(t *testing.T) {
+	lists, err := rbl.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := parsed(t, rereadConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "config.toml")
+	text := strings.NewReplacer("5353", "5354", "127.0.0.1:53\"", "127.0.0.1:5353\"").Replace(rereadConfig)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := &app{config: path}
+	_, err = a.reread(lists, before, []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5353")})
+	if err == nil || !strings.Contains(err.Error(), "127.0.0.1:5353 is our own listener") {
+		t.Errorf("reread = %v, want the resolver refused", err)
+	}
+}

@@ -1,0 +1,84 @@
+package resolver
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"dnsblproxy/resolver/dataset"
+	"dnsblproxy/resolver/internal/wire"
+	"dnsblproxy/resolver/rbl"
+)
+
+// fileZone is a zone that serves text as an ip4set.
+func fileZone(t *testing.T, name, text string) ZoneOptions {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "data")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	store := dataset.NewStore([]dataset.Spec{{Kind: dataset.IP4Set, Files: []string{path}}}, dataset.StoreOptions{})
+	if err := store.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return ZoneOptions{Name: name, Source: SourceFile, Holds: rbl.HoldsAll, Listed: rbl.DefaultListed(), File: store, Fingerprint: name}
+}
+
+func TestApex(t *testing.T) {
+	observed := testZone("observed.test", spamhaus())
+	observed.Mode = Observe
+	s := newScene(t, []ZoneOptions{
+		testZone("bl.test", spamhaus()), observed,
+		fileZone(t, "file.test", "$SOA 3000 ns.file.test root.file.test 1 600 300 86400 300\n$NS 3000 ns.file.test\n10.0.0.1\n"),
+		fileZone(t, "bare.test", "10.0.0.1\n"),
+	})
+	for ask, want := range map[string]string{
+		"bl.test A":         "NOERROR",
+		"bl.test ANY":       "NOERROR HINFO",
+		"observed.test ANY": "NOERROR HINFO",
+		"file.test SOA":     "NOERROR SOA",
+		"file.test NS":      "NOERROR NS",
+		"file.test ANY":     "NOERROR HINFO",
+		"bare.test SOA":     "NOERROR SOA",
+		"bare.test NS":      "NOERROR NS",
+		"bare.test A":       "NOERROR",
+	} {
+		name, typ, _ := strings.Cut(ask, " ")
+		m := s.ask(name, dns.StringToType[typ])
+		if got := brief(m); got != want {
+			t.Errorf("%s: got %s, want %s", ask, got, want)
+		}
+		if len(m.Answer)+len(m.Ns) != 1 {
+			t.Errorf("%s: answer %v with authority %v, want one of them", ask, m.Answer, m.Ns)
+		}
+	}
+}
+
+// TestLimits_life: what a list says without an SOA is kept only on demand.
+func TestLimits_life(t *testing.T) {
+	bare := &wire.Response{Rcode: wire.RcodeNXDomain}
+	negative := &wire.Response{Rcode: wire.RcodeNXDomain, HasSOA: true, TTL: 3000}
+	listed := &wire.Response{Records: [][]byte{{127, 0, 0, 2}}, TTL: 3000}
+	byDefault := newLimits(&Settings{MaxTTL: time.Hour, MaxNegativeTTL: 15 * time.Minute})
+	raised := newLimits(&Settings{MinTTL: time.Minute, MaxTTL: 20 * time.Minute, MaxNegativeTTL: 10 * time.Minute})
+	for _, tt := range []struct {
+		name   string
+		limits limits
+		r      *wire.Response
+		want   uint32
+	}{
+		{"listed", byDefault, listed, 3000},
+		{"listed, capped", raised, listed, 1200},
+		{"negative, capped", byDefault, negative, 900},
+		{"negative without an SOA", byDefault, bare, 0},
+		{"negative without an SOA, raised", raised, bare, 60},
+	} {
+		if got := tt.limits.life(tt.r); got != tt.want {
+			t.Errorf("%s: %d s, want %d", tt.name, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,87 @@
+package resolver
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+)
+
+// fakeRelay answers what reply makes of a packet.
+type fakeRelay func(pkt []byte) ([]byte, error)
+
+func (f fakeRelay) Relay(pkt []byte, _ bool, done func([]byte, error)) {
+	pkt = slices.Clone(pkt)
+	go func() { done(f(pkt)) }()
+}
+
+// TestRelay_size passes on what the client takes, also beyond what an answer of
+// our own may have, and tells it to use TCP otherwise.
+func TestRelay_size(t *testing.T) {
+	s := newScene(t, []ZoneOptions{testZone("bl.test", spamhaus())})
+	err := s.r.Configure(Settings{
+		Relay: fakeRelay(func(pkt []byte) ([]byte, error) {
+			m := new(dns.Msg)
+			if err := m.Unpack(pkt); err != nil {
+				return nil, err
+			}
+			m.SetReply(m)
+			for range 10 {
+				m.Answer = append(m.Answer, &dns.TXT{
+					Hdr: dns.RR_Header{Name: m.Question[0].Name, Rrtype: dns.TypeTXT, Class: dns.ClassINET}, Txt: []string{strings.Repeat("x", 200)},
+				})
+			}
+			return m.Pack()
+		}),
+		Clients: []netip.Prefix{netip.PrefixFrom(testClient, 32)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(size uint16, tcp bool) *dns.Msg {
+		m := new(dns.Msg).SetQuestion("www.example.", dns.TypeTXT)
+		if size > 0 {
+			m.SetEdns0(size, false)
+		}
+		return s.exchange(m, tcp)
+	}
+	for _, tt := range []struct {
+		size uint16
+		tcp  bool
+		want int
+	}{{0, false, 0}, {1232, false, 0}, {4096, false, 10}, {0, true, 10}} {
+		if m := ask(tt.size, tt.tcp); len(m.Answer) != tt.want || m.Truncated != (tt.want == 0) {
+			t.Errorf("EDNS size %d, TCP %v: %d records, TC %v; want %d", tt.size, tt.tcp, len(m.Answer), m.Truncated, tt.want)
+		}
+	}
+}
+
+// TestRelay_failure: a name outside the zones gets SERVFAIL and the reason
+// when no resolver answers, and nothing that is not an answer.
+func TestRelay_failure(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		to   fakeRelay
+		want string
+	}{
+		{"no answer", func([]byte) ([]byte, error) { return nil, errors.New("no answer in time") }, "no answer in time"},
+		{"half a header", func(pkt []byte) ([]byte, error) { return pkt[:7], nil }, "the resolver's answer is no DNS message"},
+	} {
+		s := newScene(t, []ZoneOptions{testZone("bl.test", spamhaus())})
+		err := s.r.Configure(Settings{
+			Zones: []ZoneOptions{testZone("bl.test", spamhaus())}, Relay: tt.to,
+			Clients: []netip.Prefix{netip.PrefixFrom(testClient, 32)},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := s.ask("www.example", dns.TypeA)
+		code, text := ede(m)
+		if brief(m) != "SERVFAIL" || code != edeUnreachable || text != tt.want {
+			t.Errorf("%s: %s with extended error %d %q, want SERVFAIL with %d %q", tt.name, brief(m), code, text, edeUnreachable, tt.want)
+		}
+	}
+}
