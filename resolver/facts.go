@@ -56,9 +56,9 @@ type facts struct {
 	fileAnswer     dataset.Answer
 	packing, rdata []byte
 
-	// above says that a combined zone is being decided and the subject is
-	// exempt there.
-	above bool
+	// above says whether a combined zone is being decided in which the
+	// subject is exempt.
+	above pardon
 
 	trace *Trace // nil unless somebody wants to know the steps
 }
