@@ -66,6 +66,8 @@ type Engine struct {
 	slots   chan struct{}   // bounds fetches at a time
 	live    *liveState
 
+	compiler *compiler // of SPF records
+
 	ready     chan struct{}
 	readyOnce sync.Once
 }
@@ -88,6 +90,8 @@ func Open(rules []Rule, opts Options) (*Engine, error) {
 		slots:   make(chan struct{}, maxFetches),
 		ready:   make(chan struct{}),
 		live:    newLiveState(),
+
+		compiler: newCompiler(opts.Resolver),
 	}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)

@@ -50,7 +50,7 @@ func (e *Engine) equip(s *source) {
 	}
 	switch s.key.kind {
 	case KindSPF:
-		s.fetch = &spfFetcher{domain: s.key.spec, resolver: withoutIncludes(e.opts.Resolver, exceptSPF(s.rule))}
+		s.fetch = &spfFetcher{domain: s.key.spec, except: exceptSPF(s.rule), compiler: e.compiler}
 	case KindA, KindMX:
 		s.fetch = &hostFetcher{name: s.key.spec, mx: s.key.kind == KindMX, resolver: e.opts.Resolver}
 	case KindURL:
@@ -102,7 +102,7 @@ func (e *Engine) accept(s *source, r result) {
 		// A feed has been through the guard, and its last good set stays. An
 		// SPF record or a host that opens too much does so from now on.
 		if err := guard(s.rule, r.content); err != nil {
-			r = result{err: err, lasting: true, ttl: r.ttl, drop: true}
+			r = result{err: err, lasting: true, ttl: r.ttl, age: r.age, drop: true}
 		}
 	}
 	now := time.Now()
@@ -169,8 +169,10 @@ func pauseAfter(s *source, r result) time.Duration {
 	case s.key.kind == KindURL:
 		return max(r.ttl, s.rule.refresh())
 	}
-	return early(min(max(r.ttl, minTTL), maxTTL))
+	return early(clampTTL(r.ttl)) - r.age
 }
+
+func clampTTL(ttl time.Duration) time.Duration { return min(max(ttl, minTTL), maxTTL) }
 
 // refresh is how often the rule's feed is asked for.
 func (r *Rule) refresh() time.Duration {

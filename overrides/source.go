@@ -71,6 +71,7 @@ type result struct {
 	err      error    // what went wrong, also beside a content that is partly old
 	lasting  bool     // with err: not worth an early retry; ttl says when to look again
 	ttl      time.Duration
+	age      time.Duration // of the ttl that is over already
 	warnings []string
 }
 
