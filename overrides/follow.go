@@ -123,6 +123,7 @@ func (e *Engine) accept(s *source, r result) {
 	}
 	switch {
 	case r.content != nil:
+		s.valid = r.valid
 		e.adoptContent(s, r.content, now)
 	case r.drop && !s.content.empty():
 		e.log.Error("rule source opens nothing any more", "rule", s.rule.Key(), "source", s.source.String(), "error", r.err)
@@ -136,20 +137,20 @@ func (e *Engine) accept(s *source, r result) {
 // since, or was confirmed an hour ago. Only the source's goroutine calls it.
 func (e *Engine) keep(s *source) {
 	e.mu.Lock()
-	c, at := s.content, s.success
-	due := s.unkept || at.Sub(s.kept) >= confirmEvery
+	set := keptSet{s.content, s.success, s.valid}
+	due := s.unkept || set.at.Sub(s.kept) >= confirmEvery
 	if due {
-		s.unkept, s.kept = false, at
+		s.unkept, s.kept = false, set.at
 	}
 	e.mu.Unlock()
 	var err error
 	switch {
-	case e.store.dir == "" || c == nil || !due:
+	case e.store.dir == "" || set.content == nil || !due:
 		return
-	case c.empty():
+	case set.content.empty():
 		err = e.store.remove(s.key)
 	default:
-		err = e.store.save(s.key, c, at)
+		err = e.store.save(s.key, set)
 	}
 	if err != nil {
 		e.log.Warn("set not kept for a restart", "rule", s.rule.Key(), "source", s.source.String(), "error", err)
