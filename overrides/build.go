@@ -30,8 +30,10 @@ func build(rules []loaded, zones []string, now int64) *Table {
 	for _, r := range rules {
 		b.addRule(r)
 	}
-	b.t.a4.seal4(&b)
-	b.t.a6.seal6(&b)
+	b.t.a4 = indexOf(&b, b.items4, size4, false, top4)
+	b.items4 = nil
+	b.t.a6 = indexOf(&b, b.items6, size6, true, top6)
+	b.items6 = nil
 	b.addDomains()
 	b.t.sets, b.t.matches = slices.Clip(b.t.sets), slices.Clip(b.t.matches)
 	return b.t
@@ -156,28 +158,6 @@ func (b *builder) addLayer(l lane, y layer) {
 	for _, s := range y.v6 {
 		b.items6 = append(b.items6, item[v6]{s.lo, s.hi, s.line, n})
 	}
-}
-
-func (x *index4) seal4(b *builder) {
-	x.starts = make([]v4, 0, len(b.items4))
-	x.rest = make([]rest4, 0, len(b.items4))
-	overlay(b.items4, func(lo, hi v4, active []item[v4]) {
-		if set := setOf(b, active, size4(lo, hi), false); set != 0 {
-			x.add(lo, hi, set)
-		}
-	})
-	b.items4 = nil
-	x.seal()
-}
-
-func (x *index6) seal6(b *builder) {
-	overlay(b.items6, func(lo, hi v6, active []item[v6]) {
-		if set := setOf(b, active, size6(lo, hi), true); set != 0 {
-			x.add(lo, hi, set)
-		}
-	})
-	b.items6 = nil
-	x.seal()
 }
 
 // overlay sorts items and calls emit for every maximal range over which the

@@ -66,6 +66,8 @@ type Engine struct {
 	slots   chan struct{}   // bounds fetches at a time
 	live    *liveState
 
+	compiler *compiler // of SPF records
+
 	ready     chan struct{}
 	readyOnce sync.Once
 }
@@ -88,6 +90,8 @@ func Open(rules []Rule, opts Options) (*Engine, error) {
 		slots:   make(chan struct{}, maxFetches),
 		ready:   make(chan struct{}),
 		live:    newLiveState(),
+
+		compiler: newCompiler(opts.Resolver),
 	}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
@@ -241,13 +245,17 @@ func (e *Engine) recall(s *source) {
 	if !s.isFetched() {
 		return
 	}
-	c, at, err := e.store.load(s.key)
+	set, err := e.store.load(s.key)
 	if err != nil {
 		e.log.Warn("kept set not used", "rule", s.rule.Key(), "source", s.source.String(), "error", err)
 		return
 	}
-	if c != nil {
-		s.content, s.since, s.success, s.kept = c, at, at, at
+	if set.content == nil {
+		return
+	}
+	s.content, s.since, s.success, s.kept = set.content, set.at, set.at, set.at
+	if set.valid.agent == e.userAgent() {
+		s.valid = set.valid
 	}
 }
 
@@ -272,7 +280,7 @@ func (s *source) carry(o *source, now time.Time) {
 	case KindFile:
 		s.file, s.logged, s.nextEnd = o.file, o.logged, o.nextEnd
 	}
-	s.content, s.since, s.success, s.tried = o.content, o.since, o.success, o.tried
+	s.content, s.valid, s.since, s.success, s.tried = o.content, o.valid, o.since, o.success, o.tried
 	s.err, s.errAt, s.failing, s.retries, s.failures = o.err, o.errAt, o.failing, o.retries, o.failures
 	s.next, s.warnings, s.kept, s.unkept = o.next, o.warnings, o.kept, o.unkept
 	if !sameDemands(s.rule, o.rule) {

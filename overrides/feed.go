@@ -29,8 +29,8 @@ type feedFetcher struct {
 	client    *http.Client
 	userAgent string
 
-	// What the last good answer said, to ask whether it still holds.
-	etag, modified string
+	// valid is what the last good answer said, to ask whether it still holds.
+	valid validators
 
 	// shrunk is a set without more than half of the addresses in force, seen
 	// once; nil if the latest was none.
@@ -38,15 +38,19 @@ type feedFetcher struct {
 }
 
 func (e *Engine) newFeedFetcher(s *source) *feedFetcher {
-	f := &feedFetcher{rule: s.rule, userAgent: e.opts.UserAgent}
-	if f.userAgent == "" {
-		f.userAgent = "dnsblproxy"
-	}
+	f := &feedFetcher{rule: s.rule, userAgent: e.userAgent(), valid: s.valid}
 	if s.rule.JQ != "" {
 		f.code, _ = compileJQ(s.rule.JQ) // Validate has seen that it compiles
 	}
 	f.client = &http.Client{Transport: e.transport, CheckRedirect: f.redirect, Timeout: feedTimeout}
 	return f
+}
+
+func (e *Engine) userAgent() string {
+	if e.opts.UserAgent == "" {
+		return "dnsblproxy"
+	}
+	return e.opts.UserAgent
 }
 
 // redirect follows to https only; from loopback also to loopback, which is as
@@ -67,10 +71,10 @@ func (f *feedFetcher) redirect(req *http.Request, via []*http.Request) error {
 
 // fetched is one answer of the feed's server.
 type fetched struct {
-	body           []byte
-	same           bool // 304: what we have still holds
-	etag, modified string
-	ttl            time.Duration
+	body  []byte
+	same  bool // 304: what we have still holds
+	valid validators
+	ttl   time.Duration
 }
 
 // fetch asks for the feed and judges what comes. Nothing but a plausible set
@@ -78,12 +82,15 @@ type fetched struct {
 func (f *feedFetcher) fetch(ctx context.Context, prev *content) result {
 	ctx, cancel := context.WithTimeout(ctx, feedTimeout)
 	defer cancel()
+	if prev.empty() {
+		f.valid = validators{} // nothing is there that could still hold
+	}
 	got, err := f.get(ctx)
 	if err != nil {
 		return result{err: err}
 	}
 	if got.same {
-		return result{content: prev, ttl: got.ttl}
+		return result{content: prev, valid: f.valid, ttl: got.ttl}
 	}
 	ranges, err := readFeed(ctx, got.body, f.code)
 	if err != nil {
@@ -97,8 +104,8 @@ func (f *feedFetcher) fetch(ctx context.Context, prev *content) result {
 		return result{err: err, lasting: true, ttl: got.ttl}
 	}
 	// Only of what was taken may the server say that it still holds.
-	f.etag, f.modified = got.etag, got.modified
-	return result{content: c, ttl: got.ttl}
+	f.valid = got.valid
+	return result{content: c, valid: f.valid, ttl: got.ttl}
 }
 
 // halved refuses a set that lacks more than half of the addresses in force,
@@ -138,18 +145,13 @@ func (f *feedFetcher) get(ctx context.Context) (fetched, error) {
 	}
 	req.Header.Set("User-Agent", f.userAgent)
 	req.Header.Set("Accept", "application/json, text/plain, */*;q=0.5")
-	if f.etag != "" {
-		req.Header.Set("If-None-Match", f.etag)
-	}
-	if f.modified != "" {
-		req.Header.Set("If-Modified-Since", f.modified)
-	}
+	conditional := f.valid.ask(req.Header)
 	resp, err := f.client.Do(req)
 	if err != nil {
 		return fetched{}, fmt.Errorf("fetching the feed: %w", hideURL(err))
 	}
 	defer resp.Body.Close()
-	return readAnswer(resp, f.etag != "" || f.modified != "")
+	return f.readAnswer(resp, conditional)
 }
 
 // hideURL takes the URL, which may hold a key, out of the client's error.
@@ -161,7 +163,7 @@ func hideURL(err error) error {
 	return err
 }
 
-func readAnswer(resp *http.Response, conditional bool) (fetched, error) {
+func (f *feedFetcher) readAnswer(resp *http.Response, conditional bool) (fetched, error) {
 	got := fetched{ttl: maxAge(resp.Header.Get("Cache-Control"))}
 	if resp.StatusCode == http.StatusNotModified && conditional {
 		got.same = true
@@ -177,7 +179,7 @@ func readAnswer(resp *http.Response, conditional bool) (fetched, error) {
 	if len(body) > maxFeed {
 		return fetched{}, fmt.Errorf("reading the feed: it is larger than %d MiB", maxFeed>>20)
 	}
-	got.body, got.etag, got.modified = body, resp.Header.Get("ETag"), resp.Header.Get("Last-Modified")
+	got.body, got.valid = body, validatorsOf(resp.Header, f.userAgent)
 	return got, nil
 }
 

@@ -184,6 +184,65 @@ func TestFeed_asks_conditionally_and_in_time(t *testing.T) {
 	})
 }
 
+// TestFeed_condition_is_kept_over_a_restart: what the server said of the last
+// good set is asked about, and a 304 keeps the set; but nothing is asked that
+// way without a set, nor by a version that may read the feed differently.
+func TestFeed_condition_is_kept_over_a_restart(t *testing.T) {
+	const modified = "Mon, 01 Jan 2024 00:00:00 GMT"
+	opts := Options{StateDir: t.TempDir(), UserAgent: "dnsblproxy/1.2"}
+	srv := &feedServer{}
+	opts.Transport = srv
+	conditional := func(req *http.Request) (*http.Response, error) {
+		if req.Header.Get("If-None-Match") == `W/"v1 \ä"` {
+			return answer(400, "")(req) // not ASCII, so not said again
+		}
+		if req.Header.Get("If-None-Match") == `"v1"` && req.Header.Get("If-Modified-Since") == modified {
+			return answer(304, "")(req)
+		}
+		return answer(200, goodFeed, "ETag", `"v1"`, "Last-Modified", modified)(req)
+	}
+	asked := func(tl *timeline, when string, want bool) {
+		t.Helper()
+		if got := srv.headers.Get("If-None-Match") != "" || srv.headers.Get("If-Modified-Since") != ""; got != want {
+			t.Errorf("%s: asked with a condition: %t, want %t", when, got, want)
+		}
+		tl.want(when, "+192.0.2.1", "+2001:db8::1", "-10.0.0.1")
+		if st := tl.status(); st.LastError != "" {
+			t.Errorf("%s: LastError = %q", when, st.LastError)
+		}
+	}
+	srv.answer = conditional
+	run(t, nil, opts, []Rule{feedRule()}, func(tl *timeline) {
+		asked(tl, "first", false)
+		if err := tl.Replace([]Rule{feedRule(func(r *Rule) { r.Refresh = time.Minute })}, nil); err != nil {
+			t.Fatal(err)
+		}
+		tl.elapse(time.Second)
+		asked(tl, "after a reload", true)
+	})
+	run(t, nil, opts, []Rule{feedRule()}, func(tl *timeline) { asked(tl, "after a restart", true) })
+	other := opts
+	other.UserAgent = "dnsblproxy/1.3"
+	run(t, nil, other, []Rule{feedRule()}, func(tl *timeline) { asked(tl, "by another version", false) })
+	run(t, nil, opts, []Rule{feedRule(func(r *Rule) { r.MaxV4 = 25 })}, func(tl *timeline) {
+		if srv.headers.Get("If-None-Match") != "" {
+			t.Error("a condition was sent although the kept set is refused by the guard")
+		}
+	})
+	files, err := filepath.Glob(filepath.Join(opts.StateDir, "url-*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("files = %v, %v", files, err)
+	}
+	if err := os.WriteFile(files[0], []byte("etag \"v1\""), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, nil, opts, []Rule{feedRule()}, func(tl *timeline) { asked(tl, "with a damaged file", false) })
+	srv.answer = answer(200, goodFeed, "ETag", `W/"v1 \ä"`)
+	run(t, nil, other, []Rule{feedRule()}, func(tl *timeline) {})
+	srv.answer = conditional
+	run(t, nil, other, []Rule{feedRule()}, func(tl *timeline) { asked(tl, "after an ETag that is not ASCII", false) })
+}
+
 func TestFeed_redirects(t *testing.T) {
 	mux := http.NewServeMux()
 	secure := httptest.NewTLSServer(mux)

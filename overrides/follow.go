@@ -50,7 +50,7 @@ func (e *Engine) equip(s *source) {
 	}
 	switch s.key.kind {
 	case KindSPF:
-		s.fetch = &spfFetcher{domain: s.key.spec, resolver: withoutIncludes(e.opts.Resolver, exceptSPF(s.rule))}
+		s.fetch = &spfFetcher{domain: s.key.spec, except: exceptSPF(s.rule), compiler: e.compiler}
 	case KindA, KindMX:
 		s.fetch = &hostFetcher{name: s.key.spec, mx: s.key.kind == KindMX, resolver: e.opts.Resolver}
 	case KindURL:
@@ -102,7 +102,7 @@ func (e *Engine) accept(s *source, r result) {
 		// A feed has been through the guard, and its last good set stays. An
 		// SPF record or a host that opens too much does so from now on.
 		if err := guard(s.rule, r.content); err != nil {
-			r = result{err: err, lasting: true, ttl: r.ttl, drop: true}
+			r = result{err: err, lasting: true, ttl: r.ttl, age: r.age, drop: true}
 		}
 	}
 	now := time.Now()
@@ -123,6 +123,7 @@ func (e *Engine) accept(s *source, r result) {
 	}
 	switch {
 	case r.content != nil:
+		s.valid = r.valid
 		e.adoptContent(s, r.content, now)
 	case r.drop && !s.content.empty():
 		e.log.Error("rule source opens nothing any more", "rule", s.rule.Key(), "source", s.source.String(), "error", r.err)
@@ -136,20 +137,20 @@ func (e *Engine) accept(s *source, r result) {
 // since, or was confirmed an hour ago. Only the source's goroutine calls it.
 func (e *Engine) keep(s *source) {
 	e.mu.Lock()
-	c, at := s.content, s.success
-	due := s.unkept || at.Sub(s.kept) >= confirmEvery
+	set := keptSet{s.content, s.success, s.valid}
+	due := s.unkept || set.at.Sub(s.kept) >= confirmEvery
 	if due {
-		s.unkept, s.kept = false, at
+		s.unkept, s.kept = false, set.at
 	}
 	e.mu.Unlock()
 	var err error
 	switch {
-	case e.store.dir == "" || c == nil || !due:
+	case e.store.dir == "" || set.content == nil || !due:
 		return
-	case c.empty():
+	case set.content.empty():
 		err = e.store.remove(s.key)
 	default:
-		err = e.store.save(s.key, c, at)
+		err = e.store.save(s.key, set)
 	}
 	if err != nil {
 		e.log.Warn("set not kept for a restart", "rule", s.rule.Key(), "source", s.source.String(), "error", err)
@@ -169,8 +170,10 @@ func pauseAfter(s *source, r result) time.Duration {
 	case s.key.kind == KindURL:
 		return max(r.ttl, s.rule.refresh())
 	}
-	return early(min(max(r.ttl, minTTL), maxTTL))
+	return early(clampTTL(r.ttl)) - r.age
 }
+
+func clampTTL(ttl time.Duration) time.Duration { return min(max(ttl, minTTL), maxTTL) }
 
 // refresh is how often the rule's feed is asked for.
 func (r *Rule) refresh() time.Duration {

@@ -2,22 +2,50 @@ package overrides
 
 import "slices"
 
-// index4 finds the interval of an IPv4 address. A first index by the upper
-// half of the address leaves a few neighbouring starts to search, which lie
-// in one line of the processor's cache. A lookup touches four lines in all.
-type index4 struct {
-	top    []uint32 // top[h]: first interval that starts at h<<16 or later; 65537 of them
-	starts []v4
-	rest   []rest4
+// index finds the interval of an address. A first index by the first 16 bits
+// of the address, which for IPv6 tell most networks of the world apart, leaves
+// a few neighbouring starts to search. For IPv4 these lie in one line of the
+// processor's cache, and a lookup touches four lines in all.
+type index[A point[A]] struct {
+	top    []uint32 // top[h]: first interval that starts with h or above; 65537 of them
+	starts []A
+	rest   []rest[A]
 }
 
-// rest4 is what is read of an interval once it is found.
-type rest4 struct {
-	end v4
+// rest is what is read of an interval once it is found.
+type rest[A point[A]] struct {
+	end A
 	set uint32
 }
 
-func (x *index4) find(a v4) uint32 {
+// indexOf makes the sets of the items and the index of these.
+func indexOf[A point[A]](b *builder, items []item[A], size func(lo, hi A) count, six bool, top func(A) int) index[A] {
+	x := index[A]{starts: make([]A, 0, len(items)), rest: make([]rest[A], 0, len(items))}
+	overlay(items, func(lo, hi A, active []item[A]) {
+		if set := setOf(b, active, size(lo, hi), six); set != 0 {
+			x.add(lo, hi, set)
+		}
+	})
+	x.starts, x.rest = slices.Clip(x.starts), slices.Clip(x.rest)
+	x.top = firstIndex(x.starts, top)
+	return x
+}
+
+// add appends an interval above all others.
+func (x *index[A]) add(lo, hi A, set uint32) {
+	if n := len(x.rest); n > 0 && x.rest[n-1].set == set && x.rest[n-1].end.next() == lo {
+		x.rest[n-1].end = hi
+		return
+	}
+	x.starts, x.rest = append(x.starts, lo), append(x.rest, rest[A]{hi, set})
+}
+
+func top4(a v4) int { return int(a >> 16) }
+func top6(a v6) int { return int(a.hi >> 48) }
+
+// find4 and find6 return the set of an address. Each family has its own, since
+// generic code would make a call of every comparison.
+func find4(x *index[v4], a v4) uint32 {
 	if len(x.top) == 0 {
 		return 0
 	}
@@ -41,37 +69,7 @@ func (x *index4) find(a v4) uint32 {
 	return 0
 }
 
-// add appends an interval above all others.
-func (x *index4) add(lo, hi v4, set uint32) {
-	if n := len(x.rest); n > 0 && x.rest[n-1].set == set && x.rest[n-1].end.next() == lo {
-		x.rest[n-1].end = hi
-		return
-	}
-	x.starts, x.rest = append(x.starts, lo), append(x.rest, rest4{hi, set})
-}
-
-func (x *index4) seal() {
-	x.starts, x.rest = slices.Clip(x.starts), slices.Clip(x.rest)
-	x.top = firstIndex(x.starts, func(a v4) int { return int(a >> 16) })
-}
-
-func (x *index4) bytes() int { return len(x.top)*4 + len(x.starts)*12 }
-
-// index6 finds the interval of an IPv6 address in the same way. Its first
-// index is by the first 16 bits, which tell most networks of the world apart.
-type index6 struct {
-	top    []uint32 // top[h]: first interval that starts at h<<112 or later; 65537 of them
-	starts []v6
-	rest   []rest6
-}
-
-// rest6 is what is read of an interval once it is found.
-type rest6 struct {
-	end v6
-	set uint32
-}
-
-func (x *index6) find(a v6) uint32 {
+func find6(x *index[v6], a v6) uint32 {
 	if len(x.top) == 0 {
 		return 0
 	}
@@ -92,22 +90,6 @@ func (x *index6) find(a v6) uint32 {
 	}
 	return 0
 }
-
-// add appends an interval above all others.
-func (x *index6) add(lo, hi v6, set uint32) {
-	if n := len(x.rest); n > 0 && x.rest[n-1].set == set && x.rest[n-1].end.next() == lo {
-		x.rest[n-1].end = hi
-		return
-	}
-	x.starts, x.rest = append(x.starts, lo), append(x.rest, rest6{hi, set})
-}
-
-func (x *index6) seal() {
-	x.starts, x.rest = slices.Clip(x.starts), slices.Clip(x.rest)
-	x.top = firstIndex(x.starts, func(a v6) int { return int(a.hi >> 48) })
-}
-
-func (x *index6) bytes() int { return len(x.top)*4 + len(x.starts)*40 }
 
 // firstIndex returns, for every value that half can have, the first start
 // with that half or a higher one; nil without starts.

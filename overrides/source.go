@@ -32,12 +32,13 @@ type source struct {
 	file   *watched
 
 	content  *content
-	since    time.Time // when content last changed
-	success  time.Time // when it was last confirmed
-	kept     time.Time // the success that StateDir knows of; zero: none
-	unkept   bool      // content has changed since it was written there
-	tried    bool      // loaded or failed at least once by this process
-	err      error     // of the latest attempt
+	valid    validators // of a feed: of content
+	since    time.Time  // when content last changed
+	success  time.Time  // when it was last confirmed
+	kept     time.Time  // the success that StateDir knows of; zero: none
+	unkept   bool       // content has changed since it was written there
+	tried    bool       // loaded or failed at least once by this process
+	err      error      // of the latest attempt
 	errAt    time.Time
 	failing  time.Time // since when attempts fail; zero: the latest did not
 	retries  int       // failed attempts in a row
@@ -67,10 +68,12 @@ type fetcher interface {
 // result is what one attempt to load a source came to.
 type result struct {
 	content  *content // what to open from now on; nil: what was before
-	drop     bool     // with content nil: open nothing from now on
-	err      error    // what went wrong, also beside a content that is partly old
-	lasting  bool     // with err: not worth an early retry; ttl says when to look again
+	valid    validators
+	drop     bool  // with content nil: open nothing from now on
+	err      error // what went wrong, also beside a content that is partly old
+	lasting  bool  // with err: not worth an early retry; ttl says when to look again
 	ttl      time.Duration
+	age      time.Duration // of the ttl that is over already
 	warnings []string
 }
 

@@ -3,7 +3,6 @@ package overrides
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -28,42 +27,36 @@ const complexPause = time.Hour
 // spfFetcher loads the addresses that a domain's SPF record authorizes.
 type spfFetcher struct {
 	domain   string
-	resolver Resolver
+	except   []string // domains whose include is left out
+	compiler *compiler
 }
 
-// fetch compiles the record. What DNS cannot say for now (temperror) is as
-// before; what it does say takes effect at once, also that there is no record
-// any more, or a broken one.
+// fetch compiles the record, or takes what was compiled for another rule. What
+// DNS cannot say for now (temperror) is as before; what it does say takes
+// effect at once, also that there is no record any more, or a broken one.
 func (f *spfFetcher) fetch(ctx context.Context, prev *content) result {
-	if f.resolver == nil {
+	if f.compiler.resolver == nil {
 		return result{err: errNoResolver}
 	}
-	m, err := spf.Compile(ctx, f.resolver, f.domain, spf.CompileOptions{})
-	if errors.Is(err, spf.ErrTooComplex) {
-		return result{err: fmt.Errorf("SPF of %q: %w", f.domain, err), lasting: true, ttl: complexPause}
-	}
-	if err != nil {
-		return result{err: fmt.Errorf("SPF of %q: %w", f.domain, err)}
-	}
-	c, unknown := fromMap(m, prev)
-	r := result{content: c, ttl: m.TTL, warnings: warningsOf(m)}
-	switch {
-	case unknown:
-		r.err = fmt.Errorf("SPF of %q: %s", f.domain, reasons(m, spf.TempError))
-	case c.empty() && (m.Has(spf.PermError) || m.Has(spf.None)):
+	return f.compiler.compile(ctx, f.domain, f.except).result(prev)
+}
+
+// wholeResult is what a record comes to of which DNS hides nothing.
+func wholeResult(ctx context.Context, resolver Resolver, m *spf.Map) *result {
+	c := fromMap(m, nil)
+	r := &result{content: c, ttl: m.TTL, warnings: warningsOf(m)}
+	if c.empty() && (m.Has(spf.PermError) || m.Has(spf.None)) {
 		r.content, r.drop, r.lasting = nil, true, true
-		r.err = fmt.Errorf("SPF of %q: %s", f.domain, reasons(m, spf.PermError, spf.None))
-	default:
-		if err := f.tooBroad(ctx, c); err != nil {
-			r.content, r.err, r.lasting = c.withoutLive(), err, true
-		}
+		r.err = fmt.Errorf("SPF of %q: %s", m.Domain(), reasons(m, spf.PermError, spf.None))
+	} else if err := tooBroad(ctx, resolver, m.Domain(), c); err != nil {
+		r.content, r.err, r.lasting = c.withoutLive(), err, true
 	}
 	return r
 }
 
 // fromMap takes what passes from m, and where m is unknown for now, what was
 // open before.
-func fromMap(m *spf.Map, prev *content) (c *content, unknown bool) {
+func fromMap(m *spf.Map, prev *content) *content {
 	var pass, live, temp []Range
 	for r := range m.Ranges() {
 		rg := Range{r.First, r.Last}
@@ -76,13 +69,12 @@ func fromMap(m *spf.Map, prev *content) (c *content, unknown bool) {
 			temp = append(temp, rg)
 		}
 	}
-	if len(temp) == 0 {
-		return contentOfRanges(pass, live), false
+	if len(temp) > 0 {
+		at := contentOfRanges(temp, nil)
+		pass = append(pass, at.within(prev.rangesOf(false))...)
+		live = append(live, at.within(prev.rangesOf(true))...)
 	}
-	at := contentOfRanges(temp, nil)
-	pass = append(pass, at.within(prev.rangesOf(false))...)
-	live = append(live, at.within(prev.rangesOf(true))...)
-	return contentOfRanges(pass, live), true
+	return contentOfRanges(pass, live)
 }
 
 // within returns the parts of ranges that the fixed layer of c holds.
@@ -110,23 +102,23 @@ func (c *content) withoutLive() *content {
 
 // tooBroad refuses live terms that pass for each of eight random addresses of
 // a family: a name server that says yes to everything vouches for nobody.
-func (f *spfFetcher) tooBroad(ctx context.Context, c *content) error {
+func tooBroad(ctx context.Context, r Resolver, domain string, c *content) error {
 	for _, y := range c.layers {
 		if !y.live {
 			continue
 		}
-		if f.allPass(ctx, pick(y.v4, v4Between)) || f.allPass(ctx, pick(y.v6, v6Between)) {
-			return fmt.Errorf("SPF of %q: its terms that depend on the address pass for each of %d random ones; they are refused as too broad", f.domain, samples)
+		if allPass(ctx, r, domain, pick(y.v4, v4Between)) || allPass(ctx, r, domain, pick(y.v6, v6Between)) {
+			return fmt.Errorf("SPF of %q: its terms that depend on the address pass for each of %d random ones; they are refused as too broad", domain, samples)
 		}
 	}
 	return nil
 }
 
-func (f *spfFetcher) allPass(ctx context.Context, addrs []netip.Addr) bool {
+func allPass(ctx context.Context, r Resolver, domain string, addrs []netip.Addr) bool {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout/4)
 	defer cancel()
 	for _, a := range addrs {
-		out := spf.CheckHost(ctx, f.resolver, spf.Query{Addr: a, Domain: f.domain}, spf.Options{})
+		out := spf.CheckHost(ctx, r, spf.Query{Addr: a, Domain: domain}, spf.Options{})
 		if out.Result != spf.Pass {
 			return false
 		}

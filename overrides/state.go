@@ -23,11 +23,15 @@ import (
 //	sum 9f86d0…
 //	source "allow\x00efax\x00spf\x00efax.com"
 //	time 2026-03-31T12:00:00Z
+//	etag "\"33a64df5\""
+//	modified "Tue, 31 Mar 2026 11:58:00 GMT"
+//	agent "dnsblproxy/1.0"
 //	192.0.2.0/24
 //	live 198.51.100.0/24
 //
-// The sum is SHA-256 over everything below its line. A file that does not fit
-// it, or is of another source, is set aside and never trusted.
+// The lines from etag to agent are of feeds only. The sum is SHA-256 over
+// everything below its line. A file that does not fit it, or is of another
+// source, is set aside and never trusted.
 const (
 	stateMagic   = "dnsblproxy set 1"
 	stateSuffix  = ".set"
@@ -39,6 +43,13 @@ const (
 
 var errState = errors.New("the file is damaged")
 
+// keptSet is what is kept of a source. Its content is nil if that is nothing.
+type keptSet struct {
+	content *content
+	at      time.Time // when it was confirmed, in whole seconds
+	valid   validators
+}
+
 // store keeps sets in a folder. The zero store keeps nothing.
 type store struct{ dir string }
 
@@ -47,15 +58,15 @@ func (st store) path(k sourceKey) string {
 	return filepath.Join(st.dir, k.kind.String()+"-"+hex.EncodeToString(sum[:10])+stateSuffix)
 }
 
-// save writes c, confirmed at the time, atomically.
-func (st store) save(k sourceKey, c *content, at time.Time) error {
+// save writes the set atomically.
+func (st store) save(k sourceKey, set keptSet) error {
 	if st.dir == "" {
 		return nil
 	}
 	if err := os.MkdirAll(st.dir, 0o750); err != nil {
 		return fmt.Errorf("keeping a set: %w", err)
 	}
-	if err := renameio.WriteFile(st.path(k), encodeState(k.String(), c, at), 0o640); err != nil {
+	if err := renameio.WriteFile(st.path(k), encodeState(k.String(), set), 0o640); err != nil {
 		return fmt.Errorf("keeping a set: %w", err)
 	}
 	return nil
@@ -72,26 +83,26 @@ func (st store) remove(k sourceKey) error {
 	return nil
 }
 
-// load returns what is kept of the source; a nil content without error if
-// there is nothing. A damaged file is renamed, so that it is looked at once.
-func (st store) load(k sourceKey) (*content, time.Time, error) {
+// load returns what is kept of the source. A damaged file is renamed, so that
+// it is looked at once.
+func (st store) load(k sourceKey) (keptSet, error) {
 	if st.dir == "" {
-		return nil, time.Time{}, nil
+		return keptSet{}, nil
 	}
 	path := st.path(k)
 	data, err := readBounded(path, maxState)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, time.Time{}, nil
+		return keptSet{}, nil
 	}
 	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("reading a kept set: %w", err)
+		return keptSet{}, fmt.Errorf("reading a kept set: %w", err)
 	}
-	c, at, err := decodeState(k.String(), data)
+	set, err := decodeState(k.String(), data)
 	if err != nil {
 		err = fmt.Errorf("reading the kept set %s: %w", path, err)
-		return nil, time.Time{}, errors.Join(err, os.Rename(path, path+damaged))
+		return keptSet{}, errors.Join(err, os.Rename(path, path+damaged))
 	}
-	return c, at, nil
+	return set, nil
 }
 
 // sweep removes the files of sources that have been gone for long.
@@ -111,13 +122,18 @@ func (st store) sweep(used map[string]bool, now time.Time) error {
 	return errors.Join(errs...)
 }
 
-func encodeState(key string, c *content, at time.Time) []byte {
+func encodeState(key string, set keptSet) []byte {
 	var body bytes.Buffer
-	fmt.Fprintf(&body, "source %q\ntime %s\n", key, at.UTC().Format(time.RFC3339))
-	for _, r := range c.rangesOf(false) {
+	fmt.Fprintf(&body, "source %q\ntime %s\n", key, set.at.UTC().Format(time.RFC3339))
+	for name, field := range set.valid.fields() {
+		if *field != "" {
+			fmt.Fprintf(&body, "%s %q\n", name, *field)
+		}
+	}
+	for _, r := range set.content.rangesOf(false) {
 		fmt.Fprintln(&body, r)
 	}
-	for _, r := range c.rangesOf(true) {
+	for _, r := range set.content.rangesOf(true) {
 		fmt.Fprintln(&body, "live", r)
 	}
 	sum := sha256.Sum256(body.Bytes())
@@ -125,32 +141,38 @@ func encodeState(key string, c *content, at time.Time) []byte {
 }
 
 // decodeState is the inverse of encodeState for the same key.
-func decodeState(key string, data []byte) (*content, time.Time, error) {
+func decodeState(key string, data []byte) (keptSet, error) {
 	magic, rest, _ := strings.Cut(string(data), "\n")
 	if magic != stateMagic {
-		return nil, time.Time{}, fmt.Errorf("%w: it does not begin with %q", errState, stateMagic)
+		return keptSet{}, fmt.Errorf("%w: it does not begin with %q", errState, stateMagic)
 	}
 	sumLine, body, _ := strings.Cut(rest, "\n")
 	if sum := sha256.Sum256([]byte(body)); sumLine != "sum "+hex.EncodeToString(sum[:]) {
-		return nil, time.Time{}, fmt.Errorf("%w: its sum does not fit", errState)
+		return keptSet{}, fmt.Errorf("%w: its sum does not fit", errState)
 	}
 	sc := bufio.NewScanner(strings.NewReader(body))
 	if !sc.Scan() || sc.Text() != "source "+strconv.Quote(key) {
-		return nil, time.Time{}, fmt.Errorf("%w: it is of another source", errState)
+		return keptSet{}, fmt.Errorf("%w: it is of another source", errState)
 	}
 	if !sc.Scan() {
-		return nil, time.Time{}, fmt.Errorf("%w: it has no time", errState)
+		return keptSet{}, fmt.Errorf("%w: it has no time", errState)
 	}
 	at, err := time.Parse("time "+time.RFC3339, sc.Text())
 	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("%w: it has no time", errState)
+		return keptSet{}, fmt.Errorf("%w: it has no time", errState)
 	}
+	set := keptSet{at: at}
 	var fixed, live []Range
 	for sc.Scan() {
+		if ok, err := set.valid.read(sc.Text()); err != nil {
+			return keptSet{}, fmt.Errorf("%w: %w", errState, err)
+		} else if ok {
+			continue
+		}
 		text, isLive := strings.CutPrefix(sc.Text(), "live ")
 		r, err := ParseRange(text)
 		if err != nil {
-			return nil, time.Time{}, fmt.Errorf("%w: %w", errState, err)
+			return keptSet{}, fmt.Errorf("%w: %w", errState, err)
 		}
 		if isLive {
 			live = append(live, r)
@@ -159,7 +181,8 @@ func decodeState(key string, data []byte) (*content, time.Time, error) {
 		}
 	}
 	if err := sc.Err(); err != nil {
-		return nil, time.Time{}, fmt.Errorf("%w: %w", errState, err)
+		return keptSet{}, fmt.Errorf("%w: %w", errState, err)
 	}
-	return contentOfRanges(fixed, live), at, nil
+	set.content = contentOfRanges(fixed, live)
+	return set, nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -88,7 +89,7 @@ func TestState_damaged_files_are_set_aside(t *testing.T) {
 		{"changed", func(b []byte) []byte { return bytes.Replace(b, []byte("192.0.2.1"), []byte("192.0.2.9"), 1) }},
 		{"later version", func(b []byte) []byte { return bytes.Replace(b, []byte("set 1"), []byte("set 2"), 1) }},
 		{"of another", func(b []byte) []byte {
-			return encodeState("another", contentOfRanges([]Range{{v4(1).addr(), v4(2).addr()}}, nil), time.Now())
+			return encodeState("another", keptSet{content: contentOfRanges([]Range{{v4(1).addr(), v4(2).addr()}}, nil), at: time.Now()})
 		}},
 		{"zeros", func(b []byte) []byte { return make([]byte, len(b)) }},
 	} {
@@ -143,7 +144,7 @@ func TestState_sweep_removes_old_files_of_nobody(t *testing.T) {
 	c := contentOfRanges([]Range{{v4(1).addr(), v4(2).addr()}}, nil)
 	mine, gone := sourceKey{rule: "mine", kind: KindSPF}, sourceKey{rule: "gone", kind: KindSPF}
 	for _, k := range []sourceKey{mine, gone} {
-		if err := st.save(k, c, time.Now()); err != nil {
+		if err := st.save(k, keptSet{content: c, at: time.Now()}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -169,17 +170,19 @@ func TestState_sweep_removes_old_files_of_nobody(t *testing.T) {
 // that the fuzzer gets past it.
 func FuzzDecodeState(f *testing.F) {
 	c := contentOfRanges([]Range{{v4(1).addr(), v4(5).addr()}, {v6{1, 1}.addr(), v6{2, 2}.addr()}}, []Range{{v4(9).addr(), v4(9).addr()}})
-	_, good, _ := strings.Cut(string(encodeState("key", c, time.Unix(testNow, 0))), "\n")
-	_, good, _ = strings.Cut(good, "\n")
-	f.Add([]byte(good), true)
-	f.Add([]byte(good+"0.0.0.0/0"), false)
+	for _, valid := range []validators{{}, {etag: `W/"v\1"`, modified: "Mon, 01 Jan 2024 00:00:00 GMT", agent: "dnsblproxy/1.2"}} {
+		_, good, _ := strings.Cut(string(encodeState("key", keptSet{c, time.Unix(testNow, 0), valid})), "\n")
+		_, good, _ = strings.Cut(good, "\n")
+		f.Add([]byte(good), true)
+		f.Add([]byte(good+"0.0.0.0/0"), false)
+	}
 	f.Fuzz(func(t *testing.T, body []byte, mend bool) {
 		sum := sha256.Sum256(body)
 		if !mend {
 			sum[0]++
 		}
 		data := fmt.Appendf(nil, "%s\nsum %x\n%s", stateMagic, sum, body)
-		got, at, err := decodeState("key", data)
+		got, err := decodeState("key", data)
 		if err != nil {
 			if !errors.Is(err, errState) {
 				t.Fatalf("err = %v, want errState in it", err)
@@ -187,11 +190,17 @@ func FuzzDecodeState(f *testing.F) {
 			return
 		}
 		if !mend {
-			t.Fatalf("a file with a wrong sum was trusted: %v", got.ranges())
+			t.Fatalf("a file with a wrong sum was trusted: %v", got.content.ranges())
 		}
-		again, at2, err := decodeState("key", encodeState("key", got, at))
-		if err != nil || !again.equal(got) || !at2.Equal(at) {
-			t.Fatalf("writes back as %v, %v, %v", again, at2, err)
+		again, err := decodeState("key", encodeState("key", got))
+		if err != nil || !again.content.equal(got.content) || !again.at.Equal(got.at) || again.valid != got.valid {
+			t.Fatalf("%+v writes back as %+v, %v", got, again, err)
+		}
+		// What a server is asked with must not keep the question from being asked.
+		header := http.Header{"If-None-Match": {got.valid.etag}, "If-Modified-Since": {got.valid.modified}}
+		var request bytes.Buffer
+		if err := header.Write(&request); err != nil || strings.Count(request.String(), "\n") != 2 {
+			t.Fatalf("%+v makes the header %q, %v", got.valid, &request, err)
 		}
 	})
 }
@@ -202,17 +211,17 @@ func TestState_time_is_confirmed_hourly(t *testing.T) {
 	dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.1"
 	run(t, dns, opts, []Rule{spfRule("efax.com")}, func(tl *timeline) {
 		key := tl.sources[0].key
-		_, first, err := tl.store.load(key)
+		first, err := tl.store.load(key)
 		if err != nil {
 			t.Fatal(err)
 		}
 		tl.elapse(50 * time.Minute)
-		if _, at, _ := tl.store.load(key); !at.Equal(first) {
+		if k, _ := tl.store.load(key); !k.at.Equal(first.at) {
 			t.Error("an unchanged set was written again within the hour")
 		}
 		tl.elapse(130 * time.Minute)
-		if _, at, _ := tl.store.load(key); at.Sub(first) < 2*time.Hour {
-			t.Errorf("three hours later the kept set is %s younger, want two hours at least", at.Sub(first))
+		if k, _ := tl.store.load(key); k.at.Sub(first.at) < 2*time.Hour {
+			t.Errorf("three hours later the kept set is %s younger, want two hours at least", k.at.Sub(first.at))
 		}
 	})
 }

@@ -13,8 +13,8 @@ import (
 // Addresses are held as disjoint intervals, each with the set of all entries
 // that cover it, so one search answers for all rules together.
 type Table struct {
-	a4 index4
-	a6 index6
+	a4 index[v4]
+	a6 index[v6]
 
 	// nodes maps a domain in wire form, without the root's zero byte, to the
 	// sets of the name itself and of all names below it.
@@ -113,16 +113,16 @@ func (t *Table) Lookup(a netip.Addr) Set {
 	switch {
 	case a.Is4():
 		b := a.As4()
-		return Set{t, t.a4.find(v4(binary.BigEndian.Uint32(b[:])))}
+		return Set{t, find4(&t.a4, v4(binary.BigEndian.Uint32(b[:])))}
 	case !a.IsValid():
 		return Set{}
 	}
 	b := a.As16()
 	hi, lo := binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
 	if hi == 0 && lo>>32 == 0xffff {
-		return Set{t, t.a4.find(v4(lo))}
+		return Set{t, find4(&t.a4, v4(lo))}
 	}
-	return Set{t, t.a6.find(v6{hi, lo})}
+	return Set{t, find6(&t.a6, v6{hi, lo})}
 }
 
 // LookupDomain returns what matches the domain, given in wire form (length-
@@ -244,5 +244,5 @@ func (t *Table) Intervals() int { return len(t.a4.starts) + len(t.a6.rest) }
 
 // Bytes returns about how much memory the table's addresses take.
 func (t *Table) Bytes() int {
-	return t.a4.bytes() + t.a6.bytes() + len(t.sets)*4 + len(t.matches)*12
+	return (len(t.a4.top)+len(t.a6.top))*4 + len(t.a4.starts)*12 + len(t.a6.starts)*40 + len(t.sets)*4 + len(t.matches)*12
 }

@@ -28,17 +28,60 @@ type Sum struct {
 	Text   string // how it came about
 }
 
+// pardon says how the subject is exempt in a combined zone that is being
+// decided, or in one that this one is a member of.
+type pardon uint8
+
+const (
+	noPardon   pardon = iota
+	livePardon        // by a term evaluated for this address, which beats no deny rule
+	fullPardon
+)
+
 // combined is step 7 for a zone that weighs others. Each member is decided by
 // the one function, with its own rules, mode and failures; an exemption in
 // the combined zone removes from every member what it may remove there, and
-// from the members of a member.
-func (f *facts) combined(q *question, hit overrides.Hit, exempt bool) decision {
-	z := q.zone
-	above := f.above
+// from the members of a member. Terms that must be evaluated for the address
+// are asked only if the sum is a listing, which is then weighed anew.
+func (f *facts) combined(q *question, set overrides.Set, hit overrides.Hit, exempt bool) decision {
+	above, renew := f.above, len(f.renew)
 	defer func() { f.above = above }()
-	f.above = exempt || above
+	if exempt {
+		f.above = fullPardon
+	}
+	sum, known := f.weigh(q)
+	if !known {
+		return decision{lacking: true}
+	}
+	if sum.verdict == Listed && f.above == noPardon && !q.zone.Allow {
+		var live bool
+		if hit, live, known = f.live(q, set); !known {
+			return decision{lacking: true}
+		}
+		if live {
+			exempt, f.above, f.renew = true, livePardon, f.renew[:renew]
+			if sum, known = f.weigh(q); !known {
+				return decision{lacking: true}
+			}
+		}
+	}
+	switch {
+	case sum.verdict == Listed || sum.verdict == Failed:
+		return sum
+	case exempt:
+		return exempted(hit)
+	case sum.hit.Rule != nil:
+		return exempted(sum.hit)
+	}
+	return sum
+}
+
+// weigh adds up what the members say. known is false while a fact is lacking
+// that may change the verdict. The hit of what is unlisted is a member's.
+func (f *facts) weigh(q *question) (sum decision, known bool) {
+	z := q.zone
 	states := make([]MemberState, len(z.members))
-	sum := decision{ttl: ownTTL}
+	sum.ttl = ownTTL
 	failed := 0
 	for i, m := range z.members {
 		f.step(0, "member ", m.Name)
@@ -58,7 +101,7 @@ func (f *facts) combined(q *question, hit overrides.Hit, exempt bool) decision {
 	}
 	v := z.Weigh(states)
 	if !v.Known {
-		return decision{lacking: true}
+		return sum, false
 	}
 	f.step(7, v.Text)
 	switch {
@@ -66,18 +109,14 @@ func (f *facts) combined(q *question, hit overrides.Hit, exempt bool) decision {
 		sum.verdict, sum.form, sum.code, sum.text = Listed, formOwn, ownCode, v.Text
 	case failed == len(z.members):
 		sum.verdict = Failed
-	case exempt:
-		return exempted(hit)
-	case sum.hit.Rule != nil:
-		return exempted(sum.hit)
 	}
-	return sum
+	return sum, true
 }
 
-// memberState is what a member's decision counts for. exempt speaks of the
-// combined zone: an exemption beats a deny rule there, too.
-func memberState(m *zone, d *decision, exempt bool) MemberState {
-	exempt = exempt && !m.Allow
+// memberState is what a member's decision counts for under the pardon of the
+// combined zone: a full one beats a deny rule of the member, too.
+func memberState(m *zone, d *decision, above pardon) MemberState {
+	exempt := above != noPardon && !m.Allow
 	switch {
 	case d.lacking:
 		return MemberState{Phase: Outstanding}
@@ -85,7 +124,7 @@ func memberState(m *zone, d *decision, exempt bool) MemberState {
 		return MemberState{Phase: Answered}
 	case d.verdict == Failed:
 		return MemberState{Phase: Missing}
-	case d.verdict == Denied && exempt && !m.NoOverride.Contains(d.code):
+	case d.verdict == Denied && exempt && above == fullPardon && !m.NoOverride.Contains(d.code):
 		return MemberState{Phase: Answered}
 	case d.verdict != Listed && d.verdict != Denied:
 		return MemberState{Phase: Answered}

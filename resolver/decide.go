@@ -48,7 +48,6 @@ type decision struct {
 	lacking bool // facts are missing; nothing else in here counts
 	stale   bool
 	exempt  bool // removable codes of data go
-	live    bool // an exemption that was evaluated for this address
 	removed bool // an exemption took a code that the list gave
 	kept    bool // observe: the verdict is counted and not given
 
@@ -155,7 +154,7 @@ func judge(q *question, f *facts) decision {
 	case SourceAllow:
 		return f.published(q, set, zi)
 	case SourceCombined:
-		return f.combined(q, hit, exempt)
+		return f.combined(q, set, hit, exempt)
 	}
 	return f.own(q, set, hit, exempt)
 }
@@ -217,14 +216,13 @@ func (f *facts) own(q *question, set overrides.Set, hit overrides.Hit, exempt bo
 		if d.hit, d.exempt, known = f.live(q, set); !known {
 			return decision{lacking: true}
 		}
-		d.live = d.exempt
 	}
 	f.step(7, "the list has it: ", f.codes(z, a.data))
 	d.removed = d.exempt && removable
 	if d.exempt && !fixed {
 		f.step(7, "exempt by ", d.hit.Rule.Name, " (", d.hit.Source.String(), ")")
 		e := exempted(d.hit)
-		e.removed, e.live, e.data = true, d.live, a.data
+		e.removed, e.data = true, a.data
 		return e
 	}
 	if d.removed {

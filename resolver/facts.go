@@ -56,9 +56,12 @@ type facts struct {
 	fileAnswer     dataset.Answer
 	packing, rdata []byte
 
-	// above says that a combined zone is being decided and the subject is
-	// exempt there.
-	above bool
+	// second says that there is a second level to ask.
+	second bool
+
+	// above says whether a combined zone is being decided in which the
+	// subject is exempt.
+	above pardon
 
 	trace *Trace // nil unless somebody wants to know the steps
 }
@@ -174,10 +177,27 @@ func (f *facts) cannotAsk(q *question, typ uint16) (failure, bool) {
 	if f.final != "" {
 		return failure{name: "overload", text: f.final, ede: edeNetwork}, true
 	}
-	if text, open := q.zone.List.Open(q.subject.Shape); open {
-		return failure{name: "breaker", text: text, ede: edeUnreachable}, true
+	why, open := q.zone.breaker(q.subject.Shape)
+	if open && (!f.second || q.zone.Source != SourceUpstream) {
+		return why, true
 	}
-	return f.fails.get(q.zone, q.labels, typ, f.clock)
+	// Another proxy may have asked while it could; once it is known that none
+	// has, that is remembered like any failure.
+	lost, failed := f.fails.get(q.zone, q.labels, typ, f.clock)
+	if !open {
+		why = lost
+	}
+	return why, failed
+}
+
+// breaker says why the zone's list is not to be asked about a shape of
+// subject, if it is not.
+func (z *zone) breaker(s rbl.Shape) (why failure, open bool) {
+	text, open := z.List.Open(s)
+	if !open {
+		return failure{}, false
+	}
+	return failure{name: "breaker", text: text, ede: edeUnreachable}, true
 }
 
 // lack notes a fact to fetch.

@@ -127,8 +127,12 @@ func (r *Resolver) fetch(n *need, w *waiter) time.Duration {
 	return 0
 }
 
-// askList asks the list itself.
+// askList asks the list itself, unless its breaker is open.
 func (r *Resolver) askList(f *flight, ask Ask) {
+	if why, open := f.key.zone.breaker(f.subject.Shape); open {
+		r.landed(f, r.lose(f, why, 0))
+		return
+	}
 	f.key.zone.List.Start(ask, func(res Result) { r.landed(f, r.take(f, &res)) })
 }
 
@@ -160,12 +164,7 @@ func (r *Resolver) take(f *flight, res *Result) listAnswer {
 	why := z.failure(res.Err)
 	z.counts.asked(res, why)
 	if res.Err != nil {
-		r.fails.put(z, f.key.labels, typ, why, res.HoldFor, r.clock.seconds())
-		a := listAnswer{state: failing, why: why}
-		if e, ok := r.cache.Get(z.key(&q, typ)); ok && !why.distrust {
-			a = listAnswer{state: stale, data: packed(e.Data), why: why}
-		}
-		return a
+		return r.lose(f, why, res.HoldFor)
 	}
 	data := pack(&res.Response, typ, z.hide.rdata)
 	limits := &r.snap.Load().limits
@@ -176,6 +175,16 @@ func (r *Resolver) take(f *flight, res *Result) listAnswer {
 	}
 	z.learned(f, data)
 	return listAnswer{state: fresh, data: data, ttl: life}
+}
+
+// lose remembers for hold that a list did not answer, and returns what is left.
+func (r *Resolver) lose(f *flight, why failure, hold time.Duration) listAnswer {
+	z, typ, q := f.key.zone, f.key.typ, f.question()
+	r.fails.put(z, f.key.labels, typ, why, hold, r.clock.seconds())
+	if e, ok := r.cache.Get(z.key(&q, typ)); ok && !why.distrust {
+		return listAnswer{state: stale, data: packed(e.Data), why: why}
+	}
+	return listAnswer{state: failing, why: why}
 }
 
 // learned counts what a list says of a subject, whoever has asked it.

@@ -118,6 +118,7 @@ func (r *Resolver) respond(sc *Scratch, snap *snapshot, pkt []byte, client netip
 func (r *Resolver) prepare(f *facts, w *waiter) {
 	f.rules, f.table, f.cache, f.fails = r.rules, r.rules.Table(), r.cache, r.fails
 	f.clock, f.now = r.clock.seconds(), r.clock.now()
+	f.second = r.second != nil
 	f.lacks, f.renew, f.hadStale = f.lacks[:0], f.renew[:0], false
 	f.got, f.slow, f.final, f.trace = nil, false, "", nil
 	if w != nil {

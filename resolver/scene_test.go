@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"context"
 	"net/netip"
 	"sync"
 	"testing"
@@ -137,6 +138,13 @@ func codes(t testing.TB, spellings ...string) rbl.CodeSet {
 // newScene serves zones; the first one's list is in scene.list.
 func newScene(t testing.TB, zones []ZoneOptions, rules ...overrides.Rule) *scene {
 	t.Helper()
+	return newSceneWith(t, overrides.Options{}, zones, rules...)
+}
+
+// newSceneWith is newScene with rules that may have sources to load, which
+// they have done when it returns.
+func newSceneWith(t testing.TB, opts overrides.Options, zones []ZoneOptions, rules ...overrides.Rule) *scene {
+	t.Helper()
 	s := &scene{t: t}
 	var names []string
 	for i := range zones {
@@ -149,8 +157,16 @@ func newScene(t testing.TB, zones []ZoneOptions, rules ...overrides.Rule) *scene
 		rules[i].Enabled = true
 	}
 	var err error
-	if s.rules, err = overrides.Open(rules, overrides.Options{Zones: names}); err != nil {
+	opts.Zones = names
+	if s.rules, err = overrides.Open(rules, opts); err != nil {
 		t.Fatal(err)
+	}
+	if opts.Resolver != nil {
+		ctx, stop := context.WithCancel(context.Background())
+		var running sync.WaitGroup
+		running.Go(func() { s.rules.Run(ctx) })
+		t.Cleanup(func() { stop(); running.Wait() })
+		<-s.rules.Ready()
 	}
 	s.r, err = New(Options{Rules: s.rules, CacheSize: 4 << 20, OnDecision: func(d Decision) {
 		s.tellMu.Lock()

@@ -20,6 +20,8 @@ type fakeSecond struct {
 	values map[string]string
 	ends   map[string]time.Time
 	off    bool
+	slow   time.Duration // until it knows that there is nothing
+	gets   int
 	sets   int
 }
 
@@ -35,7 +37,13 @@ func (s *fakeSecond) Get(question []byte, done func(data string, life uint32, ok
 	}
 	data, ok := s.values[string(question)]
 	left := time.Until(s.ends[string(question)])
-	go done(data, uint32(max(left, 0)/time.Second), ok && left >= time.Second)
+	s.gets++
+	go func() {
+		if !ok {
+			time.Sleep(s.slow)
+		}
+		done(data, uint32(max(left, 0)/time.Second), ok && left >= time.Second)
+	}()
 	return true
 }
 
@@ -125,6 +133,66 @@ func TestSecond_off(t *testing.T) {
 	if b.list.questions() != 1 {
 		t.Errorf("%d questions, want 1", b.list.questions())
 	}
+}
+
+// TestSecond_breaker: while a list's breaker is open, what another proxy has
+// asked it is an answer, and nobody waits for more than the second level.
+func TestSecond_breaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const budget = 20 * time.Millisecond
+		second := newSecond()
+		a, b := pair(t, second)
+		b.ask("2.2.0.192.bl.test", dns.TypeA)
+		time.Sleep(301 * time.Second) // of the bubble; b's answer is stale now
+		for _, s := range []*scene{a, b} {
+			s.r.clock.read()
+		}
+		for _, name := range []string{"1.2.0.192.bl.test", "2.2.0.192.bl.test"} {
+			a.ask(name, dns.TypeA)
+			a.ask(name, dns.TypeTXT)
+		}
+		synctest.Wait()
+		before := b.list.questions()
+		b.list.set(func() { b.list.open = "no answer since noon" })
+		second.slow = budget
+		second.gets = 0
+		for _, tt := range []struct {
+			name string
+			typ  uint16
+			want string
+			ede  uint16
+			wait time.Duration
+			gets int
+		}{
+			{"1.2.0.192.bl.test", dns.TypeA, "NOERROR 127.0.0.10", 0, 0, 1},
+			{"1.2.0.192.bl.test", dns.TypeTXT, "NOERROR see bl.test for 192.0.2.1", 0, 0, 1},
+			{"1.2.0.192.bl.test", dns.TypeA, "NOERROR 127.0.0.10", 0, 0, 0},           // cached here now
+			{"2.2.0.192.bl.test", dns.TypeA, "NOERROR 127.0.0.2 127.0.0.10", 0, 0, 1}, // not the stale one
+			{"9.2.0.192.bl.test", dns.TypeA, "NXDOMAIN", edeUnreachable, budget, 1},
+			{"9.2.0.192.bl.test", dns.TypeA, "NXDOMAIN", edeUnreachable, 0, 0}, // remembered
+		} {
+			began := time.Now()
+			m := b.ask(tt.name, tt.typ)
+			if took := time.Since(began); took != tt.wait {
+				t.Errorf("%s took %v, want %v", tt.name, took, tt.wait)
+			}
+			if code, _ := ede(m); brief(m) != tt.want || code != tt.ede {
+				t.Errorf("%s: %s, extended error %d; want %s, %d", tt.name, brief(m), code, tt.want, tt.ede)
+			}
+			if second.gets != tt.gets {
+				t.Errorf("%s: the second level was asked %d times, want %d", tt.name, second.gets, tt.gets)
+			}
+			second.gets = 0
+		}
+		if n := b.list.questions() - before; n != 0 {
+			t.Errorf("%d questions to a list whose breaker is open", n)
+		}
+		if n := gathered(t, b, "dnsblproxy_upstream_queries_total"); n != float64(before) {
+			t.Errorf("dnsblproxy_upstream_queries_total is %v, want %d", n, before)
+		}
+		a.r.Close()
+		b.r.Close()
+	})
 }
 
 // TestSecond_exempt: an exemption here holds, whatever was answered there, and

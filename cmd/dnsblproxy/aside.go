@@ -9,6 +9,7 @@ import (
 	"dnsblproxy/cmd/dnsblproxy/internal/admin"
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/cmd/dnsblproxy/internal/report"
+	"dnsblproxy/cmd/dnsblproxy/internal/state"
 	"dnsblproxy/cmd/dnsblproxy/internal/tap"
 	"dnsblproxy/resolver/rbl"
 )
@@ -20,8 +21,7 @@ func (d *proxy) startAside() (stop func()) {
 	var work sync.WaitGroup
 	figures := report.Open(report.Options{
 		Totals: d.totals, Listing: d.listing, Log: d.log,
-		Load: func(h *report.History) (bool, error) { return d.kept.Load(keptReport, h) },
-		Save: func(h report.History) error { return d.kept.Save(keptReport, h) },
+		Whole: shelf(d.kept, keptReport), Latest: shelf(d.kept, keptLatest),
 	})
 	d.figures.Store(figures)
 	work.Go(func() { figures.Run(ctx) })
@@ -54,8 +54,19 @@ func (d *proxy) newTap(c *config.Config) *tap.Writer {
 	return w
 }
 
-// keptReport names the file of the figures in the state folder.
-const keptReport = "report"
+// Names of the figures' files in the state folder: of all of them, and of the
+// latest hours.
+const (
+	keptReport = "report"
+	keptLatest = "report-latest"
+)
+
+func shelf(dir state.Dir, name string) report.Shelf {
+	return report.Shelf{
+		Load: func(h *report.History) (bool, error) { return dir.Load(name, h) },
+		Save: func(h report.History) error { return dir.Save(name, h) },
+	}
+}
 
 // totals are the resolver's, as the report counts them.
 func (d *proxy) totals() []report.Total {

@@ -102,8 +102,7 @@ func (a *app) keptFigures(c *config.Config, since time.Duration, why error) ([]r
 	if dir == "" {
 		return nil, fmt.Errorf("%w, and no state folder is configured that could hold figures", why)
 	}
-	var h report.History
-	found, err := state.Dir(dir).Load(keptReport, &h)
+	h, found, err := report.Load(shelf(state.Dir(dir), keptReport), shelf(state.Dir(dir), keptLatest))
 	if err != nil {
 		return nil, err
 	}

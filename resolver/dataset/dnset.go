@@ -11,8 +11,11 @@ import (
 // The table is a hash with open addressing over packed names, immutable when
 // built.
 type nameTable struct {
-	seed  maphash.Seed
-	slots []uint32 // entry number plus one, 0 is free
+	seed maphash.Seed
+	// A slot holds an entry's number plus one, 0 is free. The bits that the
+	// number does not need are the hash's, so that hardly any name is read
+	// for nothing: each costs two cache misses.
+	slots []uint32
 	off   []uint32 // entry i's name is blob[off[i]:off[i+1]]
 	blob  []byte
 	plain column
@@ -24,24 +27,29 @@ type nameTable struct {
 
 func (t *nameTable) name(i uint32) []byte { return t.blob[t.off[i]:t.off[i+1]] }
 
-func (t *nameTable) slot(name []byte) (at uint64, found bool) {
-	mask := uint64(len(t.slots) - 1)
+// slot finds the name's entry, or where it belongs and with what hash bits.
+func (t *nameTable) slot(name []byte) (at, tag uint32, found bool) {
+	mask := uint32(len(t.slots) - 1)
 	h := maphash.Bytes(t.seed, name)
-	for ; t.slots[h&mask] != 0; h++ {
-		if bytes.Equal(t.name(t.slots[h&mask]-1), name) {
-			return h & mask, true
+	tag = uint32(h>>32) &^ mask
+	for at = uint32(h) & mask; t.slots[at] != 0; at = (at + 1) & mask {
+		if t.slots[at]&^mask == tag && bytes.Equal(t.name(t.entry(at)), name) {
+			return at, tag, true
 		}
 	}
-	return h & mask, false
+	return at, tag, false
 }
+
+// entry is the number of the entry in a slot that is taken.
+func (t *nameTable) entry(at uint32) uint32 { return t.slots[at]&uint32(len(t.slots)-1) - 1 }
 
 func hasLabels(set *[2]uint64, n int) bool { return n < 128 && set[n>>6]>>(n&63)&1 != 0 }
 
 // find returns the value for a name of n labels, and the name of the entry.
 func (t *nameTable) find(name []byte, n int) (value, []byte) {
 	if hasLabels(&t.plainLabels, n) {
-		if at, ok := t.slot(name); ok {
-			if v := t.plain.at(int(t.slots[at] - 1)); v != none {
+		if at, _, ok := t.slot(name); ok {
+			if v := t.plain.at(int(t.entry(at))); v != none {
 				return v, name
 			}
 		}
@@ -51,8 +59,8 @@ func (t *nameTable) find(name []byte, n int) (value, []byte) {
 		if n--; !hasLabels(&t.wildLabels, n) {
 			continue
 		}
-		if at, ok := t.slot(name); ok {
-			if v := t.wild.at(int(t.slots[at] - 1)); v != none {
+		if at, _, ok := t.slot(name); ok {
+			if v := t.wild.at(int(t.entry(at))); v != none {
 				return v, name
 			}
 		}
@@ -80,14 +88,14 @@ func newNameBuilder(in *interner) *nameBuilder {
 // add takes one entry; name is lower case and not empty.
 func (b *nameBuilder) add(name []byte, plain, wild bool, val value) {
 	t := b.t
-	at, found := t.slot(name)
+	at, tag, found := t.slot(name)
 	if !found {
 		b.plain, b.wild = append(b.plain, none), append(b.wild, none)
 		t.blob = append(t.blob, name...)
 		t.off = append(t.off, uint32(len(t.blob)))
-		t.slots[at] = uint32(len(b.plain))
+		t.slots[at] = tag | uint32(len(b.plain))
 	}
-	i := t.slots[at] - 1
+	i := t.entry(at)
 	labels, _ := countLabels(name)
 	if plain {
 		t.plainLabels[labels>>6] |= 1 << (labels & 63)
@@ -116,8 +124,8 @@ func (b *nameBuilder) set(vals []value, i uint32, wild uint64, val value) {
 func (b *nameBuilder) rehash(slots int) {
 	b.t.slots = make([]uint32, slots)
 	for i := range b.plain {
-		at, _ := b.t.slot(b.t.name(uint32(i)))
-		b.t.slots[at] = uint32(i) + 1
+		at, tag, _ := b.t.slot(b.t.name(uint32(i)))
+		b.t.slots[at] = tag | uint32(i+1)
 	}
 }
 

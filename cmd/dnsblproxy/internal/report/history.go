@@ -30,6 +30,14 @@ func (c Counts) plus(d Counts) Counts {
 	}
 }
 
+// most is the greater of each figure.
+func (c Counts) most(d Counts) Counts {
+	return Counts{
+		max(c.Questions, d.Questions), max(c.Listings, d.Listings), max(c.Exempted, d.Exempted),
+		max(c.Unique, d.Unique), max(c.Errors, d.Errors),
+	}
+}
+
 // since is what was added to old to make c. A counter that went back has
 // started anew.
 func (c Counts) since(old Counts) Counts {
@@ -102,6 +110,32 @@ func (h *History) fold(now time.Time) {
 			}
 		default:
 			h.Buckets = append(h.Buckets, b)
+		}
+	}
+}
+
+// from is a copy of the buckets that begin at start or later.
+func (h *History) from(start time.Time) History {
+	var out History
+	for _, b := range h.Buckets {
+		if !b.Start.Before(start) {
+			b.Zones = maps.Clone(b.Zones)
+			out.Buckets = append(out.Buckets, b)
+		}
+	}
+	return out
+}
+
+// merge takes over what another copy of this history has counted in some of
+// its hours. Figures only grow, so the greater one is the later.
+func (h *History) merge(latest History) {
+	for _, more := range latest.Buckets {
+		b := h.bucket(more.Start.UTC().Truncate(time.Hour), 1)
+		if b.Hours != 1 || more.Hours != 1 {
+			continue // an hour of which a day was made since
+		}
+		for zone, c := range more.Zones {
+			b.Zones[zone] = b.Zones[zone].most(c)
 		}
 	}
 }

@@ -16,11 +16,17 @@
 // Unique listings are counted once a TTL and never more often than the bound
 // on memory allows; they are a lower bound under a flood.
 //
+// What was counted is kept each minute, so that little is lost with a process
+// that is killed. A year of figures is some hundred kilobytes for each ten
+// lists, too much to be written that often: these are kept once an hour and at
+// the end, and in between the latest hours alone, which fill a page at most.
+//
 // The package does no I/O: loading and saving are functions.
 package report
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -41,11 +47,16 @@ type Options struct {
 	// Listing names the lists that are known to have a subject now.
 	Listing func(subject string) []string
 
-	// Load reads what Save kept; found is false when there is nothing.
-	Load func(*History) (found bool, err error)
-	Save func(History) error
+	Whole, Latest Shelf // of all that was counted, and of the latest hours
 
 	Log *slog.Logger
+}
+
+// Shelf keeps a history over a restart. Load reads what Save kept; found is
+// false when there is nothing.
+type Shelf struct {
+	Load func(*History) (found bool, err error)
+	Save func(History) error
 }
 
 // Intervals of Run.
@@ -53,8 +64,12 @@ const (
 	judgeEvery = 2 * time.Second
 	judgeAfter = 10 * time.Second // all lists that are asked have answered
 	countEvery = time.Minute
-	saveEvery  = 5 * time.Minute
+	wholeEvery = time.Hour
 )
+
+// latestFor is how many hours before this one are kept with it each minute:
+// all that can have changed since everything was kept.
+const latestFor = 2
 
 // maxPending bounds the listings that wait to be judged; more are not looked
 // at for being unique.
@@ -67,8 +82,12 @@ type Recorder struct {
 	mu      sync.Mutex
 	history History
 	last    map[string]Counts
-	changed bool // since the last Save
 	pending []found
+
+	// What has changed since something was kept, and since everything was.
+	changed, changedWhole bool
+
+	wholeAt time.Time // when everything was kept; only Run's goroutine knows
 }
 
 // found is a listing that waits to be judged.
@@ -78,15 +97,33 @@ type found struct {
 }
 
 // Open loads what was kept. A file that cannot be read is reported in the
-// log, and counting starts anew.
+// log, and counting goes on from the other one.
 func Open(o Options) *Recorder {
 	r := &Recorder{o: o, last: map[string]Counts{}}
-	if _, err := o.Load(&r.history); err != nil {
-		o.Log.Warn("figures of the lists start anew", slog.Any("error", err))
-		r.history = History{}
+	var err error
+	if r.history, _, err = Load(o.Whole, o.Latest); err != nil {
+		o.Log.Warn("figures of the lists are lost in part", slog.Any("error", err))
 	}
-	r.history.mend()
 	return r
+}
+
+// Load reads what was kept; found is false when there is nothing. The history
+// holds what could be read.
+func Load(whole, latest Shelf) (h History, found bool, err error) {
+	h, found, err = whole.load()
+	more, foundMore, errMore := latest.load()
+	h.merge(more)
+	return h, found || foundMore, errors.Join(err, errMore)
+}
+
+func (s Shelf) load() (History, bool, error) {
+	var h History
+	found, err := s.Load(&h)
+	if err != nil {
+		return History{}, false, err
+	}
+	h.mend()
+	return h, found, nil
 }
 
 // Listing takes note of a listing, at once.
@@ -104,23 +141,19 @@ func (r *Recorder) Run(ctx context.Context) {
 	tick := time.NewTicker(judgeEvery)
 	defer tick.Stop()
 	counted := time.Now()
-	saved := counted
 	for {
 		select {
 		case <-ctx.Done():
 			r.judge(time.Now())
 			r.count(time.Now())
-			r.save()
+			r.saveWhole(time.Now())
 			return
 		case now := <-tick.C:
 			r.judge(now.Add(-judgeAfter))
 			if now.Sub(counted) >= countEvery {
 				counted = now
 				r.count(now)
-			}
-			if now.Sub(saved) >= saveEvery {
-				saved = now
-				r.save()
+				r.save(now)
 			}
 		}
 	}
@@ -140,7 +173,7 @@ func (r *Recorder) judge(until time.Time) {
 		if r.unique(f) {
 			r.mu.Lock()
 			r.history.add(f.at, f.zone, Counts{Unique: 1})
-			r.changed = true
+			r.changed, r.changedWhole = true, true
 			r.mu.Unlock()
 		}
 	}
@@ -165,7 +198,7 @@ func (r *Recorder) count(now time.Time) []string {
 		t.Unique = 0
 		if more := t.since(r.last[t.Zone]); more != (Counts{}) {
 			r.history.add(now, t.Zone, more)
-			r.changed = true
+			r.changed, r.changedWhole = true, true
 		}
 		r.last[t.Zone] = t.Counts
 	}
@@ -173,17 +206,47 @@ func (r *Recorder) count(now time.Time) []string {
 	return zones
 }
 
-func (r *Recorder) save() {
+// save keeps the latest hours, and everything when that was long ago. Nobody
+// who counts waits for the disk.
+func (r *Recorder) save(now time.Time) {
+	if now.Sub(r.wholeAt) >= wholeEvery {
+		r.saveWhole(now)
+		return
+	}
+	r.mu.Lock()
+	if !r.changed {
+		r.mu.Unlock()
+		return
+	}
+	latest := r.history.from(now.UTC().Truncate(time.Hour).Add(-latestFor * time.Hour))
+	r.changed = false
+	r.mu.Unlock()
+	if err := r.o.Latest.Save(latest); err != nil {
+		r.unsaved(err)
+	}
+}
+
+func (r *Recorder) saveWhole(now time.Time) {
+	r.mu.Lock()
+	if !r.changedWhole {
+		r.mu.Unlock()
+		return
+	}
+	all := r.history.from(time.Time{})
+	r.changed, r.changedWhole = false, false
+	r.mu.Unlock()
+	if err := r.o.Whole.Save(all); err != nil {
+		r.unsaved(err)
+		return
+	}
+	r.wholeAt = now
+}
+
+func (r *Recorder) unsaved(err error) {
+	r.o.Log.Warn("figures of the lists not kept", slog.Any("error", err))
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.changed {
-		return
-	}
-	if err := r.o.Save(r.history); err != nil {
-		r.o.Log.Warn("figures of the lists not kept", slog.Any("error", err))
-		return
-	}
-	r.changed = false
+	r.changed, r.changedWhole = true, true
 }
 
 // Figures returns those of the time since before now, up to this moment.

@@ -13,31 +13,41 @@ import (
 	"time"
 )
 
-// shelf keeps a history as a file would.
-type shelf struct {
+// file keeps a history.
+type file struct {
 	text  []byte
 	saved int
+	at    time.Time
 	err   error
 }
 
-func (s *shelf) load(h *History) (bool, error) {
-	if s.err != nil || s.text == nil {
-		return false, s.err
+func (f *file) shelf() Shelf { return Shelf{Load: f.load, Save: f.save} }
+
+func (f *file) load(h *History) (bool, error) {
+	if f.err != nil || f.text == nil {
+		return false, f.err
 	}
-	return true, json.Unmarshal(s.text, h)
+	return true, json.Unmarshal(f.text, h)
 }
 
-func (s *shelf) save(h History) error {
-	s.saved++
+func (f *file) save(h History) error {
+	f.saved++
+	f.at = time.Now()
+	if f.err != nil {
+		return f.err
+	}
 	var err error
-	s.text, err = json.Marshal(h)
+	f.text, err = json.Marshal(h)
 	return err
 }
 
-func open(s *shelf, totals *[]Total, listing func(string) []string) *Recorder {
+// folder is where a recorder keeps what it has.
+type folder struct{ whole, latest file }
+
+func open(f *folder, totals *[]Total, listing func(string) []string) *Recorder {
 	return Open(Options{
 		Totals: func() []Total { return slices.Clone(*totals) }, Listing: listing,
-		Load: s.load, Save: s.save, Log: slog.New(slog.DiscardHandler),
+		Whole: f.whole.shelf(), Latest: f.latest.shelf(), Log: slog.New(slog.DiscardHandler),
 	})
 }
 
@@ -78,7 +88,7 @@ func want(t *testing.T, what string, got []Figures, lns ...string) {
 // TestRecorder_restart counts over a restart, after which totals begin at 0.
 func TestRecorder_restart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &shelf{}
+		s := &folder{}
 		totals := []Total{{"a.test", Counts{Questions: 10, Listings: 3, Exempted: 1, Errors: 2}}, {Zone: "b.test"}}
 		r := open(s, &totals, nobody)
 		stop := run(r)
@@ -108,7 +118,7 @@ func TestRecorder_unique(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var totals []Total
 		have := map[string][]string{"192.0.2.1": {"a.test"}, "192.0.2.2": {"a.test"}}
-		r := open(&shelf{}, &totals, func(subject string) []string { return have[subject] })
+		r := open(&folder{}, &totals, func(subject string) []string { return have[subject] })
 		totals = []Total{{Zone: "a.test"}, {Zone: "b.test"}}
 		r.Listing("a.test", "192.0.2.1")
 		r.Listing("a.test", "192.0.2.2")
@@ -128,7 +138,7 @@ func TestRecorder_unique(t *testing.T) {
 
 func TestRecorder_boundedPending(t *testing.T) {
 	totals := []Total{{Zone: "a.test"}}
-	r := open(&shelf{}, &totals, nobody)
+	r := open(&folder{}, &totals, nobody)
 	for range 2 * maxPending {
 		r.Listing("a.test", "192.0.2.1")
 	}
@@ -137,30 +147,139 @@ func TestRecorder_boundedPending(t *testing.T) {
 	}
 }
 
-// TestRecorder_saves wants a save every five minutes, and none for nothing.
+// TestRecorder_saves wants a save each minute, a small one but for one an hour,
+// and none for nothing.
 func TestRecorder_saves(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &shelf{}
-		totals := []Total{{"a.test", Counts{Questions: 1}}}
-		r := open(s, &totals, nobody)
-		stop := run(r)
-		time.Sleep(saveEvery + time.Second)
-		synctest.Wait()
-		if s.saved != 1 {
-			t.Errorf("saved %d times in five minutes, want 1", s.saved)
+	s := &folder{}
+	totals := []Total{{"a.test", Counts{}}}
+	r := open(s, &totals, nobody)
+	now := time.Date(2026, 6, 1, 11, 50, 0, 0, time.UTC)
+	for minute := range 180 {
+		now = now.Add(time.Minute)
+		if minute < 3 || minute > 60 { // idle in between
+			totals[0].Questions++
 		}
-		time.Sleep(time.Hour)
-		stop()
-		if s.saved != 1 {
-			t.Errorf("saved %d times, want 1: nothing more was counted", s.saved)
+		r.count(now)
+		r.save(now)
+		if got := [2]int{s.whole.saved, s.latest.saved}; minute < 60 && got != [2]int{1, min(minute, 2)} {
+			t.Errorf("after %d minutes: %v saves, want %v", minute+1, got, [2]int{1, min(minute, 2)})
+		}
+	}
+	if s.whole.saved != 3 || s.latest.saved != 2+118 {
+		t.Errorf("after three hours, one of them idle: %d and %d saves, want 3 and 120", s.whole.saved, s.latest.saved)
+	}
+	if h := (History{}); json.Unmarshal(s.latest.text, &h) != nil || len(h.Buckets) != latestFor+1 {
+		t.Errorf("the small file holds %s, want the latest hours", s.latest.text)
+	}
+}
+
+// TestRecorder_saves_running: Run does so by itself, and once more at its end.
+func TestRecorder_saves_running(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, tt := range []struct {
+			runs time.Duration
+			want time.Duration
+		}{{90 * time.Second, time.Minute}, {30 * time.Second, 30 * time.Second}} {
+			s := &folder{}
+			totals := []Total{{"a.test", Counts{Questions: 1}}}
+			began := time.Now()
+			stop := run(open(s, &totals, nobody))
+			time.Sleep(tt.runs)
+			stop()
+			if took := s.whole.at.Sub(began); s.whole.saved != 1 || took != tt.want {
+				t.Errorf("running %v: %d saves, the last after %v, want one after %v", tt.runs, s.whole.saved, took, tt.want)
+			}
 		}
 	})
 }
 
-func TestOpen_damaged(t *testing.T) {
+// TestRecorder_killed kills the process at random moments: what was counted a
+// minute before is there afterwards, and nothing twice.
+func TestRecorder_killed(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	s := &folder{}
+	now := time.Date(2026, 6, 1, 11, 50, 0, 0, time.UTC)
+	var counted uint64 // and saved
+	for life := range 200 {
+		totals := []Total{{Zone: "a.test"}}
+		r := open(s, &totals, nobody)
+		if got := r.history.Figures(now, 400*24*time.Hour, []string{"a.test"})[0].Questions; got != counted {
+			t.Fatalf("start %d, at %s: %d questions, want %d", life, now, got, counted)
+		}
+		for range rnd.IntN(150) {
+			now = now.Add(time.Minute)
+			if rnd.IntN(5) > 0 {
+				totals[0].Questions++
+			}
+			r.count(now)
+			r.save(now)
+		}
+		counted += totals[0].Questions
+		now = now.Add(time.Duration(rnd.IntN(100)) * time.Minute)
+		if rnd.IntN(10) == 0 {
+			now = now.Add(time.Duration(rnd.IntN(20)) * 24 * time.Hour)
+		}
+	}
+	if counted < 1000 {
+		t.Errorf("%d questions were counted, which proves little", counted)
+	}
+}
+
+// TestRecorder_full: what could not be written is, once there is room.
+func TestRecorder_full(t *testing.T) {
+	s := &folder{}
+	s.whole.err = errors.New("no space left")
 	totals := []Total{{"a.test", Counts{Questions: 1}}}
-	r := open(&shelf{err: errors.New("damaged")}, &totals, nobody)
-	want(t, "after a damaged file", r.Figures(time.Hour), "a.test q1 l0 x0 u0 e0")
+	r := open(s, &totals, nobody)
+	now := time.Now()
+	r.count(now)
+	r.save(now)
+	s.whole.err = nil
+	r.save(now.Add(time.Minute))
+	if s.whole.saved != 2 || s.whole.text == nil {
+		t.Errorf("%d attempts kept %q", s.whole.saved, s.whole.text)
+	}
+}
+
+// TestOpen_damaged: a file that cannot be read takes nothing of the other's.
+func TestOpen_damaged(t *testing.T) {
+	hour := time.Now().UTC().Truncate(time.Hour)
+	kept := func(n uint64) file {
+		text, err := json.Marshal(History{Buckets: []Bucket{{hour, 1, map[string]Counts{"a.test": {Questions: n}}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return file{text: text}
+	}
+	broken := file{text: []byte(`{"buckets":[{"start":"2026-01-01T00:00:00Z","zones":{"a.test":{"q":99}}},{"start":7}]}`)}
+	for _, tt := range []struct {
+		name string
+		folder
+		want uint64
+	}{
+		{"both", folder{file{err: errors.New("damaged")}, broken}, 0},
+		{"the whole", folder{broken, kept(2)}, 2},
+		{"the latest", folder{kept(3), broken}, 3},
+		{"neither, the latest is older", folder{kept(3), kept(2)}, 3},
+		{"neither, the latest is newer", folder{kept(3), kept(4)}, 4},
+		{"no latest", folder{kept(3), file{}}, 3},
+	} {
+		totals := []Total{{"a.test", Counts{Questions: 1}}}
+		r := open(&tt.folder, &totals, nobody)
+		want(t, tt.name, r.Figures(400*24*time.Hour), fmt.Sprintf("a.test q%d l0 x0 u0 e0", tt.want+1))
+	}
+}
+
+// TestHistory_merge_old: an hour that is in a day by now is not counted again.
+func TestHistory_merge_old(t *testing.T) {
+	now := time.Date(2026, 6, 30, 12, 0, 0, 0, time.UTC)
+	old := now.Add(-20 * 24 * time.Hour)
+	var latest, h History
+	latest.add(old, "a.test", Counts{Questions: 1})
+	h.add(old, "a.test", Counts{Questions: 5})
+	h.fold(now)
+	h.merge(latest)
+	want(t, "merged", h.Figures(now, 400*24*time.Hour, nil), "a.test q5 l0 x0 u0 e0")
 }
 
 // TestHistory_year counts one question an hour for 500 days: nothing of the

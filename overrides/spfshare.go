@@ -1,0 +1,114 @@
+package overrides
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"dnsblproxy/overrides/spf"
+)
+
+// compiler compiles a domain's SPF record once for all rules that name the
+// domain. What it came to serves them until it is nearly time to renew it.
+type compiler struct {
+	resolver Resolver // nil without one
+
+	mu   sync.Mutex
+	jobs map[string]*compilation // by domain and includes that are left out
+}
+
+func newCompiler(r Resolver) *compiler {
+	return &compiler{resolver: r, jobs: make(map[string]*compilation)}
+}
+
+// compilation is one record, compiled or being so. All but done is there once
+// done is closed, and immutable from then on.
+type compilation struct {
+	done chan struct{}
+	at   time.Time // when it was ready
+
+	// whole is what the record comes to, for whoever asks. It is nil if DNS
+	// hides a part, which depends on what was open before: m has the rest.
+	whole *result
+	m     *spf.Map // nil with err
+	err   error
+}
+
+// holds reports whether the compilation is under way, or serves at now. It
+// does for four fifths of its TTL: who renews it comes after that.
+func (c *compilation) holds(now time.Time) bool {
+	select {
+	case <-c.done:
+		return c.whole != nil && now.Sub(c.at) < clampTTL(c.whole.ttl)*4/5
+	default:
+		return true
+	}
+}
+
+// compile returns the compiled record of the domain, in which the includes of
+// the domains in except are left out. It is the work of the first who asks;
+// others wait for it.
+func (p *compiler) compile(ctx context.Context, domain string, except []string) *compilation {
+	key := strings.Join(append([]string{domain}, slices.Sorted(slices.Values(except))...), " ")
+	for {
+		now := time.Now()
+		p.mu.Lock()
+		c := p.jobs[key]
+		if c == nil || !c.holds(now) {
+			maps.DeleteFunc(p.jobs, func(_ string, old *compilation) bool { return !old.holds(now) })
+			c = &compilation{done: make(chan struct{})}
+			p.jobs[key] = c
+			p.mu.Unlock()
+			c.run(ctx, domain, withoutIncludes(p.resolver, except))
+			return c
+		}
+		p.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return &compilation{err: ctx.Err()}
+		case <-c.done:
+		}
+		// Who did the work may have been stopped, or out of time before us.
+		cut := errors.Is(c.err, context.Canceled) || errors.Is(c.err, context.DeadlineExceeded)
+		if !cut || ctx.Err() != nil {
+			return c
+		}
+	}
+}
+
+func (c *compilation) run(ctx context.Context, domain string, r Resolver) {
+	defer func() {
+		c.at = time.Now()
+		close(c.done)
+	}()
+	m, err := spf.Compile(ctx, r, domain, spf.CompileOptions{})
+	if err != nil {
+		c.err = fmt.Errorf("SPF of %q: %w", domain, err)
+		return
+	}
+	if m.Has(spf.TempError) {
+		c.m = m
+		return
+	}
+	c.whole = wholeResult(ctx, r, m)
+}
+
+// result is what the compilation comes to for a source that opens prev.
+func (c *compilation) result(prev *content) result {
+	switch {
+	case c.err != nil:
+		tooComplex := errors.Is(c.err, spf.ErrTooComplex)
+		return result{err: c.err, lasting: tooComplex, ttl: complexPause}
+	case c.whole == nil:
+		err := fmt.Errorf("SPF of %q: %s", c.m.Domain(), reasons(c.m, spf.TempError))
+		return result{content: fromMap(c.m, prev), err: err, ttl: c.m.TTL, warnings: warningsOf(c.m)}
+	}
+	r := *c.whole
+	r.age = time.Since(c.at)
+	return r
+}

@@ -1,0 +1,107 @@
+package resolver
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"dnsblproxy/overrides"
+	"dnsblproxy/overrides/spf"
+)
+
+// faxDNS is the DNS of fax.test, whose record names its senders one by one.
+type faxDNS struct {
+	mu    sync.Mutex
+	asked []string // of the senders' names
+}
+
+func (d *faxDNS) Lookup(_ context.Context, name string, typ spf.Type) (spf.Answer, error) {
+	if name == "fax.test" && typ == spf.TypeTXT {
+		return spf.Answer{Strings: []string{"v=spf1 exists:%{i}._ok.fax.test -all"}, TTL: 300e9}, nil
+	}
+	addr, isSender := strings.CutSuffix(name, "._ok.fax.test")
+	if !isSender {
+		return spf.Answer{NXDOMAIN: true, TTL: 300e9}, nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.asked = append(d.asked, addr)
+	if !strings.HasPrefix(addr, "192.0.2.") || addr == "192.0.2.2" {
+		return spf.Answer{NXDOMAIN: true, TTL: 300e9}, nil
+	}
+	return spf.Answer{Addrs: []netip.Addr{netip.MustParseAddr("127.0.0.2")}, TTL: 300e9}, nil
+}
+
+// TestCombined_live has a rule of the combined zone alone, whose SPF record
+// can only be evaluated for one address at a time.
+func TestCombined_live(t *testing.T) {
+	l := &fakeList{ttl: 300, records: map[string][]string{
+		"1.2.0.192.list.example A": {"127.0.0.10"},
+		"2.2.0.192.list.example A": {"127.0.0.10"},
+		"3.2.0.192.list.example A": {"127.0.0.2", "127.0.0.10"},
+		"4.2.0.192.list.example A": {"127.0.0.11"},
+		"6.2.0.192.list.example A": {"127.0.0.10"},
+	}}
+	member := testZone("m.test", l)
+	member.NoOverride = codes(t, "127.0.0.2")
+	own := testZone("own.test", nil)
+	own.Source, own.List, own.Upstream = SourceDeny, nil, ""
+	zones := []ZoneOptions{
+		member, own,
+		weighed(t, "inner.test", 2, map[string]int{"m.test": 2, "m.test=127.0.0.11": 1, "own.test": 2}),
+		weighed(t, "sum.test", 2, map[string]int{"m.test": 2, "m.test=127.0.0.11": 1, "own.test": 2}),
+		weighed(t, "outer.test", 1, map[string]int{"inner.test": 1}),
+	}
+	senders := &faxDNS{}
+	s := newSceneWith(t, overrides.Options{Resolver: senders}, zones,
+		overrides.Rule{Name: "fax", SPF: []string{"fax.test"}, Zones: []string{"sum.test", "outer.test"}},
+		overrides.Rule{Name: "own", Action: overrides.Deny, CIDR: []string{"192.0.2.5"}, Zones: []string{"own.test"}},
+		overrides.Rule{Name: "typed", CIDR: []string{"192.0.2.6"}, Zones: []string{"sum.test"}},
+	)
+	senders.asked = nil // while the record was compiled
+	for _, tt := range []struct{ name, addr, want, asked string }{
+		{"listed, and the record passes", "192.0.2.1", "NXDOMAIN", "192.0.2.1"},
+		{"listed, and it does not", "192.0.2.2", "NOERROR 127.0.0.2", "192.0.2.2"},
+		{"a code that no exemption removes", "192.0.2.3", "NOERROR 127.0.0.2", "192.0.2.3"},
+		{"below the threshold", "192.0.2.4", "NXDOMAIN", ""},
+		{"denied, which no live term beats", "192.0.2.5", "NOERROR 127.0.0.2", "192.0.2.5"},
+		{"exempt anyhow", "192.0.2.6", "NXDOMAIN", ""},
+		{"unlisted", "192.0.2.9", "NXDOMAIN", ""},
+	} {
+		for i, name := range []string{"sum.test", "outer.test"} {
+			want, asked := tt.want, tt.asked
+			if tt.addr == "192.0.2.6" && name == "outer.test" {
+				asked = tt.addr // the typed rule is not for this zone
+			}
+			if i > 0 && asked == tt.asked {
+				asked = "" // known by then
+			}
+			m := s.ask(reversed(tt.addr)+"."+name, dns.TypeA)
+			if got := brief(m); got != want {
+				t.Errorf("%s, %s: %s, want %s", tt.name, name, got, want)
+			}
+			if code, text := ede(m); tt.asked != "" && want == "NXDOMAIN" && (code != edeFiltered || text != "exempt: fax (spf fax.test)") {
+				t.Errorf("%s, %s: extended error %d %q, want the rule", tt.name, name, code, text)
+			}
+			senders.mu.Lock()
+			if got := strings.Join(senders.asked, " "); got != asked {
+				t.Errorf("%s, %s: DNS was asked about %q, want %q", tt.name, name, got, asked)
+			}
+			senders.asked = nil
+			senders.mu.Unlock()
+		}
+	}
+	if got := brief(s.ask("1.2.0.192.inner.test", dns.TypeA)); got != "NOERROR 127.0.0.2" {
+		t.Errorf("a zone that the rule does not name: %s", got)
+	}
+}
+
+// reversed writes an IPv4 address as lists are asked for it.
+func reversed(addr string) string {
+	part := strings.Split(addr, ".")
+	return part[3] + "." + part[2] + "." + part[1] + "." + part[0]
+}
