@@ -50,7 +50,7 @@ type decision struct {
 	exempt  bool // removable codes of data go
 	live    bool // an exemption that was evaluated for this address
 	removed bool // an exemption took a code that the list gave
-	kept    bool // observe: the verdict is counted and not given
+	kept    bool // observe: the verdict is counted and not given; data and code are what it would be
 
 	data packed // of the list; "" without
 	ttl  uint32
@@ -100,9 +100,9 @@ func decide(q *question, f *facts) decision {
 		return f.bare(q)
 	}
 	d := judge(q, f)
-	if q.zone.Mode == Observe && !d.lacking && q.judged() {
+	if q.zone.Mode == Observe && !d.lacking && q.judged() && d.verdict != Unlisted {
 		f.step(0, "the zone only observes: decided ", d.verdict.String(), ", answered unlisted")
-		d.form, d.data, d.ttl, d.kept = formNXDomain, "", ownTTL, true
+		d.form, d.ttl, d.kept = formNXDomain, ownTTL, true
 	}
 	return d
 }
@@ -205,13 +205,15 @@ func (f *facts) own(q *question, set overrides.Set, hit overrides.Hit, exempt bo
 	removable, fixed := z.listing(a.data)
 	d := decision{data: a.data, ttl: a.ttl, exempt: exempt, hit: hit}
 	if !removable && !fixed {
-		f.step(7, "the list does not have it")
+		f.unlisted(z, a.data)
 		d.form, d.verdict = unlistedForm(q, a.data), Unlisted
 		if exempt {
+			f.step(7, "exempt by ", hit.Rule.Name, " (", hit.Source.String(), ")")
 			d.verdict, d.ede = Exempt, edeFiltered
 		}
 		return d.aged(a)
 	}
+	f.step(7, "the list has it: ", f.codes(z, a.data))
 	if removable && !exempt && !z.Allow {
 		var known bool
 		if d.hit, d.exempt, known = f.live(q, set); !known {
@@ -219,7 +221,6 @@ func (f *facts) own(q *question, set overrides.Set, hit overrides.Hit, exempt bo
 		}
 		d.live = d.exempt
 	}
-	f.step(7, "the list has it: ", f.codes(z, a.data))
 	d.removed = d.exempt && removable
 	if d.exempt && !fixed {
 		f.step(7, "exempt by ", d.hit.Rule.Name, " (", d.hit.Source.String(), ")")
@@ -227,8 +228,11 @@ func (f *facts) own(q *question, set overrides.Set, hit overrides.Hit, exempt bo
 		e.removed, e.live, e.data = true, d.live, a.data
 		return e
 	}
-	if d.removed {
+	switch {
+	case d.removed:
 		f.step(7, d.hit.Rule.Name, " (", d.hit.Source.String(), ") removes what it may; the rest is beyond exemptions")
+	case d.exempt:
+		f.step(7, d.hit.Rule.Name, " (", d.hit.Source.String(), ") exempts it, but no_override puts the codes beyond exemptions")
 	}
 	d.verdict, d.form = Listed, formData
 	if q.typ != wire.TypeA {

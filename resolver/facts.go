@@ -202,6 +202,16 @@ func (f *facts) step(n int, parts ...string) {
 	}
 }
 
+// unlisted notes that an answer holds no listing, and which codes it has all
+// the same: a person who asks the list will see them.
+func (f *facts) unlisted(z *zone, data packed) {
+	if codes := f.codes(z, data); codes != "" {
+		f.step(7, "the list answers ", codes, ", which is no listing")
+		return
+	}
+	f.step(7, "the list does not have it")
+}
+
 // codes names the codes of an answer, for a trace only.
 func (f *facts) codes(z *zone, data packed) string {
 	if f.trace == nil {
