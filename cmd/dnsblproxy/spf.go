@@ -66,7 +66,7 @@ func (a *app) spf(ctx context.Context, domain string, f spfFlags) error {
 	if addr.IsValid() {
 		return a.spfOne(ctx, r, spf.Query{Addr: addr, Domain: domain, Sender: f.sender, HELO: f.helo})
 	}
-	m, err := spf.Compile(ctx, r, domain, spf.CompileOptions{Sender: f.sender, HELO: f.helo})
+	m, err := spf.Compile(ctx, r, domain, spf.CompileOptions{Sender: f.sender, HELO: f.helo, Follow: true})
 	if err != nil {
 		return fmt.Errorf("compiling the SPF record of %s: %w", domain, err)
 	}
