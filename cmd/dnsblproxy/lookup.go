@@ -20,9 +20,9 @@ and the steps that led there. The running server decides; without one this
 command says so and decides by itself.
 
 With --all it asks every well-known list as well, through the resolver, without
-any rules. With --from it looks up every address of a file, or every client of
-a Postfix log, and with --against it prints what another configuration would
-change.
+any rules. With --from it looks up every address of a file ("-": standard
+input), or every client of a Postfix log, and with --against it prints what
+another configuration would change.
 
 The exit status is 0 whatever the verdict.`
 
@@ -50,6 +50,9 @@ func newLookup(a *app) *cobra.Command {
 			if len(args) > 0 {
 				return usagef("--from takes the place of %q", args[0])
 			}
+			if f.all {
+				return usagef("--all takes one ADDR or DOMAIN, not --from: that is some seventy lists for each address")
+			}
 			return nil
 		},
 		RunE: a.does(func(ctx context.Context, args []string) error {
@@ -66,9 +69,9 @@ func newLookup(a *app) *cobra.Command {
 }
 
 func (a *app) lookup(ctx context.Context, what string, all bool) error {
-	subject, err := rbl.ParseSubject(what)
+	subject, err := typedSubject(what)
 	if err != nil {
-		return usagef("%v", err)
+		return usageError{err}
 	}
 	c, lists, err := a.loadAll()
 	if err != nil {
@@ -97,6 +100,16 @@ func (a *app) lookup(ctx context.Context, what string, all bool) error {
 		answers[i].print(a)
 	}
 	return nil
+}
+
+// typedSubject reads what a person asks about. A name with such characters is
+// possible in DNS, but here it is a prefix, a URL or a mail address.
+func typedSubject(text string) (rbl.Subject, error) {
+	s, err := rbl.ParseSubject(text)
+	if err == nil && s.Shape == rbl.Domain && strings.ContainsAny(text, "/:@[] ") {
+		return s, fmt.Errorf("%q is neither an address nor a domain name; write one of these alone", text)
+	}
+	return s, err
 }
 
 // loadAll reads the configuration and the table of lists.
