@@ -46,6 +46,7 @@ func (f *facts) combined(q *question, hit overrides.Hit, exempt bool) decision {
 		states[i] = memberState(m, &d, f.above)
 		switch {
 		case d.lacking:
+			f.step(0, "not waited for: it cannot change the verdict") // else this is not the last call
 			continue
 		case d.verdict == Failed:
 			failed++
