@@ -213,7 +213,6 @@ func (f *facts) own(q *question, set overrides.Set, hit overrides.Hit, exempt bo
 		}
 		return d.aged(a)
 	}
-	f.step(7, "the list has it: ", f.codes(z, a.data))
 	if removable && !exempt && !z.Allow {
 		var known bool
 		if d.hit, d.exempt, known = f.live(q, set); !known {
@@ -221,6 +220,7 @@ func (f *facts) own(q *question, set overrides.Set, hit overrides.Hit, exempt bo
 		}
 		d.live = d.exempt
 	}
+	f.step(7, "the list has it: ", f.codes(z, a.data))
 	d.removed = d.exempt && removable
 	if d.exempt && !fixed {
 		f.step(7, "exempt by ", d.hit.Rule.Name, " (", d.hit.Source.String(), ")")
