@@ -112,6 +112,9 @@ loads the sources itself.`,
 			if err != nil {
 				return err
 			}
+			for _, rule := range liveRules(all, name) {
+				fmt.Fprintf(a.err, "rule %s: its SPF terms that depend on the address (live) open no range and are left out\n", rule)
+			}
 			return overrides.WriteItems(a.out, f, items)
 		}),
 	}
@@ -139,6 +142,18 @@ func itemsOf(all []exemption, rule string) ([]overrides.Item, error) {
 		items = append(items, overrides.Item{Entry: entry, Comment: e.Comment, Rule: e.Rule, Source: e.Source})
 	}
 	return items, nil
+}
+
+// liveRules are the rules among those to export that itemsOf leaves a part of
+// out, each once.
+func liveRules(all []exemption, rule string) []string {
+	var names []string
+	for _, e := range all {
+		if e.Live && (rule == "" || e.Rule == rule) && !slices.Contains(names, e.Rule) {
+			names = append(names, e.Rule)
+		}
+	}
+	return names
 }
 
 // ready is the configuration for a command that needs all of it.
@@ -237,7 +252,10 @@ func annotate(c *config.Config, all []exemption) {
 		if e.Line < 1 || e.Line > len(lines) {
 			continue
 		}
-		_, comment, _ := strings.Cut(lines[e.Line-1], "#")
+		text, comment, _ := strings.Cut(strings.TrimPrefix(lines[e.Line-1], "\ufeff"), "#")
+		if in, err := overrides.ParseEntry(strings.TrimSpace(text)); err != nil || bare(in) != e.Entry {
+			continue // the file was edited just now and is not in force yet
+		}
 		if comment = strings.TrimSpace(comment); comment != "" {
 			e.Comment = comment
 		}
