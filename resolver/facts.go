@@ -150,7 +150,7 @@ func (f *facts) answer(q *question, typ uint16) listAnswer {
 	e, found := f.cache.Get(z.key(q, typ))
 	if found && e.Expires > f.clock {
 		left := e.Expires - f.clock
-		if left*10 < e.Life && f.got == nil {
+		if left*10 <= e.Life && f.got == nil { // the last tenth
 			f.renew = append(f.renew, need{zone: z, subject: q.subject, labels: q.labels, typ: typ})
 		}
 		return listAnswer{state: fresh, data: packed(e.Data), ttl: left}
