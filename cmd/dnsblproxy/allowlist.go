@@ -39,7 +39,7 @@ from, asked of the running server. Without one it says so and loads the sources
 itself.`,
 		Args: noArgs,
 		RunE: a.does(func(ctx context.Context, _ []string) error {
-			c, err := a.ready()
+			c, err := a.ready(ctx)
 			if err != nil {
 				return err
 			}
@@ -97,7 +97,7 @@ loads the sources itself.`,
 			if err != nil {
 				return usageError{fmt.Errorf("--format: %w", err)}
 			}
-			c, err := a.ready()
+			c, err := a.ready(ctx)
 			if err != nil {
 				return err
 			}
@@ -157,8 +157,8 @@ func liveRules(all []exemption, rule string) []string {
 }
 
 // ready is the configuration for a command that needs all of it.
-func (a *app) ready() (*config.Config, error) {
-	c, _, err := a.loadAll()
+func (a *app) ready(ctx context.Context) (*config.Config, error) {
+	c, _, err := a.loadAll(ctx)
 	return c, err
 }
 

@@ -73,7 +73,7 @@ func (a *app) lookup(ctx context.Context, what string, all bool) error {
 	if err != nil {
 		return usageError{err}
 	}
-	c, lists, err := a.loadAll()
+	c, lists, err := a.loadAll(ctx)
 	if err != nil {
 		return err
 	}
@@ -112,14 +112,33 @@ func typedSubject(text string) (rbl.Subject, error) {
 	return s, err
 }
 
-// loadAll reads the configuration and the table of lists.
-func (a *app) loadAll() (*config.Config, *rbl.Table, error) {
+// loadAll reads the configuration and the table of lists. A rule file that has
+// vanished, or is not for this user to read, does not matter while a server
+// runs: it has the last good set, and it is the one to ask.
+func (a *app) loadAll(ctx context.Context) (*config.Config, *rbl.Table, error) {
 	lists, err := rbl.Builtin()
 	if err != nil {
 		return nil, nil, err
 	}
 	c, err := a.load(lists)
-	return c, lists, err
+	if c == nil || err == nil {
+		return c, lists, err
+	}
+	o := loadOptions(lists)
+	o.Readable = func(string) error { return nil }
+	served, other := config.Load(c.Path, o)
+	if other != nil { // there are other problems
+		return nil, lists, err
+	}
+	cl, other := newClient(served)
+	if other == nil {
+		other = cl.get(ctx, "zones", nil, new(any))
+	}
+	if errors.Is(other, errNoServer) {
+		return nil, lists, err
+	}
+	fmt.Fprintf(a.err, "%v\nthe running server goes on without; this is what it says\n", err)
+	return served, lists, nil
 }
 
 // decider decides about one subject.

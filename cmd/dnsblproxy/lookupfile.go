@@ -34,7 +34,7 @@ func (a *app) lookupFile(ctx context.Context, f lookupFlags) error {
 	if err != nil {
 		return err
 	}
-	c, lists, err := a.loadAll()
+	c, lists, err := a.loadAll(ctx)
 	if err != nil {
 		return err
 	}
