@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/net/idna"
 
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/resolver/rbl"
@@ -102,9 +103,13 @@ func (a *app) lookup(ctx context.Context, what string, all bool) error {
 	return nil
 }
 
-// typedSubject reads what a person asks about. A name with such characters is
-// possible in DNS, but here it is a prefix, a URL or a mail address.
+// typedSubject reads what a person asks about: an international name is asked
+// for in its form for DNS. A name with such characters is possible there, but
+// here it is a prefix, a URL or a mail address.
 func typedSubject(text string) (rbl.Subject, error) {
+	if name, err := idna.Lookup.ToASCII(text); err == nil && strings.Contains(name, "xn--") {
+		text = name
+	}
 	s, err := rbl.ParseSubject(text)
 	if err == nil && s.Shape == rbl.Domain && strings.ContainsAny(text, "/:@[] ") {
 		return s, fmt.Errorf("%q is neither an address nor a domain name; write one of these alone", text)

@@ -35,3 +35,16 @@ func TestReadAddresses(t *testing.T) {
 		t.Errorf("of a list without an address: %v", err)
 	}
 }
+
+func TestTypedSubject(t *testing.T) {
+	for in, want := range map[string]string{
+		"192.0.2.1": "192.0.2.1", "2001:DB8::1": "2001:db8::1", "Mail.Example.com.": "mail.example.com",
+		"_dmarc.example.com": "_dmarc.example.com", "Bücher.example": "xn--bcher-kva.example",
+		"192.0.2.0/24": "", "192.0.2.1:25": "", "[192.0.2.1]": "", "http://example.com/": "", "a@example.com": "", "": "",
+	} {
+		s, err := typedSubject(in)
+		if got := s.String(); (err != nil) != (want == "") || err == nil && got != want {
+			t.Errorf("typedSubject(%q) = %s, %v, want %q", in, got, err, want)
+		}
+	}
+}
