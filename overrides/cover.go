@@ -52,8 +52,8 @@ func (e Entry) lasts(o Entry) bool {
 // covers returns the entry that covers e, or the first of several that do so
 // together.
 func (c *cover) covers(e Entry) (by Entry, ok bool) {
-	if by, ok = c.exact[opened{e.Range, e.Domain}]; ok && by.lasts(e) {
-		return by, true
+	if same, there := c.exact[opened{e.Range, e.Domain}]; there && same.lasts(e) {
+		return same, true
 	}
 	if e.Domain.Name != "" {
 		return c.coversDomain(e.Domain)

@@ -97,7 +97,12 @@ func RemoveItems(path string, entries []Entry) error {
 }
 
 func notThere(path string, present []Entry, e Entry) error {
-	if by, ok := coverOf(present).covers(e); ok && e.Domain.Name == "" {
+	by, ok := coverOf(present).covers(e)
+	for i := 0; !ok && i < len(present); i++ {
+		by = present[i]
+		ok = by.Domain.Name == "" && by.Range.holds(e.Range)
+	}
+	if ok && e.Domain.Name == "" {
 		return &Problem{File: path, Line: by.Line, Msg: fmt.Sprintf("%s does not stand there by itself but is within %s; write except = [%q] in the rule", e, by, e.Range)}
 	}
 	return &Problem{File: path, Msg: fmt.Sprintf("%s is not in the file; allow list shows what is", e)}

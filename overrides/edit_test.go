@@ -39,6 +39,7 @@ func TestAddItems(t *testing.T) {
 		{"CRLF stays", "192.0.2.7\r\n", []string{"192.0.2.8"}, "192.0.2.7\r\n192.0.2.8\r\n", ""},
 		{"there already", before, []string{"192.0.2.7/32"}, "", "f.txt:3: 192.0.2.7 is there already"},
 		{"longer than before", before, []string{"198.51.100.0/24"}, before + "\n198.51.100.0/24\n", ""},
+		{"longer than all before", "192.0.2.7 until 2027-03-31\n", []string{"192.0.2.7"}, "192.0.2.7 until 2027-03-31\n192.0.2.7\n", ""},
 		{"shorter than before", before, []string{"198.51.100.0/24 until 2027-01-01"}, "", "f.txt:4: 198.51.100.0/24 until 2027-01-01 is there already"},
 		{"within another", "10.0.0.0/8\n", []string{"10.1.0.0/16"}, "", "f.txt:1: 10.1.0.0/16 is covered already by 10.0.0.0/8"},
 		{"within two", "10.0.0.0/25\n10.0.0.128/25\n", []string{"10.0.0.0/24"}, "", "f.txt:1: 10.0.0.0/24 is covered already"},
@@ -74,18 +75,19 @@ func TestAddItems(t *testing.T) {
 }
 
 func TestRemoveItems(t *testing.T) {
-	const before = "\ufeff# keep\r\n192.0.2.7 # gone\r\n10.0.0.0/8\r\n10.0.0.0-10.255.255.255 until 2027-01-01\r\n.example.com"
+	const before = "\ufeff# keep\r\n192.0.2.7 # gone\r\n10.0.0.0/8\r\n10.0.0.0-10.255.255.255 until 2027-01-01\r\n.example.com\r\n172.16.0.0/12 until 2027-01-01"
 	for _, tt := range []struct {
 		name   string
 		remove []string
 		after  string // "" if refused
 		want   string
 	}{
-		{"one", []string{"192.0.2.7/32"}, "\ufeff# keep\r\n10.0.0.0/8\r\n10.0.0.0-10.255.255.255 until 2027-01-01\r\n.example.com", ""},
-		{"all spellings", []string{"10.0.0.0/255.0.0.0"}, "\ufeff# keep\r\n192.0.2.7 # gone\r\n.example.com", ""},
-		{"last line", []string{".Example.com."}, "\ufeff# keep\r\n192.0.2.7 # gone\r\n10.0.0.0/8\r\n10.0.0.0-10.255.255.255 until 2027-01-01\r\n", ""},
+		{"one", []string{"192.0.2.7/32"}, "\ufeff# keep\r\n10.0.0.0/8\r\n10.0.0.0-10.255.255.255 until 2027-01-01\r\n.example.com\r\n172.16.0.0/12 until 2027-01-01", ""},
+		{"all spellings", []string{"10.0.0.0/255.0.0.0"}, "\ufeff# keep\r\n192.0.2.7 # gone\r\n.example.com\r\n172.16.0.0/12 until 2027-01-01", ""},
+		{"last lines", []string{".Example.com.", "172.16.0.0/12"}, "\ufeff# keep\r\n192.0.2.7 # gone\r\n10.0.0.0/8\r\n10.0.0.0-10.255.255.255 until 2027-01-01\r\n", ""},
 		{"not there", []string{"192.0.2.7", "192.0.2.9"}, "", "192.0.2.9 is not in the file"},
 		{"within another", []string{"10.0.0.1"}, "", `f.txt:3: 10.0.0.1 does not stand there by itself but is within 10.0.0.0/8; write except = ["10.0.0.1"]`},
+		{"within one that ends", []string{"172.16.0.1"}, "", `f.txt:6: 172.16.0.1 does not stand there by itself but is within 172.16.0.0/12 until 2027-01-01; write except`},
 		{"other domain", []string{"example.com"}, "", "example.com is not in the file"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -16,6 +16,11 @@ type Range struct {
 	First, Last netip.Addr
 }
 
+// holds reports whether all of o is in r.
+func (r Range) holds(o Range) bool {
+	return r.First.Compare(o.First) <= 0 && o.Last.Compare(r.Last) <= 0
+}
+
 // String writes the range as an address, as a CIDR where it is one, else as
 // First-Last. ParseRange reads it back.
 func (r Range) String() string {

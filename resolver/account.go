@@ -12,6 +12,18 @@ import (
 // timed: reading the clock twice would be a tenth of their cost.
 const sampleEvery = 64
 
+// weightOf is how many answers the n-th of an owner is timed for. The first
+// ones are timed each, so that few questions are not none.
+func weightOf(n uint32) uint64 {
+	switch {
+	case n <= sampleEvery:
+		return 1
+	case n%sampleEvery == 0:
+		return sampleEvery
+	}
+	return 0
+}
+
 // account counts a decision that is about to be given, writes it down if it
 // matters, and starts what is to be fetched in the background.
 func (r *Resolver) account(sc *Scratch, q *question, d *decision, client netip.Addr, w *waiter) {
@@ -22,8 +34,8 @@ func (r *Resolver) account(sc *Scratch, q *question, d *decision, client netip.A
 	}
 	if w != nil {
 		r.stats.took(sc.shard, p, w.arrived)
-	} else if sc.sampled {
-		r.stats.durations[p].observe(sc.shard, time.Since(sc.started), sampleEvery)
+	} else if sc.weight > 0 {
+		r.stats.durations[p].observe(sc.shard, time.Since(sc.started), sc.weight)
 	}
 	switch d.verdict {
 	case Exempt:

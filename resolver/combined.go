@@ -89,6 +89,7 @@ func (f *facts) weigh(q *question) (sum decision, known bool) {
 		states[i] = memberState(m, &d, f.above)
 		switch {
 		case d.lacking:
+			f.step(0, "not waited for: it cannot change the verdict") // else this is not the last call
 			continue
 		case d.verdict == Failed:
 			failed++

@@ -38,6 +38,29 @@ func weighed(t testing.TB, name string, threshold int, weights map[string]int) Z
 	}
 }
 
+// TestExplain_members wants the steps of each member below its name, whatever
+// the order in which their lists answer. The weights are such that each counts.
+func TestExplain_members(t *testing.T) {
+	first, last := spamhaus(), spamhaus()
+	last.records = map[string][]string{}
+	s := newScene(t, []ZoneOptions{
+		testZone("a.test", first), testZone("b.test", last), testZone("c.test", last),
+		weighed(t, "score.test", 3, map[string]int{"a.test": 4, "b.test": -2, "c.test": -2}),
+	})
+	want := []Step{
+		{0, "member a.test"}, {7, "the list has it: 127.0.0.10"},
+		{0, "member b.test"}, {7, "the list does not have it"},
+		{0, "member c.test"}, {7, "the list does not have it"},
+		{7, "score 4 of 3: a.test 127.0.0.10 (+4)"},
+	}
+	for _, when := range []string{"cold", "warm"} {
+		e := s.r.Explain(t.Context(), ip4("192.0.2.1"), "score.test")
+		if got := e[0].Steps; !slices.Equal(got, want) {
+			t.Errorf("%s: steps %v, want %v", when, got, want)
+		}
+	}
+}
+
 // aMember is what the property draws of one member: everything that may
 // change what it counts for.
 type aMember struct {

@@ -49,7 +49,7 @@ type decision struct {
 	stale   bool
 	exempt  bool // removable codes of data go
 	removed bool // an exemption took a code that the list gave
-	kept    bool // observe: the verdict is counted and not given
+	kept    bool // observe: the verdict is counted and not given; data and code are what it would be
 
 	data packed // of the list; "" without
 	ttl  uint32
@@ -99,9 +99,9 @@ func decide(q *question, f *facts) decision {
 		return f.bare(q)
 	}
 	d := judge(q, f)
-	if q.zone.Mode == Observe && !d.lacking && q.judged() {
+	if q.zone.Mode == Observe && !d.lacking && q.judged() && d.verdict != Unlisted {
 		f.step(0, "the zone only observes: decided ", d.verdict.String(), ", answered unlisted")
-		d.form, d.data, d.ttl, d.kept = formNXDomain, "", ownTTL, true
+		d.form, d.ttl, d.kept = formNXDomain, ownTTL, true
 	}
 	return d
 }
@@ -204,9 +204,10 @@ func (f *facts) own(q *question, set overrides.Set, hit overrides.Hit, exempt bo
 	removable, fixed := z.listing(a.data)
 	d := decision{data: a.data, ttl: a.ttl, exempt: exempt, hit: hit}
 	if !removable && !fixed {
-		f.step(7, "the list does not have it")
+		f.unlisted(z, a.data)
 		d.form, d.verdict = unlistedForm(q, a.data), Unlisted
 		if exempt {
+			f.step(7, "exempt by ", hit.Rule.Name, " (", hit.Source.String(), ")")
 			d.verdict, d.ede = Exempt, edeFiltered
 		}
 		return d.aged(a)
@@ -225,8 +226,11 @@ func (f *facts) own(q *question, set overrides.Set, hit overrides.Hit, exempt bo
 		e.removed, e.data = true, a.data
 		return e
 	}
-	if d.removed {
+	switch {
+	case d.removed:
 		f.step(7, d.hit.Rule.Name, " (", d.hit.Source.String(), ") removes what it may; the rest is beyond exemptions")
+	case d.exempt:
+		f.step(7, d.hit.Rule.Name, " (", d.hit.Source.String(), ") exempts it, but no_override puts the codes beyond exemptions")
 	}
 	d.verdict, d.form = Listed, formData
 	if q.typ != wire.TypeA {

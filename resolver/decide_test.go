@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -89,6 +90,7 @@ func TestDecide(t *testing.T) {
 		{"observe, asked for the text", mode(Observe), nil, "1.2.0.192 TXT", "NXDOMAIN", 0},
 		{"observe, ANY", mode(Observe), nil, "1.2.0.192 ANY", "NXDOMAIN", 0},
 		{"observe an incomplete address", mode(Observe), nil, "2.0.192 A", "NOERROR", 0},
+		{"observe, for a type that no list has", mode(Observe), nil, "1.2.0.192 AAAA", "NXDOMAIN", 0},
 		{"observe a denial", mode(Observe), []overrides.Rule{deny}, "7.2.0.192 TXT", "NXDOMAIN", 0},
 	}
 	for _, tt := range tests {
@@ -196,9 +198,13 @@ func TestDecide_localZones(t *testing.T) {
 // TestExplain_agrees asks for the steps of the questions of a mail server:
 // what they say is what was answered.
 func TestExplain_agrees(t *testing.T) {
-	z := testZone("bl.test", spamhaus())
+	l := spamhaus()
+	l.records["4.2.0.192.list.example A"] = []string{"127.0.0.2"}
+	l.records["2.2.0.192.list.example A"] = []string{"127.0.0.10"}
+	z := testZone("bl.test", l)
 	z.CodeName = func(rbl.Code) string { return "PBL" }
-	s := newScene(t, []ZoneOptions{z}, overrides.Rule{Name: "office", CIDR: []string{"192.0.2.2"}})
+	z.Listed, z.NoOverride = codes(t, "127.0.0.2-127.0.0.11"), codes(t, "127.0.0.2")
+	s := newScene(t, []ZoneOptions{z}, overrides.Rule{Name: "office", CIDR: []string{"192.0.2.2", "192.0.2.4"}})
 	for addr, want := range map[string]struct {
 		verdict Verdict
 		step    string
@@ -206,6 +212,8 @@ func TestExplain_agrees(t *testing.T) {
 		"192.0.2.1": {Listed, "the list has it: 127.0.0.10 (PBL)"},
 		"192.0.2.2": {Exempt, "exempt by office (cidr)"},
 		"192.0.2.9": {Unlisted, "the list does not have it"},
+		"192.0.2.3": {Unlisted, "the list answers 127.0.1.255 (PBL), which is no listing"},
+		"192.0.2.4": {Listed, "office (cidr) exempts it, but no_override puts the codes beyond exemptions"},
 	} {
 		sub, err := rbl.ParseSubject(addr)
 		if err != nil {
@@ -217,6 +225,27 @@ func TestExplain_agrees(t *testing.T) {
 		}
 		if last := got[0].Steps[len(got[0].Steps)-1].What; last != want.step {
 			t.Errorf("Explain(%s): last step %q, want %q", addr, last, want.step)
+		}
+	}
+}
+
+// TestExplain_observe wants what a zone that only observes would have said.
+func TestExplain_observe(t *testing.T) {
+	z := testZone("bl.test", spamhaus())
+	z.Mode = Observe
+	s := newScene(t, []ZoneOptions{z}, overrides.Rule{Name: "own", Action: overrides.Deny, CIDR: []string{"192.0.2.7"},
+		Zones: []string{"bl.test"}, Code: netip.MustParseAddr("127.0.0.9"), Text: "not here"})
+	for addr, want := range map[string]string{
+		"192.0.2.1": "listed [127.0.0.10] see bl.test for 192.0.2.1",
+		"192.0.2.7": "denied [127.0.0.9] not here",
+		"192.0.2.9": "unlisted [] ",
+	} {
+		e := s.r.Explain(t.Context(), ip4(addr))[0]
+		if got := fmt.Sprintf("%s %v %s", e.Verdict, e.Codes, e.Text); got != want {
+			t.Errorf("Explain(%s) = %s, want %s", addr, got, want)
+		}
+		if e.Observe != (e.Verdict != Unlisted) {
+			t.Errorf("Explain(%s): observe %t", addr, e.Observe)
 		}
 	}
 }

@@ -110,7 +110,7 @@ func describe(q *question, d *decision) Decision {
 	if d.hit.Rule != nil {
 		out.Rule, out.Source = d.hit.Rule.Name, d.hit.Source.String()
 	}
-	if d.form == formOwn {
+	if d.code != 0 {
 		out.Codes = []string{q.zone.codeName(d.code)}
 	}
 	for rec := range d.data.records {

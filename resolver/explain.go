@@ -23,10 +23,7 @@ type Step struct {
 }
 
 func (t *Trace) add(n int, what string) {
-	s := Step{n, what}
-	if !slices.Contains(t.Steps, s) {
-		t.Steps = append(t.Steps, s)
-	}
+	t.Steps = append(t.Steps, Step{n, what})
 }
 
 // Explanation is what one zone says of a subject, and why.
@@ -92,7 +89,7 @@ func (r *Resolver) explain(ctx context.Context, snap *snapshot, z *zone, s rbl.S
 	out.Time = started
 	if d.verdict == Listed || d.verdict == Denied {
 		out.Text = d.text
-		if d.form == formData || d.form == formWhole {
+		if d.data.has() {
 			q.typ = wire.TypeTXT
 			t := r.settle(ctx, snap, q, nil)
 			for rec := range t.data.records {

@@ -153,7 +153,7 @@ func (f *facts) answer(q *question, typ uint16) listAnswer {
 	e, found := f.cache.Get(z.key(q, typ))
 	if found && e.Expires > f.clock {
 		left := e.Expires - f.clock
-		if left*10 < e.Life && f.got == nil {
+		if left*10 <= e.Life && f.got == nil { // the last tenth
 			f.renew = append(f.renew, need{zone: z, subject: q.subject, labels: q.labels, typ: typ})
 		}
 		return listAnswer{state: fresh, data: packed(e.Data), ttl: left}
@@ -220,6 +220,16 @@ func (f *facts) step(n int, parts ...string) {
 	if f.trace != nil {
 		f.trace.add(n, strings.Join(parts, ""))
 	}
+}
+
+// unlisted notes that an answer holds no listing, and which codes it has all
+// the same: a person who asks the list will see them.
+func (f *facts) unlisted(z *zone, data packed) {
+	if codes := f.codes(z, data); codes != "" {
+		f.step(7, "the list answers ", codes, ", which is no listing")
+		return
+	}
+	f.step(7, "the list does not have it")
 }
 
 // codes names the codes of an answer, for a trace only.

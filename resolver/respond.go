@@ -17,7 +17,7 @@ type Scratch struct {
 	shard int // which of the counters' shards
 
 	answered uint32 // packets so far
-	sampled  bool   // this one is timed, since started
+	weight   uint64 // how many answers this one is timed for, since started; 0: it is not
 	started  time.Time
 }
 
@@ -36,7 +36,7 @@ const maxTCP = 65535
 // packet, client and a way back to [Resolver.Await].
 func (r *Resolver) Respond(sc *Scratch, pkt []byte, client netip.Addr, tcp bool) (out []byte, done bool) {
 	sc.answered++
-	if sc.sampled = sc.answered%sampleEvery == 0; sc.sampled {
+	if sc.weight = weightOf(sc.answered); sc.weight > 0 {
 		sc.started = time.Now()
 	}
 	sc.facts.lacks = sc.facts.lacks[:0]

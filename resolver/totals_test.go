@@ -119,3 +119,21 @@ func TestListAnswers(t *testing.T) {
 		t.Errorf("ListAnswers of another address = %v, want unlisted", e[0].Verdict)
 	}
 }
+
+// TestDurations counts each of few answers, and of many as many as there were.
+func TestDurations(t *testing.T) {
+	s := newScene(t, []ZoneOptions{testZone("bl.test", spamhaus())}, overrides.Rule{Name: "office", CIDR: []string{"192.0.2.2"}})
+	pkt, err := new(dns.Msg).SetQuestion("2.2.0.192.bl.test.", dns.TypeA).Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sc := NewScratch(0)
+	for n := 1; n <= 10*sampleEvery; n++ {
+		if _, done := s.r.Respond(sc, pkt, testClient, false); !done {
+			t.Fatal("not answered at once")
+		}
+		if got := gathered(t, s, "dnsblproxy_query_duration_seconds"); (n <= sampleEvery || n%sampleEvery == 0) && got != float64(n) {
+			t.Fatalf("%v durations after %d answers", got, n)
+		}
+	}
+}

@@ -102,6 +102,9 @@ func (w *waiter) await(lacks []need, hadStale, second bool) {
 // packet. complete is false while facts are lacking. The caller holds w.mu.
 func (w *waiter) decide(sc *Scratch) (d decision, out []byte, complete bool) {
 	if w.inner != nil {
+		if w.trace != nil {
+			w.trace.Steps = w.trace.Steps[:0] // those of a call that lacked facts come again
+		}
 		w.r.prepare(&sc.facts, w)
 		d = decide(w.inner, &sc.facts)
 		return d, nil, !d.lacking

@@ -210,7 +210,8 @@ func entriesOf(args []string, expires string) ([]overrides.Entry, error) {
 
 // ruleFile finds the file of an allow rule, and makes its folder. The file
 // itself may be missing yet, and other problems of the configuration do not
-// matter here, as long as the rule can be read.
+// matter here, as long as the rule can be read. Of a rule that is not in force
+// it says so.
 func (a *app) ruleFile(name string) (string, error) {
 	lists, err := rbl.Builtin()
 	if err != nil {
@@ -227,6 +228,12 @@ func (a *app) ruleFile(name string) (string, error) {
 	case u.File == "":
 		return "", config.Join([]config.Problem{c.Problem(fmt.Sprintf("allow rule %q has no file that could be edited", name),
 			fmt.Sprintf("write file = %q", "allow.d/"+name+".txt"), "allow", name)})
+	}
+	switch over := u.Expires; {
+	case !u.Enabled:
+		fmt.Fprintf(a.err, "the rule has enabled = false: what is in its file does nothing\n")
+	case !over.IsZero() && !time.Now().Before(over.AddDate(0, 0, 1)):
+		fmt.Fprintf(a.err, "the rule expired after %s: what is in its file does nothing\n", over.Format(time.DateOnly))
 	}
 	return shownPath(u.File), os.MkdirAll(filepath.Dir(u.File), 0o755)
 }

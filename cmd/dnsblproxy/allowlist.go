@@ -39,7 +39,7 @@ from, asked of the running server. Without one it says so and loads the sources
 itself.`,
 		Args: noArgs,
 		RunE: a.does(func(ctx context.Context, _ []string) error {
-			c, err := a.ready()
+			c, err := a.ready(ctx)
 			if err != nil {
 				return err
 			}
@@ -97,7 +97,7 @@ loads the sources itself.`,
 			if err != nil {
 				return usageError{fmt.Errorf("--format: %w", err)}
 			}
-			c, err := a.ready()
+			c, err := a.ready(ctx)
 			if err != nil {
 				return err
 			}
@@ -111,6 +111,9 @@ loads the sources itself.`,
 			items, err := itemsOf(all, name)
 			if err != nil {
 				return err
+			}
+			for _, rule := range liveRules(all, name) {
+				fmt.Fprintf(a.err, "rule %s: its SPF terms that depend on the address (live) open no range and are left out\n", rule)
 			}
 			return overrides.WriteItems(a.out, f, items)
 		}),
@@ -141,9 +144,21 @@ func itemsOf(all []exemption, rule string) ([]overrides.Item, error) {
 	return items, nil
 }
 
+// liveRules are the rules among those to export that itemsOf leaves a part of
+// out, each once.
+func liveRules(all []exemption, rule string) []string {
+	var names []string
+	for _, e := range all {
+		if e.Live && (rule == "" || e.Rule == rule) && !slices.Contains(names, e.Rule) {
+			names = append(names, e.Rule)
+		}
+	}
+	return names
+}
+
 // ready is the configuration for a command that needs all of it.
-func (a *app) ready() (*config.Config, error) {
-	c, _, err := a.loadAll()
+func (a *app) ready(ctx context.Context) (*config.Config, error) {
+	c, _, err := a.loadAll(ctx)
 	return c, err
 }
 
@@ -237,7 +252,10 @@ func annotate(c *config.Config, all []exemption) {
 		if e.Line < 1 || e.Line > len(lines) {
 			continue
 		}
-		_, comment, _ := strings.Cut(lines[e.Line-1], "#")
+		text, comment, _ := strings.Cut(strings.TrimPrefix(lines[e.Line-1], "\ufeff"), "#")
+		if in, err := overrides.ParseEntry(strings.TrimSpace(text)); err != nil || bare(in) != e.Entry {
+			continue // the file was edited just now and is not in force yet
+		}
 		if comment = strings.TrimSpace(comment); comment != "" {
 			e.Comment = comment
 		}

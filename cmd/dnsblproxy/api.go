@@ -45,7 +45,7 @@ type lookupAnswer struct {
 const lookupPatience = 15 * time.Second
 
 func (d *proxy) lookupEndpoint(ctx context.Context, query url.Values) (any, error) {
-	s, err := rbl.ParseSubject(query.Get("q"))
+	s, err := typedSubject(query.Get("q"))
 	if err != nil {
 		return nil, admin.BadRequest("q: %v", err)
 	}

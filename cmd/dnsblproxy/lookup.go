@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/net/idna"
 
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/resolver/rbl"
@@ -20,9 +21,9 @@ and the steps that led there. The running server decides; without one this
 command says so and decides by itself.
 
 With --all it asks every well-known list as well, through the resolver, without
-any rules. With --from it looks up every address of a file, or every client of
-a Postfix log, and with --against it prints what another configuration would
-change.
+any rules. With --from it looks up every address of a file ("-": standard
+input), or every client of a Postfix log, and with --against it prints what
+another configuration would change.
 
 The exit status is 0 whatever the verdict.`
 
@@ -50,6 +51,9 @@ func newLookup(a *app) *cobra.Command {
 			if len(args) > 0 {
 				return usagef("--from takes the place of %q", args[0])
 			}
+			if f.all {
+				return usagef("--all takes one ADDR or DOMAIN, not --from: that is some seventy lists for each address")
+			}
 			return nil
 		},
 		RunE: a.does(func(ctx context.Context, args []string) error {
@@ -66,11 +70,11 @@ func newLookup(a *app) *cobra.Command {
 }
 
 func (a *app) lookup(ctx context.Context, what string, all bool) error {
-	subject, err := rbl.ParseSubject(what)
+	subject, err := typedSubject(what)
 	if err != nil {
-		return usagef("%v", err)
+		return usageError{err}
 	}
-	c, lists, err := a.loadAll()
+	c, lists, err := a.loadAll(ctx)
 	if err != nil {
 		return err
 	}
@@ -99,14 +103,47 @@ func (a *app) lookup(ctx context.Context, what string, all bool) error {
 	return nil
 }
 
-// loadAll reads the configuration and the table of lists.
-func (a *app) loadAll() (*config.Config, *rbl.Table, error) {
+// typedSubject reads what a person asks about: an international name is asked
+// for in its form for DNS. A name with such characters is possible there, but
+// here it is a prefix, a URL or a mail address.
+func typedSubject(text string) (rbl.Subject, error) {
+	if name, err := idna.Lookup.ToASCII(text); err == nil && strings.Contains(name, "xn--") {
+		text = name
+	}
+	s, err := rbl.ParseSubject(text)
+	if err == nil && s.Shape == rbl.Domain && strings.ContainsAny(text, "/:@[] ") {
+		return s, fmt.Errorf("%q is neither an address nor a domain name; write one of these alone", text)
+	}
+	return s, err
+}
+
+// loadAll reads the configuration and the table of lists. A rule file that has
+// vanished, or is not for this user to read, does not matter while a server
+// runs: it has the last good set, and it is the one to ask.
+func (a *app) loadAll(ctx context.Context) (*config.Config, *rbl.Table, error) {
 	lists, err := rbl.Builtin()
 	if err != nil {
 		return nil, nil, err
 	}
 	c, err := a.load(lists)
-	return c, lists, err
+	if c == nil || err == nil {
+		return c, lists, err
+	}
+	o := loadOptions(lists)
+	o.Readable = func(string) error { return nil }
+	served, other := config.Load(c.Path, o)
+	if other != nil { // there are other problems
+		return nil, lists, err
+	}
+	cl, other := newClient(served)
+	if other == nil {
+		other = cl.get(ctx, "zones", nil, new(any))
+	}
+	if errors.Is(other, errNoServer) {
+		return nil, lists, err
+	}
+	fmt.Fprintf(a.err, "%v\nthe running server goes on without; this is what it says\n", err)
+	return served, lists, nil
 }
 
 // decider decides about one subject.

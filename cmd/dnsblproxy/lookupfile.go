@@ -30,11 +30,11 @@ type fileRow struct {
 // lookupFile looks up every address of a file and prints the decisions, or
 // with --against those that would change.
 func (a *app) lookupFile(ctx context.Context, f lookupFlags) error {
-	addrs, err := readAddresses(f.from)
+	addrs, err := a.readAddresses(f.from)
 	if err != nil {
 		return err
 	}
-	c, lists, err := a.loadAll()
+	c, lists, err := a.loadAll(ctx)
 	if err != nil {
 		return err
 	}
@@ -144,21 +144,28 @@ func (r *fileRow) print(w *tabwriter.Writer) {
 	fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Address, r.Zone, verdict, why)
 }
 
-// readAddresses reads the file, each address once, in order.
-func readAddresses(path string) ([]netip.Addr, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
+// readAddresses reads the file, or standard input for "-", each address once,
+// in order. Lines of a list that it cannot read are told of.
+func (a *app) readAddresses(path string) ([]netip.Addr, error) {
+	in, name := a.in, "standard input"
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in, name = f, path
 	}
-	defer f.Close()
-	addrs, err := clientAddresses(f)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", path, err)
+	found, err := clientAddresses(in)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	case len(found.addrs) == 0:
+		return nil, fmt.Errorf("%s holds no address: write one a line, or hand in a Postfix log", name)
+	case found.odd > 0 && !found.log:
+		fmt.Fprintf(a.err, "%s: %d lines hold no address and are left out, the first of them %q\n", name, found.odd, found.first)
 	}
-	if len(addrs) == 0 {
-		return nil, fmt.Errorf("%s holds no address: write one a line, or hand in a Postfix log", path)
-	}
-	return addrs, nil
+	return found.addrs, nil
 }
 
 // postfixClient finds the client of a Postfix log line: "connect from
@@ -166,23 +173,36 @@ func readAddresses(path string) ([]netip.Addr, error) {
 // from [192.0.2.1]:1234 to ...".
 var postfixClient = regexp.MustCompile(`(?:\bfrom |\bclient=|\bCONNECT from )[^\s\[\],;]*\[([0-9a-fA-F:.]+)\]`)
 
-func clientAddresses(r io.Reader) ([]netip.Addr, error) {
-	var out []netip.Addr
+// clients is what a file holds.
+type clients struct {
+	addrs []netip.Addr
+	log   bool   // there is a line of Postfix in it
+	odd   int    // lines without an address
+	first string // of these
+}
+
+func clientAddresses(r io.Reader) (out clients, err error) {
 	seen := map[netip.Addr]bool{}
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		text, _, _ := strings.Cut(strings.TrimSpace(lines.Text()), "#")
 		if m := postfixClient.FindStringSubmatch(text); m != nil {
-			text = m[1]
+			text, out.log = m[1], true
 		}
-		addr, err := netip.ParseAddr(strings.TrimSpace(text))
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		addr, err := netip.ParseAddr(text)
 		if err != nil {
-			continue // other lines of a log
+			if out.odd++; out.odd == 1 {
+				out.first = text
+			}
+			continue
 		}
 		if addr = addr.Unmap().WithZone(""); !seen[addr] {
 			seen[addr] = true
-			out = append(out, addr)
+			out.addrs = append(out.addrs, addr)
 		}
 	}
 	return out, lines.Err()

@@ -10,7 +10,6 @@ import (
 	"dnsblproxy/cmd/dnsblproxy/internal/admin"
 	"dnsblproxy/overrides"
 	"dnsblproxy/resolver"
-	"dnsblproxy/resolver/rbl"
 )
 
 // memory is what the page remembers, and forgets at a restart.
@@ -115,7 +114,7 @@ func (d *proxy) rulesForPage() []admin.Rule {
 
 // lookupForPage decides like /api/v1/lookup.
 func (d *proxy) lookupForPage(ctx context.Context, subject string) ([]admin.Answer, error) {
-	s, err := rbl.ParseSubject(subject)
+	s, err := typedSubject(subject)
 	if err != nil {
 		return nil, admin.BadRequest("%v", err)
 	}

@@ -75,7 +75,7 @@ func parseSpan(s string) (time.Duration, error) {
 }
 
 func (a *app) figures(ctx context.Context, since time.Duration) error {
-	c, err := a.ready()
+	c, err := a.ready(ctx)
 	if err != nil {
 		return err
 	}

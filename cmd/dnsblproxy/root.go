@@ -40,7 +40,28 @@ func newRoot(a *app) *cobra.Command {
 		newServe(a), newCheck(a), newLookup(a), newSPF(a), newAllow(a),
 		newDoctor(a), newReport(a), newVersion(a),
 	)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "help":
+			cmd.Args = helpTopic
+		case "completion":
+			cmd.Args, cmd.RunE = cobra.NoArgs, func(*cobra.Command, []string) error {
+				return usagef("completion needs one of bash, zsh, fish, powershell")
+			}
+		}
+	}
 	return root
+}
+
+// helpTopic refuses what is no command; cobra would print the usage and call
+// that done.
+func helpTopic(cmd *cobra.Command, args []string) error {
+	if _, _, err := cmd.Root().Find(args); err != nil {
+		return usageError{err}
+	}
+	return nil
 }
 
 // systemConfig is where packages put the configuration.

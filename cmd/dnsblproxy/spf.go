@@ -66,7 +66,7 @@ func (a *app) spf(ctx context.Context, domain string, f spfFlags) error {
 	if addr.IsValid() {
 		return a.spfOne(ctx, r, spf.Query{Addr: addr, Domain: domain, Sender: f.sender, HELO: f.helo})
 	}
-	m, err := spf.Compile(ctx, r, domain, spf.CompileOptions{Sender: f.sender, HELO: f.helo})
+	m, err := spf.Compile(ctx, r, domain, spf.CompileOptions{Sender: f.sender, HELO: f.helo, Follow: true})
 	if err != nil {
 		return fmt.Errorf("compiling the SPF record of %s: %w", domain, err)
 	}
@@ -103,7 +103,7 @@ func (a *app) nameservers(ctx context.Context, server string) ([]netip.AddrPort,
 	if _, err := a.configPath(); err != nil { // there is none, and none is needed
 		return config.SystemServers(resolvConf), timing, nil
 	}
-	c, err := a.ready()
+	c, err := a.ready(ctx)
 	if err != nil {
 		return nil, timing, err
 	}

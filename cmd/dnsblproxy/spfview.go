@@ -98,13 +98,6 @@ func nodeOf(n *spf.Node) *spfNode {
 	return out
 }
 
-// Widths above which one range is worth a warning: more than most senders
-// own. The guard of a rule is wider, and over the sum.
-const (
-	wide4 = 16
-	wide6 = 32
-)
-
 func (v *spfView) warn(m *spf.Map) {
 	const guard4, guard6 = 12, 28 // defaults of max_v4 and max_v6
 	four, six := m.Exceeds(guard4, guard6)
@@ -114,18 +107,7 @@ func (v *spfView) warn(m *spf.Map) {
 	if six {
 		v.Warnings = append(v.Warnings, fmt.Sprintf("more IPv6 addresses pass (%s) than a /%d holds; a rule refuses that unless max_v6 is raised", power(m.Pass6), guard6))
 	}
-	for _, r := range v.Ranges {
-		if r.Result != spf.Pass {
-			continue
-		}
-		least := 32 - wide4
-		if r.First.Is6() {
-			least = 128 - wide6
-		}
-		if size(r).Cmp(new(big.Int).Lsh(big.NewInt(1), uint(least))) > 0 {
-			v.Warnings = append(v.Warnings, fmt.Sprintf("%s is wide: %s addresses", rangeText(r), power(size(r))))
-		}
-	}
+	v.Warnings = append(v.Warnings, m.Warnings()...)
 	if m.Lookups > 10 {
 		v.Warnings = append(v.Warnings, fmt.Sprintf("some addresses need %d lookups of the 10 that RFC 7208 allows", m.Lookups))
 	}

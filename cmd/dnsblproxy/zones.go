@@ -89,6 +89,9 @@ func (d *proxy) zoneOptions(z *config.Zone) (resolver.ZoneOptions, error) {
 	if o.Holds, err = rbl.ParseHolds(z.Holds); err != nil {
 		return o, err
 	}
+	if z.Source == "rdns" {
+		o.Holds &^= rbl.HoldsDomain // a domain has no reverse DNS to miss
+	}
 	if o.NoOverride, err = rbl.ParseCodeSet(z.NoOverride); err != nil {
 		return o, err
 	}

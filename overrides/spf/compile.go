@@ -25,6 +25,10 @@ type CompileOptions struct {
 	Sender, HELO string // as in Query
 	MaxRanges    int    // before neighbours are merged; 0: DefaultMaxRanges
 	MaxQuestions int    // 0: DefaultMaxQuestions
+
+	// Follow has the tree show what lies behind a live term too, where no
+	// sweep comes. It costs questions and changes nothing else.
+	Follow bool
 }
 
 // Compile evaluates a domain for every address, against one state of DNS in
@@ -65,6 +69,7 @@ func Compile(ctx context.Context, r Resolver, domain string, o CompileOptions) (
 	m.Problems = s.problems
 	m.TTL = s.policies.leastTTL()
 	m.Questions = len(s.policies.replies)
+	s.follow = o.Follow
 	m.Tree = s.tree(ctx, q)
 	m.count()
 	return m, nil
@@ -79,6 +84,9 @@ type sweep struct {
 	live     []Step
 	problems []Problem
 	lookups  int // most of any evaluation
+
+	follow bool // of CompileOptions
+	beyond bool // the tree has come past a live term
 
 	// The addresses that the evaluation under way stands for.
 	first, last netip.Addr

@@ -32,7 +32,8 @@ type Node struct {
 type Use struct {
 	Term string `json:"term"`
 	Live bool   `json:"live,omitempty"`
-	// Asked says that some evaluation came as far as this term.
+	// Asked says that some evaluation came as far as this term, or that
+	// CompileOptions.Follow led there.
 	Asked bool `json:"asked"`
 	// TTL is the least of the answers; 0 if there were none.
 	TTL time.Duration `json:"ttl"`
@@ -46,7 +47,8 @@ type Use struct {
 	Node *Node `json:"node,omitempty"`
 }
 
-// tree walks the records from what the sweep has asked, and asks nothing more.
+// tree walks the records from what the sweep has asked. It asks nothing more,
+// but with follow for the terms at which only live evaluations arrive.
 func (s *sweep) tree(ctx context.Context, q Query) *Node {
 	c := &check{ctx: ctx, policies: s.policies, ip: firstOf(false), sweep: s}
 	c.setIdentity(q)
@@ -67,12 +69,17 @@ func (s *sweep) node(c *check, term, domain string, depth int, left *int) *Node 
 		return n
 	}
 	n.Record = p.record.text
+	ended := false
 	for i := range p.record.terms {
 		t := &p.record.terms[i]
+		ended = ended || t.Kind == KindAll
 		if !t.Kind.Asks() {
 			continue
 		}
 		c.ip = firstOf(false)
+		if s.follow && s.beyond && !ended {
+			s.ask(c, t, domain)
+		}
 		u := s.use(c, t, domain, depth, left)
 		if !u.Asked && t.spec.uses("v") {
 			c.ip = firstOf(true)
@@ -83,8 +90,37 @@ func (s *sweep) node(c *check, term, domain string, depth int, left *int) *Node 
 			n.Lookups += u.Node.Lookups
 		}
 		n.Uses = append(n.Uses, u)
+		s.beyond = s.beyond || u.Live
 	}
 	return n
+}
+
+// ask asks what the term would, of both families. What fails is found among
+// the replies.
+func (s *sweep) ask(c *check, t *Term, domain string) {
+	name, err := c.target(t, domain)
+	if t.Live() || err != nil {
+		return
+	}
+	addrs := func(host string) {
+		if askable(host) {
+			_, _ = s.policies.ask(c.ctx, host, TypeA)
+			_, _ = s.policies.ask(c.ctx, host, TypeAAAA)
+		}
+	}
+	switch t.Kind {
+	case KindInclude, KindRedirect:
+		s.policies.of(c.ctx, name)
+	case KindA:
+		addrs(name)
+	case KindMX:
+		ans, _ := s.policies.ask(c.ctx, name, TypeMX)
+		for _, h := range ans.Hosts[:min(maxMX, len(ans.Hosts))] {
+			addrs(queryName(h))
+		}
+	case KindExists:
+		_, _ = s.policies.ask(c.ctx, name, TypeA)
+	}
 }
 
 func (s *sweep) use(c *check, t *Term, domain string, depth int, left *int) Use {

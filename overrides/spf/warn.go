@@ -18,16 +18,10 @@ const (
 const maxWideRanges = 8
 
 // Warnings tells an administrator what to think about before trusting the
-// domain: ranges that many senders share, terms that RFC 7208 advises against
-// or that do nothing, and errors. The order is stable.
+// domain, beside Problems and Live: ranges that many senders share, and terms
+// that RFC 7208 advises against or that do nothing. The order is stable.
 func (m *Map) Warnings() []string {
 	out := m.warnWide()
-	if m.Live4 > 0 || m.Live6.Sign() > 0 {
-		out = append(out, fmt.Sprintf("%s IPv4 and %s IPv6 addresses are asked live, one at a time", figure(m.Live4), m.Live6))
-	}
-	for _, p := range m.Problems {
-		out = append(out, fmt.Sprintf("%s for some addresses: %s", p.Result, p.Why))
-	}
 	seen := make(map[string]bool)
 	m.Tree.walk(func(n *Node) {
 		if n.Record == "" || seen[n.Domain] {

@@ -161,6 +161,18 @@ cidr = ["192.0.2.10", "2001:db8::2:0/112"]
 	}
 }
 
+// TestReverse_domain: a name has no reverse DNS to miss, which is no failure.
+func TestReverse_domain(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	proxy := startProxy(t, ProxyOptions{Resolver: []netip.AddrPort{startReverse(t)},
+		Config: "[zone.\"rdns.rbl.internal\"]\nsource = \"rdns\"\n"})
+	m := ask(t, proxy.Addr, "example.com.rdns.rbl.internal", dns.TypeA)
+	if m.Rcode != dns.RcodeNameError || leastTTL(m.Ns) != 60 {
+		t.Errorf("the answer is %v, want NXDOMAIN for 60 s; a failure lasts half as long", m)
+	}
+}
+
 // TestReverse_TTL: the answer lives as long as what it rests on.
 func TestReverse_TTL(t *testing.T) {
 	t.Parallel()

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestReadAddresses reads lists and logs from standard input: what is no
+// address in a list is told of, in a log it is the rule.
+func TestReadAddresses(t *testing.T) {
+	for _, tt := range []struct{ name, in, want, told string }{
+		{"a list", "# ours\n192.0.2.1 # a\n\n192.0.2.1\n::ffff:192.0.2.2\n2001:db8::1\n", "[192.0.2.1 192.0.2.2 2001:db8::1]", ""},
+		{"a list with other things", "192.0.2.1\nexample.com\n10.0.0.0/8\n", "[192.0.2.1]",
+			"standard input: 2 lines hold no address and are left out, the first of them \"example.com\"\n"},
+		{"a log", "Nov 20 00:00:01 mx postfix/smtpd[1]: connect from unknown[192.0.2.9]\n" +
+			"Nov 20 00:00:01 mx postfix/qmgr[1]: 4F: removed\n" +
+			"Nov 20 00:00:02 mx postfix/postscreen[2]: CONNECT from [2001:db8::7]:1234 to [192.0.2.1]:25\n", "[192.0.2.9 2001:db8::7]", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var told bytes.Buffer
+			a := &app{in: strings.NewReader(tt.in), err: &told}
+			addrs, err := a.readAddresses("-")
+			if got := fmt.Sprint(addrs); err != nil || got != tt.want {
+				t.Errorf("readAddresses = %s, %v, want %s", got, err, tt.want)
+			}
+			if told.String() != tt.told {
+				t.Errorf("told %q, want %q", told.String(), tt.told)
+			}
+		})
+	}
+	a := &app{in: strings.NewReader("nothing\n")}
+	if _, err := a.readAddresses("-"); err == nil || !strings.Contains(err.Error(), "standard input holds no address") {
+		t.Errorf("of a list without an address: %v", err)
+	}
+}
+
+func TestTypedSubject(t *testing.T) {
+	for in, want := range map[string]string{
+		"192.0.2.1": "192.0.2.1", "2001:DB8::1": "2001:db8::1", "Mail.Example.com.": "mail.example.com",
+		"_dmarc.example.com": "_dmarc.example.com", "Bücher.example": "xn--bcher-kva.example",
+		"192.0.2.0/24": "", "192.0.2.1:25": "", "[192.0.2.1]": "", "http://example.com/": "", "a@example.com": "", "": "",
+	} {
+		s, err := typedSubject(in)
+		if got := s.String(); (err != nil) != (want == "") || err == nil && got != want {
+			t.Errorf("typedSubject(%q) = %s, %v, want %q", in, got, err, want)
+		}
+	}
+}
