@@ -81,18 +81,22 @@ type Cache struct {
 	queued chan struct{} // one element for each entry in the shards
 	wake   chan struct{}
 	half   chan struct{} // half of queued is used
+	settle chan chan struct{}
 	quit   chan struct{}
 	done   chan struct{}
 
 	// The drainer's own.
 	next     int // the shard where it goes on
 	replaced bool
+	keep     uint32 // of the latest write
 	calendar calendar
 	dead     map[uint32]bool // zones being flushed
 	flushing []uint32        // slots of the calendar that are still to be seen
 
 	closing sync.Once
 
+	marks    marks
+	refused  refused
 	answers  answers
 	maxBytes int64
 	floor    int64 // least cost of an entry, from MaxEntries
@@ -120,6 +124,7 @@ func New(o Options) (*Cache, error) {
 		queued:   make(chan struct{}, maxQueued),
 		wake:     make(chan struct{}, 1),
 		half:     make(chan struct{}, 1),
+		settle:   make(chan chan struct{}),
 		quit:     make(chan struct{}),
 		done:     make(chan struct{}),
 		maxBytes: o.MaxBytes,
@@ -131,6 +136,7 @@ func New(o Options) (*Cache, error) {
 		capacity = max(o.MaxEntries, 64)
 		c.floor = (o.MaxBytes + capacity - 1) / capacity
 	}
+	c.marks, c.refused = newMarks(capacity), newRefused(capacity)
 	spread := newSpread()
 	store, err := ristretto.NewCache(&ristretto.Config[uint64, value]{
 		NumCounters: counters(capacity),
@@ -150,7 +156,7 @@ func New(o Options) (*Cache, error) {
 	c.calendar = calendar{slots: map[uint32][][]uint64{}, max: int(2 * capacity)}
 	c.answers.byKey = map[answerKey]*answer{}
 	for i := range c.shards {
-		c.shards[i].waiting = map[uint64]*pending{}
+		c.shards[i].waiting, c.shards[i].refused = map[uint64]*pending{}, map[uint64]*pending{}
 	}
 	go c.drain()
 	return c, nil
@@ -181,17 +187,27 @@ func (c *Cache) Get(k Key) (Entry, bool) {
 	}
 	if len(s.waiting) > 0 {
 		if p, ok := s.waiting[k.packed]; ok {
-			if !k.is(p.head, p.name) {
-				return Entry{}, false
-			}
-			return Entry{p.expires, p.life, p.data}, !c.gone(p.expires, p.keep)
+			return c.entry(k, p)
 		}
 	}
 	v, ok := c.store.Get(k.packed)
+	if !ok && len(s.refused) > 0 {
+		if p, ok := s.refused[k.packed]; ok {
+			return c.entry(k, p)
+		}
+	}
 	if !ok || !k.is(v.answer.head, v.answer.name) || c.gone(v.expires, v.answer.keep) {
 		return Entry{}, false
 	}
 	return Entry{v.expires, v.life, v.answer.data}, true
+}
+
+// entry is p as the answer to k, if it is one.
+func (c *Cache) entry(k Key, p *pending) (Entry, bool) {
+	if !k.is(p.head, p.name) {
+		return Entry{}, false
+	}
+	return Entry{p.expires, p.life, p.data}, !c.gone(p.expires, p.keep)
 }
 
 // gone reports whether even the time past expiry is over.
@@ -229,6 +245,18 @@ func (c *Cache) Set(k Key, data string, life, keep uint32) {
 		case c.half <- struct{}{}:
 		default:
 		}
+	}
+}
+
+// Settle waits until all that was set before is in the store, without the pause
+// in which writes gather otherwise. It is for simulations, where a moment of
+// ours may be an hour of theirs.
+func (c *Cache) Settle() {
+	settled := make(chan struct{})
+	select {
+	case c.settle <- settled:
+		<-settled
+	case <-c.quit:
 	}
 }
 

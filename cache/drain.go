@@ -35,7 +35,8 @@ type shard struct {
 	mu      sync.RWMutex
 	closed  bool
 	waiting map[uint64]*pending
-	_       [64]byte // the next shard's lock is on another cache line
+	refused map[uint64]*pending // see there
+	_       [64]byte            // the next shard's lock is on another cache line
 }
 
 // add puts p into the shard. It reports whether there is one entry more than
@@ -75,14 +76,19 @@ func (c *Cache) drain() {
 	company := time.NewTimer(gatherFor)
 	defer company.Stop()
 	for {
+		var settled chan struct{} // not nil while somebody waits for us
 		select {
 		case <-c.quit:
 			return
+		case settled = <-c.settle:
 		case <-c.wake:
 		}
 		for more, pause := true, gatherFor; more; pause = breathingFor {
-			if !c.rest(company, pause) {
-				return
+			if settled == nil {
+				var open bool
+				if settled, open = c.rest(company, pause); !open {
+					return
+				}
 			}
 			batch = batch[:0]
 			more = c.collect(&batch)
@@ -90,23 +96,28 @@ func (c *Cache) drain() {
 			c.sweep(len(batch))
 			more = !c.flush() || more
 		}
+		if settled != nil {
+			close(settled)
+		}
 		clear(batch[:cap(batch)])
 	}
 }
 
-// rest waits, but not in a rush. It is false when the cache is closed.
-func (c *Cache) rest(timer *time.Timer, pause time.Duration) bool {
+// rest waits, but not in a rush, or until somebody waits for us. open is false
+// when the cache is closed.
+func (c *Cache) rest(timer *time.Timer, pause time.Duration) (settled chan struct{}, open bool) {
 	if len(c.queued) >= rush && pause < gatherFor {
 		pause = 0
 	}
 	timer.Reset(pause)
 	select {
 	case <-c.quit:
-		return false
+		return nil, false
+	case settled = <-c.settle:
 	case <-c.half:
 	case <-timer.C:
 	}
-	return true
+	return settled, true
 }
 
 // collect fills the batch with what waits, and reports whether there may be
@@ -140,6 +151,8 @@ func (c *Cache) write(batch []*pending) {
 	if len(batch) == 0 {
 		return
 	}
+	c.keep = batch[len(batch)-1].keep
+	c.makeRoom(len(batch))
 	for _, p := range batch {
 		v := c.value(p)
 		c.entries.Add(1)
@@ -158,12 +171,29 @@ func (c *Cache) write(batch []*pending) {
 	// entry's cost, so the entries' share is what they leave.
 	c.store.UpdateMaxCost(max(c.maxBytes-c.answers.bytes.Load(), c.maxBytes/16))
 	for _, p := range batch {
-		s := c.shard(p.packed)
-		s.mu.Lock()
-		if s.waiting[p.packed] == p {
-			delete(s.waiting, p.packed)
-			<-c.queued
-		}
-		s.mu.Unlock()
+		c.leave(p)
+	}
+}
+
+// leave takes a write that was made off its shard, unless it was replaced
+// meanwhile.
+func (c *Cache) leave(p *pending) {
+	// GetTTL looks whether the key is there and, unlike Get, does not count.
+	_, stored := c.store.GetTTL(p.packed)
+	keep := !stored && len(p.data) <= maxShared // longer texts are not worth it
+	if keep {
+		c.put(p)
+	}
+	s := c.shard(p.packed)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if keep {
+		s.refused[p.packed] = p
+	} else {
+		delete(s.refused, p.packed)
+	}
+	if s.waiting[p.packed] == p {
+		delete(s.waiting, p.packed)
+		<-c.queued
 	}
 }

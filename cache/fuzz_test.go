@@ -5,39 +5,31 @@ import (
 	"testing"
 )
 
-// inverse returns the x with x*a = 1 modulo 2^63, by Newton's steps.
-func inverse(a uint64) uint64 {
+// inverse returns the x with x*a = 1 modulo 2^32, by Newton's steps.
+func inverse(a uint32) uint32 {
 	x := a
-	for range 6 {
+	for range 5 {
 		x *= 2 - a*x
 	}
-	return x & keyMask
+	return x
 }
 
-// unshift undoes x ^= x >> n.
-func unshift(x uint64, n int) uint64 {
-	out := x
-	for range 63 / n {
-		out = x ^ out>>n
-	}
-	return out
-}
-
-func unmix63(x uint64) uint64 {
-	x = unshift(x, 31)
-	x = x * inverse(0x94d049bb133111eb) & keyMask
-	x = unshift(x, 27)
-	x = x * inverse(0xbf58476d1ce4e5b9) & keyMask
-	return unshift(x, 30)
+func unmix32(x uint32) uint32 {
+	x ^= x >> 16
+	x *= inverse(0x846ca68b)
+	x ^= x>>15 ^ x>>30
+	x *= inverse(0x7feb352d)
+	return x ^ x>>16
 }
 
 // unhash undoes spread.hash: that it can be undone is what keeps two keys
 // apart.
 func (s *spread) unhash(h uint64) uint64 {
 	for low, at := range s.slots {
-		if at.shard == uint8(h) && uint64(at.index) == h>>(keyBits-slotBits+8) {
-			rest := h >> 8 & (1<<(keyBits-slotBits) - 1)
-			return unmix63(rest<<slotBits|uint64(low)) ^ s.seed
+		if at.shard == uint8(h) && uint64(at.index) == h>>59 {
+			x := uint32(h>>8)<<slotBits | uint32(low)
+			zone := (h>>28 ^ s.stir(x)) & (1<<31 - 1)
+			return zone<<32 | uint64(unmix32(x)^uint32(s.seed))
 		}
 	}
 	return ^uint64(0)
@@ -64,6 +56,40 @@ func FuzzKey_injective(f *testing.F) {
 			t.Fatalf("Name(%q) and IP4 share a hash", name)
 		}
 	})
+}
+
+// All zones' and types' questions about an address, of any shape, count as one to
+// ristretto's sketch: it goes by the low 28 bits at most. Questions about others
+// do not.
+func TestSpread_shares_popularity(t *testing.T) {
+	c, _ := newCache(t, Options{})
+	s := newSpread()
+	low := func(k Key) uint64 { return s.hash(k.packed) & (1<<28 - 1) }
+	a, b := c.Zone("a", ""), c.Zone("b", "")
+	six := [16]byte{0x20, 1, 0xd, 0xb8, 15: 1}
+	for _, same := range [][]Key{
+		{a.IP4(1, addr(7)), a.IP4(16, addr(7)), b.IP4(1, addr(7))},
+		{a.IP6(1, &six), b.IP6(16, &six)},
+		{a.Name(1, []byte("name")), b.Name(16, []byte("name"))},
+	} {
+		seen := map[uint64]bool{}
+		for _, k := range same {
+			if low(k) != low(same[0]) {
+				t.Errorf("%x and %x differ in their low bits", s.hash(k.packed), s.hash(same[0].packed))
+			}
+			seen[s.hash(k.packed)] = true
+		}
+		if len(seen) != len(same) {
+			t.Errorf("%d questions have %d hashes", len(same), len(seen))
+		}
+	}
+	counters := map[uint64]bool{}
+	for i := range uint32(1000) {
+		counters[low(a.IP4(1, addr(i)))] = true
+	}
+	if len(counters) < 990 {
+		t.Errorf("1000 addresses share %d of 2^28 counters", len(counters))
+	}
 }
 
 // The shards' sizes differ by no more than a factor of two and a bit, and no

@@ -135,8 +135,10 @@ func (z Zone) Name(qtype uint16, name []byte) Key {
 
 func (z Zone) hash(shape uint64, qtype uint16, name []byte) Key {
 	head := shape<<48 | uint64(qtype)<<32 | uint64(z.id)
-	h := mix63((maphash.Bytes(z.cache.nameSeed, name) + head) & keyMask)
-	return Key{packed: h&z.cache.hashMask | hashed, head: head, name: name}
+	h := maphash.Bytes(z.cache.nameSeed, name)
+	// As with IPv4, the low half goes by what is asked about alone: see spread.
+	packed := mix63((h+head)&keyMask)&^(1<<32-1) | h&(1<<32-1)
+	return Key{packed: packed&z.cache.hashMask | hashed, head: head, name: name}
 }
 
 // is reports whether what was stored with head and name is the answer to k.

@@ -44,13 +44,29 @@ func newSpread() *spread {
 	return s
 }
 
-// hash lays out: index in the shard, at most 11 (5 bits), the rest of the mixed
-// key (51), shard (8). ristretto's counters go by the low bits too, which are
-// as good as random above the shard.
+// hash lays out: index in the shard, at most 11 (5 bits), zone and type with the
+// address stirred in (31), the rest of the mixed address (20), shard (8).
+//
+// ristretto counts how often a key is asked for by the low bits of its hash, and
+// these go by the address alone. So what is known of a client's popularity counts
+// for all lists, which a mail server asks at once.
 func (s *spread) hash(packed uint64) uint64 {
-	x := mix63(packed ^ s.seed)
+	x := mix32(uint32(packed) ^ uint32(s.seed))
+	rest := (packed>>32 ^ s.stir(x)) & (1<<31 - 1)
 	at := s.slots[x&(1<<slotBits-1)]
-	return uint64(at.index)<<(keyBits-slotBits+8) | x>>slotBits<<8 | uint64(at.shard)
+	return uint64(at.index)<<59 | rest<<28 | uint64(x>>slotBits)<<8 | uint64(at.shard)
+}
+
+// stir makes the hashes of one zone differ by more than their addresses do.
+func (s *spread) stir(x uint32) uint64 { return mix63(uint64(x) ^ s.seed) }
+
+// mix32 is a bijection on 32 bits in the manner of mix63.
+func mix32(x uint32) uint32 {
+	x ^= x >> 16
+	x *= 0x7feb352d
+	x ^= x >> 15
+	x *= 0x846ca68b
+	return x ^ x>>16
 }
 
 // mix63 is a bijection on 63 bits in the manner of splitmix64's finaliser:

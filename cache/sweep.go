@@ -1,5 +1,7 @@
 package cache
 
+import "math"
+
 // calendar remembers when entries end, so that dead ones make room before
 // living ones are evicted for them. ristretto could do that itself, at 40
 // bytes an entry, but not for zones that were flushed; and its admission
@@ -11,6 +13,7 @@ package cache
 // key is looked up, and a living entry is recorded where it ends by then.
 type calendar struct {
 	slots map[uint32][][]uint64 // by end: packed keys, in chunks
+	first uint32                // no slot is before it
 	n     int                   // keys in all slots
 	max   int                   // more than this are not recorded
 }
@@ -18,10 +21,14 @@ type calendar struct {
 const (
 	// slotSeconds is the width of a slot. A dead entry goes that late at most,
 	// if there are writes.
-	slotSeconds = 64
+	slotSeconds = 4
 
-	// chunkKeys keeps the growth of a slot from copying and wasting.
+	// chunkKeys keeps the growth of a large slot from copying and wasting.
 	chunkKeys = 128
+
+	// sweepChunks bounds what is swept between two batches of writes: several
+	// times as many keys as a batch has.
+	sweepChunks = 4 * maxBatch / chunkKeys
 )
 
 // add records that key ends at the given second.
@@ -32,9 +39,14 @@ func (c *calendar) add(end uint64, key uint64) {
 		return
 	}
 	slot := uint32(min(end/slotSeconds, 1<<32-1))
+	c.first = min(c.first, slot)
 	chunks := c.slots[slot]
-	if last := len(chunks) - 1; last < 0 || len(chunks[last]) == chunkKeys {
-		chunks = append(chunks, make([]uint64, 0, chunkKeys))
+	if last := len(chunks) - 1; last < 0 || len(chunks[last]) == cap(chunks[last]) {
+		size := chunkKeys
+		if len(chunks) == 0 {
+			size /= 8 // most slots are small where the cache is
+		}
+		chunks = append(chunks, make([]uint64, 0, size))
 	}
 	last := len(chunks) - 1
 	chunks[last] = append(chunks[last], key)
@@ -42,15 +54,22 @@ func (c *calendar) add(end uint64, key uint64) {
 	c.n++
 }
 
-// takeDue removes and returns a chunk of keys of a slot that is over, nil when
-// there is none.
-func (c *calendar) takeDue(now uint32) []uint64 {
-	for slot := range c.slots {
-		if slot < now/slotSeconds {
-			return c.take(slot)
+// takeBefore removes and returns a chunk of keys of the first slot, if that is
+// over before the given second, else nil.
+func (c *calendar) takeBefore(second uint64) []uint64 {
+	if len(c.slots) == 0 {
+		return nil
+	}
+	if _, ok := c.slots[c.first]; !ok {
+		c.first = math.MaxUint32
+		for slot := range c.slots {
+			c.first = min(c.first, slot)
 		}
 	}
-	return nil
+	if uint64(c.first) >= second/slotSeconds {
+		return nil
+	}
+	return c.take(c.first)
 }
 
 // take removes and returns a chunk of a slot.
@@ -71,12 +90,33 @@ func (c *calendar) take(slot uint32) []uint64 {
 // nothing needs the room.
 func (c *Cache) sweep(writes int) {
 	for range 1 + 4*writes/chunkKeys {
-		keys := c.calendar.takeDue(c.now())
+		keys := c.calendar.takeBefore(uint64(c.now()))
 		if keys == nil {
 			return
 		}
 		for _, key := range keys {
-			c.removeDead(key, nil)
+			c.remove(key, c.past)
+		}
+	}
+}
+
+// past reports whether an entry is past all use.
+func (c *Cache) past(_ uint64, v value) bool { return c.gone(v.expires, v.answer.keep) }
+
+// makeRoom takes out answers past their TTL, the oldest first, while there is no
+// room for n writes. They are kept for the time when a list fails; but what is
+// fresh saves a question to the list now, and ristretto would not know which
+// is which.
+func (c *Cache) makeRoom(n int) {
+	room := c.store.RemainingCost() - int64(n)*max(EntryBytes, c.floor)
+	for i := 0; room < 0 && i < sweepChunks; i++ {
+		now := c.now()
+		keys := c.calendar.takeBefore(uint64(now) + uint64(c.keep))
+		if keys == nil {
+			return
+		}
+		for _, key := range keys {
+			room += c.remove(key, func(_ uint64, v value) bool { return v.expires <= now })
 		}
 	}
 }
@@ -101,24 +141,27 @@ func (c *Cache) flush() bool {
 		}
 		for _, keys := range all {
 			for _, key := range keys {
-				c.removeDead(key, c.dead)
+				c.remove(key, func(key uint64, v value) bool {
+					return c.past(key, v) || c.dead[zoneOf(key, v.answer.head)]
+				})
 			}
 		}
 	}
 	return false
 }
 
-// removeDead removes the entry of a key that was taken from the calendar, if
-// it is past all use or its zone is among the dead ones. A living entry goes
-// back into the calendar.
-func (c *Cache) removeDead(key uint64, dead map[uint32]bool) {
+// remove takes out the entry of a key that was taken from the calendar, if it is
+// to go, and returns what it was charged. What stays goes back into the
+// calendar.
+func (c *Cache) remove(key uint64, goes func(key uint64, v value) bool) int64 {
 	v, ok := c.store.Get(key)
 	if !ok {
-		return // evicted or refused
+		return 0 // evicted or refused
 	}
-	if c.gone(v.expires, v.answer.keep) || dead[zoneOf(key, v.answer.head)] {
+	if goes(key, v) {
 		c.store.Del(key)
-		return
+		return c.charge(v)
 	}
 	c.calendar.add(v.end(), key)
+	return 0
 }

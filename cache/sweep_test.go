@@ -64,6 +64,36 @@ func TestCache_dead_entries_make_room(t *testing.T) {
 	}
 }
 
+// Answers past their TTL stay for the time when a list fails, but only where no
+// fresh answer needs their room, however popular they were.
+func TestCache_stale_gives_way_to_fresh(t *testing.T) {
+	c, clk := newCache(t, Options{MaxBytes: 2 << 20})
+	full := uint32(2<<20/EntryBytes) - 200
+	z := c.Zone("z", "")
+	fillOften(c, z, full)
+	clk.now.Add(600 + slotSeconds) // of 660
+	count := func(from, n uint32) (there int) {
+		for i := range n {
+			if _, ok := c.Get(z.IP4(1, addr(from+i))); ok {
+				there++
+			}
+		}
+		return there
+	}
+	before := count(0, full)
+	const asked = 1000
+	for i := range uint32(asked) {
+		c.Set(z.IP4(1, addr(1<<20+i)), "data", 600, 60)
+	}
+	settle(c)
+	if got := count(1<<20, asked); got != asked {
+		t.Errorf("%d of %d fresh answers were kept", got, asked)
+	}
+	if got := count(0, full); got < before-2*asked || got >= before {
+		t.Errorf("%d of %d stale answers are left, want room made for %d", got, before, asked)
+	}
+}
+
 // A living entry outlasts the slot it was recorded in, as long as it is
 // renewed, and goes in the end.
 func TestCache_sweep_leaves_the_living(t *testing.T) {
