@@ -9,6 +9,7 @@ import (
 // clock is the time as packets see it: read once every tick, because a call
 // of time.Now for each of them would cost more than looking up a rule.
 type clock struct {
+	source  func() time.Time
 	started time.Time
 	mono    atomic.Uint32 // seconds since started
 	wall    atomic.Int64  // Unix seconds
@@ -18,14 +19,14 @@ type clock struct {
 // at most this much too long.
 const tick = 50 * time.Millisecond
 
-func newClock() *clock {
-	c := &clock{started: time.Now()}
+func newClock(source func() time.Time) *clock {
+	c := &clock{source: source, started: source()}
 	c.read()
 	return c
 }
 
 func (c *clock) read() {
-	now := time.Now()
+	now := c.source()
 	c.mono.Store(uint32(now.Sub(c.started) / time.Second))
 	c.wall.Store(now.Unix())
 }

@@ -42,6 +42,10 @@ type Options struct {
 	// Second is a cache shared with other proxies; nil without one.
 	Second SecondLevel
 
+	// Now is the clock that answers age by; nil for the system's. What waits
+	// for an answer goes by the system's all the same.
+	Now func() time.Time
+
 	// OnDecision, if not nil, is told of decisions worth a log line.
 	OnDecision func(Decision)
 
@@ -108,7 +112,10 @@ func New(o Options) (*Resolver, error) {
 	if o.Rules == nil {
 		return nil, errors.New("resolver: no rules")
 	}
-	clk := newClock()
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	clk := newClock(o.Now)
 	c, err := cache.New(cache.Options{MaxBytes: o.CacheSize, Now: clk.seconds})
 	if err != nil {
 		return nil, fmt.Errorf("making the cache: %w", err)
@@ -147,6 +154,14 @@ func (r *Resolver) Run(ctx context.Context) {
 	wg.Go(func() { r.clock.run(ctx) })
 	wg.Go(func() { r.log.run(ctx) })
 	wg.Wait()
+}
+
+// Tick reads the clock, which Run does 20 times a second, and waits until what
+// was fetched is in the cache for good. It is for those who drive Options.Now
+// through hours in seconds, instead of Run.
+func (r *Resolver) Tick() {
+	r.clock.read()
+	r.cache.Settle()
 }
 
 // Close waits for what is being fetched and frees the cache. Nothing may be
