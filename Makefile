@@ -44,7 +44,7 @@ faults: ## print the table of faults that README shows
 fuzz: ## every fuzz target for FUZZTIME (30s) each
 	scripts/fuzz.sh $(FUZZTIME)
 
-bench: ## compare with other DNS servers, about eight minutes (BENCHFLAGS=-short: one)
+bench: ## compare with other DNS servers, about eleven minutes (BENCHFLAGS=-short: a minute and a half)
 	$(GO) run ./bench $(BENCHFLAGS)
 
 stages: ## the Go benchmarks of each stage of a packet's way, for benchstat

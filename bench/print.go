@@ -16,6 +16,9 @@ func (r *Results) print(w io.Writer) {
 		r.printRounds(w)
 	}
 	r.printRest(w)
+	if r.Trace != nil {
+		r.Trace.print(w)
+	}
 	if len(r.Targets) > 0 {
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		fmt.Fprintf(t, "\ntarget\tfigure\tat most\t\n")

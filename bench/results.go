@@ -94,6 +94,7 @@ type Results struct {
 	Memory     map[string]Memory    `json:"memory,omitempty"`
 	Behaviour  map[string]Behaviour `json:"behaviour,omitempty"`
 	Reload     *Reload              `json:"reload,omitempty"`
+	Trace      *Traced              `json:"trace,omitempty"`
 	Collection float64              `json:"gc_percent"`  // of the proxy's processor time, over its whole life
 	Pause      float64              `json:"gc_pause_ms"` // its longest
 	Cores      *Cores               `json:"cores,omitempty"`

@@ -51,6 +51,9 @@ func (r *Results) targets() []Target {
 		add("ms to the tenth", never(b.DeadTenth), 50)
 		add("ms from the list's return to its answers", never(b.Return), 3000)
 	}
+	if r.Trace != nil {
+		r.Trace.targets(add)
+	}
 	if len(r.Rounds) > 0 {
 		add("garbage collector's share of the processor time, in percent", r.Collection, 2)
 		add("its longest pause, in ms", r.Pause, 1)

@@ -38,12 +38,16 @@ func allowedImports() map[string][]string {
 		"overrides/spf":    nil,
 		"cache":            nil,
 		"cache/shared":     nil,
-		"bench":            {"bench/internal/chart", "bench/internal/load", "bench/internal/peers", "bench/internal/proc", "resolver", rbl, "overrides", "cache"},
+		"bench":            {"bench/internal/chart", "bench/internal/load", "bench/internal/peers", "bench/internal/proc", "bench/internal/replay", "bench/internal/trace", "resolver", rbl, "overrides", "cache"},
 
 		"bench/internal/chart": nil,
 		"bench/internal/load":  nil,
 		"bench/internal/peers": {"bench/internal/load", "bench/internal/proc"},
 		"bench/internal/proc":  nil,
+
+		// What the lists are asked in hours is counted inside the program too.
+		"bench/internal/trace":  nil,
+		"bench/internal/replay": {"bench/internal/load", "bench/internal/trace", "resolver", rbl, "overrides"},
 	}
 }
 

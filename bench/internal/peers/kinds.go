@@ -35,6 +35,13 @@ func Kinds() []Kind {
 	}
 }
 
+// Traced is k with the configuration for several lists and for Aging, which the
+// proxy and unbound have.
+func (k Kind) Traced() Kind {
+	k.conf = "trace-" + k.conf
+	return k
+}
+
 // Find returns the program's path, "" when it is not installed.
 func (k Kind) Find() string {
 	if filepath.IsAbs(k.program) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,15 +19,27 @@ type Scripted struct {
 	asked  atomic.Int64
 	silent atomic.Bool
 	delay  atomic.Int64 // nanoseconds
+	lists  answers
 	given  atomic.Pointer[time.Time]
-	lists  func(addr uint32) bool
 
 	conn *net.UDPConn
 	wait sync.WaitGroup
 }
 
+// answers says whether a list has an address, and for how many seconds that is
+// so. zone is the label behind the address, in lower case.
+type answers func(zone string, addr uint32) (listed bool, ttl uint32)
+
+// hour is the list of lists for an hour.
+func hour(lists func(addr uint32) bool) answers {
+	return func(_ string, addr uint32) (bool, uint32) { return lists(addr), 3600 }
+}
+
 // NewScripted starts a list that has the addresses of which lists says so.
-func NewScripted(lists func(addr uint32) bool) (*Scripted, error) {
+func NewScripted(lists func(addr uint32) bool) (*Scripted, error) { return NewLists(hour(lists)) }
+
+// NewLists starts a server for several lists.
+func NewLists(lists func(zone string, addr uint32) (listed bool, ttl uint32)) (*Scripted, error) {
 	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return nil, fmt.Errorf("starting a scripted list: %w", err)
@@ -89,13 +102,13 @@ func (s *Scripted) serve() {
 	}
 }
 
-// soa is the RDATA behind MNAME and RNAME: serial, timers, MINIMUM 3600 s.
-const soa = "\x00\x00\x00\x01\x00\x00\x0e\x10\x00\x00\x02\x58\x00\x01\x51\x80\x00\x00\x0e\x10"
+// soa is the RDATA behind MNAME and RNAME: serial and timers, without MINIMUM.
+const soa = "\x00\x00\x00\x01\x00\x00\x0e\x10\x00\x00\x02\x58\x00\x01\x51\x80"
 
 // reply is the list's answer to a query about an IPv4 address; nil for what is
 // no query. Of names with less than four labels in front of those of the zone
 // it says that they exist and own nothing.
-func reply(pkt []byte, lists func(uint32) bool) []byte {
+func reply(pkt []byte, lists answers) []byte {
 	if len(pkt) < 17 || pkt[2]&0x80 != 0 {
 		return nil
 	}
@@ -121,24 +134,31 @@ func reply(pkt []byte, lists func(uint32) bool) []byte {
 	out := append([]byte(nil), pkt[:end]...)
 	copy(out[2:], "\x84\x00\x00\x01\x00\x00\x00\x00\x00\x00")
 	out[2] |= pkt[2] & 1
-	listed := digits == 4 && lists(addr)
-	switch {
-	case listed && typ == 1:
-		out[7] = 1
-		return append(out, "\xc0\x0c\x00\x01\x00\x01\x00\x00\x0e\x10\x00\x04\x7f\x00\x00\x02"...)
-	case listed && typ == 16:
-		out[7] = 1
-		return append(out, "\xc0\x0c\x00\x10\x00\x01\x00\x00\x0e\x10\x00\x07\x06listed"...)
-	case digits == 4 && !listed:
-		out[3] = 3
-	}
-	out[9] = 1
 	cut := 12
 	for range digits {
 		cut += 1 + int(pkt[cut])
 	}
-	out = append(out, 0xc0, byte(cut), 0, 6, 0, 1, 0, 0, 0x0e, 0x10, 0, 22)
-	return append(append(out, 0, 0), soa...)
+	// Case is the asker's play (0x20).
+	zone := strings.ToLower(string(pkt[min(cut+1, end):min(cut+1+int(pkt[cut]), end)]))
+	listed, ttl := lists(zone, addr)
+	listed = listed && digits == 4
+	life := binary.BigEndian.AppendUint32(nil, ttl)
+	record := func(name, typ byte, data string) []byte {
+		out = append(append(out, 0xc0, name, 0, typ, 0, 1), life...)
+		return append(append(out, 0, byte(len(data))), data...)
+	}
+	switch {
+	case listed && typ == 1:
+		out[7] = 1
+		return record(12, 1, "\x7f\x00\x00\x02")
+	case listed && typ == 16:
+		out[7] = 1
+		return record(12, 16, "\x06listed")
+	case digits == 4 && !listed:
+		out[3] = 3
+	}
+	out[9] = 1
+	return record(byte(cut), 6, "\x00\x00"+soa+string(life))
 }
 
 // octet reads a label of one to three digits.

@@ -51,6 +51,27 @@ func TestScripted(t *testing.T) {
 	}
 }
 
+func TestNewLists(t *testing.T) {
+	s, err := NewLists(func(zone string, addr uint32) (bool, uint32) { return zone == "l1" && addr == 0x01020304, 77 })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for zone, want := range map[string]int{"l0": dns.RcodeNameError, "l1": dns.RcodeSuccess, "L1": dns.RcodeSuccess} {
+		m, err := dns.Exchange(new(dns.Msg).SetQuestion("4.3.2.1."+zone+".example.", dns.TypeA), s.Addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		rr := append(m.Answer, m.Ns...)[0]
+		if m.Rcode != want || rr.Header().Ttl != 77 {
+			t.Errorf("%s: %v", zone, m)
+		}
+		if soa, ok := rr.(*dns.SOA); ok && soa.Minttl != 77 {
+			t.Errorf("%s: MINIMUM is %d, want 77", zone, soa.Minttl)
+		}
+	}
+}
+
 func silently(s *Scripted) (*dns.Msg, error) {
 	c := dns.Client{Timeout: 20 * time.Millisecond}
 	m, _, err := c.Exchange(new(dns.Msg).SetQuestion("4.3.2.1.bl.example.", dns.TypeA), s.Addr.String())
@@ -61,13 +82,13 @@ func silently(s *Scripted) (*dns.Msg, error) {
 func TestReply_rubbish(t *testing.T) {
 	good := load.NewZone("bl.example").Append(nil, 1, 1<<24, 1)
 	for n := range good {
-		if out := reply(good[:n], load.Listed); out != nil {
+		if out := reply(good[:n], hour(load.Listed)); out != nil {
 			t.Errorf("the first %d octets of a question are answered: %x", n, out)
 		}
 	}
 	answer := append([]byte(nil), good...)
 	answer[2] |= 0x80
-	if reply(answer, load.Listed) != nil {
+	if reply(answer, hour(load.Listed)) != nil {
 		t.Error("an answer is answered")
 	}
 }

@@ -31,6 +31,17 @@ type Settings struct {
 	CacheEntries int
 	Processors   []int    // that it may use
 	Env          []string // more of the environment
+
+	Aging // of traced kinds
+}
+
+// Aging is how a cache that stands in front of several lists lets answers age, in
+// seconds.
+type Aging struct {
+	Zones               []string
+	MaxTTL, MaxNegative int
+	Stale               int // past the TTL; 0: never
+	Prefetch            bool
 }
 
 // Server is a server at work.
