@@ -95,7 +95,6 @@ type Cache struct {
 
 	closing sync.Once
 
-	marks    marks
 	refused  refused
 	answers  answers
 	maxBytes int64
@@ -136,7 +135,7 @@ func New(o Options) (*Cache, error) {
 		capacity = max(o.MaxEntries, 64)
 		c.floor = (o.MaxBytes + capacity - 1) / capacity
 	}
-	c.marks, c.refused = newMarks(capacity), newRefused(capacity)
+	c.refused = newRefused(capacity)
 	spread := newSpread()
 	store, err := ristretto.NewCache(&ristretto.Config[uint64, value]{
 		NumCounters: counters(capacity),

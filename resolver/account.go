@@ -71,13 +71,10 @@ func (d *decision) path(w *waiter) path {
 	return pathHit
 }
 
-// renew fetches popular answers that run out soon, and notes which are popular.
+// renew fetches answers that run out soon and are still asked for.
 func (r *Resolver) renew(f *facts) {
-	if len(f.renew)+len(f.seen) == 0 || !r.snap.Load().prefetch {
+	if len(f.renew) == 0 || !r.snap.Load().prefetch {
 		return
-	}
-	for i := range f.seen {
-		r.cache.Mark(f.seen[i].key, f.seen[i].entry)
 	}
 	for i := range f.renew {
 		n := &f.renew[i]

@@ -49,10 +49,8 @@ type facts struct {
 	// hadStale says that a lacking answer has an old one.
 	hadStale bool
 
-	// renew are cached answers that run out soon and are popular; seen are
-	// those that will be, if they are asked for once more then.
+	// renew are cached answers that run out soon.
 	renew []need
-	seen  []seen
 
 	// Memory of fromFile.
 	fileAnswer     dataset.Answer
@@ -86,13 +84,6 @@ type need struct {
 
 	renew bool   // fetch it although it is cached
 	rule  string // exempts the subject: count it if the list has it
-}
-
-// seen is a cached answer that was asked for in the second half of its life.
-// Its key aliases the query.
-type seen struct {
-	key   cache.Key
-	entry cache.Entry
 }
 
 // fetched is a fact that arrived while its question waited. It counts even
@@ -159,11 +150,13 @@ func (f *facts) answer(q *question, typ uint16) listAnswer {
 	if why, quarantined := z.List.Quarantined(); quarantined {
 		return listAnswer{state: failing, why: failure{name: "quarantined", text: why, ede: edeUnreachable, distrust: true}}
 	}
-	key := z.key(q, typ)
-	e, found := f.cache.Get(key)
+	e, found := f.cache.Get(z.key(q, typ))
 	if found && e.Expires > f.clock {
-		f.aging(q, typ, key, e)
-		return listAnswer{state: fresh, data: packed(e.Data), ttl: e.Expires - f.clock}
+		left := e.Expires - f.clock
+		if left*10 <= e.Life && f.got == nil {
+			f.renew = append(f.renew, need{zone: z, subject: q.subject, labels: q.labels, typ: typ})
+		}
+		return listAnswer{state: fresh, data: packed(e.Data), ttl: left}
 	}
 	if why, failed := f.cannotAsk(q, typ); failed {
 		if found && !why.distrust {
@@ -177,24 +170,6 @@ func (f *facts) answer(q *question, typ uint16) listAnswer {
 	f.hadStale = f.hadStale || found
 	f.lack(q, needAnswer, typ)
 	return listAnswer{}
-}
-
-// aging notes a fresh answer that is to be renewed: it is asked for in the last
-// tenth of its life, and was before that in the second half. Of what is renewed
-// when it is asked for once in the last tenth, nearly half is never used: those
-// are clients that came back by chance.
-func (f *facts) aging(q *question, typ uint16, key cache.Key, e cache.Entry) {
-	left := e.Expires - f.clock
-	if left >= e.Life/2 || f.got != nil {
-		return
-	}
-	marked := f.cache.Marked(key, e)
-	switch last := left*10 <= e.Life; {
-	case last && marked:
-		f.renew = append(f.renew, need{zone: q.zone, subject: q.subject, labels: q.labels, typ: typ})
-	case !last && !marked:
-		f.seen = append(f.seen, seen{key, e})
-	}
 }
 
 // cannotAsk says why there is no use in asking the list now.

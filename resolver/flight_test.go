@@ -103,8 +103,8 @@ func TestFlight_staleAfterAWhile(t *testing.T) {
 	})
 }
 
-// TestFlight_prefetch asks in the last tenth of an answer's life, and before that
-// in the second half: the answer is given at once, and renewed once.
+// TestFlight_prefetch asks in the last tenth of an answer's life: the answer
+// is given at once, and renewed once.
 func TestFlight_prefetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := spamhaus()

@@ -120,7 +120,6 @@ func (r *Resolver) prepare(f *facts, w *waiter) {
 	f.clock, f.now = r.clock.seconds(), r.clock.now()
 	f.second = r.second != nil
 	f.lacks, f.renew, f.hadStale = f.lacks[:0], f.renew[:0], false
-	f.seen = f.seen[:0]
 	f.got, f.slow, f.final, f.trace = nil, false, "", nil
 	if w != nil {
 		f.got, f.slow, f.final, f.trace = w.got, w.slow, w.final, w.trace
