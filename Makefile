@@ -8,7 +8,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 STATICCHECK = $(GO) tool -modfile=tools/go.mod staticcheck
 
 .DEFAULT_GOAL := build
-.PHONY: help build test packages lint guards race unit e2e faults fuzz bench stages soak cover docs shots deb run clean
+.PHONY: help build test packages lint guards race unit e2e faults fuzz bench stages soak cover docs shots deb walk run clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ shots: ## the pictures of the page in docs/, by headless Chromium
 
 deb: ## build dist/*.deb for amd64 and arm64
 	GO='$(GO)' deploy/deb/build.sh $(DEBARCHS)
+
+walk: ## boot a fresh Debian in an emulator and follow README there, as root; minutes
+	deploy/walk/run.sh
 
 run: ## serve config.example.toml
 	$(GO) run ./cmd/dnsblproxy serve --config config.example.toml

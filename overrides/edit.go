@@ -136,9 +136,11 @@ func edit(path string, f func(old []byte) ([]byte, error)) error {
 	return replaceFile(path, next)
 }
 
-// replaceFile writes atomically, with the owner and the mode of before.
+// replaceFile writes atomically, with the owner and the mode of before. A new
+// file is for everybody to read whatever the umask: the server is another user
+// than the administrator who adds to a rule.
 func replaceFile(path string, data []byte) error {
-	p, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644), renameio.WithExistingPermissions())
+	p, err := renameio.NewPendingFile(path, renameio.WithStaticPermissions(0o644), renameio.WithExistingPermissions())
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -235,7 +236,19 @@ func (a *app) ruleFile(name string) (string, error) {
 	case !over.IsZero() && !time.Now().Before(over.AddDate(0, 0, 1)):
 		fmt.Fprintf(a.err, "the rule expired after %s: what is in its file does nothing\n", over.Format(time.DateOnly))
 	}
-	return shownPath(u.File), os.MkdirAll(filepath.Dir(u.File), 0o755)
+	return shownPath(u.File), readableFolder(filepath.Dir(u.File))
+}
+
+// readableFolder makes a folder that everybody may look into whatever the
+// umask, as the server does, which is another user.
+func readableFolder(path string) error {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		return err
+	}
+	return os.Chmod(path, 0o755)
 }
 
 func ruleNamed(c *config.Config, name string) *config.Rule {

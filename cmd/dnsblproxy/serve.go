@@ -110,7 +110,7 @@ func (d *proxy) run(ctx context.Context, srv *resolver.Server, adm *admin.Server
 			cancel(err)
 			return
 		}
-		notify(d.log, daemon.SdNotifyReady)
+		notify(d.log, d.readiness())
 		watchdog(ctx, d.log)
 	})
 	c := d.cfg.Load()
@@ -161,6 +161,6 @@ func (d *proxy) reloads(ctx context.Context, hup <-chan os.Signal, read func() (
 		} else {
 			d.log.Info("configuration reloaded")
 		}
-		notify(d.log, daemon.SdNotifyReady)
+		notify(d.log, d.readiness())
 	}
 }

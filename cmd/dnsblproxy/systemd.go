@@ -17,6 +17,12 @@ func notify(log *slog.Logger, state string) {
 	}
 }
 
+// readiness tells the service manager that we serve, and "systemctl status" what.
+func (d *proxy) readiness() string {
+	c := d.cfg.Load()
+	return fmt.Sprintf("%s\nSTATUS=zones served: %d, rules: %d", daemon.SdNotifyReady, len(c.Zones), len(c.Allow)+len(c.Deny))
+}
+
 // notifyReloading says that a reload begins, with the time that
 // Type=notify-reload wants to tell it from an older one: sd_notify(3).
 func notifyReloading(log *slog.Logger) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -47,7 +48,7 @@ func TestSystemd(t *testing.T) {
 			t.Fatalf("waiting for %q: %v\n%s", want, err, &log)
 		}
 	}
-	wait("READY=1")
+	wait("READY=1\nSTATUS=zones served: 1, rules: 1")
 	for _, transport := range []string{"udp", "tcp"} {
 		c := &dns.Client{Net: transport, Timeout: 5 * time.Second}
 		answer, _, err := c.Exchange(new(dns.Msg).SetQuestion("66.2.0.192.local.example.", dns.TypeA), addr)
@@ -64,7 +65,7 @@ func TestSystemd(t *testing.T) {
 	}
 	signal(syscall.SIGHUP)
 	wait("RELOADING=1\nMONOTONIC_USEC=")
-	wait("READY=1")
+	wait("READY=1\nSTATUS=zones served: 1, rules: 1")
 	signal(syscall.SIGTERM)
 	wait("STOPPING=1")
 	if err := serve.Wait(); err != nil {
@@ -75,6 +76,46 @@ func TestSystemd(t *testing.T) {
 	err = exec.Command(self(t), "serve", "--config", config).Run()
 	if exit := new(exec.ExitError); !errors.As(err, &exit) || exit.ExitCode() != exitWrong {
 		t.Errorf("serve with a wrong configuration: %v, want status %d", err, exitWrong)
+	}
+}
+
+// TestSystemd_crash_is_no_wrong_configuration ends the server as the watchdog
+// does. The unit is not to take that for the status with which it gives up.
+func TestSystemd_crash_is_no_wrong_configuration(t *testing.T) {
+	unit := string(read(t, filepath.Join(deployDir, "systemd/dnsblproxy.service")))
+	if !strings.Contains(unit, fmt.Sprintf("\nRestartPreventExitStatus=%d\n", exitWrong)) {
+		t.Errorf("the unit does not give up after status %d", exitWrong)
+	}
+	dir := t.TempDir()
+	config := filepath.Join(dir, "config.toml")
+	writeFile(t, config, "listen = [\""+freeAddr(t)+"\"]\n[admin]\nlisten = \"\"\n[resolver]\nservers = [\"127.0.0.1:1\"]\n"+
+		"[zone.\"local.example\"]\nsource = \"deny\"\n")
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer manager.Close()
+	serve := exec.Command(self(t), "serve", "--config", config)
+	serve.Dir = dir
+	serve.Env = append(os.Environ(), "NOTIFY_SOCKET="+filepath.Join(dir, "notify"))
+	for line := range strings.Lines(unit) {
+		if variable, ok := strings.CutPrefix(line, "Environment="); ok {
+			serve.Env = append(serve.Env, strings.TrimSpace(variable))
+		}
+	}
+	if err := serve.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := waitNotice(manager, "READY=1"); err != nil {
+		t.Error(err)
+	}
+	if err := serve.Process.Signal(syscall.SIGABRT); err != nil {
+		t.Fatal(err)
+	}
+	err = serve.Wait()
+	exit := new(exec.ExitError)
+	if !errors.As(err, &exit) || !exit.Sys().(syscall.WaitStatus).Signaled() {
+		t.Errorf("after SIGABRT: %v, want the end by a signal", err)
 	}
 }
 

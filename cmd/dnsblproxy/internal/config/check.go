@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"net/netip"
 	"os"
@@ -71,6 +72,10 @@ func (r *reader) readable(path []any, file string) {
 	}
 	shown := r.shown(file)
 	instead := "name a file that the server may read"
+	if rule := path[0] == "allow" || path[0] == "deny"; rule && errors.Is(err, fs.ErrNotExist) {
+		// "allow add" would, but not before the configuration is right.
+		instead = "create it (an empty one will do), or name another"
+	}
 	if shown != file {
 		instead += "; relative paths start at the folder of the configuration"
 	}

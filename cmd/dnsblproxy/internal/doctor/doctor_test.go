@@ -18,6 +18,7 @@ const (
 	forwards  manner = iota // to us, or is us
 	strips                  // like a resolver that fears rebinding
 	elsewhere               // asks the lists itself
+	zenOnly                 // forwards one zone to us, asks other lists itself
 	validates               // and finds no signatures
 	silent
 )
@@ -77,6 +78,9 @@ func (m *machine) ask(_ context.Context, server netip.AddrPort, name string) Rep
 	}
 	test := strings.HasPrefix(name, "2.0.0.127.")
 	listed := Reply{Addrs: []netip.Addr{netip.MustParseAddr("127.0.0.2")}}
+	if how == zenOnly && !strings.HasSuffix(name, ".zen.spamhaus.org") {
+		how = elsewhere
+	}
 	switch how {
 	case silent:
 		return Reply{Err: ErrSilent}
@@ -199,6 +203,11 @@ func TestExamine_wrong(t *testing.T) {
 				m.servers["127.0.0.53:53"] = elsewhere
 			},
 			check: "path", finding: "do not arrive", fix: "DNS=127.0.0.1:5353 Domains=~zen.spamhaus.org",
+		},
+		{
+			name:   "resolver forwards one zone of two",
+			breaks: func(m *machine) { m.servers["127.0.0.1:53"] = zenOnly },
+			check:  "path", finding: "do not arrive at dnsblproxy, in local.rbl.internal", fix: `name: "local.rbl.internal"`,
 		},
 		{
 			name:   "resolver validates",
@@ -361,6 +370,10 @@ func TestExamine_harmless(t *testing.T) {
 		{"public resolver for a list with a key", func(m *machine) {
 			m.in.Zones[0].Public = true
 			m.in.Resolvers[0].Addr = netip.MustParseAddrPort("8.8.8.8:53")
+		}},
+		{"zone that nobody asks, not forwarded", func(m *machine) {
+			m.servers["127.0.0.1:53"] = zenOnly
+			m.files["etc/postfix/main.cf"] = "smtpd_recipient_restrictions = reject_rbl_client zen.spamhaus.org\n"
 		}},
 		{"clock of a container", func(m *machine) {
 			m.clock.Synced = false

@@ -78,10 +78,15 @@ func places(servers []Server) string {
 // that answers get back.
 func (e *examination) path(ctx context.Context) {
 	ways := e.ways()
+	zones, others := e.asked()
 	for _, w := range ways {
-		e.way(ctx, w)
+		e.way(ctx, w, zones)
 	}
-	e.fine("path", "questions for our zones asked at %s arrive here", wayNames(ways))
+	unasked := ""
+	if len(others) > 0 {
+		unasked = "; nobody was found to ask " + strings.Join(others, ", ")
+	}
+	e.fine("path", "questions for our zones asked at %s arrive here%s", wayNames(ways), unasked)
 	if slices.ContainsFunc(e.found, func(f Finding) bool { return f.Check == "path" && !f.OK }) {
 		e.fine("rebind", "not to be tried before questions arrive here")
 	}
@@ -122,12 +127,30 @@ type tried struct {
 	stripped bool // listings do not come through
 }
 
+// asked are the zones whose way matters: those that the mail server and its
+// filters ask, or all where they are not found to ask any. A zone may well be
+// served for nobody yet, as one of the packaged configuration is. others are
+// the names of the rest.
+func (e *examination) asked() (zones []Zone, others []string) {
+	for _, z := range e.Zones {
+		if slices.ContainsFunc(e.uses, func(u use) bool { return z.has(u.zone) }) {
+			zones = append(zones, z)
+		} else {
+			others = append(others, z.Name)
+		}
+	}
+	if len(zones) == 0 {
+		return e.Zones, nil
+	}
+	return zones, others
+}
+
 // try asks a resolver for every zone, some at a time. One that is silent is
 // asked once.
-func (e *examination) try(ctx context.Context, at netip.AddrPort) []tried {
-	all := make([]tried, len(e.Zones))
+func (e *examination) try(ctx context.Context, at netip.AddrPort, zones []Zone) []tried {
+	all := make([]tried, len(zones))
 	one := func(i int) {
-		z, t := &e.Zones[i], &all[i]
+		z, t := &zones[i], &all[i]
 		t.reply = e.mark(ctx, at, z)
 		t.stripped = t.reply.Ours && e.strips(ctx, at, z)
 	}
@@ -152,11 +175,11 @@ func (e *examination) try(ctx context.Context, at netip.AddrPort) []tried {
 	return all
 }
 
-// way checks one resolver for every zone.
-func (e *examination) way(ctx context.Context, w Server) {
+// way checks one resolver for every zone of these.
+func (e *examination) way(ctx context.Context, w Server, zones []Zone) {
 	var astray, failing, stripped []string
-	for i, t := range e.try(ctx, w.Addr) {
-		name := e.Zones[i].Name
+	for i, t := range e.try(ctx, w.Addr, zones) {
+		name := zones[i].Name
 		switch err := t.reply.Err; {
 		case errors.Is(err, ErrServfail):
 			failing = append(failing, name)
@@ -176,18 +199,18 @@ func (e *examination) way(ctx context.Context, w Server) {
 	}
 	if len(astray) > 0 {
 		e.bad("path", w.forward(e, astray[0]), "%s: questions asked at %s do not arrive at dnsblproxy, in %s",
-			w.Place, w.Addr, zoneText(astray, len(e.Zones)))
+			w.Place, w.Addr, zoneText(astray, len(zones)))
 	}
 	if len(failing) > 0 {
 		e.bad("path", fmt.Sprintf("%s; and except the zone from DNSSEC validation, in unbound by domain-insecure: %q (and do-not-query-localhost: no), in BIND by validate-except", w.forward(e, failing[0]), failing[0]),
 			"%s: %s answers SERVFAIL in %s: it cannot reach us, or it validates and our answers are not signed",
-			w.Place, w.Addr, zoneText(failing, len(e.Zones)))
+			w.Place, w.Addr, zoneText(failing, len(zones)))
 	}
 	if len(stripped) > 0 {
 		e.bad("rebind", fmt.Sprintf("except the zones from its protection against rebinding: unbound: private-domain: %q; dnsmasq: rebind-domain-ok=/%s/",
 			stripped[0], stripped[0]),
 			"%s: %s takes listings (127.0.0.2) out of the answers, in %s: everybody is unlisted",
-			w.Place, w.Addr, zoneText(stripped, len(e.Zones)))
+			w.Place, w.Addr, zoneText(stripped, len(zones)))
 	}
 }
 

@@ -41,9 +41,12 @@ func (e *examination) zones() {
 }
 
 func (e *examination) serves(name string) bool {
-	return slices.ContainsFunc(e.Zones, func(z Zone) bool {
-		return name == z.Name || strings.HasSuffix(name, "."+z.Name)
-	})
+	return slices.ContainsFunc(e.Zones, func(z Zone) bool { return z.has(name) })
+}
+
+// has reports whether questions for a list of this name are the zone's.
+func (z *Zone) has(name string) bool {
+	return name == z.Name || strings.HasSuffix(name, "."+z.Name)
 }
 
 // keys checks that no key stands in a name that the mail server puts into its
