@@ -39,6 +39,9 @@ func TestDeb(t *testing.T) {
 		checkControl(t, first[i], arches[i])
 	}
 	tree := installDeb(t, first[slices.Index(arches, runtime.GOARCH)])
+	if says := output(t, exec.Command(filepath.Join(tree, "usr/bin/dnsblproxy"), "version")); !strings.HasPrefix(says, "dnsblproxy v1.2.3-4-gabcdef0\ncommit 0123abcd\n") {
+		t.Errorf("the installed program says: %s", says)
+	}
 	t.Run("units", func(t *testing.T) { checkUnits(t, tree) })
 	t.Run("start", func(t *testing.T) { startFrom(t, tree) })
 }
@@ -67,7 +70,7 @@ func output(t *testing.T, cmd *exec.Cmd) string {
 func buildDebs(t *testing.T, arches []string) []string {
 	t.Helper()
 	build := exec.Command(filepath.Join(deployDir, "deb/build.sh"), arches...)
-	build.Env = append(os.Environ(), "VERSION=v1.2.3-4-gabcdef0", "SOURCE_DATE_EPOCH=1700000000", "OUT="+t.TempDir())
+	build.Env = append(os.Environ(), "VERSION=v1.2.3-4-gabcdef0", "COMMIT=0123abcd", "SOURCE_DATE_EPOCH=1700000000", "OUT="+t.TempDir())
 	return strings.Fields(output(t, build))
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
@@ -9,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is set by the linker: -X main.version=v1.2.3.
-var version string
+// version and commit are set by the linker: -X main.version=v1.2.3.
+var version, commit string
 
 // build is what this binary was made from.
 type build struct {
@@ -22,11 +23,12 @@ type build struct {
 // readVersion prefers what the linker was told, then what the go command
 // stamped.
 func readVersion() build {
-	b := build{Version: version, Commit: "unknown", Go: runtime.Version()}
+	b := build{Version: version, Commit: cmp.Or(commit, "unknown"), Go: runtime.Version()}
 	info, ok := debug.ReadBuildInfo()
 	if ok {
 		for _, s := range info.Settings {
 			switch {
+			case commit != "":
 			case s.Key == "vcs.revision":
 				b.Commit = s.Value
 			case s.Key == "vcs.modified" && s.Value == "true":

@@ -3,7 +3,8 @@
 # (amd64, arm64). The same commit, Go and dpkg give the same bytes: times come
 # from SOURCE_DATE_EPOCH (default: that of the commit), owners are root.
 #
-# GO names the go command, VERSION the version, OUT the folder for packages.
+# GO names the go command, VERSION and COMMIT what the program says of itself, OUT
+# the folder for packages.
 set -euo pipefail
 umask 022
 export LC_ALL=C TZ=UTC
@@ -12,6 +13,7 @@ cd "$(dirname "$0")/../.."
 GO=${GO:-go}
 OUT=${OUT:-dist}
 VERSION=${VERSION:-$(git describe --tags --always --dirty 2>/dev/null || echo devel)}
+COMMIT=${COMMIT:-$(git rev-parse HEAD 2>/dev/null || echo unknown)}
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 export SOURCE_DATE_EPOCH
 
@@ -38,7 +40,7 @@ for arch in "${@:-amd64}"; do
 	tree=$stage/$arch
 	mkdir -p "$tree/usr/bin" "$tree/etc/dnsblproxy/allow.d"
 	CGO_ENABLED=0 GOOS=linux GOARCH=$arch $GO build -trimpath -buildvcs=false \
-		-ldflags "-s -w -X main.version=$VERSION" -o "$tree/usr/bin/dnsblproxy" ./cmd/dnsblproxy
+		-ldflags "-s -w -X main.version=$VERSION -X main.commit=$COMMIT" -o "$tree/usr/bin/dnsblproxy" ./cmd/dnsblproxy
 
 	put 640 config.example.toml etc/dnsblproxy/config.toml
 	put 644 deploy/systemd/dnsblproxy.service usr/lib/systemd/system/dnsblproxy.service
