@@ -78,15 +78,17 @@ type Cache struct {
 	now   func() uint32
 
 	shards [numShards]shard
-	queued chan struct{} // one element for each entry in the shards
+	queue  queue
 	wake   chan struct{}
-	half   chan struct{} // half of queued is used
+	half   chan struct{} // the queue is half full
 	settle chan chan struct{}
 	quit   chan struct{}
 	done   chan struct{}
 
 	// The drainer's own.
-	next     int // the shard where it goes on
+	taken    []*pending // from the queue
+	at       int        // how many of these are written
+	rejected []uint64   // hashes that ristretto did not take since the last wait
 	replaced bool
 	keep     uint32 // of the latest write
 	calendar calendar
@@ -95,6 +97,7 @@ type Cache struct {
 
 	closing sync.Once
 
+	spread   *spread
 	refused  refused
 	answers  answers
 	maxBytes int64
@@ -120,7 +123,7 @@ func New(o Options) (*Cache, error) {
 	}
 	c := &Cache{
 		now:      o.Now,
-		queued:   make(chan struct{}, maxQueued),
+		queue:    queue{room: make(chan struct{}, 1)},
 		wake:     make(chan struct{}, 1),
 		half:     make(chan struct{}, 1),
 		settle:   make(chan chan struct{}),
@@ -136,15 +139,17 @@ func New(o Options) (*Cache, error) {
 		c.floor = (o.MaxBytes + capacity - 1) / capacity
 	}
 	c.refused = newRefused(capacity)
-	spread := newSpread()
+	c.spread = newSpread()
 	store, err := ristretto.NewCache(&ristretto.Config[uint64, value]{
 		NumCounters: counters(capacity),
 		MaxCost:     o.MaxBytes,
 		BufferItems: 64,
 		// Without this ristretto adds 56 to every cost.
 		IgnoreInternalCost: true,
-		KeyToHash:          func(k uint64) (uint64, uint64) { return spread.hash(k), 0 },
+		KeyToHash:          func(k uint64) (uint64, uint64) { return c.spread.hash(k), 0 },
 		OnExit:             c.exit,
+		// Called by ristretto's goroutine, before Wait returns to the drainer.
+		OnReject: func(i *ristretto.Item[value]) { c.rejected = append(c.rejected, i.Key) },
 		// Called by Set, in the drainer, when the key is there already.
 		ShouldUpdate: func(_, _ value) bool { c.replaced = true; return true },
 	})
@@ -227,23 +232,15 @@ func (c *Cache) Set(k Key, data string, life, keep uint32) {
 		packed: k.packed, head: k.head, name: k.text(), data: data,
 		expires: now + min(life, ^uint32(0)-now), life: life, keep: keep,
 	}
-	select {
-	case c.queued <- struct{}{}:
-	case <-c.quit:
+	if !c.queue.wait(c.quit) || !c.shard(k.packed).add(p) {
 		return
 	}
-	if !c.shard(k.packed).add(p) {
-		<-c.queued
+	n, first := c.queue.put(p)
+	if first {
+		signal(c.wake)
 	}
-	select {
-	case c.wake <- struct{}{}:
-	default: // the drainer is awake or about to be
-	}
-	if len(c.queued) >= maxQueued/2 {
-		select {
-		case c.half <- struct{}{}:
-		default:
-		}
+	if n >= maxQueued/2 {
+		signal(c.half)
 	}
 }
 
@@ -261,7 +258,7 @@ func (c *Cache) Settle() {
 
 // Len returns the number of entries, expired ones included. What is still on
 // its way into the store is counted as one more.
-func (c *Cache) Len() int { return int(c.entries.Load()) + len(c.queued) }
+func (c *Cache) Len() int { return int(c.entries.Load() + c.queue.n.Load()) }
 
 // Bytes returns the memory that the entries take, as counted against
 // MaxBytes.

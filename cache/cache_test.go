@@ -39,7 +39,7 @@ func addr(i uint32) (a [4]byte) {
 // settle waits until the drainer has done all there is to do. Its wake channel
 // holds one element, so that the third send ends when it came back twice.
 func settle(c *Cache) {
-	for len(c.queued) > 0 {
+	for c.queue.n.Load() > 0 {
 		select {
 		case c.wake <- struct{}{}:
 		default:

@@ -1,7 +1,9 @@
 package cache
 
 import (
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -9,8 +11,8 @@ const (
 	// numShards is the number of maps in front of the store, a power of two.
 	numShards = 256
 
-	// maxQueued bounds the writes that wait, in entries. The drainer makes
-	// some hundred thousand a second.
+	// maxQueued bounds the writes that wait. The drainer makes some hundred
+	// thousand a second.
 	maxQueued = 1 << 14
 
 	// maxBatch is how many writes are made between two waits for ristretto.
@@ -18,8 +20,8 @@ const (
 	maxBatch = 1 << 10
 
 	// gatherFor is how long the drainer waits for company of the first write.
-	// Looking through all shards and waiting for ristretto costs as much for
-	// one write as for a hundred. Gets find what waits, so nobody is kept.
+	// Waking up and waiting for ristretto costs as much for one write as for a
+	// hundred. Gets find what waits, so nobody is kept.
 	gatherFor = 5 * time.Millisecond
 
 	// A portion is how many writes are made at a stretch unless a rush of
@@ -39,20 +41,23 @@ type shard struct {
 	_       [64]byte            // the next shard's lock is on another cache line
 }
 
-// add puts p into the shard. It reports whether there is one entry more than
-// before, which is not so when p took another's place or the cache is closed.
+// add puts p into the shard, in the place of an earlier write of its key. It is
+// false when the cache is closed.
 func (s *shard) add(p *pending) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return false
 	}
-	before := len(s.waiting)
+	if old := s.waiting[p.packed]; old != nil {
+		old.replaced.Store(true)
+	}
 	s.waiting[p.packed] = p
-	return len(s.waiting) > before
+	return true
 }
 
-// pending is one write that waits. It is immutable once it is in a shard.
+// pending is one write that waits. All but replaced is immutable once it is in a
+// shard.
 type pending struct {
 	packed  uint64
 	head    uint64
@@ -61,10 +66,72 @@ type pending struct {
 	expires uint32
 	life    uint32
 	keep    uint32
+
+	replaced atomic.Bool // by a later write, which is in the queue as well
 }
 
 func (c *Cache) shard(packed uint64) *shard {
 	return &c.shards[mix63(packed)%numShards]
+}
+
+// queue holds the writes that wait, in their order.
+type queue struct {
+	mu    sync.Mutex
+	added []*pending
+	n     atomic.Int64  // all that wait, those included that the drainer took
+	room  chan struct{} // there is some again
+}
+
+// wait waits until there is room; false when quit is closed first.
+func (q *queue) wait(quit <-chan struct{}) bool {
+	if q.n.Load() < maxQueued {
+		return true
+	}
+	for q.n.Load() >= maxQueued {
+		select {
+		case <-q.room:
+		case <-quit:
+			return false
+		}
+	}
+	signal(q.room) // others may wait
+	return true
+}
+
+// put adds p and returns how many wait. first says that nobody knows of it yet
+// who takes the writes.
+func (q *queue) put(p *pending) (n int64, first bool) {
+	n = q.n.Add(1)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	first = len(q.added) == 0
+	q.added = append(q.added, p)
+	return n, first
+}
+
+// take returns what was added since the last time, and keeps spare's memory for
+// what will be.
+func (q *queue) take(spare []*pending) []*pending {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	taken := q.added
+	q.added = spare[:0]
+	return taken
+}
+
+// done says that so many have been written.
+func (q *queue) done(n int) {
+	if q.n.Add(-int64(n)) < maxQueued {
+		signal(q.room)
+	}
+}
+
+// signal wakes one who waits, now or later; ch has room for one signal.
+func signal(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
 }
 
 // drain carries what waits into ristretto until the cache is closed. It is the
@@ -72,7 +139,6 @@ func (c *Cache) shard(packed uint64) *shard {
 // between: of two writes to a new key ristretto would keep the first.
 func (c *Cache) drain() {
 	defer close(c.done)
-	batch := make([]*pending, 0, maxBatch)
 	company := time.NewTimer(gatherFor)
 	defer company.Stop()
 	for {
@@ -90,23 +156,21 @@ func (c *Cache) drain() {
 					return
 				}
 			}
-			batch = batch[:0]
-			more = c.collect(&batch)
+			batch := c.collect()
 			c.write(batch)
 			c.sweep(len(batch))
-			more = !c.flush() || more
+			more = !c.flush() || c.queue.n.Load() > 0
 		}
 		if settled != nil {
 			close(settled)
 		}
-		clear(batch[:cap(batch)])
 	}
 }
 
 // rest waits, but not in a rush, or until somebody waits for us. open is false
 // when the cache is closed.
 func (c *Cache) rest(timer *time.Timer, pause time.Duration) (settled chan struct{}, open bool) {
-	if len(c.queued) >= rush && pause < gatherFor {
+	if c.queue.n.Load() >= rush && pause < gatherFor {
 		pause = 0
 	}
 	timer.Reset(pause)
@@ -120,29 +184,19 @@ func (c *Cache) rest(timer *time.Timer, pause time.Duration) (settled chan struc
 	return settled, true
 }
 
-// collect fills the batch with what waits, and reports whether there may be
-// more. It goes on where it stopped, so that no shard is left behind.
-func (c *Cache) collect(batch *[]*pending) bool {
+// collect returns the next writes to make, none when none waits.
+func (c *Cache) collect() []*pending {
+	if c.at == len(c.taken) {
+		clear(c.taken)
+		c.taken, c.at = c.queue.take(c.taken), 0
+	}
 	most := maxBatch
-	if len(c.queued) < rush {
+	if c.queue.n.Load() < rush {
 		most = portion
 	}
-	for range c.shards {
-		s := &c.shards[c.next]
-		s.mu.RLock()
-		for _, p := range s.waiting {
-			if len(*batch) == most {
-				break
-			}
-			*batch = append(*batch, p)
-		}
-		s.mu.RUnlock()
-		if len(*batch) == most {
-			return true
-		}
-		c.next = (c.next + 1) % numShards
-	}
-	return false
+	from := c.at
+	c.at = min(from+most, len(c.taken))
+	return c.taken[from:c.at]
 }
 
 // write makes the writes of a batch and then removes from the shards what was
@@ -153,7 +207,12 @@ func (c *Cache) write(batch []*pending) {
 	}
 	c.keep = batch[len(batch)-1].keep
 	c.makeRoom(len(batch))
-	for _, p := range batch {
+	c.rejected = c.rejected[:0]
+	for i, p := range batch {
+		if p.replaced.Load() {
+			batch[i] = nil
+			continue
+		}
 		v := c.value(p)
 		c.entries.Add(1)
 		c.bytes.Add(int64(v.answer.cost))
@@ -171,16 +230,18 @@ func (c *Cache) write(batch []*pending) {
 	// entry's cost, so the entries' share is what they leave.
 	c.store.UpdateMaxCost(max(c.maxBytes-c.answers.bytes.Load(), c.maxBytes/16))
 	for _, p := range batch {
-		c.leave(p)
+		if p != nil {
+			c.leave(p)
+		}
 	}
+	c.queue.done(len(batch))
 }
 
 // leave takes a write that was made off its shard, unless it was replaced
 // meanwhile.
 func (c *Cache) leave(p *pending) {
-	// GetTTL looks whether the key is there and, unlike Get, does not count.
-	_, stored := c.store.GetTTL(p.packed)
-	keep := !stored && len(p.data) <= maxShared // longer texts are not worth it
+	keep := len(p.data) <= maxShared && // longer texts are not worth it
+		slices.Contains(c.rejected, c.spread.hash(p.packed))
 	if keep {
 		c.put(p)
 	}
@@ -194,6 +255,5 @@ func (c *Cache) leave(p *pending) {
 	}
 	if s.waiting[p.packed] == p {
 		delete(s.waiting, p.packed)
-		<-c.queued
 	}
 }

@@ -10,7 +10,7 @@ func TestCache_Settle(t *testing.T) {
 		c.Set(z.IP4(1, addr(i)), "data", 60, 0)
 		if i%1000 == 999 {
 			c.Settle()
-			if n := len(c.queued); n != 0 {
+			if n := c.queue.n.Load(); n != 0 {
 				t.Fatalf("%d writes wait after Settle", n)
 			}
 		}

@@ -35,6 +35,7 @@ type answers struct {
 	mu    sync.Mutex
 	byKey map[answerKey]*answer
 	bytes atomic.Int64 // what they take in memory
+	last  *answer      // that was held: most often the next one is the same
 }
 
 type answerKey struct {
@@ -53,6 +54,10 @@ func (a *answers) hold(data string, keep uint32) *answer {
 	key := answerKey{data, keep}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if l := a.last; l != nil && l.refs > 0 && l.keep == keep && l.data == data {
+		l.refs++
+		return l
+	}
 	shared, ok := a.byKey[key]
 	if !ok {
 		shared = &answer{data: data, keep: keep, cost: EntryBytes, shared: true}
@@ -60,6 +65,7 @@ func (a *answers) hold(data string, keep uint32) *answer {
 		a.bytes.Add(int64(len(data)) + sharedBytes)
 	}
 	shared.refs++
+	a.last = shared
 	return shared
 }
 
