@@ -117,11 +117,19 @@ func (b *bench) reload(context.Context) (err error) {
 	rate := func(long time.Duration) (Figure, error) {
 		return b.measure(c, window{open: true, set: func(o *load.Options) { o.Clients, o.Rate, o.Spin, o.For = 8, b.o.rate/2, true, long }})
 	}
+	// They are written before: the generator needs its processor for itself.
+	var next []string
+	for i := range 2 {
+		next = append(next, fmt.Sprint(file, ".", i))
+		if err := os.WriteFile(next[i], peers.Partners(reloadPrefixes-i), 0o644); err != nil {
+			return fmt.Errorf("writing prefixes: %w", err)
+		}
+	}
 	if out.Before, err = rate(2 * time.Second); err != nil {
 		return err
 	}
 	done := make(chan error, 1)
-	go func() { done <- reloads(s, file, &out.Reloads) }()
+	go func() { done <- reloads(s, file, next, &out.Reloads) }()
 	if out.During, err = rate(6 * time.Second); err != nil {
 		return err
 	}
@@ -129,14 +137,10 @@ func (b *bench) reload(context.Context) (err error) {
 	return <-done
 }
 
-// reloads exchanges the file and sends SIGHUP, two times.
-func reloads(s *peers.Server, file string, count *int) error {
-	for i := range 2 {
-		next := file + ".next"
-		if err := os.WriteFile(next, peers.Partners(reloadPrefixes-i), 0o644); err != nil {
-			return fmt.Errorf("writing prefixes: %w", err)
-		}
-		if err := os.Rename(next, file); err != nil {
+// reloads exchanges the file and sends SIGHUP, once for each next file.
+func reloads(s *peers.Server, file string, next []string, count *int) error {
+	for _, name := range next {
+		if err := os.Rename(name, file); err != nil {
 			return fmt.Errorf("exchanging prefixes: %w", err)
 		}
 		if err := s.Signal(syscall.SIGHUP); err != nil {
