@@ -163,7 +163,9 @@ func (b *builder) addLayer(l lane, y layer) {
 // overlay sorts items and calls emit for every maximal range over which the
 // same items are active, in ascending order.
 func overlay[A point[A]](items []item[A], emit func(lo, hi A, active []item[A])) {
+	var p pace
 	byStart := func(x, y item[A]) int {
+		p.step()
 		switch {
 		case x.lo.less(y.lo):
 			return -1
@@ -178,6 +180,7 @@ func overlay[A point[A]](items []item[A], emit func(lo, hi A, active []item[A]))
 	var active []item[A]
 	var pos A
 	for i := 0; i < len(items) || len(active) > 0; {
+		p.step()
 		if len(active) == 0 {
 			pos = items[i].lo
 		}

@@ -38,16 +38,20 @@ type domainEntry struct {
 func contentOf(entries []Entry) *content {
 	c := &content{}
 	for _, e := range entries {
-		end := endOf(e.Until)
-		line := uint32(min(max(e.Line, 0), math.MaxInt32))
-		if e.Domain.Name != "" {
-			c.domains = append(c.domains, domainEntry{wireName(e.Domain.Name), e.Domain.Below, line, end})
-			continue
-		}
-		c.add(e.Range, line, end, false)
+		c.addEntry(e)
 	}
 	c.seal()
 	return c
+}
+
+func (c *content) addEntry(e Entry) {
+	end := endOf(e.Until)
+	line := uint32(min(max(e.Line, 0), math.MaxInt32))
+	if e.Domain.Name != "" {
+		c.domains = append(c.domains, domainEntry{wireName(e.Domain.Name), e.Domain.Below, line, end})
+		return
+	}
+	c.add(e.Range, line, end, false)
 }
 
 // contentOfRanges compiles what a machine published: no lines, no end.

@@ -22,8 +22,13 @@ const (
 // in messages only. All problems are reported at once, up to twenty; each is
 // a *Problem with its line.
 func ParseRuleFile(name string, data []byte) ([]Entry, []error) {
-	var entries []Entry
-	var problems []error
+	entries := make([]Entry, 0, bytes.Count(data, []byte{'\n'})+1)
+	problems := eachEntry(name, data, func(e Entry) { entries = append(entries, e) })
+	return entries, problems
+}
+
+// eachEntry calls add for each entry, in order, and returns all problems.
+func eachEntry(name string, data []byte, add func(Entry)) (problems []error) {
 	fault := func(line int, err error) bool {
 		if len(problems) == maxFileFault {
 			problems = append(problems, &Problem{File: name, Line: line, Msg: "more lines are wrong from here on; mend those above first"})
@@ -34,10 +39,11 @@ func ParseRuleFile(name string, data []byte) ([]Entry, []error) {
 	}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
-		return nil, []error{&Problem{File: name, Line: 1, Msg: "the file is UTF-16; save it as UTF-8"}}
+		return []error{&Problem{File: name, Line: 1, Msg: "the file is UTF-16; save it as UTF-8"}}
 	}
-	entries = make([]Entry, 0, bytes.Count(data, []byte{'\n'})+1)
+	var p pace
 	for line := 1; len(data) > 0; line++ {
+		p.step()
 		var text []byte
 		text, data, _ = bytes.Cut(data, []byte{'\n'})
 		text, _, _ = bytes.Cut(text, []byte{'#'})
@@ -53,9 +59,9 @@ func ParseRuleFile(name string, data []byte) ([]Entry, []error) {
 			continue
 		}
 		e.Line = line
-		entries = append(entries, e)
+		add(e)
 	}
-	return entries, problems
+	return problems
 }
 
 func parseLine(text []byte) (Entry, error) {
@@ -75,11 +81,12 @@ func readRuleFile(name string) (*content, error) {
 	if err != nil {
 		return nil, &Problem{File: name, Msg: fileFault(err)}
 	}
-	entries, problems := ParseRuleFile(name, data)
-	if len(problems) > 0 {
+	c := &content{}
+	if problems := eachEntry(name, data, c.addEntry); len(problems) > 0 {
 		return nil, errors.Join(problems...)
 	}
-	return contentOf(entries), nil
+	c.seal()
+	return c, nil
 }
 
 // fileFault says what keeps a file from being read, without its name, which

@@ -83,7 +83,9 @@ type (
 // not overlap. Where several lines cover an address, the first line stays;
 // neighbours of the same line are merged.
 func disjoint[A point[A]](spans []span[A]) []span[A] {
+	var p pace
 	byStart := func(x, y span[A]) int {
+		p.step()
 		switch {
 		case x.lo.less(y.lo):
 			return -1
