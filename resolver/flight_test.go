@@ -202,6 +202,27 @@ func TestFlight_deadlineBehindStale(t *testing.T) {
 	})
 }
 
+// TestFlight_landedMeanwhile has an answer arrive between a question's decision
+// that it is lacking and its wait: the list is not asked again.
+func TestFlight_landedMeanwhile(t *testing.T) {
+	l := spamhaus()
+	s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+	pkt, err := new(dns.Msg).SetQuestion("1.2.0.192.bl.test.", dns.TypeA).Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sc := NewScratch(0)
+	if _, done := s.r.Respond(sc, pkt, testClient, false); done {
+		t.Fatal("answered at once")
+	}
+	s.raw(pkt, false)
+	got := make(chan int, 1)
+	s.r.Await(sc, pkt, testClient, false, func(out []byte) { got <- int(out[7]) })
+	if answers, asked := <-got, l.questions(); answers != 1 || asked != 1 {
+		t.Errorf("%d answers after %d questions, want one of each", answers, asked)
+	}
+}
+
 // TestFlight_zeroTTL gives an answer that may not be kept to all who waited
 // for it, and to nobody else.
 func TestFlight_zeroTTL(t *testing.T) {
