@@ -88,8 +88,12 @@ func instructions(t *testing.T, way string, answers int) int {
 		fmt.Sprintf("DNSBLPROXY_WAY=%s %d", way, answers))
 	out, err := cmd.CombinedOutput()
 	m := collected.FindSubmatch(out)
-	if err != nil || m == nil {
-		t.Fatalf("valgrind: %v\n%s", err, out)
+	if m == nil {
+		// It does not know every processor's instructions and system calls.
+		t.Skipf("valgrind cannot run this program here: %v\n%s", err, out)
+	}
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
 	}
 	n, err := strconv.Atoi(string(m[1]))
 	if err != nil {
