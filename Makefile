@@ -29,8 +29,9 @@ lint: ## gofmt, go vet, staticcheck
 race: ## all tests with the race detector, in random order
 	$(GO) test -race -shuffle=on -timeout=20m ./...
 
-guards: ## allocations and instructions of an answer, without the race detector
+guards: ## allocations, instructions and memory, without the race detector
 	$(GO) test -count=1 -run='_allocs$$|^TestInstructions$$' ./cache ./overrides/... ./resolver/...
+	$(GO) test -count=1 -run='^TestDataFile_cost$$' ./cmd/dnsblproxy/internal/e2e
 
 unit: ## the tests that start no daemon
 	$(GO) test -short -shuffle=on ./...

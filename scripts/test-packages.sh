@@ -21,6 +21,8 @@ wanted=(
 	rspamd:rspamd               # a mail filter
 	spamassassin:spamassassin   # likewise
 	redis-server:redis-server   # the shared cache; with redis-cli
+	dnsdist:dnsdist             # to be compared with
+	systemd-analyze:systemd     # reads the units
 	valgrind:valgrind           # counts instructions
 	git:git
 )

@@ -39,9 +39,6 @@ func TestDeb(t *testing.T) {
 		checkControl(t, first[i], arches[i])
 	}
 	tree := installDeb(t, first[slices.Index(arches, runtime.GOARCH)])
-	if says := output(t, exec.Command(filepath.Join(tree, "usr/bin/dnsblproxy"), "version")); !strings.HasPrefix(says, "dnsblproxy v1.2.3-4-gabcdef0\ncommit 0123abcd\n") {
-		t.Errorf("the installed program says: %s", says)
-	}
 	t.Run("units", func(t *testing.T) { checkUnits(t, tree) })
 	t.Run("start", func(t *testing.T) { startFrom(t, tree) })
 }
@@ -181,7 +178,7 @@ func startFrom(t *testing.T, tree string) {
 	program := filepath.Join(tree, "usr/bin/dnsblproxy")
 	config := filepath.Join(tree, "etc/dnsblproxy/config.toml")
 	output(t, exec.Command(program, "check", "--config", config))
-	if got := output(t, exec.Command(program, "version")); !strings.HasPrefix(got, "dnsblproxy v1.2.3-4-gabcdef0\n") {
+	if got := output(t, exec.Command(program, "version")); !strings.HasPrefix(got, "dnsblproxy v1.2.3-4-gabcdef0\ncommit 0123abcd\n") {
 		t.Errorf("version prints %q", got)
 	}
 	// The network must not matter: the list is asked of a port where nobody is.

@@ -87,7 +87,7 @@ func runInside(t *testing.T) {
 	needProgram(t, "nsd")
 	needRoot(t)
 	if out, err := exec.Command(unshare, "--net", "true").CombinedOutput(); err != nil {
-		t.Skipf("no network namespaces on this machine: %s", out)
+		missing(t, fmt.Sprintf("no network namespaces on this machine: %s", out))
 	}
 	self, err := os.Executable()
 	if err != nil {
