@@ -79,7 +79,7 @@ func (r *Resolver) renew(f *facts) {
 	for i := range f.renew {
 		n := &f.renew[i]
 		n.renew = true
-		r.fetch(n, nil)
+		r.fetch(n, nil, time.Now())
 	}
 }
 
@@ -103,5 +103,5 @@ func (r *Resolver) verify(q *question, d *decision) {
 	if _, failed := r.fails.get(z, q.labels, wire.TypeA, r.clock.seconds()); failed {
 		return
 	}
-	r.fetch(&need{zone: z, subject: q.subject, labels: q.labels, typ: wire.TypeA, rule: d.hit.Rule.Name}, nil)
+	r.fetch(&need{zone: z, subject: q.subject, labels: q.labels, typ: wire.TypeA, rule: d.hit.Rule.Name}, nil, time.Now())
 }

@@ -1,41 +1,58 @@
 package resolver
 
 import (
+	"maps"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 )
 
 // bounds keep one client, and all together, from holding more memory than
-// their share: each waiting question costs about a kilobyte.
+// their share: each waiting question costs about a kilobyte and a half.
 type bounds struct {
-	perClient, inAll int
+	perClient, inAll int64
+	total            atomic.Int64
 
+	// waiting counts each client's questions. A count grows under the lock
+	// only, so that one of 0 can be taken away under it.
 	mu      sync.Mutex
-	waiting map[netip.Addr]int
-	total   int
+	waiting map[netip.Addr]*atomic.Int64
+	sweepAt int // so many clients: those are forgotten for whom nothing waits
 }
+
+// idleClients is how many clients are remembered for whom nothing waits: the
+// mail servers that ask us.
+const idleClients = 1024
 
 func newBounds(perClient, inAll int) *bounds {
-	return &bounds{perClient: perClient, inAll: inAll, waiting: make(map[netip.Addr]int)}
+	return &bounds{
+		perClient: int64(perClient), inAll: int64(inAll),
+		waiting: make(map[netip.Addr]*atomic.Int64), sweepAt: idleClients,
+	}
 }
 
-// enter counts one question of client. It is false when there are too many:
+// enter counts one question of client. ok is false when there are too many:
 // the question then has to do with the facts at hand. leave is due either
 // way.
-func (b *bounds) enter(client netip.Addr) bool {
+func (b *bounds) enter(client netip.Addr) (place *atomic.Int64, ok bool) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	ok := b.total < b.inAll && b.waiting[client] < b.perClient
-	b.total++
-	b.waiting[client]++
-	return ok
+	place = b.waiting[client]
+	if place == nil {
+		if len(b.waiting) >= b.sweepAt {
+			maps.DeleteFunc(b.waiting, func(_ netip.Addr, n *atomic.Int64) bool { return n.Load() == 0 })
+			b.sweepAt = max(idleClients, 2*len(b.waiting))
+		}
+		place = new(atomic.Int64)
+		b.waiting[client] = place
+	}
+	mine := place.Add(1)
+	b.mu.Unlock()
+	all := b.total.Add(1)
+	return place, mine <= b.perClient && all <= b.inAll
 }
 
-func (b *bounds) leave(client netip.Addr) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.total--
-	if b.waiting[client]--; b.waiting[client] == 0 {
-		delete(b.waiting, client)
-	}
+// leave takes back what enter counted.
+func (b *bounds) leave(place *atomic.Int64) {
+	place.Add(-1)
+	b.total.Add(-1)
 }

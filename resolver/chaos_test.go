@@ -98,8 +98,8 @@ func runChaos(t *testing.T, seed uint64) {
 	synctest.Wait()
 
 	c.r.flights.wg.Wait()
-	if c.r.bounds.total != 0 {
-		t.Errorf("%d questions still wait", c.r.bounds.total)
+	if n := c.r.bounds.stillWaiting(); n != 0 {
+		t.Errorf("%d questions still wait", n)
 	}
 	for i := range c.r.flights.shards {
 		if n := len(c.r.flights.shards[i].m); n > 0 {
@@ -154,7 +154,7 @@ func (c *chaos) configure(fingerprint string) {
 	for _, name := range []string{"plain.test", "kept.test"} {
 		z := ZoneOptions{
 			Name: name, Holds: rbl.HoldsIP4, Listed: rbl.DefaultListed(), Verify: true,
-			Upstream: c.list.zone, Secrets: []string{chaosKey}, List: NewGuarded(c.guard, help), Fingerprint: "same",
+			Upstream: c.list.zone, Secrets: []string{chaosKey}, List: NewGuarded(c.guard), Help: help, Fingerprint: "same",
 		}
 		if name == "kept.test" {
 			z.NoOverride = codes(c.t, chaosFixed.String())

@@ -135,8 +135,8 @@ func TestDecide_failures(t *testing.T) {
 		{"on_failure servfail", servfail, &fakeList{err: upstream.ErrTimeout}, "9.2.0.192", "SERVFAIL", 22},
 		{"on_failure servfail, but exempt", servfail, &fakeList{err: upstream.ErrTimeout}, "1.2.0.192", "NXDOMAIN", 17},
 		{"exempt as far as may be", kept, &fakeList{err: upstream.ErrTimeout}, "1.2.0.192", "NXDOMAIN", 17},
-		{"an error code is no listing", testZone("bl.test", nil), &fakeList{err: &ListError{Name: "public resolver"}}, "9.2.0.192", "NXDOMAIN", 22},
-		{"an error code is no SERVFAIL", servfail, &fakeList{err: &ListError{Name: "public resolver"}}, "9.2.0.192", "NXDOMAIN", 22},
+		{"an error code is no listing", testZone("bl.test", nil), &fakeList{err: &upstream.CodeError{Name: "public resolver"}}, "9.2.0.192", "NXDOMAIN", 22},
+		{"an error code is no SERVFAIL", servfail, &fakeList{err: &upstream.CodeError{Name: "public resolver"}}, "9.2.0.192", "NXDOMAIN", 22},
 		{"a quarantined list", servfail, &fakeList{lies: "lists the world"}, "9.2.0.192", "NXDOMAIN", 22},
 		{"an open breaker", testZone("bl.test", nil), &fakeList{open: "no answer since noon"}, "9.2.0.192", "NXDOMAIN", 22},
 	}

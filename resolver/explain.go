@@ -104,9 +104,10 @@ func (r *Resolver) explain(ctx context.Context, snap *snapshot, z *zone, s rbl.S
 // settle decides a question and waits for what that takes, until ctx is done.
 func (r *Resolver) settle(ctx context.Context, snap *snapshot, q question, trace *Trace) decision {
 	result := make(chan decision, 1)
-	w := &waiter{r: r, snap: snap, arrived: time.Now(), trace: trace, client: netip.IPv6Loopback()}
-	w.inner = &q
-	w.decided = func(d decision) { result <- d }
+	w := &waiter{
+		r: r, snap: snap, question: q, arrived: time.Now(), client: netip.IPv6Loopback(),
+		trace: trace, decided: func(d decision) { result <- d },
+	}
 	w.enter()
 	w.resume()
 	select {

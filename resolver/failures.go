@@ -3,6 +3,7 @@ package resolver
 import (
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -12,6 +13,7 @@ import (
 type failures struct {
 	seed   maphash.Seed
 	shards [16]failureShard
+	last   atomic.Uint32 // from then on, on the cache's clock, nothing is remembered
 }
 
 type failureShard struct {
@@ -69,11 +71,17 @@ func (t *failures) put(z *zone, labels string, typ uint16, why failure, hold tim
 			secs = min(max(before.hold, holdFirst)*2, holdLast)
 		}
 	}
+	for last := t.last.Load(); last < now+secs && !t.last.CompareAndSwap(last, now+secs); {
+		last = t.last.Load()
+	}
 	s.m[key] = remembered{why: why, until: now + secs, hold: secs, epoch: z.epoch.Load()}
 }
 
 // get returns a failure that is still remembered.
 func (t *failures) get(z *zone, labels []byte, typ uint16, now uint32) (failure, bool) {
+	if now >= t.last.Load() {
+		return failure{}, false
+	}
 	s := t.shard(labels)
 	s.Lock()
 	defer s.Unlock()

@@ -7,35 +7,39 @@ import (
 
 	"dnsblproxy/resolver/internal/wire"
 	"dnsblproxy/resolver/rbl"
+	"dnsblproxy/resolver/upstream"
 )
 
-// flightKey names a fact that is being fetched.
-type flightKey struct {
-	kind   needKind
-	zone   *zone
-	typ    uint16
-	labels string
-}
-
-// flight is the fetching of one fact, once, for all who wait for it.
+// flight is the fetching of one fact, once, for all who wait for it. It is
+// used again when it has landed.
 type flight struct {
-	key     flightKey
+	kind    needKind
+	zone    *zone
+	typ     uint16
 	subject rbl.Subject
 	rule    string // see need
-	shard   *flightShard
 	started time.Time
 	waiters []*waiter
-	alone   [1]*waiter // room for waiters: most have one
 
 	// name is what the list is asked about; labels its beginning, the subject.
-	// Both are empty while live terms are evaluated.
 	name   wire.Name
 	labels []byte
+
+	hash uint64
+	next *flight // of the same hash
+
+	// heard is a method value made once; making one allocates.
+	heard func(upstream.Outcome)
 }
 
 // question is what the flight is about.
 func (f *flight) question() question {
-	return question{zone: f.key.zone, subject: f.subject, labels: f.labels, typ: f.key.typ}
+	return question{zone: f.zone, subject: f.subject, labels: f.labels, typ: f.typ}
+}
+
+// fetches reports whether f fetches n.
+func (f *flight) fetches(n *need) bool {
+	return f.kind == n.kind && f.zone == n.zone && f.typ == n.typ && string(f.labels) == string(n.labels)
 }
 
 // flights holds what is being fetched, in shards, so that questions about
@@ -43,70 +47,104 @@ func (f *flight) question() question {
 type flights struct {
 	seed   maphash.Seed
 	shards [64]flightShard
+	free   sync.Pool // of *flight
 	wg     sync.WaitGroup
 }
 
 type flightShard struct {
 	sync.Mutex
-	m map[flightKey]*flight
+	m map[uint64]*flight // by hash
 }
 
-func newFlights() *flights {
+func newFlights(heard func(*flight, *upstream.Outcome)) *flights {
 	t := &flights{seed: maphash.MakeSeed()}
 	for i := range t.shards {
-		t.shards[i].m = make(map[flightKey]*flight)
+		t.shards[i].m = make(map[uint64]*flight)
+	}
+	t.free.New = func() any {
+		f := &flight{}
+		f.heard = func(o upstream.Outcome) { heard(f, &o) }
+		return f
 	}
 	return t
 }
 
-func (t *flights) shard(labels []byte) *flightShard {
-	return &t.shards[maphash.Bytes(t.seed, labels)%uint64(len(t.shards))]
+func (t *flights) hash(n *need) uint64 {
+	return maphash.Bytes(t.seed, n.labels) + n.zone.salt + uint64(n.typ)<<1 + uint64(n.kind)
 }
 
-// join adds w, which may be nil, to the flight that fetches n. first says that
-// there was none before, and that the caller has to start it.
-func (t *flights) join(n *need, w *waiter) (f *flight, first bool) {
-	s := t.shard(n.labels)
+func (t *flights) shard(hash uint64) *flightShard { return &t.shards[hash%uint64(len(t.shards))] }
+
+// join adds w, which may be nil, to the flight that fetches n, and says for
+// how long that has been under way. If there is none f is a new one, which the
+// caller has to start.
+func (t *flights) join(n *need, w *waiter, now time.Time) (f *flight, age time.Duration) {
+	hash := t.hash(n)
+	s := t.shard(hash)
 	s.Lock()
 	defer s.Unlock()
-	f = s.m[flightKey{n.kind, n.zone, n.typ, string(n.labels)}] // makes no string
-	if f == nil {
-		key := flightKey{n.kind, n.zone, n.typ, string(n.labels)}
-		f = &flight{key: key, subject: n.subject, rule: n.rule, shard: s, started: time.Now()}
-		f.waiters = f.alone[:0]
-		s.m[key] = f
-		t.wg.Add(1)
-		first = true
+	first := s.m[hash]
+	for f = first; f != nil; f = f.next {
+		if f.fetches(n) {
+			if w != nil {
+				f.waiters = append(f.waiters, w)
+			}
+			return nil, now.Sub(f.started)
+		}
 	}
+	f = t.free.Get().(*flight)
+	f.kind, f.zone, f.typ, f.subject, f.rule, f.started = n.kind, n.zone, n.typ, n.subject, n.rule, now
+	f.name = append(append(f.name[:0], n.labels...), n.zone.upstream...)
+	f.labels = f.name[:len(n.labels)]
+	f.hash, f.next = hash, first
 	if w != nil {
 		f.waiters = append(f.waiters, w)
 	}
-	return f, first
+	s.m[hash] = f
+	t.wg.Add(1)
+	return f, 0
 }
 
-// land takes the flight off the table and returns those who wait for it.
-func (t *flights) land(f *flight) []*waiter {
-	s := f.shard
+// land takes the flight off the table: nobody joins it any more.
+func (t *flights) land(f *flight) {
+	s := t.shard(f.hash)
 	s.Lock()
 	defer s.Unlock()
-	delete(s.m, f.key)
-	return f.waiters
+	first := s.m[f.hash]
+	switch {
+	case first != f:
+		for first.next != f {
+			first = first.next
+		}
+		first.next = f.next
+	case f.next != nil:
+		s.m[f.hash] = f.next
+	default:
+		delete(s.m, f.hash)
+	}
+}
+
+// reuse lets go of all that f holds.
+func (t *flights) reuse(f *flight) {
+	clear(f.waiters)
+	f.waiters = f.waiters[:0]
+	f.zone, f.subject, f.rule, f.next = nil, rbl.Subject{}, "", nil
+	t.free.Put(f)
+	t.wg.Done()
 }
 
 // fetch sees that the fact n arrives, and that w, which may be nil, hears of
 // it. It returns how long the fetching has gone on already.
-func (r *Resolver) fetch(n *need, w *waiter) time.Duration {
-	f, first := r.flights.join(n, w)
-	if !first {
-		return time.Since(f.started)
+func (r *Resolver) fetch(n *need, w *waiter, now time.Time) time.Duration {
+	f, age := r.flights.join(n, w, now)
+	if f == nil {
+		return age
 	}
 	if n.kind == needLive {
 		r.fetchLive(f)
 		return 0
 	}
 	// The flight before this one may have landed since decide looked.
-	f.name = n.zone.upstreamName(n.labels)
-	f.labels = f.name[:len(n.labels)]
 	q := f.question()
 	left := uint32(0)
 	if e, ok := r.cache.Get(n.zone.key(&q, n.typ)); ok && e.Expires > r.clock.seconds() {
@@ -129,25 +167,28 @@ func (r *Resolver) fetch(n *need, w *waiter) time.Duration {
 
 // askList asks the list itself, unless its breaker is open.
 func (r *Resolver) askList(f *flight, ask Ask) {
-	if why, open := f.key.zone.breaker(f.subject.Shape); open {
+	if why, open := f.zone.breaker(f.subject.Shape); open {
 		r.landed(f, r.lose(f, why, 0))
 		return
 	}
-	f.key.zone.List.Start(ask, func(res Result) { r.landed(f, r.take(f, &res)) })
+	f.zone.List.Start(ask, f.heard)
 }
+
+// heard is what the list has said.
+func (r *Resolver) heard(f *flight, o *upstream.Outcome) { r.landed(f, r.take(f, o)) }
 
 // fetchLive has the SPF terms evaluated that depend on the address.
 func (r *Resolver) fetchLive(f *flight) {
 	table := r.rules.Table()
-	hits := table.Lookup(f.subject.Addr).AppendLive(nil, f.key.zone.index(table), r.clock.now())
+	hits := table.Lookup(f.subject.Addr).AppendLive(nil, f.zone.index(table), r.clock.now())
 	r.rules.LiveStart(f.subject.Addr, hits, func() { r.landed(f, listAnswer{}) })
 }
 
 // landed hands a fact to those who wait for it.
 func (r *Resolver) landed(f *flight, a listAnswer) {
-	defer r.flights.wg.Done()
-	got := fetched{kind: f.key.kind, zone: f.key.zone, typ: f.key.typ, answer: a}
-	for _, w := range r.flights.land(f) {
+	got := fetched{kind: f.kind, zone: f.zone, typ: f.typ, answer: a}
+	r.flights.land(f)
+	for _, w := range f.waiters {
 		w.mu.Lock()
 		if w.got == nil {
 			w.got = w.firstGot[:0]
@@ -156,19 +197,20 @@ func (r *Resolver) landed(f *flight, a listAnswer) {
 		w.mu.Unlock()
 		w.resume()
 	}
+	r.flights.reuse(f)
 }
 
 // take keeps what a list said, or that it failed, and returns it as a fact.
-func (r *Resolver) take(f *flight, res *Result) listAnswer {
-	z, typ, q := f.key.zone, f.key.typ, f.question()
-	why := z.failure(res.Err)
-	z.counts.asked(res, why)
-	if res.Err != nil {
-		return r.lose(f, why, res.HoldFor)
+func (r *Resolver) take(f *flight, o *upstream.Outcome) listAnswer {
+	z, typ, q := f.zone, f.typ, f.question()
+	why := z.failure(o.Err)
+	z.counts.asked(o, why)
+	if o.Err != nil {
+		return r.lose(f, why, holdFor(o))
 	}
-	data := pack(&res.Response, typ, z.hide.rdata)
+	data := z.pack(&o.Response, typ)
 	limits := &r.snap.Load().limits
-	life := limits.life(&res.Response)
+	life := limits.life(&o.Response)
 	if life > 0 {
 		r.cache.Set(z.key(&q, typ), string(data), life, limits.stale)
 		r.share(f, data, life)
@@ -179,8 +221,8 @@ func (r *Resolver) take(f *flight, res *Result) listAnswer {
 
 // lose remembers for hold that a list did not answer, and returns what is left.
 func (r *Resolver) lose(f *flight, why failure, hold time.Duration) listAnswer {
-	z, typ, q := f.key.zone, f.key.typ, f.question()
-	r.fails.put(z, f.key.labels, typ, why, hold, r.clock.seconds())
+	z, typ, q := f.zone, f.typ, f.question()
+	r.fails.put(z, string(f.labels), typ, why, hold, r.clock.seconds())
 	if e, ok := r.cache.Get(z.key(&q, typ)); ok && !why.distrust {
 		return listAnswer{state: stale, data: packed(e.Data), why: why}
 	}
@@ -189,7 +231,7 @@ func (r *Resolver) lose(f *flight, why failure, hold time.Duration) listAnswer {
 
 // learned counts what a list says of a subject, whoever has asked it.
 func (z *zone) learned(f *flight, data packed) {
-	if f.key.typ != wire.TypeA {
+	if f.typ != wire.TypeA {
 		return
 	}
 	z.counts.listed(z, data)

@@ -152,8 +152,8 @@ func TestFlight_waiterLeaves(t *testing.T) {
 			t.Errorf("who stayed got %s", brief(m))
 		}
 		s.r.Close()
-		if s.r.bounds.total != 0 || len(s.r.bounds.waiting) != 0 {
-			t.Errorf("%d questions still count as waiting", s.r.bounds.total)
+		if n := s.r.bounds.stillWaiting(); n != 0 {
+			t.Errorf("%d questions still count as waiting", n)
 		}
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"regexp"
 	"strings"
-	"sync/atomic"
 
 	"dnsblproxy/resolver/internal/wire"
 )
@@ -15,14 +14,7 @@ type hider struct {
 	from, to wire.Name // upstream and zone
 	secret   *regexp.Regexp
 	with     map[string]string
-
-	// soa is the last SOA that was rewritten. A list has one, and sends it
-	// with every negative answer.
-	soa atomic.Pointer[rewritten]
 }
-
-// rewritten is RDATA before and after.
-type rewritten struct{ before, after []byte }
 
 // newHider returns nil when there is nothing to hide.
 func newHider(o *ZoneOptions, from, to wire.Name) *hider {
@@ -66,12 +58,7 @@ func (h *hider) rdata(typ uint16, rdata []byte) []byte {
 	case wire.TypeMX:
 		return h.names(rdata, 2, 1)
 	case wire.TypeSOA:
-		last := h.soa.Load()
-		if last == nil || !bytes.Equal(last.before, rdata) {
-			last = &rewritten{bytes.Clone(rdata), h.names(rdata, 0, 2)}
-			h.soa.Store(last)
-		}
-		return last.after
+		return h.names(rdata, 0, 2)
 	case wire.TypeTXT:
 		return h.strings(rdata)
 	case wire.TypeA, wire.TypeAAAA:

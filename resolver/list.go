@@ -13,8 +13,8 @@ import (
 // List is what a zone's answers are fetched from.
 type List interface {
 	// Start asks, without blocking, and calls done exactly once, from
-	// another goroutine than the caller's.
-	Start(a Ask, done func(Result))
+	// another goroutine than the caller's. a.Name is not used after that.
+	Start(a Ask, done func(upstream.Outcome))
 
 	// Open says why the list is not to be asked about a shape of subject at
 	// present, if it is not. It costs next to nothing.
@@ -35,34 +35,17 @@ type Ask struct {
 	Background bool
 }
 
-// Result is what came of an Ask.
-type Result struct {
-	upstream.Outcome
-
-	// HoldFor is how long a failure is remembered; 0 leaves it to the
-	// resolver.
-	HoldFor time.Duration
-}
-
-// ListError is an answer of a list that must not be taken for a listing: an
-// error code, or an address that is none of a blocklist's.
-type ListError struct {
-	Name string // the metric's label
-	Help string // what to do about it, for people
-}
-
-func (e *ListError) Error() string { return e.Name + ": " + e.Help }
-
 // failure says in an answer's words what err is.
 func (z *zone) failure(err error) failure {
 	if err == nil {
 		return failure{}
 	}
 	f := failure{name: "error", text: z.hide.text(err.Error()), ede: edeNetwork}
-	var le *ListError
+	var code *upstream.CodeError
 	switch {
-	case errors.As(err, &le):
-		f.name, f.ede, f.distrust = le.Name, edeUnreachable, true
+	case errors.As(err, &code):
+		f.name, f.ede, f.distrust = code.Name, edeUnreachable, true
+		f.text = z.hide.text(code.Name + ": " + z.help(code.Code))
 	case errors.Is(err, upstream.ErrTimeout):
 		f.name, f.ede = "timeout", edeUnreachable
 	case errors.Is(err, upstream.ErrServfail):
@@ -77,4 +60,17 @@ func (z *zone) failure(err error) failure {
 		f.name, f.ede = "breaker", edeUnreachable
 	}
 	return f
+}
+
+// maxErrorHold bounds how long an error code is remembered, so that a list
+// that serves us again is believed within a minute.
+const maxErrorHold = time.Minute
+
+// holdFor is how long a failure is remembered; 0 leaves it to the resolver.
+func holdFor(o *upstream.Outcome) time.Duration {
+	var code *upstream.CodeError
+	if !errors.As(o.Err, &code) {
+		return 0
+	}
+	return min(time.Duration(o.Response.TTL)*time.Second, maxErrorHold)
 }

@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"bytes"
 	"encoding/binary"
 	"strings"
 
@@ -25,15 +26,35 @@ type packedRecord struct {
 
 const packedHead = 5 // octets in front of each RDATA
 
-// pack keeps of a list's response what a question of type typ may be told.
-// hide is applied to every RDATA. A negative answer keeps its SOA.
-func pack(r *wire.Response, typ uint16, hide func(typ uint16, rdata []byte) []byte) packed {
+// none is an answer without records, as it came and as it is kept.
+type none struct {
+	rcode  uint8
+	soa    []byte
+	packed packed
+}
+
+// pack keeps of a list's response what a question of type typ may be told,
+// hiding what is to be hidden. A negative answer keeps its SOA.
+func (z *zone) pack(r *wire.Response, typ uint16) packed {
+	if len(r.Records) == 0 {
+		last := z.none.Load()
+		if last == nil || last.rcode != r.Rcode || !bytes.Equal(last.soa, r.SOA) {
+			last = &none{r.Rcode, bytes.Clone(r.SOA), z.packNone(r)}
+			z.none.Store(last)
+		}
+		return last.packed
+	}
 	b := append(make([]byte, 0, 64), r.Rcode) // on the stack, mostly
 	for _, rdata := range r.Records {
-		b = appendPacked(b, wire.Answer, typ, hide(typ, rdata))
+		b = appendPacked(b, wire.Answer, typ, z.hide.rdata(typ, rdata))
 	}
-	if len(r.Records) == 0 && len(r.SOA) > 0 {
-		b = appendPacked(b, wire.Authority, wire.TypeSOA, hide(wire.TypeSOA, r.SOA))
+	return packed(b)
+}
+
+func (z *zone) packNone(r *wire.Response) packed {
+	b := []byte{r.Rcode}
+	if len(r.SOA) > 0 {
+		b = appendPacked(b, wire.Authority, wire.TypeSOA, z.hide.rdata(wire.TypeSOA, r.SOA))
 	}
 	return packed(b)
 }

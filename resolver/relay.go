@@ -6,22 +6,21 @@ import (
 	"dnsblproxy/resolver/internal/wire"
 )
 
-// relay passes the packet of w on, which has its lock, and answers it with
-// whatever comes back, unchanged.
-func (r *Resolver) relay(sc *Scratch, snap *snapshot, pkt []byte, tcp bool, w *waiter) {
-	if w.relayed {
+// relay passes the packet of w on and answers it with whatever comes back,
+// unchanged. sc has just been used for it.
+func (w *waiter) relay(sc *Scratch) {
+	if w.final != "" {
+		w.mu.Lock()
+		w.finish()
+		w.mu.Unlock()
+		w.reply(w.r.servfail(sc, w.pkt, edeNetwork, w.final))
 		return
 	}
-	w.relayed = true
-	room := maxTCP
-	if !tcp {
-		room = sc.query.Takes
-	}
-	snap.relay.Relay(pkt, tcp, func(answer []byte, err error) { w.pass(answer, err, room) })
+	w.snap.relay.Relay(w.pkt, w.tcp, w.pass)
 }
 
 // pass gives w what a resolver answered; SERVFAIL and why when it did not.
-func (w *waiter) pass(answer []byte, err error, room int) {
+func (w *waiter) pass(answer []byte, err error) {
 	sc := w.r.scratch.Get().(*Scratch)
 	defer w.r.scratch.Put(sc)
 	w.mu.Lock()
@@ -40,7 +39,7 @@ func (w *waiter) pass(answer []byte, err error, room int) {
 			reason = err.Error()
 		}
 		answer = w.r.servfail(sc, w.pkt, edeUnreachable, reason)
-	case len(answer) > room && !w.tcp:
+	case !w.tcp && len(answer) > w.query.Takes:
 		// The client takes less than the resolver sent.
 		answer = w.r.plain(sc, w.pkt, uint16(answer[3]&0xf))
 		binary.BigEndian.PutUint16(answer[2:], binary.BigEndian.Uint16(answer[2:])|1<<9)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -84,7 +85,8 @@ type Resolver struct {
 	fails    *failures
 	bounds   *bounds
 	refusals *rate.Limiter
-	scratch  sync.Pool
+	scratch  sync.Pool // of *Scratch
+	waiters  sync.Pool // of *waiter
 	stats    *stats
 	log      *decisionLog
 
@@ -130,12 +132,13 @@ func New(o Options) (*Resolver, error) {
 	shards := max(o.Shards, 1)
 	r := &Resolver{
 		rules: o.Rules, cache: c, second: o.Second, clock: clk,
-		flights: newFlights(), fails: newFailures(),
+		fails:    newFailures(),
 		bounds:   newBounds(perClient, inAll),
 		refusals: rate.NewLimiter(refusalsPerSecond, refusalsPerSecond),
 		stats:    newStats(shards+1, c),
 		log:      newDecisionLog(o.Log, o.OnDecision, o.OnListing),
 	}
+	r.flights = newFlights(r.heard)
 	// Those who waited are counted in a shard of their own.
 	r.scratch.New = func() any { return NewScratch(shards) }
 	r.snap.Store(&snapshot{zones: newZoneTable(nil)})
@@ -225,16 +228,14 @@ func (r *Resolver) newZone(o *ZoneOptions) (*zone, error) {
 		// Its name may hold a key, and so is not shown.
 		return nil, fmt.Errorf("zone %s: upstream is no domain name", o.Name)
 	}
-	z := &zone{ZoneOptions: *o, apex: apex, upstream: up, labels: apex.Labels(), counts: r.stats.zone(o.Name)}
+	z := &zone{
+		ZoneOptions: *o, apex: apex, upstream: up, labels: apex.Labels(),
+		salt: rand.Uint64(), counts: r.stats.zone(o.Name),
+	}
 	if o.Upstream != "" {
 		z.hide = newHider(o, up, apex)
 	}
 	return z, nil
-}
-
-// upstreamName is what the list is asked about.
-func (z *zone) upstreamName(labels []byte) wire.Name {
-	return append(append(make(wire.Name, 0, len(labels)+len(z.upstream)), labels...), z.upstream...)
 }
 
 // Forget voids what is cached of a zone's list and what is remembered of its

@@ -2,7 +2,6 @@ package resolver
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 
 	"dnsblproxy/resolver/internal/wire"
@@ -11,10 +10,12 @@ import (
 // Scratch is the memory that answering takes. It has one owner at a time; the
 // goroutine that reads packets keeps one for all of them.
 type Scratch struct {
-	query wire.Query
-	facts facts
-	out   []byte
-	shard int // which of the counters' shards
+	snap     *snapshot
+	query    wire.Query
+	question question // what query asks; without a zone when it is in none
+	facts    facts
+	out      []byte
+	shard    int // which of the counters' shards
 
 	answered uint32 // packets so far
 	weight   uint64 // how many answers this one is timed for, since started; 0: it is not
@@ -39,8 +40,8 @@ func (r *Resolver) Respond(sc *Scratch, pkt []byte, client netip.Addr, tcp bool)
 	if sc.weight = weightOf(sc.answered); sc.weight > 0 {
 		sc.started = time.Now()
 	}
-	sc.facts.lacks = sc.facts.lacks[:0]
-	return r.respond(sc, r.snap.Load(), pkt, client, tcp, nil)
+	sc.snap = r.snap.Load()
+	return r.respond(sc, pkt, client.Unmap(), tcp)
 }
 
 // Await answers the packet of which [Resolver.Respond] has just said that it
@@ -48,30 +49,26 @@ func (r *Resolver) Respond(sc *Scratch, pkt []byte, client netip.Addr, tcp bool)
 // pkt, does not block, and calls reply exactly once; the bytes are valid during
 // that call.
 func (r *Resolver) Await(sc *Scratch, pkt []byte, client netip.Addr, tcp bool, reply func([]byte)) {
-	w := &waiter{
-		r: r, snap: r.snap.Load(), pkt: slices.Clone(pkt), client: client, tcp: tcp,
-		arrived: time.Now(), reply: reply,
-	}
+	w := r.newWaiter(sc, pkt, client.Unmap(), tcp, reply)
 	w.enter()
-	if len(sc.facts.lacks) == 0 || w.final != "" {
-		w.resume() // to be relayed, or to do with what is at hand
-		return
+	switch {
+	case w.question.zone == nil:
+		w.relay(sc)
+	case w.final != "":
+		w.resume()
+	default:
+		w.held = sc.facts.hadStale
+		w.await(w.fresh(sc.facts.lacks), w.held, false)
 	}
-	w.mu.Lock()
-	lacks := w.fresh(sc.facts.lacks)
-	w.mu.Unlock()
-	w.await(lacks, sc.facts.hadStale, false)
 }
 
-// respond is the one way from a packet to its answer. w is nil in the first
-// call, and what waits in later ones, with its lock held.
-func (r *Resolver) respond(sc *Scratch, snap *snapshot, pkt []byte, client netip.Addr, tcp bool, w *waiter) ([]byte, bool) {
-	q := &sc.query
+// respond answers a packet with the facts at hand.
+func (r *Resolver) respond(sc *Scratch, pkt []byte, client netip.Addr, tcp bool) (out []byte, done bool) {
+	q, snap := &sc.query, sc.snap
 	fault := q.Parse(pkt)
 	if fault == wire.Drop {
 		return nil, true
 	}
-	client = client.Unmap()
 	if !snap.clients.Contains(client) {
 		if !r.refusals.Allow() {
 			return nil, true
@@ -96,22 +93,33 @@ func (r *Resolver) respond(sc *Scratch, snap *snapshot, pkt []byte, client netip
 	z := snap.zones.find(q)
 	// The DS of a zone belongs to its parent. RFC 4035, section 3.1.4.1.
 	if z == nil || q.Type == wire.TypeDS && q.Labels() == z.labels {
-		return r.other(sc, snap, pkt, tcp, w)
+		if snap.relay == nil {
+			r.stats.general.count(sc.shard, Refused)
+			return r.plain(sc, pkt, wire.RcodeRefused), true
+		}
+		sc.question = question{}
+		return nil, false
 	}
 
-	qu := z.read(q)
-	r.prepare(&sc.facts, w)
-	d := decide(&qu, &sc.facts)
+	sc.question = z.read(q)
+	r.prepare(&sc.facts, nil)
+	d := decide(&sc.question, &sc.facts)
 	if d.lacking {
 		return nil, false
 	}
+	return r.give(sc, q, &sc.question, &d, pkt, client, tcp, nil), true
+}
+
+// give counts a decision and writes the answer to it. w is what waited for it,
+// nil when nothing did.
+func (r *Resolver) give(sc *Scratch, query *wire.Query, q *question, d *decision, pkt []byte, client netip.Addr, tcp bool, w *waiter) []byte {
 	room := maxTCP
 	if !tcp {
-		room = q.UDPSize
+		room = query.UDPSize
 	}
-	r.account(sc, &qu, &d, client, w)
-	sc.out = render(sc.out, q, &qu, &d, pkt, room)
-	return sc.out, true
+	r.account(sc, q, d, client, w)
+	sc.out = render(sc.out, query, q, d, pkt, room)
+	return sc.out
 }
 
 // prepare gathers the facts at hand.
@@ -138,20 +146,4 @@ func (r *Resolver) servfail(sc *Scratch, pkt []byte, ede uint16, reason string) 
 	rep := wire.Begin(sc.out, pkt, &sc.query, wire.RcodeServFail, maxTCP)
 	sc.out = rep.Finish(wire.RcodeServFail, ede, reason)
 	return sc.out
-}
-
-// other answers for a name outside every zone.
-func (r *Resolver) other(sc *Scratch, snap *snapshot, pkt []byte, tcp bool, w *waiter) ([]byte, bool) {
-	if snap.relay == nil {
-		r.stats.general.count(sc.shard, Refused)
-		return r.plain(sc, pkt, wire.RcodeRefused), true
-	}
-	if w == nil {
-		return nil, false
-	}
-	if w.final != "" {
-		return r.servfail(sc, pkt, edeNetwork, w.final), true
-	}
-	r.relay(sc, snap, pkt, tcp, w)
-	return nil, false
 }

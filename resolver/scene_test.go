@@ -33,7 +33,7 @@ type fakeList struct {
 	asked   []string
 }
 
-func (l *fakeList) Start(a Ask, done func(Result)) {
+func (l *fakeList) Start(a Ask, done func(upstream.Outcome)) {
 	key := a.Name.String() + " " + dns.TypeToString[a.Type]
 	l.mu.Lock()
 	if !l.quiet {
@@ -53,11 +53,11 @@ func (l *fakeList) Start(a Ask, done func(Result)) {
 	}()
 }
 
-func (l *fakeList) answer(a Ask, key string) Result {
+func (l *fakeList) answer(a Ask, key string) upstream.Outcome {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err != nil {
-		return Result{Outcome: upstream.Outcome{Err: l.err}}
+		return upstream.Outcome{Err: l.err}
 	}
 	r := wire.Response{TTL: l.ttl}
 	texts := l.records[key]
@@ -80,7 +80,7 @@ func (l *fakeList) answer(a Ask, key string) Result {
 			r.Rcode = dns.RcodeSuccess
 		}
 	}
-	return Result{Outcome: upstream.Outcome{Response: r}}
+	return upstream.Outcome{Response: r}
 }
 
 func (l *fakeList) Open(rbl.Shape) (string, bool) {

@@ -22,10 +22,10 @@ type SecondLevel interface {
 // that is good for more than over seconds. It is false when there is none, or
 // none to be asked.
 func (r *Resolver) askShared(f *flight, ask Ask, over uint32) bool {
-	if r.second == nil || f.key.zone.Source != SourceUpstream {
+	if r.second == nil || f.zone.Source != SourceUpstream {
 		return false
 	}
-	z, typ := f.key.zone, f.key.typ
+	z, typ := f.zone, f.typ
 	return r.second.Get(z.sharedKey(f), func(value string, life uint32, ok bool) {
 		data, since := unstamp(value)
 		if !ok || life <= over || since <= z.voided.Load() || !z.believable(data, typ) {
@@ -43,8 +43,8 @@ func (r *Resolver) askShared(f *flight, ask Ask, over uint32) bool {
 
 // share hands a list's answer to the other proxies.
 func (r *Resolver) share(f *flight, data packed, life uint32) {
-	if r.second != nil && f.key.zone.Source == SourceUpstream {
-		r.second.Set(f.key.zone.sharedKey(f), stamp(data, r.clock.now()), life)
+	if r.second != nil && f.zone.Source == SourceUpstream {
+		r.second.Set(f.zone.sharedKey(f), stamp(data, r.clock.now()), life)
 	}
 }
 
@@ -70,8 +70,8 @@ func unstamp(value string) (data packed, since int64) {
 // sharedKey is a question as the second level knows it: the list, what stands
 // behind the zone's answers, and the zone's name, which is written into them.
 func (z *zone) sharedKey(f *flight) []byte {
-	b := binary.BigEndian.AppendUint16(nil, f.key.typ)
-	for _, part := range []string{z.Upstream, z.Name, f.key.labels} {
+	b := binary.BigEndian.AppendUint16(nil, f.typ)
+	for _, part := range []string{z.Upstream, z.Name, string(f.labels)} {
 		b = binary.BigEndian.AppendUint16(b, uint16(len(part)))
 		b = append(b, part...)
 	}

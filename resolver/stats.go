@@ -10,6 +10,7 @@ import (
 
 	"dnsblproxy/cache"
 	"dnsblproxy/resolver/rbl"
+	"dnsblproxy/resolver/upstream"
 )
 
 // path is the way on which an answer was found.
@@ -178,13 +179,13 @@ func (c *counts) savedListing(z *zone, rule string, data packed) {
 }
 
 // asked counts one question to the list and how it ended.
-func (c *counts) asked(res *Result, why failure) {
+func (c *counts) asked(o *upstream.Outcome, why failure) {
 	usual := c.usual()
-	usual.took.Observe(res.Took.Seconds())
+	usual.took.Observe(o.Took.Seconds())
 	switch {
-	case res.Err == nil && len(res.Response.Records) > 0:
+	case o.Err == nil && len(o.Response.Records) > 0:
 		usual.found.Inc()
-	case res.Err == nil:
+	case o.Err == nil:
 		usual.none.Inc()
 	case why.distrust:
 		c.stats.errors.WithLabelValues(c.zone, why.name).Inc()

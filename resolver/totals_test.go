@@ -10,6 +10,7 @@ import (
 
 	"dnsblproxy/overrides"
 	"dnsblproxy/resolver/rbl"
+	"dnsblproxy/resolver/upstream"
 )
 
 func ip4(text string) rbl.Subject {
@@ -39,7 +40,7 @@ func TestTotals(t *testing.T) {
 	if got, want := s.r.Totals(), (Totals{Zone: "bl.test", Questions: 8, Listings: 5, Exempted: 2}); len(got) != 1 || got[0] != want {
 		t.Errorf("Totals = %+v, want %+v", got, want)
 	}
-	s.list.set(func() { s.list.err = &ListError{Name: "blocked"} })
+	s.list.set(func() { s.list.err = &upstream.CodeError{Name: "blocked"} })
 	ask("77")
 	if got := s.r.Totals()[0].Errors; got != 1 {
 		t.Errorf("after an error of the list: %d errors, want 1", got)

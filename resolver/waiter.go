@@ -4,7 +4,10 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"dnsblproxy/resolver/internal/wire"
 )
 
 // slowAfter is how long a list may take before an answer past its TTL stands
@@ -13,33 +16,34 @@ import (
 const slowAfter = 400 * time.Millisecond
 
 // waiter is a question that lacks facts. Each time one arrives it is decided
-// anew, from its packet on, with the zones that were in force when it came.
+// anew, with the zones that were in force when it came.
 type waiter struct {
-	r       *Resolver
-	snap    *snapshot
-	pkt     []byte // its own copy
-	client  netip.Addr
-	tcp     bool
-	arrived time.Time
-	trace   *Trace
+	r        *Resolver
+	snap     *snapshot
+	question question // no zone: a packet to be relayed
+	client   netip.Addr
+	arrived  time.Time
+	place    *atomic.Int64 // among its client's questions that wait
 
-	// reply is given the answer, once; nil when there is none to give. The
-	// bytes are only valid during the call.
+	// What the question came as, and who is given the answer, once; nil when
+	// there is none to give. The bytes are only valid during the call.
+	query wire.Query
+	pkt   []byte // its own copy
+	tcp   bool
 	reply func([]byte)
 
-	// inner and decided stand for pkt and reply where the question did not
-	// come as a packet.
-	inner   *question
+	// decided stands for these where the question came as no packet.
 	decided func(decision)
+	trace   *Trace
 
-	mu      sync.Mutex
-	done    bool
-	slow    bool
-	final   string // why it waits no longer; empty while it does
-	relayed bool   // handed to a recursive resolver
-	got     []fetched
-	joined  []fetchedKey
-	timers  []*time.Timer // that end a wait that is too long
+	mu     sync.Mutex
+	done   bool
+	slow   bool
+	held   bool   // await may look at it once more: it is not used again
+	final  string // why it waits no longer; empty while it does
+	got    []fetched
+	joined []fetchedKey
+	timers []*time.Timer // that end a wait that is too long
 
 	// Room for got and joined: most questions wait once, for one fact.
 	firstGot    [1]fetched
@@ -53,6 +57,27 @@ type fetchedKey struct {
 	typ  uint16
 }
 
+// newWaiter makes a waiter of the packet that sc has just been used for.
+func (r *Resolver) newWaiter(sc *Scratch, pkt []byte, client netip.Addr, tcp bool, reply func([]byte)) *waiter {
+	w, _ := r.waiters.Get().(*waiter)
+	if w == nil {
+		w = &waiter{r: r}
+	}
+	w.snap, w.client, w.arrived = sc.snap, client, time.Now()
+	w.query, w.question = sc.query, sc.question
+	w.question.labels = w.query.Name()[:len(sc.question.labels)]
+	w.pkt, w.tcp, w.reply = append(w.pkt[:0], pkt...), tcp, reply
+	return w
+}
+
+// reuse lets go of all that w holds. Nobody knows of it any more.
+func (w *waiter) reuse() {
+	w.snap, w.question, w.reply = nil, question{}, nil
+	w.done = false
+	w.got, w.joined, w.firstGot = nil, nil, [1]fetched{}
+	w.r.waiters.Put(w)
+}
+
 // resume decides the question again. It is called when the waiter starts,
 // when a fact arrives and when the list has taken long.
 func (w *waiter) resume() {
@@ -64,29 +89,43 @@ func (w *waiter) resume() {
 		w.mu.Unlock()
 		return
 	}
-	d, out, complete := w.decide(sc)
-	if complete {
+	if w.trace != nil {
+		w.trace.Steps = w.trace.Steps[:0] // those of a call that lacked facts come again
+	}
+	w.r.prepare(&sc.facts, w)
+	d := decide(&w.question, &sc.facts)
+	if !d.lacking {
 		w.finish()
+		// Who has it joined one flight, which has landed, and that is our caller.
+		last := !w.held && len(w.joined) == 1 && len(w.got) == 1 && w.timers == nil
 		w.mu.Unlock()
-		if w.inner != nil {
+		if w.decided != nil {
 			w.decided(d)
-		} else {
-			w.reply(out)
+			return
+		}
+		w.reply(w.r.give(sc, &w.query, &w.question, &d, w.pkt, w.client, w.tcp, w))
+		if last {
+			w.reuse()
 		}
 		return
 	}
 	second := len(w.joined) > 0
 	lacks := w.fresh(sc.facts.lacks)
 	hadStale := sc.facts.hadStale
+	w.held = w.held || hadStale || second
 	w.mu.Unlock()
 	w.await(lacks, hadStale, second)
 }
 
 // await has what lacks fetched. hadStale says that an old answer may stand in
-// for one of them, second that w has waited before.
+// for one of them, second that w has waited before; w is held then.
 func (w *waiter) await(lacks []need, hadStale, second bool) {
+	r, now := w.r, w.arrived
+	if second {
+		now = time.Now()
+	}
 	for i := range lacks {
-		age := w.r.fetch(&lacks[i], w)
+		age := r.fetch(&lacks[i], w, now)
 		if hadStale {
 			w.wakeAfter(slowAfter-age, func() { w.slow = true })
 		}
@@ -94,29 +133,15 @@ func (w *waiter) await(lacks []need, hadStale, second bool) {
 	if second && len(lacks) > 0 {
 		// Each fact comes or fails within the deadline, but this is not the
 		// first one; the deadline is for the whole question.
-		w.wakeAfter(w.snap.deadline-time.Since(w.arrived), func() { w.final = "no answer within the deadline" })
+		w.wakeAfter(w.snap.deadline-now.Sub(w.arrived), func() { w.final = "no answer within the deadline" })
 	}
-}
-
-// decide decides with the facts at hand: d of an inner question, out of a
-// packet. complete is false while facts are lacking. The caller holds w.mu.
-func (w *waiter) decide(sc *Scratch) (d decision, out []byte, complete bool) {
-	if w.inner != nil {
-		if w.trace != nil {
-			w.trace.Steps = w.trace.Steps[:0] // those of a call that lacked facts come again
-		}
-		w.r.prepare(&sc.facts, w)
-		d = decide(w.inner, &sc.facts)
-		return d, nil, !d.lacking
-	}
-	out, complete = w.r.respond(sc, w.snap, w.pkt, w.client, w.tcp, w)
-	return d, out, complete
 }
 
 // enter counts w among those who wait. When they are too many, it has to do
 // with the facts at hand.
 func (w *waiter) enter() {
-	if !w.r.bounds.enter(w.client) {
+	var ok bool
+	if w.place, ok = w.r.bounds.enter(w.client); !ok {
 		w.final = "too many questions are waiting"
 	}
 }
@@ -125,7 +150,8 @@ func (w *waiter) enter() {
 // notes them.
 func (w *waiter) fresh(lacks []need) []need {
 	out := lacks[:0]
-	for _, n := range lacks {
+	for i := range lacks {
+		n := &lacks[i]
 		key := fetchedKey{n.kind, n.zone, n.typ}
 		if slices.Contains(w.joined, key) {
 			continue
@@ -134,7 +160,7 @@ func (w *waiter) fresh(lacks []need) []need {
 			w.joined = w.firstJoined[:0]
 		}
 		w.joined = append(w.joined, key)
-		out = append(out, n)
+		out = append(out, *n)
 	}
 	return out
 }
@@ -160,7 +186,7 @@ func (w *waiter) finish() {
 	for _, t := range w.timers {
 		t.Stop()
 	}
-	w.r.bounds.leave(w.client)
+	w.r.bounds.leave(w.place)
 }
 
 // abandon ends the wait without an answer: who asked is gone.

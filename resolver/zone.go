@@ -48,6 +48,10 @@ type ZoneOptions struct {
 	// a name ("") share a series. nil names none.
 	CodeName func(rbl.Code) string
 
+	// Help says what an error code of the list asks of the administrator. nil
+	// has nothing to say.
+	Help func(rbl.Code) string
+
 	// ServfailOnFailure makes SERVFAIL of what cannot be asked; otherwise it
 	// is unlisted.
 	ServfailOnFailure bool
@@ -81,10 +85,15 @@ type zone struct {
 	apex     wire.Name // Name
 	upstream wire.Name // Upstream
 	labels   int       // of apex
+	salt     uint64    // tells its questions from those of other zones in a hash
 	hide     *hider
 	members  []*zone
 	counts   *counts
 	files    fileAnswers
+
+	// none is the last answer without records. A list has one, and gives it to
+	// nearly every question.
+	none atomic.Pointer[none]
 
 	// answers is the zone's part of the cache. It is exchanged for an empty
 	// one when the list's answers turn out to be worthless.
@@ -168,4 +177,11 @@ func (z *zone) name(code rbl.Code) string {
 		return ""
 	}
 	return z.CodeName(code)
+}
+
+func (z *zone) help(code rbl.Code) string {
+	if z.Help == nil {
+		return ""
+	}
+	return z.Help(code)
 }

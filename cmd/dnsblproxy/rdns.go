@@ -28,11 +28,11 @@ func newReverse(ctx context.Context, dns spf.Resolver, deadline time.Duration) *
 }
 
 // Start implements resolver.List.
-func (r *reverse) Start(a resolver.Ask, done func(resolver.Result)) {
+func (r *reverse) Start(a resolver.Ask, done func(upstream.Outcome)) {
 	started := time.Now()
 	finish := func(o upstream.Outcome) {
 		o.Took = time.Since(started)
-		done(resolver.Result{Outcome: o})
+		done(o)
 	}
 	go func() {
 		select {

@@ -109,6 +109,10 @@ func (d *proxy) zoneOptions(z *config.Zone) (resolver.ZoneOptions, error) {
 	if err != nil {
 		return o, err
 	}
+	o.Help = func(c rbl.Code) string {
+		_, help, _ := rbl.ErrorName(known, c)
+		return help
+	}
 	o.CodeName = func(c rbl.Code) string {
 		if name := names.Name(c); name != "" {
 			return name
@@ -190,11 +194,7 @@ func (d *proxy) newBackend(c *config.Config, z *config.Zone, o *resolver.ZoneOpt
 	case "upstream":
 		b.asker = d.asker(c, z, finder)
 		b.guarded = d.newList(z, o, b.asker)
-		known, _ := d.lists.Find(o.Upstream)
-		b.list = resolver.NewGuarded(b.guarded, func(code rbl.Code) string {
-			_, help, _ := rbl.ErrorName(known, code)
-			return help
-		})
+		b.list = resolver.NewGuarded(b.guarded)
 		run = b.guarded.Run
 	}
 	go func() {

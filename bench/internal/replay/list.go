@@ -9,6 +9,7 @@ import (
 	"dnsblproxy/bench/internal/trace"
 	"dnsblproxy/resolver"
 	"dnsblproxy/resolver/rbl"
+	"dnsblproxy/resolver/upstream"
 )
 
 // list answers as the trace's list of that index does.
@@ -47,22 +48,22 @@ func newList(o Options, index int, now *time.Time, flying *sync.WaitGroup) *list
 const soa = "\x02ns\x00\x04root\x00" + "\x00\x00\x00\x01\x00\x00\x0e\x10\x00\x00\x02\x58\x00\x01\x51\x80\x00\x00\x0e\x10"
 
 // Start answers at once, from another goroutine.
-func (l *list) Start(a resolver.Ask, done func(resolver.Result)) {
+func (l *list) Start(a resolver.Ask, done func(upstream.Outcome)) {
 	ip := a.Subject.Addr.As4()
 	addr := uint32(ip[0])<<24 | uint32(ip[1])<<16 | uint32(ip[2])<<8 | uint32(ip[3])
 	l.count(record{addr, a.Type}, a.Background)
-	var res resolver.Result
-	res.Response.TTL = uint32(l.params.Life(l.index, addr) / time.Second)
+	var o upstream.Outcome
+	o.Response.TTL = uint32(l.params.Life(l.index, addr) / time.Second)
 	switch {
 	case !l.params.Listed(l.index, addr):
-		res.Response.Rcode, res.Response.HasSOA, res.Response.SOA = 3, true, []byte(soa)
+		o.Response.Rcode, o.Response.HasSOA, o.Response.SOA = 3, true, []byte(soa)
 	case a.Type == load.TypeA:
-		res.Response.Records = [][]byte{{127, 0, 0, 2}}
+		o.Response.Records = [][]byte{{127, 0, 0, 2}}
 	default:
 		text := fmt.Sprintf("listed, see https://lists.bench.internal/query/ip/%v", a.Subject.Addr)
-		res.Response.Records = [][]byte{append([]byte{byte(len(text))}, text...)}
+		o.Response.Records = [][]byte{append([]byte{byte(len(text))}, text...)}
 	}
-	l.flying.Go(func() { done(res) })
+	l.flying.Go(func() { done(o) })
 }
 
 // Open and Quarantined say that the list is well.
