@@ -9,9 +9,9 @@ import (
 )
 
 // maxMissAllocs bounds what one question costs that the list is asked for: the
-// question's copy, its wait, the flight, the answer's way into the cache, and
-// about ten of the test's own list and packet.
-const maxMissAllocs = 26
+// answer's way into the cache, and about ten of the test's own list and packet.
+// What waits for the answer is used again.
+const maxMissAllocs = 18
 
 // TestMiss_allocs asks for a new name each time.
 func TestMiss_allocs(t *testing.T) {

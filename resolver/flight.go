@@ -28,7 +28,7 @@ type flight struct {
 	hash uint64
 	next *flight // of the same hash
 
-	// heard is a method value made once; making one allocates.
+	// heard is given what the list says. It is made once; making it allocates.
 	heard func(upstream.Outcome)
 }
 
@@ -56,14 +56,15 @@ type flightShard struct {
 	m map[uint64]*flight // by hash
 }
 
-func newFlights(heard func(*flight, *upstream.Outcome)) *flights {
+// newFlights returns the table of what r fetches.
+func newFlights(r *Resolver) *flights {
 	t := &flights{seed: maphash.MakeSeed()}
 	for i := range t.shards {
 		t.shards[i].m = make(map[uint64]*flight)
 	}
 	t.free.New = func() any {
 		f := &flight{}
-		f.heard = func(o upstream.Outcome) { heard(f, &o) }
+		f.heard = func(o upstream.Outcome) { r.landed(f, r.take(f, &o)) }
 		return f
 	}
 	return t
@@ -173,9 +174,6 @@ func (r *Resolver) askList(f *flight, ask Ask) {
 	}
 	f.zone.List.Start(ask, f.heard)
 }
-
-// heard is what the list has said.
-func (r *Resolver) heard(f *flight, o *upstream.Outcome) { r.landed(f, r.take(f, o)) }
 
 // fetchLive has the SPF terms evaluated that depend on the address.
 func (r *Resolver) fetchLive(f *flight) {

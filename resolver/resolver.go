@@ -138,7 +138,7 @@ func New(o Options) (*Resolver, error) {
 		stats:    newStats(shards+1, c),
 		log:      newDecisionLog(o.Log, o.OnDecision, o.OnListing),
 	}
-	r.flights = newFlights(r.heard)
+	r.flights = newFlights(r)
 	// Those who waited are counted in a shard of their own.
 	r.scratch.New = func() any { return NewScratch(shards) }
 	r.snap.Store(&snapshot{zones: newZoneTable(nil)})

@@ -20,6 +20,10 @@ import (
 // is whatever is waiting already, so a lone packet never waits for company.
 const batchSize = 32
 
+// turnBatches is how many batches are answered before the reader looks whether
+// its socket was closed, if packets never cease.
+const turnBatches = 64
+
 // maxQuery is the room for a question, in octets. EDNS options can make one
 // long; nothing honest exceeds this.
 const maxQuery = 4096
@@ -96,11 +100,11 @@ type batch struct {
 	wildcard  bool
 	nIn, nOut int
 	sent      int
-	errno     syscall.Errno
+	readErr   syscall.Errno
+	writeErr  syscall.Errno
 	watch     watch
 
-	// recv and send are method values made once; making one allocates.
-	recv, send func(fd uintptr) bool
+	send func(fd uintptr) bool // a method value; making one allocates
 }
 
 func newBatch(wildcard bool) *batch {
@@ -122,7 +126,7 @@ func newBatch(wildcard bool) *batch {
 	for i := range batchSize {
 		b.reset(i)
 	}
-	b.recv, b.send = b.tryRecv, b.trySend
+	b.send = b.trySend
 	return b
 }
 
@@ -130,14 +134,14 @@ func newBatch(wildcard bool) *batch {
 // false when nothing does. The calls do not wait, so Go's scheduler need not
 // hear of them.
 func (b *batch) tryRecv(fd uintptr) bool {
+	looks := b.watch.looks(b.nIn)
 	for i := range max(b.nIn, 1) {
 		b.reset(i)
 	}
 	b.nIn = 0
-	looks := b.watch.looks()
 	for i := range looks {
 		n, _, errno := syscall.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.in[0])), batchSize, unix.MSG_DONTWAIT, 0, 0)
-		b.errno = errno
+		b.readErr = errno
 		if errno == syscall.EAGAIN || errno == syscall.EINTR {
 			continue
 		}
@@ -164,7 +168,7 @@ func (b *batch) reset(i int) {
 // trySend writes the answers that are left; false when the socket is full.
 func (b *batch) trySend(fd uintptr) bool {
 	n, _, errno := syscall.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&b.out[b.sent])), uintptr(b.nOut-b.sent), unix.MSG_DONTWAIT, 0, 0)
-	b.errno = errno
+	b.writeErr = errno
 	if errno == syscall.EAGAIN {
 		return false
 	}
@@ -223,33 +227,44 @@ func (b *batch) source(i int) []byte {
 // serve answers packets until the socket is closed or its read deadline set.
 func (u *udpSocket) serve() error {
 	b, sc := newBatch(u.wildcard), NewScratch(u.shard)
+	turn := func(fd uintptr) bool { return u.turn(b, sc, fd) }
 	for {
-		if err := u.read(b); err != nil {
-			if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
-				return nil
-			}
+		err := u.raw.Read(turn)
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed):
+			return nil
+		case err != nil:
 			return err
+		case b.failed():
+			return fmt.Errorf("reading packets: %w", b.readErr)
+		}
+	}
+}
+
+// turn answers what comes, one batch after the other; false when nothing does
+// and it is to be called again once something has. In between Go's poller keeps
+// what happens to the socket, so that a lone packet need not be followed by a
+// look that finds nothing.
+func (u *udpSocket) turn(b *batch, sc *Scratch, fd uintptr) bool {
+	for range turnBatches {
+		if !b.tryRecv(fd) {
+			return false
+		}
+		if b.failed() {
+			return true
 		}
 		b.nOut = 0
 		for i := range b.nIn {
 			u.answer(b, sc, i)
 		}
-		if b.nOut > 0 {
-			u.write(b)
-		}
+		u.write(b, fd)
 	}
+	return true
 }
 
-func (u *udpSocket) read(b *batch) error {
-	if err := u.raw.Read(b.recv); err != nil {
-		return err
-	}
-	// An ICMP error that an earlier answer met is reported here once.
-	if b.errno != 0 && b.errno != syscall.ECONNREFUSED {
-		return fmt.Errorf("reading packets: %w", b.errno)
-	}
-	return nil
-}
+// failed reports whether the socket is of no use any more. An ICMP error that
+// an earlier answer met is reported once and is none of that.
+func (b *batch) failed() bool { return b.readErr != 0 && b.readErr != syscall.ECONNREFUSED }
 
 // answer answers packet i now, or sees that it is answered later.
 func (u *udpSocket) answer(b *batch, sc *Scratch, i int) {
@@ -327,13 +342,13 @@ func (l *late) trySend(fd uintptr) bool {
 
 // write sends the queued answers. One that the kernel will not send must not
 // keep the others back.
-func (u *udpSocket) write(b *batch) {
+func (u *udpSocket) write(b *batch, fd uintptr) {
 	b.sent = 0
 	for b.sent < b.nOut {
-		if err := u.raw.Write(b.send); err != nil {
+		if !b.trySend(fd) && u.raw.Write(b.send) != nil {
 			return
 		}
-		if b.errno != 0 {
+		if b.writeErr != 0 {
 			b.sent++
 		}
 	}

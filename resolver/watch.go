@@ -25,10 +25,14 @@ const (
 	watchEvery = 128
 )
 
-// looks is how often to look before sleeping, at least once.
-func (w *watch) looks() int {
-	if w.luck > 0 {
+// looks is how often to look before sleeping, after a batch of so many. With a
+// lone packet there was nothing behind it a moment ago.
+func (w *watch) looks(batch int) int {
+	switch {
+	case w.luck > 0:
 		return watchLooks
+	case batch == 1:
+		return 0
 	}
 	return 1
 }

@@ -2,11 +2,11 @@ package resolver
 
 import "testing"
 
-// looksOf counts the looks of n waits, each of which finds something at the
-// given look; -1: at none.
+// looksOf counts the looks of n waits after batches of two, each of which finds
+// something at the given look; -1: at none.
 func looksOf(w *watch, n, at int) (looks, sleeps int) {
 	for range n {
-		most := w.looks()
+		most := w.looks(2)
 		if at >= 0 && at < most {
 			looks += at + 1
 			w.found(at)
@@ -53,5 +53,23 @@ func TestWatch_turns(t *testing.T) {
 	}
 	if _, sleeps := looksOf(&w, 1000, 5); sleeps > watchEvery+1 {
 		t.Errorf("%d sleeps after they came back", sleeps)
+	}
+}
+
+// After a lone packet nobody looks, unless watching has paid.
+func TestWatch_lone(t *testing.T) {
+	var w watch
+	looks := 0
+	for range 10 * watchEvery {
+		n := w.looks(1)
+		looks += n
+		w.missed(n)
+	}
+	if tries := 10 + 1; looks == 0 || looks > tries*watchLooks {
+		t.Errorf("%d looks, want those of at most %d tries", looks, tries)
+	}
+	looksOf(&w, 100, 5)
+	if w.looks(1) != watchLooks {
+		t.Error("where watching pays it is not done after a lone packet")
 	}
 }

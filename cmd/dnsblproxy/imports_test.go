@@ -47,7 +47,7 @@ func allowedImports() map[string][]string {
 
 		// What the lists are asked in hours is counted inside the program too.
 		"bench/internal/trace":  nil,
-		"bench/internal/replay": {"bench/internal/load", "bench/internal/trace", "resolver", rbl, "overrides"},
+		"bench/internal/replay": {"bench/internal/load", "bench/internal/trace", "resolver", rbl, upstream, "overrides"},
 	}
 }
 
