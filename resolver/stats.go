@@ -67,9 +67,8 @@ type counts struct {
 	// usual are the counters of a list that answers.
 	usual func() *usual
 
-	// exempt holds the counter of each rule that ever matched, so that a hit
-	// need not look it up by label. It is replaced, never changed.
-	exempt atomic.Pointer[map[string]prometheus.Counter]
+	exempt known // the counters of the rules that ever matched
+	codes  known // those of the codes that the list ever gave
 }
 
 // usual are the series of questions that a list answers, which need not be
@@ -131,7 +130,8 @@ func (s *stats) zone(name string) *counts {
 				took: s.askedTook.WithLabelValues(name),
 			}
 		})
-		c.exempt.Store(&map[string]prometheus.Counter{})
+		c.exempt.make = func(rule string) prometheus.Counter { return s.exemptions.WithLabelValues(name, rule) }
+		c.codes.make = func(code string) prometheus.Counter { return s.codes.WithLabelValues(name, code) }
 		s.byName[name] = c
 	}
 	return c
@@ -151,18 +151,32 @@ func (c *counts) count(shard int, v Verdict) { c.shards[shard].verdict[v].Add(1)
 func (c *counts) request(shard int, p path) { c.shards[shard].request[p].Add(1) }
 
 // exempted counts an exemption by a rule.
-func (c *counts) exempted(rule string) {
-	known := *c.exempt.Load()
-	counter, ok := known[rule]
-	if !ok {
-		counter = c.stats.exemptions.WithLabelValues(c.zone, rule)
-		c.stats.mu.Lock()
-		next := maps.Clone(*c.exempt.Load())
-		next[rule] = counter
-		c.exempt.Store(&next)
-		c.stats.mu.Unlock()
+func (c *counts) exempted(rule string) { c.exempt.counter(rule).Inc() }
+
+// known holds counters of one zone by their second label, so that one that was
+// needed before need not be looked up by both.
+type known struct {
+	make func(label string) prometheus.Counter
+
+	mu  sync.Mutex // of who adds one
+	all atomic.Pointer[map[string]prometheus.Counter]
+}
+
+func (k *known) counter(label string) prometheus.Counter {
+	if all := k.all.Load(); all != nil {
+		if c, ok := (*all)[label]; ok {
+			return c
+		}
 	}
-	counter.Inc()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	next := map[string]prometheus.Counter{}
+	if all := k.all.Load(); all != nil {
+		next = maps.Clone(*all) // readers may have the old one
+	}
+	next[label] = k.make(label)
+	k.all.Store(&next)
+	return next[label]
 }
 
 // savedListing counts the codes of data that rule took away from z.
@@ -199,7 +213,7 @@ func (c *counts) asked(o *upstream.Outcome, why failure) {
 func (c *counts) listed(z *zone, data packed) {
 	for rec := range data.records {
 		if code, ok := rec.code(); ok && z.Listed.Contains(code) {
-			c.stats.codes.WithLabelValues(c.zone, z.label(code)).Inc()
+			c.codes.counter(z.label(code)).Inc()
 		}
 	}
 }
