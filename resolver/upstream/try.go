@@ -165,8 +165,8 @@ func (f *flight) judge(pkt []byte, now time.Time) verdict {
 	}
 	// Names in the answer that point into the question are not to get the
 	// random case of its letters.
-	wire.Name(pkt[wire.HeaderLen : f.qend-4]).Lower()
-	q := Question{Name: f.query[wire.HeaderLen : f.qend-4], Type: binary.BigEndian.Uint16(f.query[f.qend-4:])}
+	q := Question{Name: pkt[wire.HeaderLen : f.qend-4], Type: binary.BigEndian.Uint16(pkt[f.qend-4:])}
+	q.Name.Lower()
 	r, err := wire.ParseResponseWithin(pkt, q, f.zone)
 	if err == wire.ErrMalformed && f.stream == nil {
 		return dropped // perhaps somebody else's

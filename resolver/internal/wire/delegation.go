@@ -30,8 +30,8 @@ func ParseDelegation(pkt []byte, q Question, parent Name) (d Delegation, ok bool
 	if err != nil {
 		return d, false
 	}
-	s, ok := survey(pkt, end, q.Type)
-	if !ok {
+	var s sections
+	if !s.survey(pkt, end, q.Type) {
 		return d, false
 	}
 	name := append(Name(nil), q.Name...)

@@ -199,23 +199,28 @@ func (n Name) Under(zone Name) bool {
 // under zone. Both are in lower case.
 func (n Name) CutSuffix(zone Name) (labels []byte, ok bool) {
 	cut := len(n) - len(zone)
-	if cut < 0 || string(n[cut:]) != string(zone) {
-		return nil, false
-	}
-	off := 0
-	for off < cut {
-		off += 1 + int(n[off])
-	}
-	if off != cut {
+	if cut < 0 || string(n[cut:]) != string(zone) || !n.border(cut) {
 		return nil, false
 	}
 	return n[:cut], true
+}
+
+// border reports whether a label of n, or its root, starts at that octet.
+func (n Name) border(at int) bool {
+	off := 0
+	for off < at && off < len(n) {
+		off += 1 + int(n[off])
+	}
+	return off == at && at < len(n)
 }
 
 // Equal reports whether n and m are the same name, ASCII case aside.
 func (n Name) Equal(m Name) bool {
 	if len(n) != len(m) {
 		return false
+	}
+	if string(n) == string(m) {
+		return true // nearly always
 	}
 	for i := range n {
 		// Length octets are at most 63 and so below 'A': lower keeps them.
@@ -224,18 +229,4 @@ func (n Name) Equal(m Name) bool {
 		}
 	}
 	return true
-}
-
-// Lower turns the ASCII letters of n into lower case in place.
-func (n Name) Lower() {
-	for i, c := range n {
-		n[i] = lower(c)
-	}
-}
-
-func lower(c byte) byte {
-	if c-'A' < 26 {
-		return c + 'a' - 'A'
-	}
-	return c
 }

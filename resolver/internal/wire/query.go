@@ -119,9 +119,7 @@ func (q *Query) Parse(pkt []byte) Fault {
 		return Drop
 	}
 	one := binary.BigEndian.Uint16(pkt[4:]) == 1
-	if one && !q.question(pkt) {
-		one, q.nameLen, q.labels = false, 0, 0
-	}
+	one = one && q.question(pkt)
 	switch {
 	case q.flags&opcodeMask != 0:
 		if one {
@@ -137,62 +135,39 @@ func (q *Query) Parse(pkt []byte) Fault {
 // question reads the one question. A compressed name in it has nothing to
 // point at and is malformed.
 func (q *Query) question(pkt []byte) bool {
-	off := HeaderLen
+	name := pkt[HeaderLen:min(len(pkt), HeaderLen+MaxName)]
+	off, labels := 0, 0
 	for {
-		if off >= len(pkt) {
+		if off >= len(name) || name[off] > MaxLabel {
 			return false
 		}
-		l := int(pkt[off])
-		end := off + 1 + l
-		if l > MaxLabel || end > len(pkt) || end-HeaderLen > MaxName {
-			return false
-		}
+		l := int(name[off])
 		if l == 0 {
-			off = end
 			break
 		}
-		q.labelOffs[q.labels] = uint8(off - HeaderLen)
-		q.labels++
-		off = end
+		q.labelOffs[labels] = uint8(off)
+		labels++
+		off += 1 + l
 	}
-	q.nameLen = copy(q.name[:], pkt[HeaderLen:off])
-	lowerAll(&q.name, q.nameLen)
-	if off+4 > len(pkt) {
+	name = name[:off+1]
+	end := HeaderLen + len(name) + 4
+	if end > len(pkt) {
 		return false
 	}
-	q.Type = binary.BigEndian.Uint16(pkt[off:])
-	q.Class = binary.BigEndian.Uint16(pkt[off+2:])
-	q.End = off + 4
+	lowerTo(q.name[:], name)
+	q.nameLen, q.labels, q.End = len(name), labels, end
+	asked := pkt[end-4 : end]
+	q.Type = binary.BigEndian.Uint16(asked)
+	q.Class = binary.BigEndian.Uint16(asked[2:])
 	return true
-}
-
-// lowerAll turns the first n octets to lower case, eight at a time. The length
-// octets of a name are below the letters and stay. The rest is left alone.
-func lowerAll(name *[MaxName]byte, n int) {
-	const (
-		ones = 0x0101010101010101
-		high = 0x80 * ones
-	)
-	i := 0
-	for ; i+8 <= n; i += 8 {
-		x := binary.LittleEndian.Uint64(name[i:])
-		// In each octet the high bit of what is added to says: from 'A' on,
-		// and beyond 'Z'. Octets that are no ASCII are left alone.
-		low := x &^ high
-		from, beyond := low+(0x80-'A')*ones, low+(0x80-'Z'-1)*ones
-		upper := (from &^ beyond) & high &^ x
-		binary.LittleEndian.PutUint64(name[i:], x|upper>>2)
-	}
-	for ; i < n; i++ {
-		name[i] = lower(name[i])
-	}
 }
 
 // additional finds the OPT record behind the question. RFC 6891, section
 // 6.1.1: at most one, owned by the root.
 func (q *Query) additional(pkt []byte) Fault {
-	before := int(binary.BigEndian.Uint16(pkt[6:])) + int(binary.BigEndian.Uint16(pkt[8:]))
-	count := before + int(binary.BigEndian.Uint16(pkt[10:]))
+	head := pkt[:HeaderLen]
+	before := int(binary.BigEndian.Uint16(head[6:])) + int(binary.BigEndian.Uint16(head[8:]))
+	count := before + int(binary.BigEndian.Uint16(head[10:]))
 	version := byte(0)
 	off := q.End
 	for i := range count {

@@ -20,13 +20,14 @@ func readRecord(pkt []byte, off int) (r record, ok bool) {
 	if off, ok = passName(pkt, off); !ok || off+10 > len(pkt) {
 		return r, false
 	}
-	r.typ = binary.BigEndian.Uint16(pkt[off:])
-	r.class = binary.BigEndian.Uint16(pkt[off+2:])
-	if r.ttl = binary.BigEndian.Uint32(pkt[off+4:]); r.ttl > 1<<31-1 {
+	head := pkt[off : off+10]
+	r.typ = binary.BigEndian.Uint16(head)
+	r.class = binary.BigEndian.Uint16(head[2:])
+	if r.ttl = binary.BigEndian.Uint32(head[4:]); r.ttl > 1<<31-1 {
 		r.ttl = 0
 	}
 	r.data = off + 10
-	r.end = r.data + int(binary.BigEndian.Uint16(pkt[off+8:]))
+	r.end = r.data + int(binary.BigEndian.Uint16(head[8:]))
 	return r, r.end <= len(pkt)
 }
 
@@ -53,35 +54,34 @@ func passName(pkt []byte, off int) (next int, ok bool) {
 // earlier place than the name's part it stands in, so that none can loop: RFC
 // 9267, section 2.
 func appendName(dst, pkt []byte, off int) (name []byte, next int, ok bool) {
-	start, part := len(dst), off
-	for jumps := 0; off < len(pkt); {
-		l := int(pkt[off])
-		switch {
-		case l >= 0xc0:
-			if off+2 > len(pkt) || jumps == maxJumps {
-				return dst, 0, false
-			}
-			to := int(binary.BigEndian.Uint16(pkt[off:]) & 0x3fff)
-			if to >= part || to < HeaderLen {
-				return dst, 0, false
-			}
-			if jumps == 0 {
-				next = off + 2
-			}
-			jumps++
-			off, part = to, to
-		case l > MaxLabel || off+1+l > len(pkt) || len(dst)-start+1+l > MaxName:
-			return dst, 0, false
-		default:
-			dst = append(dst, pkt[off:off+1+l]...)
-			off += 1 + l
-			if l == 0 {
-				if jumps == 0 {
-					next = off
-				}
-				return dst, next, true
-			}
+	room := MaxName
+	for part, jumps := off, 0; ; jumps++ {
+		// The labels up to the root or a pointer are copied as one.
+		most := min(len(pkt), off+room)
+		for off < most && 0 < pkt[off] && pkt[off] <= MaxLabel {
+			off += 1 + int(pkt[off])
 		}
+		if off >= most {
+			return dst, 0, false
+		}
+		if pkt[off] == 0 {
+			if jumps == 0 {
+				next = off + 1
+			}
+			return append(dst, pkt[part:off+1]...), next, true
+		}
+		if pkt[off] < 0xc0 || off+2 > len(pkt) || jumps == maxJumps {
+			return dst, 0, false
+		}
+		to := int(binary.BigEndian.Uint16(pkt[off:]) & 0x3fff)
+		if to >= part || to < HeaderLen {
+			return dst, 0, false
+		}
+		if jumps == 0 {
+			next = off + 2
+		}
+		dst = append(dst, pkt[part:off]...)
+		room -= off - part
+		off, part = to, to
 	}
-	return dst, 0, false
 }

@@ -26,16 +26,17 @@ type Reply struct {
 // the most octets the message may have; tell 65535 for TCP.
 func Begin(buf, pkt []byte, q *Query, rcode uint16, room int) Reply {
 	buf = append(buf[:0], pkt[:q.End]...)
+	head := buf[:HeaderLen]
 	// RA is set, AA and AD are not: this is a resolver's answer, not an
 	// authority's, and nothing was validated.
 	flags := flagQR | flagRA | q.flags&(opcodeMask|flagRD|flagCD) | rcode&0xf
-	binary.BigEndian.PutUint16(buf[2:], flags)
+	binary.BigEndian.PutUint16(head[2:], flags)
 	questions := uint16(1)
 	if q.End == HeaderLen {
 		questions = 0
 	}
-	binary.BigEndian.PutUint16(buf[4:], questions)
-	clear(buf[6:HeaderLen])
+	binary.BigEndian.PutUint16(head[4:], questions)
+	clear(head[6:])
 	if q.EDNS {
 		room -= optLen
 	}
@@ -54,16 +55,15 @@ func (r *Reply) Record(s Section, cut int, typ uint16, ttl uint32, rdata ...stri
 		r.cut = true
 		return
 	}
-	r.buf = binary.BigEndian.AppendUint16(r.buf, 0xc000|uint16(HeaderLen+cut))
-	r.buf = binary.BigEndian.AppendUint16(r.buf, typ)
-	r.buf = binary.BigEndian.AppendUint16(r.buf, ClassIN)
-	r.buf = binary.BigEndian.AppendUint32(r.buf, ttl)
-	r.buf = binary.BigEndian.AppendUint16(r.buf, uint16(n))
+	owner := 0xc000 | uint16(HeaderLen+cut)
+	buf := append(r.buf, byte(owner>>8), byte(owner), byte(typ>>8), byte(typ), 0, ClassIN,
+		byte(ttl>>24), byte(ttl>>16), byte(ttl>>8), byte(ttl), byte(n>>8), byte(n))
 	for _, part := range rdata {
-		r.buf = append(r.buf, part...)
+		buf = append(buf, part...)
 	}
-	count := r.buf[6+2*int(s):]
+	count := buf[6+2*int(s):]
 	binary.BigEndian.PutUint16(count, binary.BigEndian.Uint16(count)+1)
+	r.buf = buf
 }
 
 // optLen is the length of an OPT record without options. RFC 6891, section

@@ -55,8 +55,8 @@ type Response struct {
 }
 
 // ParseResponse validates pkt as an answer to q and keeps what was asked for:
-// records of other owners and types are dropped, wherever they stand. The
-// question is compared without regard to ASCII case; who wants it byte for
+// records of other owners and types are dropped, wherever they stand. q's name
+// is in lower case, and the message may repeat it in any; who wants it byte for
 // byte compares before. Errors are ErrMalformed, ErrMismatch and ErrLoop.
 func ParseResponse(pkt []byte, q Question) (Response, error) {
 	return ParseResponseWithin(pkt, q, nil)
@@ -65,40 +65,40 @@ func ParseResponse(pkt []byte, q Question) (Response, error) {
 // ParseResponseWithin is ParseResponse for the answer of a server that has
 // authority over zone only: aliases that lead out of the zone are not
 // followed. A nil zone sets no bound.
-func ParseResponseWithin(pkt []byte, q Question, zone Name) (Response, error) {
+func ParseResponseWithin(pkt []byte, q Question, zone Name) (r Response, err error) {
 	end, err := checkQuestion(pkt, q)
 	if err != nil {
-		return Response{}, err
+		return r, err
 	}
-	r := Response{
-		Rcode:         pkt[3] & 0x0f,
-		Truncated:     pkt[2]&0x02 != 0,
-		Authoritative: pkt[2]&0x04 != 0,
-	}
+	r.Rcode = pkt[3] & 0x0f
+	r.Truncated = pkt[2]&0x02 != 0
+	r.Authoritative = pkt[2]&0x04 != 0
 	if r.Truncated {
 		return r, nil
 	}
-	s, ok := survey(pkt, end, q.Type)
-	if !ok {
+	var s sections
+	if !s.survey(pkt, end, q.Type) {
 		return Response{}, ErrMalformed
 	}
 	if s.extended != 0 {
 		r.Rcode = uint8(min(int(s.extended)<<4|int(r.Rcode), 255))
 	}
-	var store [MaxName]byte
-	c, err := followAliases(pkt, &s, q.Type, zone, store[:0])
-	if err != nil {
-		return Response{}, err
+	c := chain{name: q.Name, ttl: 1<<31 - 1}
+	if s.aliases && q.Type != TypeCNAME {
+		var store [MaxName]byte
+		if c, err = followAliases(pkt, &s, c, zone, store[:0]); err != nil {
+			return Response{}, err
+		}
 	}
 	r.TTL = c.ttl
 	if r.Rcode == RcodeSuccess && !c.outside && s.matches > 0 {
-		if !r.collect(pkt, &s, q.Type, c) {
+		if !r.collect(pkt, &s, q.Type, &c) {
 			return Response{}, ErrMalformed
 		}
 	}
 	if len(r.Records) == 0 {
 		r.TTL = 0
-		if !r.negative(pkt, &s, c) {
+		if !r.negative(pkt, &s, &c) {
 			return Response{}, ErrMalformed
 		}
 		r.Referral = r.Rcode == RcodeSuccess && !r.HasSOA && s.authorityNS && !c.aliased
@@ -142,17 +142,18 @@ type sections struct {
 	extended        uint8 // upper bits of an extended response code: RFC 6891, section 6.1.3
 }
 
-// survey walks over every record once. ok is false when a record does not
+// survey walks over every record once. It returns false when a record does not
 // fit in the message or fewer records are there than the header says.
-func survey(pkt []byte, off int, qtype uint16) (s sections, ok bool) {
-	s.answers = int(binary.BigEndian.Uint16(pkt[6:]))
-	s.authorities = int(binary.BigEndian.Uint16(pkt[8:]))
-	s.additionals = int(binary.BigEndian.Uint16(pkt[10:]))
+func (s *sections) survey(pkt []byte, off int, qtype uint16) bool {
+	head := pkt[:HeaderLen]
+	s.answers = int(binary.BigEndian.Uint16(head[6:]))
+	s.authorities = int(binary.BigEndian.Uint16(head[8:]))
+	s.additionals = int(binary.BigEndian.Uint16(head[10:]))
 	s.answer = off
-	var r record
 	for range s.answers {
-		if r, ok = readRecord(pkt, off); !ok {
-			return s, false
+		r, ok := readRecord(pkt, off)
+		if !ok {
+			return false
 		}
 		off = r.end
 		if r.typ == qtype {
@@ -164,8 +165,9 @@ func survey(pkt []byte, off int, qtype uint16) (s sections, ok bool) {
 	}
 	s.authority = off
 	for range s.authorities {
-		if r, ok = readRecord(pkt, off); !ok {
-			return s, false
+		r, ok := readRecord(pkt, off)
+		if !ok {
+			return false
 		}
 		off = r.end
 		s.authorityNS = s.authorityNS || r.typ == TypeNS
@@ -173,15 +175,16 @@ func survey(pkt []byte, off int, qtype uint16) (s sections, ok bool) {
 	}
 	s.additional = off
 	for range s.additionals {
-		if r, ok = readRecord(pkt, off); !ok {
-			return s, false
+		r, ok := readRecord(pkt, off)
+		if !ok {
+			return false
 		}
 		off = r.end
 		if r.typ == TypeOPT && pkt[r.owner] == 0 {
 			s.extended = pkt[r.data-6]
 		}
 	}
-	return s, true
+	return true
 }
 
 // chain is where the aliases of a message lead.
@@ -193,18 +196,8 @@ type chain struct {
 }
 
 // followAliases follows the CNAMEs from the question's name, in whatever order
-// they stand in the answer section. The name is kept in store.
-func followAliases(pkt []byte, s *sections, qtype uint16, zone Name, store []byte) (chain, error) {
-	c := chain{ttl: 1<<31 - 1}
-	name, _, ok := appendName(store, pkt, HeaderLen)
-	if !ok {
-		return c, ErrMalformed
-	}
-	c.name = name
-	c.name.Lower()
-	if !s.aliases || qtype == TypeCNAME {
-		return c, nil
-	}
+// they stand in the answer section. The names they lead to are kept in store.
+func followAliases(pkt []byte, s *sections, c chain, zone Name, store []byte) (chain, error) {
 	for hops := 0; ; hops++ {
 		r, found, ok := findOwned(pkt, s.answer, s.answers, TypeCNAME, c.name)
 		if !ok {
@@ -216,7 +209,7 @@ func followAliases(pkt []byte, s *sections, qtype uint16, zone Name, store []byt
 		if hops == maxAliases {
 			return c, ErrLoop
 		}
-		to, end, ok := appendName(store[:0], pkt, r.data)
+		to, end, ok := appendName(store, pkt, r.data)
 		if !ok || end != r.end {
 			return c, ErrMalformed
 		}
@@ -258,7 +251,7 @@ func owns(pkt []byte, off int, owner Name) (same, ok bool) {
 }
 
 // collect copies the RDATA of the matching records at the end of the chain.
-func (r *Response) collect(pkt []byte, s *sections, qtype uint16, c chain) bool {
+func (r *Response) collect(pkt []byte, s *sections, qtype uint16, c *chain) bool {
 	var data []byte
 	off := s.answer
 	for range s.answers {
@@ -295,7 +288,7 @@ func (r *Response) collect(pkt []byte, s *sections, qtype uint16, c chain) bool 
 }
 
 // negative fills in the SOA of an answer without records.
-func (r *Response) negative(pkt []byte, s *sections, c chain) bool {
+func (r *Response) negative(pkt []byte, s *sections, c *chain) bool {
 	if !s.authoritySOA || r.Rcode != RcodeSuccess && r.Rcode != RcodeNXDomain {
 		return true
 	}
@@ -309,22 +302,34 @@ func (r *Response) negative(pkt []byte, s *sections, c chain) bool {
 		if rec.typ != TypeSOA || rec.class != ClassIN {
 			continue
 		}
-		var store [2*MaxName + 20]byte // also holds the longest RDATA
-		owner, _, ok := appendName(store[:0], pkt, rec.owner)
-		if !ok {
+		if under, ok := c.under(pkt, rec.owner); !ok {
 			return false
-		}
-		if Name(owner).Lower(); !c.name.Under(owner) {
+		} else if !under {
 			continue
 		}
+		var store [2*MaxName + 20]byte // holds the longest RDATA
 		soa, ok := appendRData(store[:0], pkt, rec)
 		if !ok {
 			return false
 		}
-		r.SOA = append([]byte(nil), soa...)
+		r.SOA = make([]byte, len(soa))
+		copy(r.SOA, soa)
 		r.HasSOA = true
 		r.TTL = min(c.ttl, rec.ttl, binary.BigEndian.Uint32(r.SOA[len(r.SOA)-4:]))
 		return true
 	}
 	return true
+}
+
+// under reports whether the chain ends at or below the owner of a record, at
+// off. ok is false when that is no name.
+func (c *chain) under(pkt []byte, off int) (under, ok bool) {
+	// Nearly always it is a pointer to a label of the question's name.
+	if !c.aliased && pkt[off] == 0xc0 && c.name.border(int(pkt[off+1])-HeaderLen) {
+		return true, true
+	}
+	var store [MaxName]byte
+	zone, _, ok := appendName(store[:0], pkt, off)
+	Name(zone).Lower()
+	return ok && c.name.Under(zone), ok
 }
