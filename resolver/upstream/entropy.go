@@ -24,14 +24,15 @@ func newEntropy() *entropy {
 // uint64 returns 64 fresh random bits.
 func (e *entropy) uint64() uint64 {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.used+8 > len(e.buf) {
+	if e.used == len(e.buf) {
 		rand.Read(e.buf[:]) // never fails: it ends the program instead
 		e.used = 0
 	}
-	v := binary.LittleEndian.Uint64(e.buf[e.used:])
-	clear(e.buf[e.used : e.used+8])
+	next := e.buf[e.used : e.used+8]
+	v := binary.LittleEndian.Uint64(next)
+	binary.LittleEndian.PutUint64(next, 0)
 	e.used += 8
+	e.mu.Unlock()
 	return v
 }
 

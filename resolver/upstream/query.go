@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"encoding/binary"
+	"math/bits"
 
 	"dnsblproxy/resolver/internal/wire"
 )
@@ -18,34 +19,42 @@ var opt = [optLen]byte{0, 0, 41, payload >> 8, payload & 0xff}
 
 // appendQuery appends header, question and OPT. The ID is filled in per try.
 func appendQuery(buf []byte, q Question, recursion bool) (query []byte, qend int) {
-	var head [wire.HeaderLen]byte
+	var rd byte
 	if recursion {
-		head[2] = 0x01 // RD
+		rd = 0x01
 	}
-	head[5] = 1 // one question
-	buf = append(buf, head[:]...)
+	buf = append(buf, 0, 0, rd, 0, 0, 1, 0, 0, 0, 0, 0, 0) // one question
 	buf = append(buf, q.Name...)
-	buf = binary.BigEndian.AppendUint16(buf, q.Type)
-	buf = append(buf, 0, 1) // class IN
+	buf = append(buf, byte(q.Type>>8), byte(q.Type), 0, wire.ClassIN)
 	qend = len(buf)
 	return append(buf, opt[:]...), qend
 }
 
-// randomCase gives each letter of a name in wire form a random case; length
-// octets are below the letters and stay.
+// randomCase gives each letter of a name in wire form a random case, eight
+// octets at a time; length octets are below the letters and stay.
 func randomCase(name []byte, rnd *entropy) {
-	var bits uint64
-	left := 0
-	for i, c := range name {
-		if c|0x20 < 'a' || c|0x20 > 'z' {
-			continue
+	if len(name) < 8 {
+		var eight [8]byte
+		copy(eight[:], name)
+		randomCase(eight[:], rnd)
+		copy(name, eight[:])
+		return
+	}
+	var random uint64
+	last := len(name) - 8
+	for i := 0; ; i += 8 {
+		if i%64 == 0 {
+			random = rnd.uint64()
 		}
-		if left == 0 {
-			bits, left = rnd.uint64(), 64
+		// The last eight overlap those before and get their case anew.
+		eight := name[min(i, last):]
+		x := binary.LittleEndian.Uint64(eight)
+		letters := wire.Letters(x)
+		binary.LittleEndian.PutUint64(eight, x&^letters|random&letters)
+		if i >= last {
+			return
 		}
-		name[i] = c&^0x20 | byte(bits&1)<<5
-		bits >>= 1
-		left--
+		random = bits.RotateLeft64(random, 1) // none of its bits is used twice
 	}
 }
 
