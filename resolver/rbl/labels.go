@@ -21,7 +21,8 @@ func ParseLabels(labels []byte, holds Holds) Subject {
 	}
 	if a, n, whole := parse4(labels); whole {
 		if n == 4 {
-			return Subject{Shape: IP4, Addr: netip.AddrFrom4(a), Test: test4(a)}
+			b := [4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)}
+			return Subject{Shape: IP4, Addr: netip.AddrFrom4(b), Test: test4(b)}
 		}
 		if n < 4 && holds&HoldsIP4 != 0 {
 			return Subject{Shape: Partial}
@@ -40,27 +41,30 @@ func ParseLabels(labels []byte, holds Holds) Subject {
 
 // parse4 reads up to four octets, last octet of the address first (RFC 5782,
 // section 2.1). whole says that labels ended after those n octets.
-func parse4(labels []byte) (a [4]byte, n int, whole bool) {
-	for n < 4 && len(labels) > 0 {
-		size := int(labels[0])
-		if size == 0 || size > 3 || size >= len(labels) {
+func parse4(labels []byte) (a uint32, n int, whole bool) {
+	for off := 0; off < len(labels); n++ {
+		size := int(labels[off])
+		if n == 4 || size == 0 || size > 3 || off+size >= len(labels) {
 			return a, n, false
 		}
-		v := 0
-		for _, c := range labels[1 : 1+size] {
-			if c < '0' || c > '9' {
+		v := uint32(labels[off+1] - '0')
+		if v > 9 {
+			return a, n, false
+		}
+		off += 1 + size
+		for i := off - size + 1; i < off; i++ {
+			d := uint32(labels[i] - '0')
+			if d > 9 || v == 0 { // a leading zero
 				return a, n, false
 			}
-			v = v*10 + int(c-'0')
+			v = v*10 + d
 		}
-		if v > 255 || size > 1 && labels[1] == '0' {
+		if v > 255 {
 			return a, n, false
 		}
-		a[3-n] = byte(v)
-		n++
-		labels = labels[1+size:]
+		a = a>>8 | v<<24
 	}
-	return a, n, len(labels) == 0
+	return a, n, true
 }
 
 // parse6 reads up to 32 nibbles, least significant first (RFC 5782, section
