@@ -120,8 +120,9 @@ func checkQuestion(pkt []byte, q Question) (end int, err error) {
 	if len(pkt) < end {
 		return 0, ErrMismatch
 	}
+	asked := pkt[end-4 : end]
 	if !Name(pkt[HeaderLen:end-4]).Equal(q.Name) ||
-		binary.BigEndian.Uint16(pkt[end-4:]) != q.Type || binary.BigEndian.Uint16(pkt[end-2:]) != 1 {
+		binary.BigEndian.Uint16(asked) != q.Type || binary.BigEndian.Uint16(asked[2:]) != ClassIN {
 		return 0, ErrMismatch
 	}
 	return end, nil
