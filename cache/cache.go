@@ -26,6 +26,7 @@ import (
 	"math/bits"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/dgraph-io/ristretto/v2"
 )
@@ -79,8 +80,7 @@ type Cache struct {
 
 	shards [numShards]shard
 	queue  queue
-	wake   chan struct{}
-	half   chan struct{} // the queue is half full
+	alarm  *time.Timer // when to write next
 	settle chan chan struct{}
 	quit   chan struct{}
 	done   chan struct{}
@@ -124,8 +124,7 @@ func New(o Options) (*Cache, error) {
 	c := &Cache{
 		now:      o.Now,
 		queue:    queue{room: make(chan struct{}, 1)},
-		wake:     make(chan struct{}, 1),
-		half:     make(chan struct{}, 1),
+		alarm:    time.NewTimer(gatherFor),
 		settle:   make(chan chan struct{}),
 		quit:     make(chan struct{}),
 		done:     make(chan struct{}),
@@ -146,8 +145,10 @@ func New(o Options) (*Cache, error) {
 		BufferItems: 64,
 		// Without this ristretto adds 56 to every cost.
 		IgnoreInternalCost: true,
-		KeyToHash:          func(k uint64) (uint64, uint64) { return c.spread.hash(k), 0 },
-		OnExit:             c.exit,
+		// Nothing has a TTL there, and it need not wake up to look.
+		TtlTickerDurationInSec: 1 << 32,
+		KeyToHash:              func(k uint64) (uint64, uint64) { return c.spread.hash(k), 0 },
+		OnExit:                 c.exit,
 		// Called by ristretto's goroutine, before Wait returns to the drainer.
 		OnReject: func(i *ristretto.Item[value]) { c.rejected = append(c.rejected, i.Key) },
 		// Called by Set, in the drainer, when the key is there already.
@@ -235,12 +236,11 @@ func (c *Cache) Set(k Key, data string, life, keep uint32) {
 	if !c.queue.wait(c.quit) || !c.shard(k.packed).add(p) {
 		return
 	}
-	n, first := c.queue.put(p)
-	if first {
-		signal(c.wake)
-	}
-	if n >= maxQueued/2 {
-		signal(c.half)
+	switch c.queue.put(p) {
+	case 1:
+		c.alarm.Reset(gatherFor)
+	case maxQueued / 2:
+		c.alarm.Reset(0)
 	}
 }
 

@@ -36,19 +36,9 @@ func addr(i uint32) (a [4]byte) {
 	return a
 }
 
-// settle waits until the drainer has done all there is to do. Its wake channel
-// holds one element, so that the third send ends when it came back twice.
+// settle waits until the drainer and ristretto have done all there is to do.
 func settle(c *Cache) {
-	for c.queue.n.Load() > 0 {
-		select {
-		case c.wake <- struct{}{}:
-		default:
-		}
-		c.store.Wait()
-	}
-	for range 3 {
-		c.wake <- struct{}{}
-	}
+	c.Settle()
 	c.store.Wait()
 }
 

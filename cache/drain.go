@@ -98,15 +98,13 @@ func (q *queue) wait(quit <-chan struct{}) bool {
 	return true
 }
 
-// put adds p and returns how many wait. first says that nobody knows of it yet
-// who takes the writes.
-func (q *queue) put(p *pending) (n int64, first bool) {
-	n = q.n.Add(1)
+// put adds p and returns how many wait.
+func (q *queue) put(p *pending) int64 {
+	n := q.n.Add(1)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	first = len(q.added) == 0
 	q.added = append(q.added, p)
-	return n, first
+	return n
 }
 
 // take returns what was added since the last time, and keeps spare's memory for
@@ -137,51 +135,43 @@ func signal(ch chan struct{}) {
 // drain carries what waits into ristretto until the cache is closed. It is the
 // only one that writes there, and never writes a key twice without waiting in
 // between: of two writes to a new key ristretto would keep the first.
+//
+// The first write that waits sets the alarm, and while more wait it is set
+// again after each portion.
 func (c *Cache) drain() {
 	defer close(c.done)
-	company := time.NewTimer(gatherFor)
-	defer company.Stop()
+	defer c.alarm.Stop()
 	for {
-		var settled chan struct{} // not nil while somebody waits for us
 		select {
 		case <-c.quit:
 			return
-		case settled = <-c.settle:
-		case <-c.wake:
-		}
-		for more, pause := true, gatherFor; more; pause = breathingFor {
-			if settled == nil {
-				var open bool
-				if settled, open = c.rest(company, pause); !open {
-					return
-				}
+		case <-c.alarm.C:
+			if c.round() {
+				c.alarm.Reset(c.pause())
 			}
-			batch := c.collect()
-			c.write(batch)
-			c.sweep(len(batch))
-			more = !c.flush() || c.queue.n.Load() > 0
-		}
-		if settled != nil {
+		case settled := <-c.settle:
+			for c.round() {
+			}
 			close(settled)
 		}
 	}
 }
 
-// rest waits, but not in a rush, or until somebody waits for us. open is false
-// when the cache is closed.
-func (c *Cache) rest(timer *time.Timer, pause time.Duration) (settled chan struct{}, open bool) {
-	if c.queue.n.Load() >= rush && pause < gatherFor {
-		pause = 0
+// pause returns how long others have the processor between two portions.
+func (c *Cache) pause() time.Duration {
+	if c.queue.n.Load() >= rush {
+		return 0
 	}
-	timer.Reset(pause)
-	select {
-	case <-c.quit:
-		return nil, false
-	case settled = <-c.settle:
-	case <-c.half:
-	case <-timer.C:
-	}
-	return settled, true
+	return breathingFor
+}
+
+// round makes the next writes and does what belongs to them. It reports whether
+// there is more to do.
+func (c *Cache) round() bool {
+	batch := c.collect()
+	c.write(batch)
+	c.sweep(len(batch))
+	return !c.flush() || c.queue.n.Load() > 0
 }
 
 // collect returns the next writes to make, none when none waits.

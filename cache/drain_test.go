@@ -1,6 +1,42 @@
 package cache
 
-import "testing"
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// What is set gets into the store by itself, and what comes meanwhile too.
+func TestCache_drains_by_itself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := newCache(t, Options{})
+		z := c.Zone("z", "")
+		for from := uint32(0); from < 10_000; from += 1000 {
+			for i := range uint32(1000) {
+				c.Set(z.IP4(1, addr(from+i)), "data", 60, 0)
+			}
+			if c.queue.n.Load() < 1000 {
+				t.Error("nothing waits for company")
+			}
+			time.Sleep(gatherFor + breathingFor)
+			c.Set(z.IP4(1, addr(from)), "newer", 60, 0)
+			time.Sleep(gatherFor + 1000/portion*breathingFor)
+			synctest.Wait()
+			if n := c.queue.n.Load(); n != 0 {
+				t.Fatalf("%d writes wait long after they were set", n)
+			}
+		}
+		for range maxQueued / 2 {
+			c.Set(z.IP4(1, addr(1)), "newest", 60, 0)
+		}
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		if n := c.queue.n.Load(); n >= rush {
+			t.Errorf("%d writes wait in a rush", n)
+		}
+		c.Close()
+	})
+}
 
 // Settle leaves nothing on its way, and comes back after Close too.
 func TestCache_Settle(t *testing.T) {
