@@ -4,7 +4,7 @@
 //
 // The store is ristretto, whose Set is asynchronous, may be dropped, and loses
 // the second of two quick writes to a new key. So one goroutine makes all
-// writes, and what waits for it stands in a small map in front, where Get looks
+// writes, and what waits for it stands in a small table in front, where Get looks
 // first: an answer is there for every Get that begins after Set returned, and
 // the newest one wins. Only the bounds of the cache can take it away again.
 //
@@ -75,7 +75,7 @@ func (e Entry) Left(now uint32) uint32 {
 
 // Cache is safe for concurrent use. It must be closed.
 type Cache struct {
-	store *ristretto.Cache[uint64, value]
+	store *ristretto.Cache[uint64, value] // by spread.hash
 	now   func() uint32
 
 	shards [numShards]shard
@@ -147,7 +147,7 @@ func New(o Options) (*Cache, error) {
 		IgnoreInternalCost: true,
 		// Nothing has a TTL there, and it need not wake up to look.
 		TtlTickerDurationInSec: 1 << 32,
-		KeyToHash:              func(k uint64) (uint64, uint64) { return c.spread.hash(k), 0 },
+		KeyToHash:              func(hash uint64) (uint64, uint64) { return hash, 0 },
 		OnExit:                 c.exit,
 		// Called by ristretto's goroutine, before Wait returns to the drainer.
 		OnReject: func(i *ristretto.Item[value]) { c.rejected = append(c.rejected, i.Key) },
@@ -160,8 +160,9 @@ func New(o Options) (*Cache, error) {
 	c.store = store
 	c.calendar = calendar{slots: map[uint32][][]uint64{}, max: int(2 * capacity)}
 	c.answers.byKey = map[answerKey]*answer{}
+	chains := 1 << bits.Len(uint(max(len(c.refused.ring)/numShards, 15))) // more than it refuses
 	for i := range c.shards {
-		c.shards[i].waiting, c.shards[i].refused = map[uint64]*pending{}, map[uint64]*pending{}
+		c.shards[i].front = make([]*pending, chains)
 	}
 	go c.drain()
 	return c, nil
@@ -182,37 +183,33 @@ func (c *Cache) Get(k Key) (Entry, bool) {
 	if k.packed == 0 {
 		return Entry{}, false
 	}
-	s := c.shard(k.packed)
+	hash := c.spread.hash(k.packed)
+	s := c.shard(hash)
 	// The lock is held over the look into the store, so that Close can wait
 	// for us: ristretto panics on a Get that races its Close.
 	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if s.closed {
-		return Entry{}, false
+	p, v := c.find(s, k.packed, hash)
+	s.mu.RUnlock()
+	switch {
+	case p != nil:
+		return Entry{p.expires, p.life, p.data}, k.is(p.head, p.name) && !c.gone(p.expires, p.keep)
+	case v.answer != nil:
+		return Entry{v.expires, v.life, v.answer.data}, k.is(v.answer.head, v.answer.name) && !c.gone(v.expires, v.answer.keep)
 	}
-	if len(s.waiting) > 0 {
-		if p, ok := s.waiting[k.packed]; ok {
-			return c.entry(k, p)
-		}
-	}
-	v, ok := c.store.Get(k.packed)
-	if !ok && len(s.refused) > 0 {
-		if p, ok := s.refused[k.packed]; ok {
-			return c.entry(k, p)
-		}
-	}
-	if !ok || !k.is(v.answer.head, v.answer.name) || c.gone(v.expires, v.answer.keep) {
-		return Entry{}, false
-	}
-	return Entry{v.expires, v.life, v.answer.data}, true
+	return Entry{}, false
 }
 
-// entry is p as the answer to k, if it is one.
-func (c *Cache) entry(k Key, p *pending) (Entry, bool) {
-	if !k.is(p.head, p.name) {
-		return Entry{}, false
+// find returns what is there for a key: in front of the store, or in it, or
+// neither. Its shard is locked.
+func (c *Cache) find(s *shard, packed, hash uint64) (p *pending, v value) {
+	if s.closed {
+		return nil, value{}
 	}
-	return Entry{p.expires, p.life, p.data}, !c.gone(p.expires, p.keep)
+	if p = s.get(packed, hash); p != nil && !p.refused {
+		return p, value{}
+	}
+	v, _ = c.store.Get(hash) // of what was refused too, for its popularity
+	return p, v
 }
 
 // gone reports whether even the time past expiry is over.
@@ -230,10 +227,10 @@ func (c *Cache) Set(k Key, data string, life, keep uint32) {
 	}
 	now := c.now()
 	p := &pending{
-		packed: k.packed, head: k.head, name: k.text(), data: data,
+		packed: k.packed, hash: c.spread.hash(k.packed), head: k.head, name: k.text(), data: data,
 		expires: now + min(life, ^uint32(0)-now), life: life, keep: keep,
 	}
-	if !c.queue.wait(c.quit) || !c.shard(k.packed).add(p) {
+	if !c.queue.wait(c.quit) || !c.shard(p.hash).add(p) {
 		return
 	}
 	switch c.queue.put(p) {

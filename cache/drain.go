@@ -32,13 +32,12 @@ const (
 	breathingFor = 200 * time.Microsecond
 )
 
-// shard is a part of what waits for the store.
+// shard is a part of what stands in front of the store.
 type shard struct {
-	mu      sync.RWMutex
-	closed  bool
-	waiting map[uint64]*pending
-	refused map[uint64]*pending // see there
-	_       [64]byte            // the next shard's lock is on another cache line
+	mu     sync.RWMutex
+	closed bool
+	front  []*pending // what waits and what was refused, in chains by hash
+	_      [64]byte   // the next shard's lock is on another cache line
 }
 
 // add puts p into the shard, in the place of an earlier write of its key. It is
@@ -49,17 +48,42 @@ func (s *shard) add(p *pending) bool {
 	if s.closed {
 		return false
 	}
-	if old := s.waiting[p.packed]; old != nil {
+	if old := s.get(p.packed, p.hash); old != nil {
 		old.replaced.Store(true)
+		s.remove(old)
 	}
-	s.waiting[p.packed] = p
+	at := s.chain(p.hash)
+	p.next, *at = *at, p
 	return true
 }
 
-// pending is one write that waits. All but replaced is immutable once it is in a
-// shard.
+// chain returns where those stand that share some bits of their hash.
+func (s *shard) chain(hash uint64) **pending { return &s.front[hash>>36&uint64(len(s.front)-1)] }
+
+// get returns what waits or was refused for a key, nil for nothing.
+func (s *shard) get(packed, hash uint64) *pending {
+	p := *s.chain(hash)
+	for p != nil && p.packed != packed {
+		p = p.next
+	}
+	return p
+}
+
+// remove takes p out, if it is there.
+func (s *shard) remove(p *pending) {
+	for at := s.chain(p.hash); *at != nil; at = &(*at).next {
+		if *at == p {
+			*at, p.next = p.next, nil
+			return
+		}
+	}
+}
+
+// pending is one write that waits. All but the last three is immutable once it
+// is in a shard.
 type pending struct {
 	packed  uint64
+	hash    uint64
 	head    uint64
 	name    string
 	data    string
@@ -68,11 +92,13 @@ type pending struct {
 	keep    uint32
 
 	replaced atomic.Bool // by a later write, which is in the queue as well
+	refused  bool        // see there; guarded by the shard's lock
+	next     *pending    // in its chain; guarded likewise
 }
 
-func (c *Cache) shard(packed uint64) *shard {
-	return &c.shards[mix63(packed)%numShards]
-}
+// shard goes by bits of the hash that differ between the lists that are asked
+// about one address.
+func (c *Cache) shard(hash uint64) *shard { return &c.shards[hash>>28%numShards] }
 
 // queue holds the writes that wait, in their order.
 type queue struct {
@@ -207,7 +233,7 @@ func (c *Cache) write(batch []*pending) {
 		c.entries.Add(1)
 		c.bytes.Add(int64(v.answer.cost))
 		c.replaced = false
-		if !c.store.Set(p.packed, v, c.charge(v)) {
+		if !c.store.Set(p.hash, v, c.charge(v)) {
 			c.exit(v)
 			c.dropped.Add(1)
 		}
@@ -228,22 +254,18 @@ func (c *Cache) write(batch []*pending) {
 }
 
 // leave takes a write that was made off its shard, unless it was replaced
-// meanwhile.
+// meanwhile or is kept there because ristretto refused it.
 func (c *Cache) leave(p *pending) {
 	keep := len(p.data) <= maxShared && // longer texts are not worth it
-		slices.Contains(c.rejected, c.spread.hash(p.packed))
+		slices.Contains(c.rejected, p.hash)
 	if keep {
 		c.put(p)
 	}
-	s := c.shard(p.packed)
+	s := c.shard(p.hash)
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if keep {
-		s.refused[p.packed] = p
-	} else {
-		delete(s.refused, p.packed)
+	p.refused = keep
+	if !keep {
+		s.remove(p)
 	}
-	if s.waiting[p.packed] == p {
-		delete(s.waiting, p.packed)
-	}
+	s.mu.Unlock()
 }

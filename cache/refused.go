@@ -17,11 +17,9 @@ func newRefused(capacity int64) refused { return refused{ring: make([]*pending, 
 func (c *Cache) put(p *pending) {
 	r := &c.refused
 	if old := r.ring[r.next]; old != nil {
-		s := c.shard(old.packed)
+		s := c.shard(old.hash)
 		s.mu.Lock()
-		if s.refused[old.packed] == old {
-			delete(s.refused, old.packed)
-		}
+		s.remove(old)
 		s.mu.Unlock()
 	}
 	r.ring[r.next] = p

@@ -47,10 +47,10 @@ func (c *calendar) add(end uint64, key uint64) {
 			size /= 8 // most slots are small where the cache is
 		}
 		chunks = append(chunks, make([]uint64, 0, size))
+		c.slots[slot] = chunks
 	}
 	last := len(chunks) - 1
 	chunks[last] = append(chunks[last], key)
-	c.slots[slot] = chunks
 	c.n++
 }
 
@@ -154,12 +154,13 @@ func (c *Cache) flush() bool {
 // to go, and returns what it was charged. What stays goes back into the
 // calendar.
 func (c *Cache) remove(key uint64, goes func(key uint64, v value) bool) int64 {
-	v, ok := c.store.Get(key)
+	hash := c.spread.hash(key)
+	v, ok := c.store.Get(hash)
 	if !ok {
 		return 0 // evicted or refused
 	}
 	if goes(key, v) {
-		c.store.Del(key)
+		c.store.Del(hash)
 		return c.charge(v)
 	}
 	c.calendar.add(v.end(), key)
