@@ -202,13 +202,16 @@ func (c *Cache) Get(k Key) (Entry, bool) {
 // find returns what is there for a key: in front of the store, or in it, or
 // neither. Its shard is locked.
 func (c *Cache) find(s *shard, packed, hash uint64) (p *pending, v value) {
-	if s.closed {
+	if s.closed || s.missed.Load() == packed {
 		return nil, value{}
 	}
 	if p = s.get(packed, hash); p != nil && !p.refused {
 		return p, value{}
 	}
-	v, _ = c.store.Get(hash) // of what was refused too, for its popularity
+	v, ok := c.store.Get(hash) // of what was refused too, for its popularity
+	if !ok && p == nil {
+		s.missed.Store(packed)
+	}
 	return p, v
 }
 

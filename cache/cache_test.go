@@ -56,13 +56,22 @@ func TestCache_set_is_visible_at_once(t *testing.T) {
 	c, _ := newCache(t, Options{})
 	var wg sync.WaitGroup
 	for w := range 4 {
-		wg.Go(func() {
-			z := c.Zone(fmt.Sprintf("zone%d", w), "")
+		z := c.Zone(fmt.Sprintf("zone%d", w), "")
+		key := func(i uint32) Key {
+			if w%2 == 1 {
+				return z.Name(1, binary.BigEndian.AppendUint32(nil, i))
+			}
+			return z.IP4(1, addr(i))
+		}
+		wg.Go(func() { // looks in vain for what is about to be set
 			for i := range uint32(10_000) {
-				k := z.IP4(1, addr(i))
-				if w%2 == 1 {
-					k = z.Name(1, binary.BigEndian.AppendUint32(nil, i))
-				}
+				c.Get(key(i))
+			}
+		})
+		wg.Go(func() {
+			for i := range uint32(10_000) {
+				k := key(i)
+				c.Get(k)
 				want := fmt.Sprint(w, i%100)
 				c.Set(k, want, 60, 0)
 				if got, ok := c.Get(k); !ok || got.Data != want {

@@ -37,7 +37,13 @@ type shard struct {
 	mu     sync.RWMutex
 	closed bool
 	front  []*pending // what waits and what was refused, in chains by hash
-	_      [64]byte   // the next shard's lock is on another cache line
+
+	// The latest key for which there was nothing. A question that is not
+	// answered is looked for twice in a row: the second time this answers, and
+	// nothing is counted for popularity. Setting the key takes it out.
+	missed atomic.Uint64
+
+	_ [64]byte // the next shard's lock is on another cache line
 }
 
 // add puts p into the shard, in the place of an earlier write of its key. It is
@@ -54,6 +60,7 @@ func (s *shard) add(p *pending) bool {
 	}
 	at := s.chain(p.hash)
 	p.next, *at = *at, p
+	s.missed.CompareAndSwap(p.packed, 0)
 	return true
 }
 
