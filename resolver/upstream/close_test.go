@@ -62,6 +62,49 @@ func TestPool_Close_leavesNothing(t *testing.T) {
 	}
 }
 
+// A socket whose last question lands is closed while its reader handles the
+// answer; its age closes one on which no question is out.
+func TestSocket_closed(t *testing.T) {
+	at := echo(t)
+	for _, c := range []struct {
+		opts Options
+		left int
+	}{
+		{Options{SocketUses: 1}, 8}, // used once, and not yet replaced
+		{Options{SocketAge: 50 * time.Millisecond}, 0},
+	} {
+		p := newPool(t, c.opts)
+		e := p.Exchanger([]netip.AddrPort{at}, ExchangeOptions{})
+		var landed sync.WaitGroup
+		for i := range 300 {
+			landed.Add(1)
+			cancel := e.Start(question(t, fmt.Sprintf("%d.bl.example", i), dns.TypeA), func(o Outcome) {
+				if o.Err != nil && o.Err != ErrCanceled {
+					t.Error(o.Err)
+				}
+				landed.Done()
+			})
+			if i%3 == 0 {
+				cancel() // beside the reader
+			}
+		}
+		landed.Wait()
+		s := p.server(at)
+		open := func() int {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return len(s.open)
+		}
+		for start := time.Now(); open() > c.left && time.Since(start) < 10*time.Second; {
+			runtime.Gosched()
+		}
+		if n := open(); n > c.left {
+			t.Errorf("%d sockets are open, want %d", n, c.left)
+		}
+		p.Close()
+	}
+}
+
 // ours returns the stacks of the pool's goroutines.
 func ours() string {
 	buf := make([]byte, 1<<20)

@@ -18,6 +18,29 @@ type Network interface {
 	DialTCP(ctx context.Context, server netip.AddrPort) (net.Conn, error)
 }
 
+// eacher is a connection that finds fewer system calls for many datagrams than
+// a Read for each.
+type eacher interface {
+	// Each hands f the datagrams that come, until an error. After true it
+	// looks for another one at once, after false when the kernel tells of
+	// one: those that came together are told of once.
+	Each(buf []byte, f func(pkt []byte) (more bool)) error
+}
+
+// each is Each for any connection.
+func each(c net.Conn, buf []byte, f func(pkt []byte) (more bool)) error {
+	if e, ok := c.(eacher); ok {
+		return e.Each(buf, f)
+	}
+	for {
+		n, err := c.Read(buf)
+		if err != nil {
+			return err
+		}
+		f(buf[:n])
+	}
+}
+
 // systemNetwork is the machine's own.
 type systemNetwork struct{}
 

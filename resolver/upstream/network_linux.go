@@ -13,9 +13,11 @@ import (
 // watches for long ones, which costs more than sending a packet.
 type prompt struct {
 	*net.UDPConn
-	raw           syscall.RawConn
-	reads, writes sync.Mutex
-	in, out       packetCall // under these
+	raw syscall.RawConn
+
+	writes sync.Mutex
+	out    packetCall            // under writes
+	write  func(fd uintptr) bool // a method value; making one allocates
 }
 
 // packetCall is one read or write.
@@ -24,7 +26,6 @@ type packetCall struct {
 	buf    []byte
 	n      int
 	errno  syscall.Errno
-	do     func(fd uintptr) bool // a method value; making one allocates
 }
 
 // try is false when the call would have to wait; the socket is non-blocking.
@@ -47,34 +48,45 @@ func promptly(c *net.UDPConn) (net.Conn, error) {
 		return nil, err
 	}
 	p := &prompt{UDPConn: c, raw: raw}
-	p.in.number, p.out.number = syscall.SYS_READ, syscall.SYS_WRITE
-	p.in.do, p.out.do = p.in.try, p.out.try
+	p.out.number = syscall.SYS_WRITE
+	p.write = p.out.try
 	return p, nil
 }
 
-// Read implements net.Conn.
-func (p *prompt) Read(b []byte) (int, error) {
-	p.reads.Lock()
-	defer p.reads.Unlock()
-	return p.in.run("read", b, p.raw.Read)
+// Each implements eacher. All of it is one Read of the RawConn: each would
+// forget what the kernel has told, and have to find out by a system call that
+// nothing is there yet.
+func (p *prompt) Each(buf []byte, f func(pkt []byte) (more bool)) error {
+	in := packetCall{number: syscall.SYS_READ, buf: buf}
+	err := p.raw.Read(func(fd uintptr) bool {
+		for in.try(fd) {
+			if in.errno != 0 {
+				return true
+			}
+			if !f(buf[:in.n]) {
+				break
+			}
+		}
+		return false
+	})
+	if err == nil {
+		err = os.NewSyscallError("read", in.errno)
+	}
+	return err
 }
 
 // Write implements net.Conn.
 func (p *prompt) Write(b []byte) (int, error) {
 	p.writes.Lock()
 	defer p.writes.Unlock()
-	return p.out.run("write", b, p.raw.Write)
-}
-
-func (p *packetCall) run(name string, b []byte, on func(func(uintptr) bool) error) (int, error) {
-	p.buf = b
-	err := on(p.do)
-	p.buf = nil
+	p.out.buf = b
+	err := p.raw.Write(p.write)
+	p.out.buf = nil
 	if err != nil {
 		return 0, err
 	}
-	if p.errno != 0 {
-		return 0, os.NewSyscallError(name, p.errno)
+	if p.out.errno != 0 {
+		return 0, os.NewSyscallError("write", p.out.errno)
 	}
-	return p.n, nil
+	return p.out.n, nil
 }

@@ -11,18 +11,29 @@ import (
 	"time"
 )
 
-// TestPrompt holds a prompt socket to what other code expects of a net.Conn:
-// whole datagrams, deadlines, refusals, and an end to a pending Read by Close.
-func TestPrompt(t *testing.T) {
+// connected returns a server and a prompt socket connected to it.
+func connected(t *testing.T) (server *net.UDPConn, c net.Conn) {
+	t.Helper()
 	server, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	at := server.LocalAddr().(*net.UDPAddr).AddrPort()
-	c, err := systemNetwork{}.DialUDP(netip.AddrPortFrom(at.Addr().Unmap(), at.Port()))
+	c, err = systemNetwork{}.DialUDP(netip.AddrPortFrom(at.Addr().Unmap(), at.Port()))
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		server.Close()
+		c.Close()
+	})
+	return server, c
+}
+
+// TestPrompt holds a prompt socket to what other code expects of a net.Conn:
+// whole datagrams, deadlines, refusals, and an end to a pending Read by Close.
+func TestPrompt(t *testing.T) {
+	server, c := connected(t)
 	buf := make([]byte, 2000)
 	for _, size := range []int{1, 1232, 0} {
 		sent := bytes.Repeat([]byte{7}, size)
@@ -71,5 +82,68 @@ func TestPrompt(t *testing.T) {
 	}
 	if _, err := c.Write([]byte{1}); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Write to a closed socket: %v", err)
+	}
+}
+
+// Each hands over what comes while a datagram is handled and what came with
+// it, whether it looks again at once or waits to be told.
+func TestPrompt_Each(t *testing.T) {
+	for _, more := range []bool{true, false} {
+		server, c := connected(t)
+		send := func(b byte) {
+			if _, err := server.WriteTo([]byte{b}, c.LocalAddr()); err != nil {
+				t.Error(err)
+			}
+		}
+		send(0)
+		got := make(chan byte)
+		ended := make(chan error, 1)
+		go func() {
+			ended <- each(c, make([]byte, 10), func(pkt []byte) bool {
+				if pkt[0]%2 == 0 {
+					send(pkt[0] + 1)
+				}
+				got <- pkt[0]
+				return more
+			})
+		}()
+		for i := range byte(100) {
+			if i > 0 && i%2 == 0 {
+				send(i)
+			}
+			if b := <-got; b != i {
+				t.Fatalf("more %v: datagram %d, want %d", more, b, i)
+			}
+		}
+		if err := c.SetReadDeadline(time.Unix(1, 0)); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-ended; !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("more %v: Each past its deadline: %v", more, err)
+		}
+		if err := c.SetReadDeadline(time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		go func() { ended <- each(c, make([]byte, 10), func([]byte) bool { return more }) }()
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-ended; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("more %v: Each of a closed socket: %v", more, err)
+		}
+	}
+}
+
+// Each ends with the ICMP error that a closed port answers with.
+func TestPrompt_Each_refused(t *testing.T) {
+	server, c := connected(t)
+	if err := server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Write([]byte{1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := each(c, make([]byte, 10), func([]byte) bool { return true }); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("Each after a refusal: %v", err)
 	}
 }

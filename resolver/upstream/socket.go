@@ -38,7 +38,9 @@ func openSocket(srv *server, now time.Time) (*socket, error) {
 	k.flights = make(map[uint16]*flight)
 	k.close = func() {
 		k.srv.leaveSocket(k, true)
-		k.conn.Close()
+		// Close waits for the reader, which may be the caller, or wait for
+		// a lock that the caller holds.
+		k.srv.pool.wg.Go(func() { k.conn.Close() })
 	}
 	_ = conn.SetReadDeadline(k.until) // a failure leaves an idle socket open, no more
 	go k.read()
@@ -51,24 +53,25 @@ func openSocket(srv *server, now time.Time) (*socket, error) {
 func (k *socket) read() {
 	defer k.srv.pool.wg.Done()
 	buf := make([]byte, maxDatagram+1)
-	for {
-		n, err := k.conn.Read(buf)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			k.giveUp() // its time is over; who still waits does so without a deadline
-			_ = k.conn.SetReadDeadline(time.Time{})
-			continue
-		}
-		if err != nil {
-			for _, e := range k.shut() {
-				e.f.lost(&k.table, e.id)
-			}
-			return
-		}
-		k.receive(buf[:n])
+	err := each(k.conn, buf, k.receive)
+	for errors.Is(err, os.ErrDeadlineExceeded) {
+		k.giveUp() // its time is over; who still waits does so without a deadline
+		_ = k.conn.SetReadDeadline(time.Time{})
+		err = each(k.conn, buf, k.receive)
+	}
+	for _, e := range k.shut() {
+		e.f.lost(&k.table, e.id)
 	}
 }
 
-func (k *socket) receive(pkt []byte) {
+// receive handles one datagram. It returns true while another answer is due,
+// which may have come with this one.
+func (k *socket) receive(pkt []byte) (more bool) {
+	k.deliver(pkt)
+	return !k.empty()
+}
+
+func (k *socket) deliver(pkt []byte) {
 	if len(pkt) > maxDatagram {
 		pkt = pkt[:maxDatagram]
 		pkt[2] |= 0x02
