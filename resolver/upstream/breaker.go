@@ -33,39 +33,65 @@ type breaker struct {
 	since    time.Time // when the breaker opened
 	pause    time.Duration
 	next     *time.Timer // of the next test question while open
-	waiters  map[*waiter]struct{}
-	failed   func() // tryFailed; making a method value allocates
+	waiters  *waiter     // those that are out, linked in both directions
+	idle     *waiter     // landed, to be used again; linked by next
+	failed   func()      // tryFailed; making a method value allocates
 
 	reason string // why it is open; guarded by list.mu
 }
 
 func newBreaker(l *List, shape rbl.Shape) *breaker {
-	b := &breaker{list: l, shape: shape, waiters: make(map[*waiter]struct{})}
+	b := &breaker{list: l, shape: shape}
 	b.failed = b.tryFailed
 	return b
 }
 
-func (b *breaker) enter(w *waiter) {
+// enter returns a waiter that is out, for its turn.
+func (b *breaker) enter(qtype uint16, done func(Outcome)) (w *waiter, turn uint32) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.waiters[w] = struct{}{}
+	if w = b.idle; w != nil {
+		b.idle = w.next
+	} else {
+		w = &waiter{breaker: b}
+		w.finish = w.landed
+	}
+	w.qtype, w.done = qtype, done
+	if w.next = b.waiters; w.next != nil {
+		w.next.prev = w
+	}
+	b.waiters = w
+	return w, w.turn
 }
 
 // begun notes how to cancel w. It returns true when that is to be done at
 // once, because the breaker has opened meanwhile.
-func (b *breaker) begun(w *waiter, cancel func(error)) bool {
+func (b *breaker) begun(w *waiter, turn uint32, out ticket) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	w.cancel = cancel
-	_, out := b.waiters[w]
-	return out && b.open.Load()
+	if w.turn != turn {
+		return false // it has landed already, and may be somebody else's
+	}
+	w.out = out
+	return b.open.Load()
 }
 
 // leave counts how a user's question ended. Silence was counted by tryFailed
-// already; what we ended ourselves does not count.
+// already; what we ended ourselves does not count. The waiter is not the
+// caller's any more.
 func (b *breaker) leave(w *waiter, err error) {
 	b.mu.Lock()
-	delete(b.waiters, w)
+	if w.prev != nil {
+		w.prev.next = w.next
+	} else {
+		b.waiters = w.next
+	}
+	if w.next != nil {
+		w.next.prev = w.prev
+	}
+	w.turn++
+	w.done, w.out = nil, ticket{}
+	w.prev, w.next, b.idle = nil, b.idle, w
 	if err == nil {
 		b.failures = 0
 	}
@@ -170,7 +196,7 @@ func (b *breaker) conclude(err error) (opened bool) {
 	b.mu.Lock()
 	b.asking = false
 	was := b.open.Load()
-	var cut []func(error)
+	var cut []ticket
 	if err == nil {
 		b.failures = 0
 		b.open.Store(false)
@@ -180,8 +206,8 @@ func (b *breaker) conclude(err error) (opened bool) {
 		cut = b.fail(err, was)
 	}
 	b.mu.Unlock()
-	for _, cancel := range cut {
-		cancel(ErrBreaker)
+	for _, out := range cut {
+		out.cancel(ErrBreaker)
 	}
 	l.update()
 	if was && err == nil {
@@ -195,15 +221,13 @@ func (b *breaker) conclude(err error) (opened bool) {
 
 // fail opens the breaker, sets the next test question, and returns how to end
 // what is out. Both locks are held.
-func (b *breaker) fail(err error, was bool) (cut []func(error)) {
+func (b *breaker) fail(err error, was bool) (cut []ticket) {
 	now := time.Now()
 	if !was {
 		b.since, b.pause = now, 0
 		b.open.Store(true)
-		for w := range b.waiters {
-			if w.cancel != nil {
-				cut = append(cut, w.cancel)
-			}
+		for w := b.waiters; w != nil; w = w.next {
+			cut = append(cut, w.out)
 		}
 	}
 	if !b.list.closed {

@@ -47,8 +47,8 @@ func (f *Finder) Direct(zone wire.Name) *Direct {
 
 // Start is as Exchanger.Start.
 func (d *Direct) Start(q Question, done func(Outcome)) (cancel func()) {
-	stop := d.begin(q, nil, done)
-	return func() { stop(ErrCanceled) }
+	out := d.begin(q, nil, done)
+	return func() { out.cancel(ErrCanceled) }
 }
 
 // Exchange is as Exchanger.Exchange.
@@ -56,7 +56,7 @@ func (d *Direct) Exchange(ctx context.Context, q Question) Outcome {
 	return await(ctx, func(done func(Outcome)) func() { return d.Start(q, done) })
 }
 
-func (d *Direct) begin(q Question, slow func(), done func(Outcome)) (cancel func(error)) {
+func (d *Direct) begin(q Question, slow func(), done func(Outcome)) ticket {
 	deadline := d.finder.root.servers.opts.Deadline
 	return d.call(&call{slow: slow, done: done, limit: deadline}, q)
 }
@@ -66,12 +66,12 @@ func (d *Direct) probe(q Question, timeout time.Duration, done func(Outcome)) {
 	d.call(&call{done: done, limit: d.finder.root.servers.opts.Deadline, test: timeout}, q)
 }
 
-func (d *Direct) call(c *call, q Question) (cancel func(error)) {
+func (d *Direct) call(c *call, q Question) ticket {
 	c.direct, c.started = d, time.Now()
 	c.q = Question{Name: append(wire.Name(nil), q.Name...), Type: q.Type}
 	if !q.Name.Valid() || !q.Name.Under(d.zone) {
 		go c.finish(Outcome{Err: ErrQuestion})
-		return func(error) {}
+		return ticket{}
 	}
 	d.mu.Lock()
 	at := d.nearest(q.Name, c.started)
@@ -93,7 +93,7 @@ func (d *Direct) call(c *call, q Question) (cancel func(error)) {
 	case err != nil:
 		go c.finish(Outcome{Err: err})
 	}
-	return c.stop
+	return ticket{held: c}
 }
 
 // nearest returns the nearest known servers above name, nil if none are. mu is
@@ -212,18 +212,18 @@ type call struct {
 	started time.Time
 	hops    int
 
-	mu     sync.Mutex
-	over   bool
-	timer  *time.Timer // while it waits for a search
-	at     *cut
-	cancel func(error) // of the exchange that is out
+	mu    sync.Mutex
+	over  bool
+	timer *time.Timer // while it waits for a search
+	at    *cut
+	out   ticket // of the exchange that is out
 }
 
 // wait bounds the time that a search may take for this question.
 func (c *call) wait() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.cancel = nil
+	c.out = ticket{}
 	if c.timer == nil && !c.over {
 		c.timer = time.AfterFunc(c.limit-time.Since(c.started), func() { c.finish(Outcome{Err: ErrTimeout}) })
 	}
@@ -247,9 +247,7 @@ func (c *call) launch(at *cut) {
 		e.probe(c.q, c.test, c.landed)
 		return
 	}
-	if f, gen := e.start(c.q, terms{timeout: e.opts.Timeout, deadline: max(left, 1), slow: c.slow}, c.landed); f != nil {
-		c.cancel = func(err error) { f.cancel(gen, err) }
-	}
+	c.out = e.start(c.q, terms{timeout: e.opts.Timeout, deadline: max(left, 1), slow: c.slow}, c.landed)
 }
 
 // landed takes an exchange's outcome.
@@ -274,14 +272,14 @@ func (c *call) landed(o Outcome) {
 }
 
 // stop ends the question with err; done is called from another goroutine.
-func (c *call) stop(err error) {
+func (c *call) stop(_ uint32, err error) {
 	c.mu.Lock()
-	cancel, over := c.cancel, c.over
+	out, over := c.out, c.over
 	c.mu.Unlock()
 	switch {
 	case over:
-	case cancel != nil:
-		cancel(err)
+	case out.held != nil:
+		out.cancel(err)
 	default:
 		go c.finish(Outcome{Err: err})
 	}

@@ -65,6 +65,18 @@ func (p *Pool) Exchanger(servers []netip.AddrPort, opts ExchangeOptions) *Exchan
 	return e
 }
 
+// ticket stands for a question that was handed over; that of none does nothing.
+type ticket struct {
+	held interface{ stop(gen uint32, err error) } // a flight or a call
+	gen  uint32                                   // of a flight
+}
+
+func (t ticket) cancel(err error) {
+	if t.held != nil {
+		t.held.stop(t.gen, err)
+	}
+}
+
 // terms are what differs between the questions of users and our own.
 type terms struct {
 	timeout, deadline time.Duration
@@ -77,41 +89,35 @@ type terms struct {
 // q is not used after Start has returned. cancel makes done be called with
 // ErrCanceled, unless it was or is being called; it does not call it itself.
 func (e *Exchanger) Start(q Question, done func(Outcome)) (cancel func()) {
-	f, gen := e.start(q, terms{timeout: e.opts.Timeout, deadline: e.opts.Deadline}, done)
-	if f == nil {
-		return func() {}
-	}
-	return func() { f.cancel(gen, ErrCanceled) }
+	out := e.begin(q, nil, done)
+	return func() { out.cancel(ErrCanceled) }
 }
 
-func (e *Exchanger) begin(q Question, slow func(), done func(Outcome)) (cancel func(error)) {
-	f, gen := e.start(q, terms{timeout: e.opts.Timeout, deadline: e.opts.Deadline, slow: slow}, done)
-	if f == nil {
-		return func(error) {}
-	}
-	return func(err error) { f.cancel(gen, err) }
+func (e *Exchanger) begin(q Question, slow func(), done func(Outcome)) ticket {
+	return e.start(q, terms{timeout: e.opts.Timeout, deadline: e.opts.Deadline, slow: slow}, done)
 }
 
-func (e *Exchanger) start(q Question, t terms, done func(Outcome)) (f *flight, gen uint32) {
+func (e *Exchanger) start(q Question, t terms, done func(Outcome)) ticket {
 	if !q.Name.Valid() {
 		go done(Outcome{Err: ErrQuestion})
-		return nil, 0
+		return ticket{}
 	}
-	if f = e.pool.getFlight(); f == nil {
+	f := e.pool.getFlight()
+	if f == nil {
 		go done(Outcome{Err: ErrClosed})
-		return nil, 0
+		return ticket{}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.done, f.slow = done, t.slow
 	f.query, f.qend = appendQuery(f.query[:0], q, e.zone == nil)
 	f.zone, f.mixed = e.zone, e.opts.CaseRandom
-	gen = f.gen
+	out := ticket{f, f.gen}
 	e.launch(f, t)
 	if t.only == nil {
 		e.askOthers(q, f.started)
 	}
-	return f, gen
+	return out
 }
 
 // launch makes the first try. The lock of f is held.
@@ -177,9 +183,9 @@ func (e *Exchanger) Relay(packet []byte, tcp bool, done func([]byte, error)) (ca
 	f.query, f.qend = append(f.query[:0], packet...), qend
 	copy(f.relay[:], packet)
 	f.tcp, f.overTCP = tcp, tcp
-	gen := f.gen
+	out := ticket{f, f.gen}
 	e.launch(f, terms{timeout: e.opts.Timeout, deadline: e.opts.Deadline})
-	return func() { f.cancel(gen, ErrCanceled) }
+	return func() { out.cancel(ErrCanceled) }
 }
 
 // exploreOne in so many questions goes to another server than the best one,

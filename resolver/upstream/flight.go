@@ -122,9 +122,9 @@ func (f *flight) ground() {
 	}
 }
 
-// cancel ends the flight of that generation with err. It lands in a goroutine
+// stop ends the flight of that generation with err. It lands in a goroutine
 // of its own: the caller may hold locks that done takes.
-func (f *flight) cancel(gen uint32, err error) {
+func (f *flight) stop(gen uint32, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.active && f.gen == gen {

@@ -20,7 +20,7 @@ type Asker interface {
 
 	// begin is Start with a function that is called for each attempt without
 	// an answer, and a cancel that says why.
-	begin(q Question, slow func(), done func(Outcome)) (cancel func(error))
+	begin(q Question, slow func(), done func(Outcome)) ticket
 
 	// probe asks every server at once, each one time. The first good answer
 	// is the outcome, otherwise the error that says most.
@@ -199,37 +199,37 @@ func (l *List) Start(a Ask, done func(Outcome)) {
 		go done(Outcome{Err: ErrBudget})
 		return
 	}
-	w := &waiter{breaker: b, qtype: a.Type, done: done}
-	b.enter(w)
-	w.start(l.opts.Ask, a.Question)
-}
-
-// waiter is one user's question that is out.
-type waiter struct {
-	breaker *breaker
-	qtype   uint16
-	done    func(Outcome)
-	cancel  func(error) // nil until begun; guarded by the breaker's lock
-}
-
-func (w *waiter) start(ask Asker, q Question) {
-	cancel := ask.begin(q, w.breaker.failed, w.finish)
-	if w.breaker.begun(w, cancel) {
-		cancel(ErrBreaker)
+	w, turn := b.enter(a.Type, done)
+	if out := l.opts.Ask.begin(a.Question, b.failed, w.finish); b.begun(w, turn, out) {
+		out.cancel(ErrBreaker)
 	}
 }
 
-func (w *waiter) finish(o Outcome) {
-	b := w.breaker
+// waiter is one user's question that is out. Waiters are reused; turn keeps
+// what comes late from touching the next one.
+type waiter struct {
+	breaker *breaker
+	finish  func(Outcome) // landed; making a method value allocates
+	qtype   uint16
+	done    func(Outcome)
+
+	// Guarded by the breaker's lock.
+	prev, next *waiter
+	turn       uint32
+	out        ticket // of no question until begun
+}
+
+func (w *waiter) landed(o Outcome) {
+	b, qtype, done := w.breaker, w.qtype, w.done
 	listed := false
-	if o.Err == nil && w.qtype == wire.TypeA {
+	if o.Err == nil && qtype == wire.TypeA {
 		listed, o.Err = b.list.judge(o.Response.Records)
 	}
 	b.leave(w, o.Err)
-	if o.Err == nil && w.qtype == wire.TypeA && b.list.opts.Probe && b.list.share.add(listed) {
+	if o.Err == nil && qtype == wire.TypeA && b.list.opts.Probe && b.list.share.add(listed) {
 		b.list.wakeUp()
 	}
-	w.done(o)
+	done(o)
 }
 
 // judge reads the codes of an answer.
