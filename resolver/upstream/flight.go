@@ -16,9 +16,14 @@ const (
 // gives a usable answer or the deadline passes. Flights are reused; gen, and
 // the pair of table and ID, keep what comes late from touching the next one.
 type flight struct {
-	mu    sync.Mutex
-	pool  *Pool
-	timer *time.Timer // runs expire at until; stopped or harmless when not active
+	mu   sync.Mutex
+	pool *Pool
+
+	// timer runs expire, at rings at the latest. It goes on when a question
+	// lands and most often rings before the next one's time is up: then it is
+	// set anew, once per timeout instead of twice per question.
+	timer *time.Timer
+	rings time.Time // zero when it need not ring
 
 	gen    uint32
 	active bool
@@ -104,7 +109,6 @@ func (f *flight) land() {
 // end takes the flight out of the air; the lock is held and land follows.
 func (f *flight) end(err error) {
 	f.ground()
-	f.timer.Stop()
 	f.active = false
 	f.gen++
 	f.out.Err = err
@@ -137,8 +141,12 @@ func (f *flight) stop(gen uint32, err error) {
 func (f *flight) expire() {
 	now := time.Now()
 	f.mu.Lock()
+	f.rings = time.Time{}
 	if !f.active || now.Before(f.until) {
-		f.mu.Unlock() // a timer that was stopped or set anew too late
+		if f.active {
+			f.alarm(now)
+		}
+		f.mu.Unlock()
 		return
 	}
 	slow := f.slow
@@ -154,6 +162,14 @@ func (f *flight) expire() {
 	}
 	if ended {
 		f.land()
+	}
+}
+
+// alarm has expire run at until.
+func (f *flight) alarm(now time.Time) {
+	if f.rings.IsZero() || f.rings.After(f.until) {
+		f.rings = f.until
+		f.timer.Reset(f.until.Sub(now))
 	}
 }
 
@@ -265,7 +281,7 @@ func (f *flight) try(now time.Time) bool {
 		f.until = f.deadline
 	}
 	f.sent = now
-	f.timer.Reset(f.until.Sub(now))
+	f.alarm(now)
 	f.pool.stats.tries.Add(1)
 	var err error
 	if f.tcp {
