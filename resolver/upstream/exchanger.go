@@ -129,7 +129,7 @@ func (e *Exchanger) launch(f *flight, t terms) {
 		f.n = e.rank(&f.order)
 	}
 	if f.n == 0 {
-		f.end(ErrUnreachable)
+		f.end(f.started, ErrUnreachable)
 		go f.land()
 	} else if !f.try(f.started) {
 		go f.land()

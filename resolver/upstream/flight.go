@@ -19,11 +19,11 @@ type flight struct {
 	mu   sync.Mutex
 	pool *Pool
 
-	// timer runs expire, at rings at the latest. It goes on when a question
-	// lands and most often rings before the next one's time is up: then it is
-	// set anew, once per timeout instead of twice per question.
+	// timer runs expire at rings. It goes on when a question lands, and rings
+	// before the next one's time is up as a rule: it is set anew then, once
+	// per timeout instead of twice per question.
 	timer *time.Timer
-	rings time.Time // zero when it need not ring
+	rings time.Time // zero when it has rung
 
 	gen    uint32
 	active bool
@@ -49,7 +49,8 @@ type flight struct {
 
 	// The try that is out.
 	table      *table
-	id         uint16
+	id         uint16  // changed under the table's lock, too
+	chain      *flight // the next one of the table; under its lock
 	stream     *stream // nil over UDP
 	answers    int64   // that the stream had given when the question was sent
 	sent       time.Time
@@ -107,12 +108,12 @@ func (f *flight) land() {
 }
 
 // end takes the flight out of the air; the lock is held and land follows.
-func (f *flight) end(err error) {
+func (f *flight) end(now time.Time, err error) {
 	f.ground()
 	f.active = false
 	f.gen++
 	f.out.Err = err
-	f.out.Took = time.Since(f.started)
+	f.out.Took = now.Sub(f.started)
 	if f.server != nil {
 		f.out.Server = f.server.addr
 	}
@@ -121,7 +122,7 @@ func (f *flight) end(err error) {
 // ground gives the try's ID back.
 func (f *flight) ground() {
 	if f.table != nil {
-		f.table.drop(f.id, f)
+		f.table.drop(f)
 		f.table, f.stream = nil, nil
 	}
 }
@@ -132,7 +133,7 @@ func (f *flight) stop(gen uint32, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.active && f.gen == gen {
-		f.end(err)
+		f.end(time.Now(), err)
 		go f.land()
 	}
 }
@@ -144,7 +145,7 @@ func (f *flight) expire() {
 	f.rings = time.Time{}
 	if !f.active || now.Before(f.until) {
 		if f.active {
-			f.alarm(now)
+			f.alarm(now) // it was set for a question before this one
 		}
 		f.mu.Unlock()
 		return
@@ -188,7 +189,7 @@ func (f *flight) abort(t *table, id uint16, err error) {
 		f.mu.Unlock()
 		return
 	}
-	f.end(err)
+	f.end(time.Now(), err)
 	f.mu.Unlock()
 	f.land()
 }
@@ -259,7 +260,7 @@ func (f *flight) next(now time.Time) bool {
 		f.fresh()
 		return f.try(now)
 	}
-	f.end(f.out.Err)
+	f.end(now, f.out.Err)
 	return false
 }
 
@@ -271,7 +272,7 @@ func (f *flight) try(now time.Time) bool {
 		if f.out.Err == nil {
 			f.out.Err = ErrTimeout
 		}
-		f.end(f.out.Err)
+		f.end(now, f.out.Err)
 		return false
 	}
 	s := f.order[f.at]
@@ -293,7 +294,7 @@ func (f *flight) try(now time.Time) bool {
 		return true
 	}
 	if err == ErrClosed {
-		f.end(ErrClosed)
+		f.end(now, ErrClosed)
 		return false
 	}
 	s.silent(f.timeout)

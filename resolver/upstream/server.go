@@ -123,9 +123,10 @@ func (s *server) wantsPlainCase(now time.Time) bool { return now.UnixNano() < s.
 func (s *server) wantsPlainDNS(now time.Time) bool  { return now.UnixNano() < s.plainDNS.Load() }
 func (s *server) noteNoEDNS(now time.Time)          { s.plainDNS.Store(now.Add(remember).UnixNano()) }
 
-// socket returns the socket of a random slot, opening or renewing it.
-func (s *server) socket(now time.Time) (*socket, error) {
-	k, old, err := s.slot(s.pool.rnd.intn(len(s.sockets)), now)
+// socket returns the socket of the slot that random bits choose, opening or
+// renewing it.
+func (s *server) socket(bits uint32, now time.Time) (*socket, error) {
+	k, old, err := s.slot(int(uint64(bits)*uint64(len(s.sockets))>>32), now)
 	if old != nil {
 		old.retire()
 	}

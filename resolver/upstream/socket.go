@@ -35,7 +35,6 @@ func openSocket(srv *server, now time.Time) (*socket, error) {
 		return nil, err
 	}
 	k := &socket{srv: srv, conn: conn, until: now.Add(srv.pool.opts.SocketAge), uses: 1}
-	k.flights = make(map[uint16]*flight)
 	k.close = func() {
 		k.srv.leaveSocket(k, true)
 		// Close waits for the reader, which may be the caller, or wait for
@@ -92,7 +91,7 @@ func (k *socket) deliver(pkt []byte) {
 // a flood of packets must not buy more work than that.
 func (k *socket) accuse(pkt []byte) {
 	var store [64]entry
-	for _, e := range k.some(store[:0]) {
+	for _, e := range k.pick(store[:0], k.srv.pool.rnd) {
 		e.f.suspect(&k.table, e.id, pkt)
 	}
 }

@@ -40,7 +40,6 @@ func openStream(srv *server) (*stream, error) {
 	}
 	c := &stream{srv: srv, out: make(chan []byte, streamQueue), gone: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancel(srv.pool.ctx)
-	c.flights = make(map[uint16]*flight)
 	c.close = func() {
 		c.srv.leaveStream(c, true)
 		c.cancel()

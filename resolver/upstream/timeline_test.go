@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -166,6 +167,33 @@ func TestTimeline_idleSocketsClose(t *testing.T) {
 		}
 		if open() != 0 {
 			t.Error("an idle socket is still open after its time")
+		}
+	})
+}
+
+// A question's time is its own, whatever the flight's timer was set for by the
+// questions before it.
+func TestFlight_timerRunsOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, p := fakePool(t)
+		defer p.Close()
+		host := n.host(first, nil)
+		e := p.Exchanger(addrs(first), ExchangeOptions{})
+		q := question(t, "9.2.0.192.bl.example", dns.TypeA)
+		for range 50 {
+			for _, timeout := range []time.Duration{time.Second, 3 * time.Second, 200 * time.Millisecond} {
+				host.become(always("127.0.0.2"))
+				if o := e.Exchange(t.Context(), q); o.Err != nil || o.Took != host.delay {
+					t.Fatalf("answered after %v, %v", o.Took, o.Err)
+				}
+				time.Sleep(rand.N(2 * time.Second)) // of the bubble's clock
+				host.become(nil)
+				out := make(chan Outcome)
+				e.start(q, terms{timeout: timeout, deadline: timeout}, func(o Outcome) { out <- o })
+				if o := <-out; o.Err != ErrTimeout || o.Took != timeout {
+					t.Fatalf("ended after %v, %v; want %v", o.Took, o.Err, timeout)
+				}
+			}
 		}
 	})
 }

@@ -11,16 +11,16 @@ import (
 // tryUDP sends the question from a random socket under a random ID.
 func (f *flight) tryUDP(s *server, now time.Time) error {
 	for range 4 {
-		k, err := s.socket(now)
+		bits := f.pool.rnd.uint64() // half for the socket, half for the ID
+		k, err := s.socket(uint32(bits>>32), now)
 		if err != nil {
 			return err
 		}
-		id, ok := k.add(f, f.pool.rnd)
-		if !ok {
+		if !k.add(f, uint32(bits), f.pool.rnd) {
 			k.giveUp()
 			continue
 		}
-		f.table, f.id = &k.table, id
+		f.table = &k.table
 		if _, err = k.conn.Write(f.prepare(s, now)); err != nil {
 			f.ground()
 			k.giveUp()
@@ -38,12 +38,11 @@ func (f *flight) tryTCP(s *server, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		id, ok := c.add(f, f.pool.rnd)
-		if !ok {
+		if !c.add(f, uint32(f.pool.rnd.uint64()), f.pool.rnd) {
 			c.giveUp()
 			continue
 		}
-		f.table, f.id, f.stream = &c.table, id, c
+		f.table, f.stream = &c.table, c
 		f.answers = c.answers.Load()
 		if c.send(f.prepare(s, now)) {
 			return nil
@@ -231,7 +230,7 @@ func (f *flight) rcode(pkt []byte, q Question, r wire.Response, now time.Time) v
 	if f.out.delegation == nil && (r.Referral || f.zone != nil && withoutAuthority(pkt, r)) {
 		return f.useless(now, ErrServfail)
 	}
-	f.end(nil)
+	f.end(now, nil)
 	return landed
 }
 
@@ -288,6 +287,6 @@ func (f *flight) judgeRelay(pkt []byte, now time.Time) verdict {
 		f.bad[f.at] = true
 		return status(f.next(now))
 	}
-	f.end(nil)
+	f.end(now, nil)
 	return landed
 }
