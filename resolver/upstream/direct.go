@@ -119,7 +119,7 @@ func (d *Direct) seek(zone wire.Name, c *call, find func(context.Context) (*cut,
 	key := string(zone)
 	s := d.searches[key]
 	if s == nil {
-		if !d.finder.pool.begin() {
+		if !d.finder.pool.gate.enter() {
 			if c != nil {
 				go c.finish(Outcome{Err: ErrClosed})
 			}
@@ -136,7 +136,7 @@ func (d *Direct) seek(zone wire.Name, c *call, find func(context.Context) (*cut,
 }
 
 func (d *Direct) search(key string, find func(context.Context) (*cut, error)) {
-	defer d.finder.pool.wg.Done()
+	defer d.finder.pool.gate.leave()
 	ctx, cancel := context.WithTimeout(d.finder.pool.ctx, searchTime)
 	defer cancel()
 	at, err := find(ctx)

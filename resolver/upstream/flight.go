@@ -69,7 +69,7 @@ type flight struct {
 // getFlight returns a flight that Close waits for, nil when the pool is
 // closed.
 func (p *Pool) getFlight() *flight {
-	if !p.begin() {
+	if !p.gate.enter() {
 		return nil
 	}
 	f, _ := p.free.Get().(*flight)
@@ -104,7 +104,7 @@ func (f *flight) land() {
 	default:
 		pass(nil, out.Err)
 	}
-	p.wg.Done()
+	p.gate.leave()
 }
 
 // end takes the flight out of the air; the lock is held and land follows.

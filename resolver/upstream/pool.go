@@ -43,10 +43,9 @@ type Pool struct {
 
 	ctx  context.Context // ends dials when the pool closes
 	stop context.CancelFunc
-	wg   sync.WaitGroup // readers, and flights until done has returned
+	gate *gate // of readers, and of flights until done has returned
 
 	mu      sync.Mutex
-	closed  bool
 	servers map[netip.AddrPort]*server
 
 	stats struct {
@@ -68,7 +67,7 @@ func NewPool(opts Options) *Pool {
 	if opts.SocketUses <= 0 {
 		opts.SocketUses = 512
 	}
-	p := &Pool{opts: opts, rnd: newEntropy(), servers: make(map[netip.AddrPort]*server)}
+	p := &Pool{opts: opts, rnd: newEntropy(), gate: newGate(), servers: make(map[netip.AddrPort]*server)}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	return p
 }
@@ -77,8 +76,8 @@ func NewPool(opts Options) *Pool {
 // and returns when no callback runs any more and no goroutine is left. It must
 // not be called from a callback.
 func (p *Pool) Close() {
+	p.gate.shut()
 	p.mu.Lock()
-	p.closed = true
 	servers := make([]*server, 0, len(p.servers))
 	for _, s := range p.servers {
 		servers = append(servers, s)
@@ -88,7 +87,7 @@ func (p *Pool) Close() {
 	for _, s := range servers {
 		s.shut()
 	}
-	p.wg.Wait()
+	p.gate.wait()
 }
 
 // Stats returns the counts so far.
@@ -99,18 +98,6 @@ func (p *Pool) Stats() Stats {
 		Truncated: s.truncated.Load(), PlainCase: s.plainCase.Load(), PlainDNS: s.plainDNS.Load(),
 		Tries: s.tries.Load(),
 	}
-}
-
-// begin enters one goroutine or flight into what Close waits for; false when
-// the pool is closed. Its counterpart is wg.Done.
-func (p *Pool) begin() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return false
-	}
-	p.wg.Add(1)
-	return true
 }
 
 // server returns the pool's one server of that address.

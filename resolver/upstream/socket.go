@@ -26,12 +26,12 @@ type socket struct {
 
 // openSocket opens a socket and starts its reader. srv.mu is held.
 func openSocket(srv *server, now time.Time) (*socket, error) {
-	if !srv.pool.begin() {
+	if !srv.pool.gate.enter() {
 		return nil, ErrClosed
 	}
 	conn, err := srv.pool.opts.Network.DialUDP(srv.addr)
 	if err != nil {
-		srv.pool.wg.Done()
+		srv.pool.gate.leave()
 		return nil, err
 	}
 	k := &socket{srv: srv, conn: conn, until: now.Add(srv.pool.opts.SocketAge), uses: 1}
@@ -39,7 +39,11 @@ func openSocket(srv *server, now time.Time) (*socket, error) {
 		k.srv.leaveSocket(k, true)
 		// Close waits for the reader, which may be the caller, or wait for
 		// a lock that the caller holds.
-		k.srv.pool.wg.Go(func() { k.conn.Close() })
+		k.srv.pool.gate.bring()
+		go func() {
+			defer k.srv.pool.gate.leave()
+			k.conn.Close()
+		}()
 	}
 	_ = conn.SetReadDeadline(k.until) // a failure leaves an idle socket open, no more
 	go k.read()
@@ -50,7 +54,7 @@ func openSocket(srv *server, now time.Time) (*socket, error) {
 // ICMP refusal above all, fails all that is out on the socket at once, and
 // the next question gets a new one.
 func (k *socket) read() {
-	defer k.srv.pool.wg.Done()
+	defer k.srv.pool.gate.leave()
 	buf := make([]byte, maxDatagram+1)
 	err := each(k.conn, buf, k.receive)
 	for errors.Is(err, os.ErrDeadlineExceeded) {

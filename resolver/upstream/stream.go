@@ -35,7 +35,7 @@ type stream struct {
 // openStream starts a connection; it is opened by its own goroutine. srv.mu is
 // held.
 func openStream(srv *server) (*stream, error) {
-	if !srv.pool.begin() {
+	if !srv.pool.gate.enter() {
 		return nil, ErrClosed
 	}
 	c := &stream{srv: srv, out: make(chan []byte, streamQueue), gone: make(chan struct{})}
@@ -63,7 +63,7 @@ func (c *stream) send(query []byte) bool {
 
 // run opens the connection and writes until it is closed or idle.
 func (c *stream) run() {
-	defer c.srv.pool.wg.Done()
+	defer c.srv.pool.gate.leave()
 	ctx, cancel := context.WithTimeout(c.ctx, streamDial)
 	conn, err := c.srv.pool.opts.Network.DialTCP(ctx, c.srv.addr)
 	cancel()
