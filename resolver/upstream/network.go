@@ -18,8 +18,8 @@ type Network interface {
 	DialTCP(ctx context.Context, server netip.AddrPort) (net.Conn, error)
 }
 
-// eacher is a connection that finds fewer system calls for many datagrams than
-// a Read for each.
+// eacher is a connection that takes fewer system calls to hand datagrams over
+// than to be asked for them by Read.
 type eacher interface {
 	// Each hands f the datagrams that come, until an error. After true it
 	// looks for another one at once, after false when the kernel tells of

@@ -3,12 +3,15 @@ package upstream
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/miekg/dns"
 )
 
 // connected returns a server and a prompt socket connected to it.
@@ -132,6 +135,37 @@ func TestPrompt_Each(t *testing.T) {
 			t.Errorf("more %v: Each of a closed socket: %v", more, err)
 		}
 	}
+}
+
+// One system call reads an answer; none finds out that no other is there.
+func TestPrompt_Each_readsOnce(t *testing.T) {
+	e := newPool(t, Options{SocketUses: 1 << 30}).Exchanger([]netip.AddrPort{echo(t)}, ExchangeOptions{})
+	const asked = 1000
+	var before int
+	for i := range asked + 100 {
+		if i == 100 { // the sockets are open
+			before = reads(t)
+		}
+		if o := e.Exchange(t.Context(), question(t, "9.2.0.192.bl.example", dns.TypeA)); o.Err != nil {
+			t.Fatal(o.Err)
+		}
+	}
+	if n := reads(t) - before; n > asked*11/10 {
+		t.Errorf("%d calls of read for %d answers", n, asked)
+	}
+}
+
+// reads returns how often this process has called read.
+func reads(t *testing.T) (n int) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/io")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Sscanf(string(text[bytes.Index(text, []byte("syscr")):]), "syscr: %d", &n); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // Each ends with the ICMP error that a closed port answers with.
