@@ -8,7 +8,7 @@ import (
 )
 
 // bounds keep one client, and all together, from holding more memory than
-// their share: each waiting question costs about a kilobyte and a half.
+// their share: each waiting question costs about a kilobyte.
 type bounds struct {
 	perClient, inAll int64
 	total            atomic.Int64

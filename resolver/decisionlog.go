@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"dnsblproxy/resolver/rbl"
 )
 
@@ -33,8 +31,10 @@ type decisionLog struct {
 	log   *slog.Logger
 	tell  func(Decision)
 	lists func(zone, subject string) // see Options.OnListing
-	limit *rate.Limiter
 	lost  atomic.Uint64
+
+	// second is the one, in Unix seconds, in which so many lines were written.
+	second, lines atomic.Int64
 
 	// told remembers what was said in the last minute: a hash and the time
 	// share a word. Two subjects in one slot push each other out, so that a
@@ -52,7 +52,7 @@ func newDecisionLog(log *slog.Logger, tell func(Decision), lists func(zone, subj
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &decisionLog{log: log, tell: tell, lists: lists, limit: rate.NewLimiter(logPerSecond, logPerSecond), seed: maphash.MakeSeed()}
+	return &decisionLog{log: log, tell: tell, lists: lists, seed: maphash.MakeSeed()}
 }
 
 // note writes d down if it matters and was not said a moment ago. fetched
@@ -67,7 +67,7 @@ func (l *decisionLog) note(q *question, d *decision, client netip.Addr, fetched 
 	if l.lists != nil && (d.verdict == Listed || d.verdict == Denied) {
 		l.lists(q.zone.Name, q.text())
 	}
-	if !l.limit.Allow() {
+	if !l.allow(now) {
 		l.lost.Add(1)
 		return
 	}
@@ -84,12 +84,7 @@ func (z *zone) noteworthy(q *question) bool { return q.subject.Test == rbl.NotTe
 
 // first reports whether that verdict of a subject was not told lately.
 func (l *decisionLog) first(q *question, v Verdict, now int64) bool {
-	var h maphash.Hash
-	h.SetSeed(l.seed)
-	h.WriteString(q.zone.Name)
-	h.WriteByte(byte(v))
-	h.Write(q.labels)
-	sum := h.Sum64()
+	sum := maphash.Bytes(l.seed, q.labels) + q.zone.salt + uint64(v)<<48
 	slot := &l.told[sum%uint64(len(l.told))]
 	const timeBits = 32
 	hash := sum >> timeBits << timeBits
@@ -99,6 +94,15 @@ func (l *decisionLog) first(q *question, v Verdict, now int64) bool {
 	}
 	slot.Store(hash | uint64(uint32(now)))
 	return true
+}
+
+// allow reports whether this second has room for another line. Two seconds that
+// meet may have a line more.
+func (l *decisionLog) allow(now int64) bool {
+	if l.second.Swap(now) != now {
+		l.lines.Store(0)
+	}
+	return l.lines.Add(1) <= logPerSecond
 }
 
 // describe puts a decision into words.

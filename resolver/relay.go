@@ -7,13 +7,13 @@ import (
 )
 
 // relay passes the packet of w on and answers it with whatever comes back,
-// unchanged. sc has just been used for it.
+// unchanged.
 func (w *waiter) relay(sc *Scratch) {
 	if w.final != "" {
 		w.mu.Lock()
 		w.finish()
 		w.mu.Unlock()
-		w.reply(w.r.servfail(sc, w.pkt, edeNetwork, w.final))
+		w.reply(w.r.servfail(sc, &w.head, w.pkt, edeNetwork, w.final))
 		return
 	}
 	w.snap.relay.Relay(w.pkt, w.tcp, w.pass)
@@ -31,17 +31,16 @@ func (w *waiter) pass(answer []byte, err error) {
 	w.finish()
 	w.mu.Unlock()
 
-	sc.query.Parse(w.pkt)
 	switch {
 	case err != nil || len(answer) < wire.HeaderLen:
 		reason := "the resolver's answer is no DNS message"
 		if err != nil {
 			reason = err.Error()
 		}
-		answer = w.r.servfail(sc, w.pkt, edeUnreachable, reason)
-	case !w.tcp && len(answer) > w.query.Takes:
+		answer = w.r.servfail(sc, &w.head, w.pkt, edeUnreachable, reason)
+	case !w.tcp && len(answer) > w.head.Takes:
 		// The client takes less than the resolver sent.
-		answer = w.r.plain(sc, w.pkt, uint16(answer[3]&0xf))
+		answer = w.r.plain(sc, &w.head, w.pkt, uint16(answer[3]&0xf))
 		binary.BigEndian.PutUint16(answer[2:], binary.BigEndian.Uint16(answer[2:])|1<<9)
 	}
 	w.r.stats.general.count(sc.shard, Forwarded)

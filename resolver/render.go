@@ -6,9 +6,9 @@ import (
 )
 
 // render writes the answer that d decided.
-func render(buf []byte, query *wire.Query, q *question, d *decision, pkt []byte, room int) []byte {
+func render(buf []byte, head *wire.Head, q *question, d *decision, pkt []byte, room int) []byte {
 	rcode := d.rcode(q)
-	rep := wire.Begin(buf, pkt, query, rcode, room)
+	rep := wire.Begin(buf, pkt, head, rcode, room)
 	switch d.form {
 	case formData:
 		renderListing(&rep, q, d)

@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
-	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -230,7 +230,7 @@ func (r *Resolver) newZone(o *ZoneOptions) (*zone, error) {
 	}
 	z := &zone{
 		ZoneOptions: *o, apex: apex, upstream: up, labels: apex.Labels(),
-		salt: rand.Uint64(), counts: r.stats.zone(o.Name),
+		salt: maphash.String(r.flights.seed, o.Name), counts: r.stats.zone(o.Name),
 	}
 	if o.Upstream != "" {
 		z.hide = newHider(o, up, apex)

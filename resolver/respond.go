@@ -74,28 +74,28 @@ func (r *Resolver) respond(sc *Scratch, pkt []byte, client netip.Addr, tcp bool)
 			return nil, true
 		}
 		r.stats.general.count(sc.shard, Refused)
-		return r.plain(sc, pkt, wire.RcodeRefused), true
+		return r.plain(sc, &q.Head, pkt, wire.RcodeRefused), true
 	}
 	switch {
 	case fault == wire.FormErr:
-		return r.plain(sc, pkt, wire.RcodeFormErr), true
+		return r.plain(sc, &q.Head, pkt, wire.RcodeFormErr), true
 	case fault == wire.NotImp:
-		return r.plain(sc, pkt, wire.RcodeNotImp), true
+		return r.plain(sc, &q.Head, pkt, wire.RcodeNotImp), true
 	case fault == wire.BadVers:
-		return r.plain(sc, pkt, wire.RcodeBadVers), true
+		return r.plain(sc, &q.Head, pkt, wire.RcodeBadVers), true
 	case q.Class != wire.ClassIN || q.Type == wire.TypeAXFR || q.Type == wire.TypeIXFR:
 		r.stats.general.count(sc.shard, Refused)
-		return r.plain(sc, pkt, wire.RcodeRefused), true
+		return r.plain(sc, &q.Head, pkt, wire.RcodeRefused), true
 	}
 	if t := r.traps.Load(); t != nil && t.caught(q) {
-		return r.plain(sc, pkt, wire.RcodeRefused), true
+		return r.plain(sc, &q.Head, pkt, wire.RcodeRefused), true
 	}
 	z := snap.zones.find(q)
 	// The DS of a zone belongs to its parent. RFC 4035, section 3.1.4.1.
 	if z == nil || q.Type == wire.TypeDS && q.Labels() == z.labels {
 		if snap.relay == nil {
 			r.stats.general.count(sc.shard, Refused)
-			return r.plain(sc, pkt, wire.RcodeRefused), true
+			return r.plain(sc, &q.Head, pkt, wire.RcodeRefused), true
 		}
 		sc.question = question{}
 		return nil, false
@@ -107,18 +107,18 @@ func (r *Resolver) respond(sc *Scratch, pkt []byte, client netip.Addr, tcp bool)
 	if d.lacking {
 		return nil, false
 	}
-	return r.give(sc, q, &sc.question, &d, pkt, client, tcp, nil), true
+	return r.give(sc, &q.Head, &sc.question, &d, pkt, client, tcp, nil), true
 }
 
 // give counts a decision and writes the answer to it. w is what waited for it,
 // nil when nothing did.
-func (r *Resolver) give(sc *Scratch, query *wire.Query, q *question, d *decision, pkt []byte, client netip.Addr, tcp bool, w *waiter) []byte {
+func (r *Resolver) give(sc *Scratch, head *wire.Head, q *question, d *decision, pkt []byte, client netip.Addr, tcp bool, w *waiter) []byte {
 	room := maxTCP
 	if !tcp {
-		room = query.UDPSize
+		room = head.UDPSize
 	}
 	r.account(sc, q, d, client, w)
-	sc.out = render(sc.out, query, q, d, pkt, room)
+	sc.out = render(sc.out, head, q, d, pkt, room)
 	return sc.out
 }
 
@@ -135,15 +135,15 @@ func (r *Resolver) prepare(f *facts, w *waiter) {
 }
 
 // plain is an answer that holds nothing but its response code.
-func (r *Resolver) plain(sc *Scratch, pkt []byte, rcode uint16) []byte {
-	rep := wire.Begin(sc.out, pkt, &sc.query, rcode, maxTCP)
+func (r *Resolver) plain(sc *Scratch, head *wire.Head, pkt []byte, rcode uint16) []byte {
+	rep := wire.Begin(sc.out, pkt, head, rcode, maxTCP)
 	sc.out = rep.Finish(rcode, 0)
 	return sc.out
 }
 
 // servfail is SERVFAIL with its reason. RFC 8914.
-func (r *Resolver) servfail(sc *Scratch, pkt []byte, ede uint16, reason string) []byte {
-	rep := wire.Begin(sc.out, pkt, &sc.query, wire.RcodeServFail, maxTCP)
+func (r *Resolver) servfail(sc *Scratch, head *wire.Head, pkt []byte, ede uint16, reason string) []byte {
+	rep := wire.Begin(sc.out, pkt, head, wire.RcodeServFail, maxTCP)
 	sc.out = rep.Finish(wire.RcodeServFail, ede, reason)
 	return sc.out
 }

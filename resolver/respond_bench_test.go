@@ -119,7 +119,7 @@ func BenchmarkStages(b *testing.B) {
 		{"cache", func() { s.r.cache.Get(z.key(&qu, wire.TypeA)) }},
 		{"decide", func() { s.r.prepare(&sc.facts, nil); decide(&qu, &sc.facts) }},
 		{"account", func() { s.r.account(sc, &qu, &d, testClient, nil) }},
-		{"render", func() { sc.out = render(sc.out, &sc.query, &qu, &d, pkt, 512) }},
+		{"render", func() { sc.out = render(sc.out, &sc.query.Head, &qu, &d, pkt, 512) }},
 	}
 	for _, st := range stages {
 		b.Run(st.name, func(b *testing.B) {

@@ -327,15 +327,18 @@ func (l *late) give(out []byte) {
 
 // trySend sends it; false when the socket is full.
 func (l *late) trySend(fd uintptr) bool {
+	if len(l.oob) == 0 {
+		_, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(&l.out[0])), uintptr(len(l.out)),
+			unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(&l.name)), uintptr(l.nameLen))
+		return errno != syscall.EAGAIN
+	}
 	var iov unix.Iovec
 	iov.Base = &l.out[0]
 	iov.SetLen(len(l.out))
 	h := unix.Msghdr{Name: (*byte)(unsafe.Pointer(&l.name)), Namelen: l.nameLen, Iov: &iov}
 	h.SetIovlen(1)
-	if len(l.oob) > 0 {
-		h.Control = &l.oob[0]
-		h.SetControllen(len(l.oob))
-	}
+	h.Control = &l.oob[0]
+	h.SetControllen(len(l.oob))
 	_, _, errno := syscall.RawSyscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&h)), unix.MSG_DONTWAIT)
 	return errno != syscall.EAGAIN
 }

@@ -27,10 +27,11 @@ type waiter struct {
 
 	// What the question came as, and who is given the answer, once; nil when
 	// there is none to give. The bytes are only valid during the call.
-	query wire.Query
-	pkt   []byte // its own copy
-	tcp   bool
-	reply func([]byte)
+	head   wire.Head
+	labels []byte // memory of question.labels
+	pkt    []byte // its own copy
+	tcp    bool
+	reply  func([]byte)
 
 	// decided stands for these where the question came as no packet.
 	decided func(decision)
@@ -64,8 +65,9 @@ func (r *Resolver) newWaiter(sc *Scratch, pkt []byte, client netip.Addr, tcp boo
 		w = &waiter{r: r}
 	}
 	w.snap, w.client, w.arrived = sc.snap, client, time.Now()
-	w.query, w.question = sc.query, sc.question
-	w.question.labels = w.query.Name()[:len(sc.question.labels)]
+	w.head, w.question = sc.query.Head, sc.question
+	w.labels = append(w.labels[:0], sc.question.labels...)
+	w.question.labels = w.labels
 	w.pkt, w.tcp, w.reply = append(w.pkt[:0], pkt...), tcp, reply
 	return w
 }
@@ -103,7 +105,7 @@ func (w *waiter) resume() {
 			w.decided(d)
 			return
 		}
-		w.reply(w.r.give(sc, &w.query, &w.question, &d, w.pkt, w.client, w.tcp, w))
+		w.reply(w.r.give(sc, &w.head, &w.question, &d, w.pkt, w.client, w.tcp, w))
 		if last {
 			w.reuse()
 		}

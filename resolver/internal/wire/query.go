@@ -65,6 +65,16 @@ const (
 // Query is one question as it arrived. Its memory is reused from packet to
 // packet by its one owner, and nothing in it points into the packet.
 type Query struct {
+	Head
+
+	nameLen   int
+	labels    int
+	name      [MaxName]byte
+	labelOffs [MaxName/2 + 1]uint8
+}
+
+// Head is all of a query but its name.
+type Head struct {
 	ID    uint16
 	Type  uint16
 	Class uint16
@@ -83,11 +93,6 @@ type Query struct {
 
 	flags uint16
 	do    bool
-
-	nameLen   int
-	labels    int
-	name      [MaxName]byte
-	labelOffs [MaxName/2 + 1]uint8
 }
 
 // Name is the name asked about, in lower case. It is overwritten by the next

@@ -107,7 +107,7 @@ func FuzzQuery(f *testing.F) {
 		if q.nameLen > 0 && !q.Name().Valid() {
 			t.Fatalf("Name() = %x is not a name", []byte(q.Name()))
 		}
-		rep := Begin(nil, pkt, &q, RcodeNXDomain, q.UDPSize)
+		rep := Begin(nil, pkt, &q.Head, RcodeNXDomain, q.UDPSize)
 		if listed && fault == OK {
 			rep.Record(Answer, 0, TypeA, 60, "\x7f\x00\x00\x02")
 		}
@@ -139,7 +139,7 @@ func TestReply_truncates(t *testing.T) {
 	pkt := packet(t, query("a.example.", dns.TypeTXT).SetEdns0(512, false))
 	var q Query
 	q.Parse(pkt)
-	rep := Begin(nil, pkt, &q, RcodeSuccess, q.UDPSize)
+	rep := Begin(nil, pkt, &q.Head, RcodeSuccess, q.UDPSize)
 	for range 3 {
 		rep.Record(Answer, 0, TypeTXT, 60, "\xc8", strings.Repeat("x", 200))
 	}
@@ -158,7 +158,7 @@ func TestReply_allocs(t *testing.T) {
 	var q Query
 	n := testing.AllocsPerRun(100, func() {
 		q.Parse(pkt)
-		rep := Begin(buf, pkt, &q, RcodeSuccess, q.UDPSize)
+		rep := Begin(buf, pkt, &q.Head, RcodeSuccess, q.UDPSize)
 		rep.Record(Answer, 0, TypeA, 60, "\x7f\x00\x00\x02")
 		buf = rep.Finish(RcodeSuccess, edeForTest, "exempt: ", "efax", " (", "spf efax.com", ")")
 	})

@@ -17,14 +17,14 @@ const (
 // Begin, then Record any number of times, then Finish.
 type Reply struct {
 	buf  []byte // the message from its header on; the caller's buffer
-	q    *Query
+	q    *Head
 	room int // octets the message may have in all
 	cut  bool
 }
 
 // Begin starts an answer in buf, which is overwritten from its start. room is
 // the most octets the message may have; tell 65535 for TCP.
-func Begin(buf, pkt []byte, q *Query, rcode uint16, room int) Reply {
+func Begin(buf, pkt []byte, q *Head, rcode uint16, room int) Reply {
 	buf = append(buf[:0], pkt[:q.End]...)
 	head := buf[:HeaderLen]
 	// RA is set, AA and AD are not: this is a resolver's answer, not an
