@@ -5,6 +5,7 @@ package resolver
 import (
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,11 +49,14 @@ func TestInstructions(t *testing.T) {
 	kept := readInstructions(t)
 	var now strings.Builder
 	for _, way := range []string{"unlisted", "listed", "exempt", "miss"} {
-		const few, many = 5_000, 45_000
-		each := float64(instructions(t, way, many)-instructions(t, way, few)) / (many - few)
+		bound := kept[way] * (1 + instructionsSlack)
+		if *update {
+			bound = 0
+		}
+		each := leastInstructions(t, way, bound)
 		fmt.Fprintf(&now, "%s %.0f\n", way, each)
 		t.Logf("%s: %.0f instructions, kept %.0f", way, each, kept[way])
-		if each > kept[way]*(1+instructionsSlack) && !*update {
+		if each > bound && !*update {
 			t.Errorf("%s: %.0f instructions an answer, %s has %.0f; if that is meant, run this test with -update behind the package", way, each, instructionsFile, kept[way])
 		}
 	}
@@ -76,6 +80,20 @@ func readInstructions(t *testing.T) map[string]float64 {
 		}
 	}
 	return kept
+}
+
+// leastInstructions is what one answer takes: the least of five counts, since
+// what disturbs them only adds, or the first within bound.
+func leastInstructions(t *testing.T, way string, bound float64) float64 {
+	const few, many = 5_000, 45_000
+	least := math.Inf(1)
+	for range 5 {
+		least = min(least, float64(instructions(t, way, many)-instructions(t, way, few))/(many-few))
+		if least <= bound {
+			break
+		}
+	}
+	return least
 }
 
 var collected = regexp.MustCompile(`Collected : (\d+)`)
