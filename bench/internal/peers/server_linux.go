@@ -217,7 +217,12 @@ func unconfined(path, dir string) (string, error) {
 		return "", fmt.Errorf("reading a program: %w", err)
 	}
 	copied := filepath.Join(dir, filepath.Base(path))
-	if err := os.WriteFile(copied, b, 0o755); err != nil {
+	// A process that starts meanwhile would hold the file open for writing, and
+	// a program that is open so cannot be started.
+	syscall.ForkLock.RLock()
+	err = os.WriteFile(copied, b, 0o755)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		return "", fmt.Errorf("copying a program: %w", err)
 	}
 	return copied, nil

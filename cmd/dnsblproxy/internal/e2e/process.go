@@ -202,7 +202,12 @@ func unconfined(t testing.TB, program, dir string) string {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, filepath.Base(program))
-	if err := os.WriteFile(path, b, 0o755); err != nil {
+	// A process that another test starts meanwhile would hold the file open for
+	// writing for a moment, and a program that is open so cannot be started.
+	syscall.ForkLock.RLock()
+	err = os.WriteFile(path, b, 0o755)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	return path
