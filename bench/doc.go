@@ -16,8 +16,9 @@
 // questions outstanding; latency one question at a time, and at a fixed rate
 // counted from when each question was due; the same for questions that the list
 // has to be asked about; memory for each cached answer; and what becomes of many
-// who ask the same at once, of a list that falls silent, and of a reload. The
-// load generator is checked against dnsperf.
+// who ask the same at once, of a list that falls silent, and of a reload; and
+// the instructions of both kinds of answers in user space, where valgrind is
+// installed. The load generator is checked against dnsperf.
 //
 // How many questions go to the lists is counted over hours of what mail servers
 // ask (internal/trace): with the program's own resolver under a clock that runs

@@ -88,6 +88,21 @@ func (r *Results) printRest(w io.Writer) {
 			r.Machine.Rate/2, l.Reloads, l.Prefixes, l.During.P50, l.During.P99, l.During.P999, l.During.Lost, l.Before.P50, l.Before.P99, l.Before.P999)
 	}
 	r.printCores(w)
+	r.printInstructions(w)
+}
+
+func (r *Results) printInstructions(w io.Writer) {
+	if len(r.Instructions) == 0 {
+		return
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(t, "\nserver\tinstructions of user space: cached\tthe list is asked\t\n")
+	for _, s := range append([]string{peers.Proxy}, peerNames()...) {
+		if c, ok := r.Instructions[s]; ok {
+			fmt.Fprintf(t, "%s\t%.0f\t%.0f\t\n", s, c.Hit, c.Miss)
+		}
+	}
+	_ = t.Flush()
 }
 
 func (r *Results) printCores(w io.Writer) {

@@ -49,6 +49,12 @@ type Check struct {
 	Own     []Figure `json:"own"`
 }
 
+// Instructions is what an answer takes in user space.
+type Instructions struct {
+	Hit  float64 `json:"hit"`  // out of the cache
+	Miss float64 `json:"miss"` // that the list is asked for
+}
+
 // Memory is what cached answers take.
 type Memory struct {
 	Answers int     `json:"answers"`
@@ -86,20 +92,21 @@ type Cores struct {
 
 // Results is all that was found.
 type Results struct {
-	Machine    Machine              `json:"machine"`
-	Servers    []string             `json:"servers"`
-	Medians    Round                `json:"medians"`
-	Ratios     []Ratio              `json:"ratios"`
-	Targets    []Target             `json:"targets"`
-	Memory     map[string]Memory    `json:"memory,omitempty"`
-	Behaviour  map[string]Behaviour `json:"behaviour,omitempty"`
-	Reload     *Reload              `json:"reload,omitempty"`
-	Trace      *Traced              `json:"trace,omitempty"`
-	Collection float64              `json:"gc_percent"`  // of the proxy's processor time, over its whole life
-	Pause      float64              `json:"gc_pause_ms"` // its longest
-	Cores      *Cores               `json:"cores,omitempty"`
-	Checks     []Check              `json:"checks,omitempty"`
-	Rounds     []Round              `json:"rounds"`
+	Machine      Machine                 `json:"machine"`
+	Servers      []string                `json:"servers"`
+	Medians      Round                   `json:"medians"`
+	Ratios       []Ratio                 `json:"ratios"`
+	Targets      []Target                `json:"targets"`
+	Memory       map[string]Memory       `json:"memory,omitempty"`
+	Behaviour    map[string]Behaviour    `json:"behaviour,omitempty"`
+	Reload       *Reload                 `json:"reload,omitempty"`
+	Trace        *Traced                 `json:"trace,omitempty"`
+	Collection   float64                 `json:"gc_percent"`  // of the proxy's processor time, over its whole life
+	Pause        float64                 `json:"gc_pause_ms"` // its longest
+	Cores        *Cores                  `json:"cores,omitempty"`
+	Checks       []Check                 `json:"checks,omitempty"`
+	Instructions map[string]Instructions `json:"instructions,omitempty"`
+	Rounds       []Round                 `json:"rounds"`
 }
 
 // Ratio compares a figure of two servers, round by round.

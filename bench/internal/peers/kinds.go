@@ -15,6 +15,14 @@ type Kind struct {
 	conf    string   // its template, and the name of the file made of it
 	args    []string // with @conf for that file
 	version []string // arguments that make it tell its version
+	under   []string // what runs it, with arguments
+}
+
+// Under is k as another program runs it, which is told k's path and arguments
+// behind its own.
+func (k Kind) Under(argv ...string) Kind {
+	k.under = argv
+	return k
 }
 
 // Bare, List and Proxy are the names of those that are no peers.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"text/template"
@@ -96,7 +97,8 @@ func (k Kind) Start(set Settings) (*Server, error) {
 	if path, err = unconfined(path, s.Dir); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
-	return started(s, s.run(exec.Command(path, args...), set, false))
+	argv := append(append(slices.Clip(k.under), path), args...)
+	return started(s, s.run(exec.Command(argv[0], argv[1:]...), set, false))
 }
 
 // started is s, or only the error.
@@ -258,7 +260,7 @@ func (s *Server) run(cmd *exec.Cmd, set Settings, unprivileged bool) error {
 		_ = cmd.Wait() // how it ended is in its output
 		close(s.exited)
 	}()
-	if err := s.await(load.NewZone(set.Zone), 10*time.Second); err != nil {
+	if err := s.await(load.NewZone(set.Zone), 30*time.Second); err != nil {
 		_ = s.Stop()
 		return fmt.Errorf("starting %s: %w\n%s", s.Name, err, s.stderr.Bytes())
 	}
