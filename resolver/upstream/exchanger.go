@@ -122,6 +122,7 @@ func (e *Exchanger) start(q Question, t terms, done func(Outcome)) ticket {
 
 // launch makes the first try. The lock of f is held.
 func (e *Exchanger) launch(f *flight, t terms) {
+	f.active = true
 	f.timeout, f.deadline = t.timeout, f.started.Add(t.deadline)
 	if t.only != nil {
 		f.order[0], f.n = t.only, 1

@@ -26,7 +26,7 @@ type flight struct {
 	rings time.Time // zero when it has rung
 
 	gen    uint32
-	active bool
+	active bool // from the first try to the end
 	done   func(Outcome)
 	pass   func([]byte, error) // of a relayed packet, instead of done
 	slow   func()              // called for each try without an answer; may be nil
@@ -85,7 +85,6 @@ func (p *Pool) getFlight() *flight {
 	f.bad = [maxServers]bool{}
 	f.zone, f.server = nil, nil
 	f.started = time.Now()
-	f.active = true
 	return f
 }
 

@@ -197,3 +197,24 @@ func TestFlight_timerRunsOn(t *testing.T) {
 		}
 	})
 }
+
+// The timer of the questions before it may ring while a question is being made.
+func TestFlight_timerRingsEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, p := fakePool(t)
+		defer p.Close()
+		n.host(first, always("127.0.0.2"))
+		e := p.Exchanger(addrs(first), ExchangeOptions{})
+		f := p.getFlight()
+		f.expire()
+		got := make(chan Outcome)
+		f.mu.Lock()
+		f.done = func(o Outcome) { got <- o }
+		f.query, f.qend = appendQuery(nil, question(t, "9.2.0.192.bl.example", dns.TypeA), true)
+		e.launch(f, terms{timeout: time.Second, deadline: time.Second})
+		f.mu.Unlock()
+		if o := <-got; say(o) != "127.0.0.2" {
+			t.Errorf("the question ended with %s", say(o))
+		}
+	})
+}
