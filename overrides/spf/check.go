@@ -61,7 +61,7 @@ type Outcome struct {
 	// none that is usable, RFC 7208, section 6.2.
 	Explanation string
 	// Lookups counts the terms that asked DNS (ten at most are allowed),
-	// Voids the answers without a record (two at most).
+	// Voids those of which an answer had no record (two at most).
 	Lookups, Voids int
 	// TTL is the least TTL of the answers that took part; 0 without any.
 	TTL time.Duration

@@ -39,6 +39,11 @@ func TestCheckHost(t *testing.T) {
 		{"two voids", "example.com TXT v=spf1 a:a.example a:b.example -all", "192.0.2.1", Fail, ""},
 		{"three voids", "example.com TXT v=spf1 a:a.example a:b.example a:c.example +all", "192.0.2.1", PermError, "found nothing"},
 		{"the same void three times", "example.com TXT v=spf1 a:a.example a:a.example a:a.example +all", "192.0.2.1", PermError, "found nothing"},
+		{"one term is one void", "example.com TXT v=spf1 mx ip6:2001:db8::/32 -all\n" +
+			"example.com MX a.example\nexample.com MX b.example\nexample.com MX c.example\na.example A 192.0.2.1\nb.example A 192.0.2.2\nc.example A 192.0.2.3", "2001:db8::1", Pass, ""},
+		{"names of ptr are one void", "example.com TXT v=spf1 ptr ip4:192.0.2.0/24 -all\n" +
+			"1.2.0.192.in-addr.arpa PTR a.example\n1.2.0.192.in-addr.arpa PTR b.example\n1.2.0.192.in-addr.arpa PTR c.example", "192.0.2.1", Pass, ""},
+		{"terms inside an include are voids each", "example.com TXT v=spf1 include:x.example a:c.example +all\nx.example TXT v=spf1 a:a.example a:b.example -all", "192.0.2.1", PermError, "found nothing"},
 		{"void in the family asked", "example.com TXT v=spf1 a:a.example a:a.example a:a.example -all\na.example A 192.0.2.1", "2001:db8::1", PermError, "found nothing"},
 		{"not void in the other", "example.com TXT v=spf1 a:a.example a:a.example a:a.example -all\na.example A 192.0.2.1", "192.0.2.2", Fail, ""},
 		{"exists asks A for IPv6", "example.com TXT v=spf1 exists:a.example -all\na.example A 127.0.0.2", "2001:db8::1", Pass, ""},

@@ -33,6 +33,7 @@ type check struct {
 	ip       netip.Addr // unmapped, no zone
 	lookups  int
 	voids    int
+	void     int // the latest term that was void, by its number among lookups
 
 	// sweep is nil when one address is evaluated. Else the evaluation stands
 	// for all addresses that it cannot tell apart, and stops at a live term.
@@ -62,7 +63,7 @@ func (s *stop) Error() string { return s.why.Error() }
 var (
 	errNotDomain = errors.New("no domain name of two labels or more")
 	errLookups   = errors.New("more than 10 terms ask DNS")
-	errVoids     = errors.New("more than 2 lookups found nothing")
+	errVoids     = errors.New("more than 2 terms found nothing")
 	errMX        = errors.New("more than 10 MX records")
 	errLive      = errors.New("depends on the address")
 )
@@ -322,15 +323,16 @@ func (c *check) serious(err error) error {
 	return err
 }
 
-// ask asks one question, and counts an answer without a record as void, RFC
-// 7208, section 4.6.4. Every question counts, those about the hosts of mx and
-// ptr too, and the same one as often as a term asks it.
+// ask asks one question, and counts a term of which an answer has no record as
+// void, once: RFC 7208, section 4.6.4, limits the number of terms. Three MX
+// hosts without IPv6 are common, and no reason to void a record for all of IPv6.
 func (c *check) ask(name string, t Type) (Answer, error) {
 	ans, err := c.policies.ask(c.ctx, name, t)
 	if err != nil {
 		return Answer{}, &stop{TempError, err}
 	}
-	if len(ans.Addrs) == 0 && len(ans.Hosts) == 0 && c.explaining == nil {
+	if len(ans.Addrs) == 0 && len(ans.Hosts) == 0 && c.explaining == nil && c.void != c.lookups {
+		c.void = c.lookups
 		if c.voids++; c.voids > maxVoids {
 			return Answer{}, &stop{PermError, fmt.Errorf("%s %q: %w", t, name, errVoids)}
 		}
