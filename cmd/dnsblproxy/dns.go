@@ -40,15 +40,22 @@ func (d dnsResolver) Lookup(ctx context.Context, name string, t spf.Type) (spf.A
 	return a, fill(&a, t, o.Response.Records)
 }
 
-// wireName puts the labels of a name into wire form. They are raw bytes: a
-// macro may have put anything but a dot into them.
+// wireName puts the labels of a name into wire form, in lower case. They are
+// raw bytes: a macro may have put anything but a dot into them, and only ASCII
+// letters have a case (RFC 4343, section 3).
 func wireName(name string) ([]byte, error) {
 	wire := make([]byte, 0, len(name)+2)
 	for label := range strings.SplitSeq(strings.TrimSuffix(name, "."), ".") {
 		if len(label) == 0 || len(label) > 63 {
 			return nil, fmt.Errorf("%q is no domain name: it has a label of %d bytes", name, len(label))
 		}
-		wire = append(append(wire, byte(len(label))), strings.ToLower(label)...)
+		wire = append(wire, byte(len(label)))
+		for _, c := range []byte(label) {
+			if 'A' <= c && c <= 'Z' {
+				c |= 0x20
+			}
+			wire = append(wire, c)
+		}
 	}
 	if len(wire) > 254 {
 		return nil, fmt.Errorf("%q is no domain name: it is too long", name)

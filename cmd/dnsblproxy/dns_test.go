@@ -92,6 +92,7 @@ func TestWireName(t *testing.T) {
 	for _, tt := range []struct{ in, want string }{
 		{"Example.COM", "\x07example\x03com\x00"},
 		{"a b%.example.", "\x04a b%\x07example\x00"},
+		{"CAF\xc9.\u0130.example", "\x04caf\xc9\x02\u0130\x07example\x00"}, // bytes, in no charset
 		{"", ""},
 		{"a..b", ""},
 		{long + "a.example", ""},
