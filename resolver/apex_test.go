@@ -17,11 +17,16 @@ import (
 // fileZone is a zone that serves text as an ip4set.
 func fileZone(t *testing.T, name, text string) ZoneOptions {
 	t.Helper()
+	return dataZone(t, dataset.IP4Set, name, text)
+}
+
+func dataZone(t *testing.T, kind dataset.Kind, name, text string) ZoneOptions {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "data")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	store := dataset.NewStore([]dataset.Spec{{Kind: dataset.IP4Set, Files: []string{path}}}, dataset.StoreOptions{})
+	store := dataset.NewStore([]dataset.Spec{{Kind: kind, Files: []string{path}}}, dataset.StoreOptions{})
 	if err := store.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -54,6 +59,26 @@ func TestApex(t *testing.T) {
 		}
 		if len(m.Answer)+len(m.Ns) != 1 {
 			t.Errorf("%s: answer %v with authority %v, want one of them", ask, m.Answer, m.Ns)
+		}
+	}
+}
+
+// TestFile_otherRecords: a name without a code is no listing, but what a
+// generic data set holds of it is answered as rbldnsd does.
+func TestFile_otherRecords(t *testing.T) {
+	s := newScene(t, []ZoneOptions{dataZone(t, dataset.Generic, "file.test", "info TXT about\nmail MX 5 mx.example\nbad A 127.0.0.2\nbad TXT spam\n")})
+	for ask, want := range map[string]string{
+		"info.file.test A":   "NOERROR",
+		"info.file.test TXT": "NOERROR about",
+		"info.file.test MX":  "NOERROR",
+		"info.file.test ANY": "NOERROR",
+		"mail.file.test MX":  "NOERROR MX",
+		"bad.file.test TXT":  "NOERROR spam",
+		"none.file.test TXT": "NXDOMAIN",
+	} {
+		name, typ, _ := strings.Cut(ask, " ")
+		if got := brief(s.ask(name, dns.StringToType[typ])); got != want {
+			t.Errorf("%s: got %s, want %s", ask, got, want)
 		}
 	}
 }

@@ -210,6 +210,9 @@ func (f *facts) own(q *question, set overrides.Set, hit overrides.Hit, exempt bo
 			f.step(7, "exempt by ", hit.Rule.Name, " (", hit.Source.String(), ")")
 			d.verdict, d.ede = Exempt, edeFiltered
 		}
+		if z.File != nil && d.form == formNoData && !exempt && q.typ != wire.TypeA && q.typ != wire.TypeANY {
+			return f.other(q, d, a) // a generic data set may hold other records of it
+		}
 		return d.aged(a)
 	}
 	if removable && !exempt && !z.Allow {
