@@ -2,6 +2,7 @@ package overrides
 
 import (
 	"net/netip"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -320,6 +321,28 @@ func TestExpired_rule_says_so_once(t *testing.T) {
 		if n := tl.log.count("rule expired"); n != 1 {
 			t.Errorf("logged %d times, want once", n)
 		}
+	})
+}
+
+// What has ended is not counted as open any more, without another change.
+func TestExpired_is_not_counted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "rule.txt")
+		write(t, path, "192.0.2.2\n192.0.2.3 until "+time.Now().Format(time.DateOnly)+"\n")
+		tl := start(t, nil, Options{},
+			Rule{Name: "over", Enabled: true, CIDR: []string{"192.0.2.1"}, Expires: time.Now()},
+			Rule{Name: "lines", Enabled: true, File: path})
+		count := func(when string, want ...float64) {
+			t.Helper()
+			for i, st := range tl.RuleStatus() {
+				if st.V4 != want[i] {
+					t.Errorf("%s: rule %s opens %.0f addresses, want %.0f", when, st.Rule, st.V4, want[i])
+				}
+			}
+		}
+		count("on their last day", 1, 2)
+		tl.elapse(25 * time.Hour)
+		count("after it", 0, 1)
 	})
 }
 

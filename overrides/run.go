@@ -180,14 +180,19 @@ func (e *Engine) adoptContent(s *source, c *content, now time.Time) {
 }
 
 // logExpired says once that a rule's last day is over, or that of lines of a
-// rule file.
+// rule file, and has the table built anew, which counts what it held when it
+// was built.
 func (e *Engine) logExpired(now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, r := range e.rules {
 		over := r.Enabled && ended(r.end(), now.Unix())
-		if over && !e.expired[r.Key()] {
+		before, known := e.expired[r.Key()]
+		if over && !before {
 			e.log.Warn("rule expired and does nothing any more", "rule", r.Key(), "expires", r.Expires.Format(time.DateOnly))
+		}
+		if over && !before && known {
+			e.wantBuild()
 		}
 		e.expired[r.Key()] = over
 	}
@@ -199,6 +204,9 @@ func (e *Engine) logExpired(now time.Time) {
 		lines, next := s.content.endedBetween(s.nextEnd, now, first)
 		if lines > 0 {
 			e.log.Info("lines of a rule file ended and do nothing any more", "rule", s.rule.Key(), "source", s.source.String(), "entries", lines)
+		}
+		if lines > 0 && !first {
+			e.wantBuild()
 		}
 		s.logged, s.nextEnd = s.content, next
 	}
