@@ -191,6 +191,7 @@ func TestReadItems_of_others(t *testing.T) {
 	}{
 		{"csv without header", FormatCSV, "192.0.2.1\n192.0.2.2,2027-03-31,two\n", "192.0.2.1|192.0.2.2 until 2027-03-31 # two"},
 		{"csv of a product", FormatCSV, "\ufeffDescription,IP\r\n\"fax, old\",192.0.2.1\r\n", "192.0.2.1 # fax, old"},
+		{"csv without header, a comment like one", FormatCSV, "192.0.2.1,,network\n192.0.2.2,,ip\n", "192.0.2.1 # network|192.0.2.2 # ip"},
 		{"csv with a fault", FormatCSV, "entry\n192.0.2.1\n192.0.2.5/24\n", "x:3: 192.0.2.5/24 has host bits set"},
 		{"csv broken", FormatCSV, "a\"b,\"c\n", "no CSV"},
 		{"json", FormatJSON, `[{"entry":"192.0.2.1","until":"2027-03-31","comment":"a\nb"}]`, "192.0.2.1 until 2027-03-31 # a b"},

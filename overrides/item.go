@@ -198,7 +198,7 @@ func readCSV(name string, data []byte) ([]Item, []error) {
 			return nil, []error{&Problem{File: name, Msg: fmt.Sprintf("the file is no CSV: %v", err)}}
 		}
 		line, _ := c.FieldPos(0)
-		if first && slices.ContainsFunc(row, isEntryColumn) {
+		if first && slices.ContainsFunc(row, isEntryColumn) && !slices.ContainsFunc(row, isEntry) {
 			order = lowered(row)
 			continue
 		}
@@ -215,6 +215,12 @@ func readCSV(name string, data []byte) ([]Item, []error) {
 // isEntryColumn knows the heads that other products write over addresses.
 func isEntryColumn(s string) bool {
 	return slices.Contains([]string{"entry", "address", "ip", "cidr", "prefix", "network"}, strings.ToLower(strings.TrimSpace(s)))
+}
+
+// isEntry tells a row of entries, whatever their comments, from a head.
+func isEntry(s string) bool {
+	_, err := ParseEntry(s)
+	return err == nil
 }
 
 func lowered(row []string) []string {
