@@ -162,6 +162,26 @@ func TestLive_refuses_what_passes_for_everybody(t *testing.T) {
 	})
 }
 
+func TestLive_refuses_it_while_a_part_fails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := liveDNS()
+		dns.txt["efax.com"] = "v=spf1 ip4:203.0.113.1 a:%{v}.efax.com exists:%{i}.yes.example -all"
+		dns.hosts["in-addr.efax.com"] = "203.0.113.2"
+		dns.fail["ip6.efax.com"] = true
+		dns.exists = func(string) bool { return true }
+		tl := start(t, dns, Options{}, spfRule("efax.com"))
+		tl.want("the fixed part stays", "+203.0.113.1", "+203.0.113.2", "-192.0.2.1")
+		if tl.Table().Lookup(netip.MustParseAddr("192.0.2.1")).HasLive(AnyZone, time.Now().Unix()) {
+			t.Error("a term that passes for everybody is asked because another one fails for IPv6")
+		}
+		for _, want := range []string{"too broad", errServfail.Error()} {
+			if st := tl.status(); !strings.Contains(st.LastError, want) {
+				t.Errorf("LastError = %q, want %s", st.LastError, want)
+			}
+		}
+	})
+}
+
 func TestLive_counts_against_the_guard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dns := liveDNS()

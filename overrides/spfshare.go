@@ -33,9 +33,11 @@ type compilation struct {
 	at   time.Time // when it was ready
 
 	// whole is what the record comes to, for whoever asks. It is nil if DNS
-	// hides a part, which depends on what was open before: m has the rest.
+	// hides a part, which depends on what was open before: m has the rest,
+	// and broad says why its live terms are refused, if they are.
 	whole *result
 	m     *spf.Map // nil with err
+	broad error
 	err   error
 }
 
@@ -92,7 +94,7 @@ func (c *compilation) run(ctx context.Context, domain string, r Resolver) {
 		return
 	}
 	if m.Has(spf.TempError) {
-		c.m = m
+		c.m, c.broad = m, tooBroad(ctx, r, m.Domain(), fromMap(m, nil))
 		return
 	}
 	c.whole = wholeResult(ctx, r, m)
@@ -106,7 +108,11 @@ func (c *compilation) result(prev *content) result {
 		return result{err: c.err, lasting: tooComplex, ttl: complexPause}
 	case c.whole == nil:
 		err := fmt.Errorf("SPF of %q: %s", c.m.Domain(), reasons(c.m, spf.TempError))
-		return result{content: fromMap(c.m, prev), err: err, ttl: c.m.TTL, warnings: warningsOf(c.m)}
+		open := fromMap(c.m, prev)
+		if c.broad != nil {
+			open, err = open.withoutLive(), fmt.Errorf("%w; %w", c.broad, err)
+		}
+		return result{content: open, err: err, ttl: c.m.TTL, warnings: warningsOf(c.m)}
 	}
 	r := *c.whole
 	r.age = time.Since(c.at)
