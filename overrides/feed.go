@@ -54,7 +54,7 @@ func (e *Engine) userAgent() string {
 }
 
 // redirect follows to https only; from loopback also to loopback, which is as
-// near as the feed itself.
+// near as the feed itself, and with insecure from http to http.
 func (f *feedFetcher) redirect(req *http.Request, via []*http.Request) error {
 	if len(via) > maxRedirects {
 		return fmt.Errorf("more than %d redirects", maxRedirects)
@@ -63,7 +63,8 @@ func (f *feedFetcher) redirect(req *http.Request, via []*http.Request) error {
 		return nil
 	}
 	first := via[0].URL
-	if req.URL.Scheme == "http" && first.Scheme == "http" && loopbackHost(first.Hostname()) && loopbackHost(req.URL.Hostname()) {
+	if req.URL.Scheme == "http" && first.Scheme == "http" &&
+		(f.rule.Insecure || loopbackHost(first.Hostname()) && loopbackHost(req.URL.Hostname())) {
 		return nil
 	}
 	return fmt.Errorf("it redirects to %s, which is not https", f.rule.publicURL(req.URL.String()))

@@ -296,6 +296,27 @@ func TestFeed_redirects(t *testing.T) {
 	}
 }
 
+// With insecure, http may lead to http as it may be asked; https still may not.
+func TestFeed_redirects_insecure(t *testing.T) {
+	for url, want := range map[string]string{
+		"http://feeds.example/old":  "",
+		"https://feeds.example/old": "not https",
+	} {
+		srv := &feedServer{answer: func(req *http.Request) (*http.Response, error) {
+			if req.URL.Path == "/old" {
+				return answer(301, "", "Location", "http://feeds.example/ranges")(req)
+			}
+			return answer(200, goodFeed)(req)
+		}}
+		e := &Engine{transport: srv}
+		r := feedRule(func(r *Rule) { r.URL, r.Insecure = url, true })
+		got := e.newFeedFetcher(sourcesOf(&r)[0]).fetch(t.Context(), nil)
+		if want == "" && got.err != nil || want != "" && (got.err == nil || !strings.Contains(got.err.Error(), want)) {
+			t.Errorf("%s: err = %v, want %q", url, got.err, want)
+		}
+	}
+}
+
 func TestFeed_file(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ranges.txt")
 	if err := os.WriteFile(path, []byte(goodFeed), 0o600); err != nil {
