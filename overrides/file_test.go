@@ -44,6 +44,9 @@ func TestFile_change_is_in_force_within_3s(t *testing.T) {
 		write(t, path, "# nobody\n")
 		tl.elapse(3 * time.Second)
 		tl.want("emptied on purpose", "-192.0.2.3")
+		if n := tl.log.count("opens nothing any more"); n != 1 {
+			t.Errorf("that is in the log %d times, want once\n%s", n, tl.log.b.String())
+		}
 	})
 }
 

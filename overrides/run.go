@@ -172,9 +172,13 @@ func (e *Engine) adoptContent(s *source, c *content, now time.Time) {
 	if s.content.equal(c) {
 		return
 	}
-	n4, n6 := c.counts()
-	e.log.Info("rule source loaded", "rule", s.rule.Key(), "source", s.source.String(),
-		"ipv4", n4.float(), "ipv6", n6.float(), "domains", len(c.domains))
+	if c.empty() && !s.content.empty() { // on purpose or not: nobody forgets it in silence
+		e.log.Warn("rule source opens nothing any more", "rule", s.rule.Key(), "source", s.source.String())
+	} else {
+		n4, n6 := c.counts()
+		e.log.Info("rule source loaded", "rule", s.rule.Key(), "source", s.source.String(),
+			"ipv4", n4.float(), "ipv6", n6.float(), "domains", len(c.domains))
+	}
 	s.content, s.since, s.unkept = c, now, true
 	e.wantBuild()
 }
