@@ -122,7 +122,7 @@ func (t *Term) parseModifier(name, value string) (err error) {
 			return fmt.Errorf("character %q is not allowed in a modifier's name", name[i:i+1])
 		}
 	}
-	switch strings.ToLower(name) {
+	switch lowerASCII(name) {
 	case "redirect":
 		t.Kind = KindRedirect
 		return t.parseDomainSpec(value)
@@ -138,7 +138,7 @@ func (t *Term) parseModifier(name, value string) (err error) {
 // parseMechanism reads what follows the name: rest begins with ':' or '/', or
 // is empty.
 func (t *Term) parseMechanism(name, rest string) error {
-	switch strings.ToLower(name) {
+	switch lowerASCII(name) {
 	case "all":
 		t.Kind = KindAll
 		return t.parseNothing(rest)

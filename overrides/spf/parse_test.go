@@ -70,6 +70,7 @@ func TestParse_refuses(t *testing.T) {
 		{"v=spf1 ip6:fe80::1%eth0", "ip6:fe80::1%eth0"},
 		{"v=spf1 ip6:::1//64", "ip6:::1//64"},
 		{"v=spf1 ipv4:192.0.2.1", "ipv4:192.0.2.1"},
+		{"v=spf1 \u0130p4:192.0.2.1", "\u0130p4:192.0.2.1"}, // whose lower case is an i
 		{"v=spf1 redirect:x.example", "redirect:x.example"},
 		{"v=spf1 redirect=", "redirect="},
 		{"v=spf1 -redirect=x.example", "-redirect=x.example"},
