@@ -105,7 +105,9 @@ func (w *waiter) resume() {
 			w.decided(d)
 			return
 		}
-		w.reply(w.r.give(sc, &w.head, &w.question, &d, w.pkt, w.client, w.tcp, w))
+		w.r.account(sc, &w.question, &d, w.client, w)
+		sc.out = render(sc.out, &w.head, &w.question, &d, w.pkt, room(&w.head, w.tcp))
+		w.reply(sc.out)
 		if last {
 			w.reuse()
 		}
