@@ -122,18 +122,11 @@ func New(o Options) (*Resolver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the cache: %w", err)
 	}
-	perClient, inAll := o.PerClient, o.InAll
-	if perClient == 0 {
-		perClient = 10_000
-	}
-	if inAll == 0 {
-		inAll = 50_000
-	}
 	shards := max(o.Shards, 1)
 	r := &Resolver{
 		rules: o.Rules, cache: c, second: o.Second, clock: clk,
 		fails:    newFailures(),
-		bounds:   newBounds(perClient, inAll),
+		bounds:   newBounds(cmp.Or(o.PerClient, 10_000), cmp.Or(o.InAll, 50_000)),
 		refusals: rate.NewLimiter(refusalsPerSecond, refusalsPerSecond),
 		stats:    newStats(shards+1, c),
 		log:      newDecisionLog(o.Log, o.OnDecision, o.OnListing),
