@@ -213,35 +213,11 @@ func (b *bench) dnsperf(ctx context.Context, up []*contender) error {
 		}
 		check := Check{Server: c.Name}
 		for range 3 {
-			before, err := proc.CPU(c.PID())
+			theirs, err := b.askByDnsperf(ctx, path, file, c)
 			if err != nil {
-				return err
-			}
-			var out bytes.Buffer
-			cmd := exec.CommandContext(ctx, path, "-s", c.Addr.Addr().String(), "-p", strconv.Itoa(int(c.Addr.Port())),
-				"-d", file, "-c", "8", "-q", "8", "-T", "1", "-l", "1")
-			cmd.Stdout, cmd.Stderr = &out, &out
-			// Its thread that sends would keep the one that receives from the
-			// processor if they had but one.
-			if err := proc.Start(cmd, b.processors...); err != nil {
 				return fmt.Errorf("dnsperf: %w", err)
 			}
-			if err := cmd.Wait(); err != nil {
-				return fmt.Errorf("dnsperf: %w\n%s", err, out.Bytes())
-			}
-			after, err := proc.CPU(c.PID())
-			if err != nil {
-				return err
-			}
-			m := dnsperfRate.FindSubmatch(out.Bytes())
-			if m == nil {
-				return fmt.Errorf("dnsperf says nothing of a rate:\n%s", out.Bytes())
-			}
-			rate, err := strconv.ParseFloat(string(m[1]), 64)
-			if err != nil {
-				return fmt.Errorf("dnsperf's rate: %w", err)
-			}
-			check.Dnsperf = append(check.Dnsperf, Figure{CPU: float64(after-before) / 1e3 / rate, PerSecond: rate})
+			check.Dnsperf = append(check.Dnsperf, theirs)
 			own, err := b.measure(c, window{set: func(o *load.Options) { o.Clients, o.For = 8, time.Second }})
 			if err != nil {
 				return err
@@ -251,4 +227,37 @@ func (b *bench) dnsperf(ctx context.Context, up []*contender) error {
 		b.res.Checks = append(b.res.Checks, check)
 	}
 	return nil
+}
+
+// askByDnsperf has dnsperf ask the questions in file for a second.
+func (b *bench) askByDnsperf(ctx context.Context, path, file string, c *contender) (Figure, error) {
+	before, err := proc.CPU(c.PID())
+	if err != nil {
+		return Figure{}, err
+	}
+	var out bytes.Buffer
+	cmd := exec.CommandContext(ctx, path, "-s", c.Addr.Addr().String(), "-p", strconv.Itoa(int(c.Addr.Port())),
+		"-d", file, "-c", "8", "-q", "8", "-T", "1", "-l", "1")
+	cmd.Stdout, cmd.Stderr = &out, &out
+	// Its thread that sends would keep the one that receives from the
+	// processor if they had but one.
+	if err := proc.Start(cmd, b.processors...); err != nil {
+		return Figure{}, err
+	}
+	if err := cmd.Wait(); err != nil {
+		return Figure{}, fmt.Errorf("%w\n%s", err, out.Bytes())
+	}
+	after, err := proc.CPU(c.PID())
+	if err != nil {
+		return Figure{}, err
+	}
+	m := dnsperfRate.FindSubmatch(out.Bytes())
+	if m == nil {
+		return Figure{}, fmt.Errorf("it says nothing of a rate:\n%s", out.Bytes())
+	}
+	rate, err := strconv.ParseFloat(string(m[1]), 64)
+	if err != nil {
+		return Figure{}, fmt.Errorf("reading its rate: %w", err)
+	}
+	return Figure{CPU: float64(after-before) / 1e3 / rate, PerSecond: rate}, nil
 }

@@ -27,7 +27,7 @@ type TracePart struct {
 	Hours       float64    `json:"hours"` // of the trace
 	Connections int        `json:"connections"`
 	Questions   int        `json:"questions"`
-	EachType    float64    `json:"each_type"` // asked without end of room if an NXDOMAIN holds for one type
+	EachType    float64    `json:"each_type"` // asked with endless room if an NXDOMAIN holds for one type only
 	Rows        []TraceRow `json:"rows"`
 }
 

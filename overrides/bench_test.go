@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/gaissmai/bart"
+	"go4.org/netipx"
 )
 
 // sizes are how many prefixes the benchmarks' tables hold.
@@ -129,8 +130,7 @@ func BenchmarkBart(b *testing.B) {
 			ranges := seededRanges(n, six)
 			var other bart.Table[uint32]
 			for i, r := range ranges {
-				ps, _ := ParsePrefixes(r.String())
-				other.Insert(ps[0], uint32(i))
+				other.Insert(netipx.IPRangeFrom(r.First, r.Last).Prefixes()[0], uint32(i))
 			}
 			table := tableOf(ranges)
 			for _, hit := range []bool{true, false} {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"dnsblproxy/overrides/spf"
@@ -31,25 +30,13 @@ type keptAnswer struct {
 	expires time.Time
 }
 
-// budget is a number of DNS questions that several goroutines spend.
-type budget struct{ left atomic.Int64 }
-
-func newBudget(n int64) *budget {
-	b := &budget{}
-	b.left.Store(n)
-	return b
-}
-
-// spent reports whether a question was refused.
-func (b *budget) spent() bool { return b.left.Load() < 0 }
-
 // through returns a resolver that asks r what is not kept, within b.
-func (c *answers) through(r Resolver, b *budget) Resolver { return cachedResolver{c, r, b} }
+func (c *answers) through(r Resolver, b *spf.Budget) Resolver { return cachedResolver{c, r, b} }
 
 type cachedResolver struct {
 	answers *answers
 	next    Resolver
-	budget  *budget
+	budget  *spf.Budget
 }
 
 // Lookup answers from what is kept, or asks and keeps the answer.
@@ -58,7 +45,7 @@ func (r cachedResolver) Lookup(ctx context.Context, name string, t spf.Type) (sp
 	if a, ok := r.answers.get(q, time.Now()); ok {
 		return a, nil
 	}
-	if r.budget.left.Add(-1) < 0 {
+	if !r.budget.Spend() {
 		return spf.Answer{}, spf.ErrBudget
 	}
 	a, err := r.next.Lookup(ctx, name, t)

@@ -1,6 +1,7 @@
 package overrides
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -187,6 +188,7 @@ func TestValidate(t *testing.T) {
 		{with(func(r *Rule) { r.URL = "http://127.0.0.1.evil.example/x" }), "not encrypted"},
 		{with(func(r *Rule) { r.URL = "ftp://feeds.example/x" }), "neither https nor file"},
 		{with(func(r *Rule) { r.URL = "https:///x" }), "names no host"},
+		{with(func(r *Rule) { r.URL = "https://feeds.example:port/x" }), "it is no URL"},
 		{with(func(r *Rule) { r.URL = "file://host/x" }), "no local file"},
 		{with(func(r *Rule) { r.URL, r.JQ = "https://feeds.example/x", ".a[" }), "no jq program"},
 		{with(func(r *Rule) { r.URL, r.JQ = "https://feeds.example/x", "nosuch(.)" }), "does not compile"},
@@ -204,6 +206,12 @@ func TestValidate(t *testing.T) {
 		got := Validate(tt.rule)
 		if tt.want == "" && len(got) > 0 || tt.want != "" && (len(got) != 1 || !strings.Contains(got[0].Error(), tt.want)) {
 			t.Errorf("Validate(%+v) = %v, want one problem with %q", tt.rule, got, tt.want)
+		}
+	}
+	for _, u := range []string{"http://feeds.example/k3y/x", "ftp://k3y@feeds.example/x", "https:///x?token=k3y", "https://feeds.example:k3y/x"} {
+		r := with(func(r *Rule) { r.URL, r.Secrets = u, []string{"k3y"} })
+		if got := fmt.Sprintf("%+v", *Validate(r)[0].(*Problem)); strings.Contains(got, "k3y") {
+			t.Errorf("what is wrong with %s shows its key: %s", u, got)
 		}
 	}
 	if w := Warnings(Rule{Name: "x", CIDR: []string{"0.0.0.0/0", "::/0", "10.0.0.0/8"}}); len(w) != 2 {

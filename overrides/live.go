@@ -60,7 +60,7 @@ func newLiveState() *liveState {
 type liveJob struct {
 	ctx    context.Context
 	cancel context.CancelFunc
-	budget *budget
+	budget *spf.Budget
 	users  int
 	done   map[sourceKey]chan struct{} // closed when that term's verdict is in
 }
@@ -145,7 +145,7 @@ func (e *Engine) evaluateAll(ctx context.Context, a netip.Addr, keys []sourceKey
 func (l *liveState) join(ctx context.Context, a netip.Addr) *liveJob {
 	job := l.jobs[a]
 	if job == nil {
-		job = &liveJob{budget: newBudget(spf.LiveQuestions), done: make(map[sourceKey]chan struct{})}
+		job = &liveJob{budget: spf.NewBudget(spf.LiveQuestions), done: make(map[sourceKey]chan struct{})}
 		job.ctx, job.cancel = context.WithTimeout(ctx, spf.LiveTimeout)
 		l.jobs[a] = job
 	}
@@ -176,7 +176,7 @@ func (e *Engine) evaluate(job *liveJob, k sourceKey, a netip.Addr) {
 	out := spf.CheckHost(job.ctx, r, spf.Query{Addr: a, Domain: k.spec}, spf.Options{})
 	now = time.Now()
 	// What could not be asked any more may have looked like no match.
-	if out.Result == spf.TempError || out.Result != spf.Pass && (job.budget.spent() || job.ctx.Err() != nil) {
+	if out.Result == spf.TempError || out.Result != spf.Pass && (job.budget.Spent() || job.ctx.Err() != nil) {
 		e.live.unsure(liveKey{k, a}, now)
 		return
 	}

@@ -39,16 +39,6 @@ func (r Range) Whole() bool {
 	return ok && p.Bits() == 0
 }
 
-// ParsePrefixes reads one entry in any spelling of ParseRange and returns the
-// prefixes that cover exactly that range, in order.
-func ParsePrefixes(s string) ([]netip.Prefix, error) {
-	r, err := ParseRange(s)
-	if err != nil {
-		return nil, err
-	}
-	return netipx.IPRangeFrom(r.First, r.Last).Prefixes(), nil
-}
-
 // ParseRange reads an address (192.0.2.7), a CIDR (198.51.100.0/24), an
 // address with netmask (172.16.0.0/255.255.240.0), or a range
 // (203.0.113.10-203.0.113.20), in IPv4 or IPv6. The IPv4-mapped form

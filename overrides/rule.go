@@ -1,6 +1,7 @@
 package overrides
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -239,7 +240,7 @@ func (v *validator) feed() {
 		}
 		return
 	}
-	v.check("url", r.URL, checkFeedURL(r.URL, r.Insecure))
+	v.check("url", r.ShownURL(), r.checkURL())
 	if r.JQ != "" {
 		_, err := compileJQ(r.JQ)
 		v.check("jq", r.JQ, err)
@@ -249,29 +250,31 @@ func (v *validator) feed() {
 	}
 }
 
-// checkFeedURL refuses what a feed may not be fetched from. Whoever answers
-// in its place decides what is exempt, hence https.
-func checkFeedURL(s string, insecure bool) error {
-	u, err := url.Parse(s)
+// checkURL refuses what a feed may not be fetched from. Whoever answers in its
+// place decides what is exempt, hence https. The URL may hold a key, so that its
+// errors show what others may see of it.
+func (r *Rule) checkURL() error {
+	u, err := url.Parse(r.URL)
 	if err != nil {
-		return fmt.Errorf("%q is no URL; write it like https://example.com/ranges.json", s)
+		return errors.New("it is no URL; write it like https://example.com/ranges.json")
 	}
+	shown := r.ShownURL()
 	switch u.Scheme {
 	case "file":
 		if u.Host != "" && u.Host != "localhost" || u.Path == "" {
-			return fmt.Errorf("%q names no local file; write it like file:///var/lib/ranges.json", s)
+			return fmt.Errorf("%q names no local file; write it like file:///var/lib/ranges.json", shown)
 		}
 		return nil
 	case "https", "http":
 		if u.Hostname() == "" {
-			return fmt.Errorf("%q names no host; write it like https://example.com/ranges.json", s)
+			return fmt.Errorf("%q names no host; write it like https://example.com/ranges.json", shown)
 		}
-		if u.Scheme == "http" && !insecure && !loopbackHost(u.Hostname()) {
-			return fmt.Errorf("%q is not encrypted, so anyone on the way could exempt addresses; write https://, or set insecure = true", s)
+		if u.Scheme == "http" && !r.Insecure && !loopbackHost(u.Hostname()) {
+			return fmt.Errorf("%q is not encrypted, so anyone on the way could exempt addresses; write https://, or set insecure = true", shown)
 		}
 		return nil
 	}
-	return fmt.Errorf("%q is neither https nor file; write it like https://example.com/ranges.json", s)
+	return fmt.Errorf("%q is neither https nor file; write it like https://example.com/ranges.json", shown)
 }
 
 func loopbackHost(h string) bool {

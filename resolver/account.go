@@ -25,7 +25,8 @@ func weightOf(n uint32) uint64 {
 }
 
 // account counts a decision that is about to be given, writes it down if it
-// matters, and starts what is to be fetched in the background.
+// matters, and starts what is to be fetched in the background. w is what waited
+// for it, nil when nothing did.
 func (r *Resolver) account(sc *Scratch, q *question, d *decision, client netip.Addr, w *waiter) {
 	z, p := q.zone, d.path(w)
 	z.counts.count(sc.shard, d.verdict)

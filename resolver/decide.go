@@ -6,22 +6,23 @@ import (
 	"dnsblproxy/resolver/rbl"
 )
 
-// Verdict is what was decided about a question. The words of String are the
-// metric's and the command line's.
+// Verdict is what was decided about a question.
 type Verdict uint8
 
 const (
-	Unlisted  Verdict = iota
-	Listed            // the list has it
-	Exempt            // an allow rule matched
-	Denied            // a deny rule matched
-	Failed            // the list could not be asked, or may not be believed
-	Refused           // the client may not ask, or may not ask this
-	Forwarded         // the name is in no zone
+	Unlisted  Verdict = iota // the list does not have it, or nothing of it counts
+	Listed                   // the list has it
+	Exempt                   // an allow rule matched
+	Denied                   // a deny rule matched
+	Failed                   // the list could not be asked, or may not be believed
+	Refused                  // the client may not ask, or may not ask this
+	Forwarded                // the name is in no zone
 
 	verdicts = iota
 )
 
+// String returns the word of the metric and of the command line: "unlisted",
+// "listed", "exempt", "denied", "failed", "refused" or "forwarded".
 func (v Verdict) String() string {
 	return [verdicts]string{"unlisted", "listed", "exempt", "denied", "failed", "refused", "forwarded"}[v]
 }

@@ -56,9 +56,10 @@ func newDecisionLog(log *slog.Logger, tell func(Decision), lists func(zone, subj
 }
 
 // note writes d down if it matters and was not said a moment ago. fetched
-// says that the decision took more than the cache; hits are not repeated.
+// says that the decision took more than the cache; hits are not repeated. The
+// test entries that MTAs and filters ask for are left out.
 func (l *decisionLog) note(q *question, d *decision, client netip.Addr, fetched bool, now int64) {
-	if d.verdict == Unlisted || d.verdict == Listed && !fetched || !q.zone.noteworthy(q) {
+	if d.verdict == Unlisted || d.verdict == Listed && !fetched || q.subject.Test != rbl.NotTest {
 		return
 	}
 	if !l.first(q, d.verdict, now) {
@@ -78,9 +79,6 @@ func (l *decisionLog) note(q *question, d *decision, client netip.Addr, fetched 
 	}
 	l.write(&out)
 }
-
-// noteworthy leaves out the tests of lists that MTAs and filters make.
-func (z *zone) noteworthy(q *question) bool { return q.subject.Test == rbl.NotTest }
 
 // first reports whether that verdict of a subject was not told lately.
 func (l *decisionLog) first(q *question, v Verdict, now int64) bool {

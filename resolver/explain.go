@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"dnsblproxy/resolver/internal/wire"
@@ -35,7 +36,7 @@ type Explanation struct {
 }
 
 // Explain decides about s in every zone, or in those named, just as a client's
-// question would be decided, and tells how.
+// question would be decided, and tells how, in the order of the settings.
 func (r *Resolver) Explain(ctx context.Context, s rbl.Subject, zones ...string) []Explanation {
 	return r.explainAll(ctx, s, false, zones)
 }
@@ -49,31 +50,17 @@ func (r *Resolver) ListAnswers(ctx context.Context, s rbl.Subject, zones ...stri
 
 func (r *Resolver) explainAll(ctx context.Context, s rbl.Subject, bare bool, zones []string) []Explanation {
 	snap := r.snap.Load()
-	var out []Explanation
-	done := make(chan Explanation)
-	asked := 0
-	for _, z := range snap.zones.order {
-		if len(zones) > 0 && !slices.Contains(zones, z.Name) {
-			continue
-		}
-		asked++
-		go func() { done <- r.explain(ctx, snap, z, s, bare) }()
+	asked := snap.zones.order
+	if len(zones) > 0 {
+		asked = slices.DeleteFunc(slices.Clone(asked), func(z *zone) bool { return !slices.Contains(zones, z.Name) })
 	}
-	for range asked {
-		out = append(out, <-done)
+	out := make([]Explanation, len(asked))
+	var wait sync.WaitGroup
+	for i, z := range asked {
+		wait.Go(func() { out[i] = r.explain(ctx, snap, z, s, bare) })
 	}
-	slices.SortFunc(out, func(a, b Explanation) int {
-		return slices.Index(snap.names(), a.Zone) - slices.Index(snap.names(), b.Zone)
-	})
+	wait.Wait()
 	return out
-}
-
-func (s *snapshot) names() []string {
-	var names []string
-	for _, z := range s.zones.order {
-		names = append(names, z.Name)
-	}
-	return names
 }
 
 // explain waits for the facts like a client's question, A first and then, if

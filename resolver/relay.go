@@ -1,10 +1,6 @@
 package resolver
 
-import (
-	"encoding/binary"
-
-	"dnsblproxy/resolver/internal/wire"
-)
+import "dnsblproxy/resolver/internal/wire"
 
 // relay passes the packet of w on and answers it with whatever comes back,
 // unchanged.
@@ -41,7 +37,7 @@ func (w *waiter) pass(answer []byte, err error) {
 	case !w.tcp && len(answer) > w.head.Takes:
 		// The client takes less than the resolver sent.
 		answer = w.r.plain(sc, &w.head, w.pkt, uint16(answer[3]&0xf))
-		binary.BigEndian.PutUint16(answer[2:], binary.BigEndian.Uint16(answer[2:])|1<<9)
+		wire.SetTruncated(answer)
 	}
 	w.r.stats.general.count(sc.shard, Forwarded)
 	w.r.stats.took(sc.shard, pathForward, w.arrived)

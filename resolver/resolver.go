@@ -22,9 +22,9 @@ import (
 
 // Options are what a Resolver needs for as long as it lives.
 type Options struct {
-	Rules Rules
+	Rules Rules // required
 
-	CacheSize int64 // bytes
+	CacheSize int64 // bytes; at least cache.MinBytes
 
 	// Log receives decisions that matter; nil drops them.
 	Log *slog.Logger
@@ -122,18 +122,11 @@ func New(o Options) (*Resolver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the cache: %w", err)
 	}
-	perClient, inAll := o.PerClient, o.InAll
-	if perClient == 0 {
-		perClient = 10_000
-	}
-	if inAll == 0 {
-		inAll = 50_000
-	}
 	shards := max(o.Shards, 1)
 	r := &Resolver{
 		rules: o.Rules, cache: c, second: o.Second, clock: clk,
 		fails:    newFailures(),
-		bounds:   newBounds(perClient, inAll),
+		bounds:   newBounds(cmp.Or(o.PerClient, 10_000), cmp.Or(o.InAll, 50_000)),
 		refusals: rate.NewLimiter(refusalsPerSecond, refusalsPerSecond),
 		stats:    newStats(shards+1, c),
 		log:      newDecisionLog(o.Log, o.OnDecision, o.OnListing),
@@ -238,8 +231,8 @@ func (r *Resolver) newZone(o *ZoneOptions) (*zone, error) {
 	return z, nil
 }
 
-// Forget voids what is cached of a zone's list and what is remembered of its
-// failures: the list was found to lie, or it is back.
+// Forget voids what is remembered of the failures of a zone's list, which is
+// back; with answers also what is cached of it, because it was found to lie.
 func (r *Resolver) Forget(zoneName string, answers bool) {
 	z := r.snap.Load().zones.named(zoneName)
 	if z == nil {

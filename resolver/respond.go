@@ -107,19 +107,17 @@ func (r *Resolver) respond(sc *Scratch, pkt []byte, client netip.Addr, tcp bool)
 	if d.lacking {
 		return nil, false
 	}
-	return r.give(sc, &q.Head, &sc.question, &d, pkt, client, tcp, nil), true
+	r.account(sc, &sc.question, &d, client, nil)
+	sc.out = render(sc.out, &q.Head, &sc.question, &d, pkt, room(&q.Head, tcp))
+	return sc.out, true
 }
 
-// give counts a decision and writes the answer to it. w is what waited for it,
-// nil when nothing did.
-func (r *Resolver) give(sc *Scratch, head *wire.Head, q *question, d *decision, pkt []byte, client netip.Addr, tcp bool, w *waiter) []byte {
-	room := maxTCP
-	if !tcp {
-		room = head.UDPSize
+// room is the most octets that the answer to a query may have.
+func room(head *wire.Head, tcp bool) int {
+	if tcp {
+		return maxTCP
 	}
-	r.account(sc, q, d, client, w)
-	sc.out = render(sc.out, head, q, d, pkt, room)
-	return sc.out
+	return head.UDPSize
 }
 
 // prepare gathers the facts at hand.

@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 // ServerOptions say where a Server listens and how much it takes.
 type ServerOptions struct {
 	Resolver *Resolver
-	Log      *slog.Logger
+	Log      *slog.Logger // nil: no log
 
 	// Listen are the addresses, each for UDP and TCP.
 	Listen []netip.AddrPort
@@ -35,7 +36,7 @@ type ServerOptions struct {
 	MaxTCP int
 }
 
-// DefaultWorkers is one socket for each processor, but no more than help.
+// DefaultWorkers is one for each processor that the program may use, 8 at most.
 func DefaultWorkers() int { return min(runtime.GOMAXPROCS(0), 8) }
 
 // Server carries packets between sockets and a Resolver.
@@ -58,15 +59,10 @@ type Server struct {
 // Listen binds all addresses. TCP comes first and is not shared, so that a
 // second instance fails here instead of stealing questions from the first.
 func Listen(o ServerOptions) (*Server, error) {
-	workers := o.Workers
-	if workers == 0 {
-		workers = DefaultWorkers()
+	s := &Server{
+		r: o.Resolver, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), tap: o.Tap,
+		max: make(chan struct{}, cmp.Or(o.MaxTCP, 1000)), conns: make(map[*tcpConn]struct{}),
 	}
-	maxTCP := o.MaxTCP
-	if maxTCP == 0 {
-		maxTCP = 1000
-	}
-	s := &Server{r: o.Resolver, log: o.Log, tap: o.Tap, max: make(chan struct{}, maxTCP), conns: make(map[*tcpConn]struct{})}
 	for _, l := range o.InheritedTCP {
 		s.tcp = append(s.tcp, l)
 	}
@@ -77,7 +73,7 @@ func Listen(o ServerOptions) (*Server, error) {
 		}
 	}
 	for _, at := range o.Listen {
-		if err := s.bind(at, workers); err != nil {
+		if err := s.bind(at, cmp.Or(o.Workers, DefaultWorkers())); err != nil {
 			s.Close()
 			return nil, err
 		}

@@ -169,3 +169,38 @@ func TestServer_answersWhatIsInFlight(t *testing.T) {
 		t.Errorf("Serve: %v", err)
 	}
 }
+
+// TestServer_endsAfterGrace stops a server whose list does not answer in time.
+// It leaves all the same, and without a log it does so in silence.
+func TestServer_endsAfterGrace(t *testing.T) {
+	l := spamhaus()
+	hold := make(chan struct{})
+	defer close(hold)
+	l.hold, l.began = hold, make(chan struct{}, 1)
+	s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+	srv, err := Listen(ServerOptions{Resolver: s.r, Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(ctx, time.Millisecond) }()
+
+	conn, err := net.Dial("udp4", srv.Addrs()[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	pkt, err := new(dns.Msg).SetQuestion("1.2.0.192.bl.test.", dns.TypeA).Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Write(pkt); err != nil {
+		t.Fatal(err)
+	}
+	<-l.began
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("Serve: %v", err)
+	}
+}

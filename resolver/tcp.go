@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
@@ -59,7 +60,7 @@ func (s *Server) accept(l net.Listener) error {
 				return nil
 			}
 			// Out of descriptors, most likely: others must end first.
-			s.log.Warn("accepting a connection", "error", err)
+			s.log.Warn("accepting a connection", slog.Any("error", err))
 			time.Sleep(100 * time.Millisecond)
 			continue
 		}

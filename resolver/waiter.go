@@ -105,25 +105,27 @@ func (w *waiter) resume() {
 			w.decided(d)
 			return
 		}
-		w.reply(w.r.give(sc, &w.head, &w.question, &d, w.pkt, w.client, w.tcp, w))
+		w.r.account(sc, &w.question, &d, w.client, w)
+		sc.out = render(sc.out, &w.head, &w.question, &d, w.pkt, room(&w.head, w.tcp))
+		w.reply(sc.out)
 		if last {
 			w.reuse()
 		}
 		return
 	}
-	second := len(w.joined) > 0
+	again := len(w.joined) > 0
 	lacks := w.fresh(sc.facts.lacks)
 	hadStale := sc.facts.hadStale
-	w.held = w.held || hadStale || second
+	w.held = w.held || hadStale || again
 	w.mu.Unlock()
-	w.await(lacks, hadStale, second)
+	w.await(lacks, hadStale, again)
 }
 
 // await has what lacks fetched. hadStale says that an old answer may stand in
-// for one of them, second that w has waited before; w is held then.
-func (w *waiter) await(lacks []need, hadStale, second bool) {
+// for one of them, again that w has waited before; w is held then.
+func (w *waiter) await(lacks []need, hadStale, again bool) {
 	r, now := w.r, w.arrived
-	if second {
+	if again {
 		now = time.Now()
 	}
 	for i := range lacks {
@@ -132,7 +134,7 @@ func (w *waiter) await(lacks []need, hadStale, second bool) {
 			w.wakeAfter(slowAfter-age, func() { w.slow = true })
 		}
 	}
-	if second && len(lacks) > 0 {
+	if again && len(lacks) > 0 {
 		// Each fact comes or fails within the deadline, but this is not the
 		// first one; the deadline is for the whole question.
 		w.wakeAfter(w.snap.deadline-now.Sub(w.arrived), func() { w.final = "no answer within the deadline" })

@@ -26,9 +26,9 @@ const (
 type Mode uint8
 
 const (
-	Enforce Mode = iota
-	Observe      // decided, counted and logged, but answered unlisted
-	Off          // answered unlisted, nobody asked
+	Enforce Mode = iota // answered as decided
+	Observe             // decided, counted and logged, but answered unlisted
+	Off                 // answered unlisted, nobody asked
 )
 
 // ZoneOptions describes one zone. It must not be changed once it was handed

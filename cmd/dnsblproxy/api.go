@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"net/url"
 	"time"
 
@@ -171,7 +172,7 @@ func (d *proxy) loadSpent(zone string) func() upstream.Spent {
 	return func() upstream.Spent {
 		var s upstream.Spent
 		if _, err := d.kept.Load("budget "+zone, &s); err != nil {
-			d.log.Warn("budget starts anew", "zone", zone, "error", err)
+			d.log.Warn("budget starts anew", slog.String("zone", zone), slog.Any("error", err))
 		}
 		return s
 	}
@@ -180,7 +181,7 @@ func (d *proxy) loadSpent(zone string) func() upstream.Spent {
 func (d *proxy) saveSpent(zone string) func(upstream.Spent) {
 	return func(s upstream.Spent) {
 		if err := d.kept.Save("budget "+zone, s); err != nil {
-			d.log.Warn("budget not kept", "zone", zone, "error", err)
+			d.log.Warn("budget not kept", slog.String("zone", zone), slog.Any("error", err))
 		}
 	}
 }

@@ -15,7 +15,8 @@ import (
 )
 
 // startAside starts what the server does beside answering: figures for the
-// report, the watch on one's own addresses, and the query log. stop ends that, and waits; it is due before close.
+// report, the watch on one's own addresses, and the query log. stop ends that,
+// and waits; it is due before close.
 func (d *proxy) startAside() (stop func()) {
 	ctx, cancel := context.WithCancel(d.ctx)
 	var work sync.WaitGroup

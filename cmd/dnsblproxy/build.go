@@ -39,7 +39,7 @@ func syntax(lists *rbl.Table) config.Syntax {
 		Codes:   codeSet,
 		Prefix:  func(s string) error { _, err := overrides.ParseRange(s); return err },
 		Watched: watchable,
-		Domain:  func(s string) error { return domainName(s) },
+		Domain:  domainName,
 		JQ:      jqFilter,
 		WellKnown: func(upstream string) config.Known {
 			l, ok := lists.Find(upstream)

@@ -169,14 +169,10 @@ func shownPath(path string) string {
 // served a problem.
 func datasetProblems(ctx context.Context, c *config.Config) (problems, warnings []config.Problem) {
 	for _, z := range c.Zones {
-		var specs []dataset.Spec
-		for _, f := range z.Files {
-			specs = append(specs, dataset.Spec{Kind: dataset.Kind(f.Type), Files: f.Paths})
-		}
-		if len(specs) == 0 {
+		if len(z.Files) == 0 {
 			continue
 		}
-		_, skipped, err := dataset.Load(ctx, specs, dataset.Options{MaxProblems: 20})
+		_, skipped, err := dataset.Load(ctx, datasets(z), dataset.Options{MaxProblems: 20})
 		for _, s := range skipped {
 			warnings = append(warnings, config.Problem{File: shownPath(s.File), Line: s.Line, What: s.Text})
 		}

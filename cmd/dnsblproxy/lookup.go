@@ -154,8 +154,7 @@ type decider func(context.Context, rbl.Subject) ([]lookupAnswer, error)
 func (a *app) decider(ctx context.Context, c *config.Config, lists *rbl.Table) (d decider, end func(), err error) {
 	cl, err := newClient(c)
 	if err == nil {
-		var any statusView
-		if err = cl.get(ctx, "zones", nil, &any); err == nil {
+		if err = cl.get(ctx, "zones", nil, new(statusView)); err == nil {
 			return func(ctx context.Context, s rbl.Subject) (answers []lookupAnswer, err error) {
 				return answers, cl.get(ctx, "lookup", url.Values{"q": {s.String()}}, &answers)
 			}, func() {}, nil

@@ -17,7 +17,7 @@ const loopPatience = 1500 * time.Millisecond
 
 // findLoops asks for a random name below each upstream zone, the way its list
 // is asked. What arrives at our own listeners has gone round in a circle: a
-// resolver that forwards the zone back to us. typeA is what mail servers ask.
+// resolver that forwards the zone back to us. It asks for A, as mail servers do.
 func (d *proxy) findLoops(c *config.Config) error {
 	var zones []*config.Zone
 	var names [][]byte
@@ -44,7 +44,7 @@ func (d *proxy) findLoops(c *config.Config) error {
 			servers = z.Via.Servers
 		}
 		asker := d.pool.Exchanger(servers, upstream.ExchangeOptions{Timeout: loopPatience, Deadline: loopPatience})
-		wg.Go(func() { asker.Exchange(ctx, upstream.Question{Name: names[i], Type: 1}) })
+		wg.Go(func() { asker.Exchange(ctx, upstream.Question{Name: names[i], Type: typeA}) })
 	}
 	wg.Wait()
 	var problems []config.Problem

@@ -3,10 +3,10 @@
 // administrator vouches for, and never passes on a list's failure as a
 // listing.
 //
-// This package holds the commands. build.go alone turns the configuration
-// into the options of the packages that do the work; every command says what
-// it needs of them and prints what comes of it. Exit status: 0 done, 1
-// failed, 2 wrong usage or configuration.
+// This package holds the commands. build.go turns the configuration's rules
+// into those of package overrides, and zones.go its zones into those of package
+// resolver; every command says what it needs of them and prints what comes of
+// it. Exit status: 0 done, 1 failed, 2 wrong usage or configuration.
 package main
 
 import "os"

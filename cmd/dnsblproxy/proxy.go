@@ -113,7 +113,7 @@ func newProxy(c *config.Config, lists *rbl.Table, log *slog.Logger, root string)
 		d.close()
 		return nil, err
 	}
-	d.work.Go(func() { d.rules.Run(d.ctx) })
+	d.work.Go(func() { _ = d.rules.Run(d.ctx) }) // fails only when it runs already
 	d.work.Go(func() { d.resolver.Run(d.ctx) })
 	d.work.Go(func() { d.heedOthers(d.ctx) })
 	return d, nil

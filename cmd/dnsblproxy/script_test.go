@@ -84,7 +84,7 @@ func scriptDNS(ts *testscript.TestScript, _ bool, args []string) {
 		case !names[key.Name]:
 			m.Rcode = dns.RcodeNameError
 		}
-		w.WriteMsg(m) //nolint:errcheck // the client asks again
+		_ = w.WriteMsg(m) // the client asks again
 	}
 	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	ts.Check(err)

@@ -26,8 +26,8 @@ flight and leaves.
 
 SIGHUP reloads the configuration and every rule file. It is in force within
 three seconds, nothing that was loaded is lost, and a broken file changes
-nothing but a line in the log and a metric. Listeners and the admin address
-wait for a restart.`
+nothing but a line in the log and a metric. Listeners, the admin address and
+some other settings wait for a restart, and the log names those that do.`
 
 func newServe(a *app) *cobra.Command {
 	return &cobra.Command{

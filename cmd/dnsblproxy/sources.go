@@ -28,7 +28,7 @@ func withSources(ctx context.Context, c *config.Config, use func(*overrides.Engi
 	ctx, cancel := context.WithTimeout(ctx, resolvePatience)
 	defer cancel()
 	var running sync.WaitGroup
-	running.Go(func() { engine.Run(ctx) }) //nolint:errcheck // it ends with ctx, which is meant
+	running.Go(func() { _ = engine.Run(ctx) }) // fails only when it runs already
 	select {
 	case <-engine.Ready():
 	case <-ctx.Done():

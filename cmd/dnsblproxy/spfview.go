@@ -113,12 +113,6 @@ func (v *spfView) warn(m *spf.Map) {
 	}
 }
 
-// size is the number of addresses of a range.
-func size(r spf.Range) *big.Int {
-	first, last := new(big.Int).SetBytes(r.First.AsSlice()), new(big.Int).SetBytes(r.Last.AsSlice())
-	return last.Sub(last, first).Add(last, big.NewInt(1))
-}
-
 // power prints large numbers as powers of two where they are, or nearly.
 func power(n *big.Int) string {
 	if n.BitLen() <= 33 {
@@ -151,7 +145,7 @@ func (v *spfView) print(a *app) error {
 			switch r.Result {
 			case spf.Fail, spf.SoftFail, spf.Neutral, spf.None: // not authorized: what remains
 			default:
-				fmt.Fprintf(w, "%s\t%s\t%s\n", rangeText(r), power(size(r)), r.Result)
+				fmt.Fprintf(w, "%s\t%s\t%s\n", rangeText(r), power(r.Size()), r.Result)
 			}
 		}
 	})

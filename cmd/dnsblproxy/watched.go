@@ -53,11 +53,7 @@ const keptWatch = "watch"
 
 // askList asks a list about one's own address, the rules aside.
 func (d *proxy) askList(ctx context.Context, zone string, a netip.Addr) watch.Answer {
-	s, err := rbl.ParseSubject(a.String())
-	if err != nil {
-		return watch.Answer{}
-	}
-	for _, e := range d.resolver.ListAnswers(ctx, s, zone) {
+	for _, e := range d.resolver.ListAnswers(ctx, rbl.AddrSubject(a), zone) {
 		switch e.Verdict {
 		case resolver.Listed, resolver.Denied:
 			return watch.Answer{Known: true, Listed: true, Codes: e.Codes, Text: e.Text}

@@ -235,6 +235,7 @@ func ownListener(c *config.Config, a netip.AddrPort) bool {
 	})
 }
 
+// datasets are the data files of a zone, as package dataset reads them.
 func datasets(z *config.Zone) []dataset.Spec {
 	var specs []dataset.Spec
 	for _, f := range z.Files {

@@ -79,8 +79,8 @@ func (o *Outcome) Mechanism() string {
 var errNoAddress = errors.New("no address to check")
 
 // CheckHost is check_host() of RFC 7208, section 4. Errors of DNS are results,
-// as that document has it; ctx bounds the time, and an
-// evaluation that needs DNS after its end is a TempError.
+// as that document has it; ctx bounds the time, and an evaluation that needs DNS
+// after its end is a TempError.
 func CheckHost(ctx context.Context, r Resolver, q Query, o Options) Outcome {
 	if !q.Addr.IsValid() {
 		return Outcome{Result: None, Why: errNoAddress}

@@ -16,6 +16,14 @@ type Range struct {
 	Result Result     `json:"result"`
 }
 
+// Size returns the number of addresses in the range. The big.Int is the
+// caller's own.
+func (r Range) Size() *big.Int {
+	n := new(big.Int).SetBytes(r.Last.AsSlice())
+	n.Sub(n, new(big.Int).SetBytes(r.First.AsSlice()))
+	return n.Add(n, big.NewInt(1))
+}
+
 // Problem is a reason for None, TempError or PermError somewhere in a Map.
 type Problem struct {
 	Result Result `json:"result"`
@@ -164,7 +172,7 @@ func keepErrors(now, old []Range) []Range {
 func (m *Map) count() {
 	m.Pass4, m.Live4 = 0, 0
 	for _, r := range m.v4 {
-		n := size(r).Uint64()
+		n := r.Size().Uint64()
 		switch r.Result {
 		case Pass:
 			m.Pass4 += n
@@ -176,19 +184,11 @@ func (m *Map) count() {
 	for _, r := range m.v6 {
 		switch r.Result {
 		case Pass:
-			m.Pass6.Add(m.Pass6, size(r))
+			m.Pass6.Add(m.Pass6, r.Size())
 		case Live:
-			m.Live6.Add(m.Live6, size(r))
+			m.Live6.Add(m.Live6, r.Size())
 		}
 	}
-}
-
-// size returns the number of addresses in a range.
-func size(r Range) *big.Int {
-	first, last := r.First.AsSlice(), r.Last.AsSlice()
-	n := new(big.Int).SetBytes(last)
-	n.Sub(n, new(big.Int).SetBytes(first))
-	return n.Add(n, big.NewInt(1))
 }
 
 // Exceeds reports whether more addresses pass than one prefix of that length

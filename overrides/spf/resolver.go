@@ -81,8 +81,11 @@ func NewBudget(questions int) *Budget {
 	return b
 }
 
-// spend takes one question, and says whether there was one left.
-func (b *Budget) spend() bool { return b == nil || b.left.Add(-1) >= 0 }
+// Spend takes one question, and says whether there was one left.
+func (b *Budget) Spend() bool { return b == nil || b.left.Add(-1) >= 0 }
+
+// Spent reports whether Spend has said no.
+func (b *Budget) Spent() bool { return b != nil && b.left.Load() < 0 }
 
 // ErrBudget is why an evaluation that ran out of DNS questions is a temperror. A
 // Resolver that keeps count itself may return it too.
@@ -121,7 +124,7 @@ func (s *snapshot) ask(ctx context.Context, name string, t Type) (Answer, error)
 	switch {
 	case r.err != nil:
 		s.spent = true
-	case !s.budget.spend():
+	case !s.budget.Spend():
 		r.err, s.spent = ErrBudget, true
 	default:
 		r.answer, r.err = s.resolver.Lookup(ctx, name, t)

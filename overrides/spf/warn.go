@@ -59,7 +59,7 @@ func (m *Map) warnWide() []string {
 }
 
 func isWide(r Range) bool {
-	n := size(r)
+	n := r.Size()
 	if r.First.Is4() {
 		return n.Cmp(big.NewInt(wide4)) > 0
 	}

@@ -65,7 +65,7 @@ type Verdict struct {
 // Plan is a parsed set of weights; immutable.
 type Plan struct {
 	members   []member
-	threshold int
+	threshold int // the least sum that is a listing
 }
 
 // member is one list with its weights, the most specific first.
@@ -84,9 +84,6 @@ func (p *Plan) Members() []string {
 	}
 	return zones
 }
-
-// Threshold is the least sum that is a listing.
-func (p *Plan) Threshold() int { return p.threshold }
 
 // Bounds returns the least and the greatest sum there can be. A greatest sum
 // below the threshold means that nothing will ever be listed.

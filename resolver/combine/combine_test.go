@@ -281,9 +281,9 @@ func TestPlan_Decide_property(t *testing.T) {
 		if v.Sum != sum || v.Min != sum+least || v.Max != sum+most {
 			t.Fatalf("Decide(%+v) of %+v = %+v, slowly %d in %d..%d", states, slow, v, sum, sum+least, sum+most)
 		}
-		known := sum+least >= p.Threshold() || sum+most < p.Threshold()
-		if v.Known != known || v.Listed != (known && sum+least >= p.Threshold()) {
-			t.Fatalf("Decide(%+v) of %+v = %+v, threshold %d", states, slow, v, p.Threshold())
+		known := sum+least >= p.threshold || sum+most < p.threshold
+		if v.Known != known || v.Listed != (known && sum+least >= p.threshold) {
+			t.Fatalf("Decide(%+v) of %+v = %+v, threshold %d", states, slow, v, p.threshold)
 		}
 		total := 0
 		for _, part := range v.Parts {
@@ -334,7 +334,7 @@ func TestPlan_Decide_completions(t *testing.T) {
 		complete = func(rest []int) {
 			if len(rest) == 0 {
 				v := p.Decide(states)
-				if !v.Known || v.Min != v.Max || v.Listed != (v.Sum >= p.Threshold()) {
+				if !v.Known || v.Min != v.Max || v.Listed != (v.Sum >= p.threshold) {
 					t.Fatalf("with every answer there, Decide = %+v", v)
 				}
 				if v.Listed {

@@ -192,7 +192,8 @@ func (s *Store) report(ctx context.Context, st Status) {
 	}
 }
 
-// ErrExpired is wrapped by Status.Err: it says that the data's own end has come ($TIMESTAMP).
+// ErrExpired is wrapped by Status.Err: it says that the data's own end has come
+// ($TIMESTAMP).
 var ErrExpired = errors.New("the data has expired")
 
 // expire takes data out of force whose time is over.

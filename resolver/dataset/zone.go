@@ -31,7 +31,6 @@ type Answer struct {
 	Codes []uint32 // A: 127.0.0.2 is 0x7f000002
 	Texts []string // TXT: one string of at most 255 bytes each
 	Data  [][]byte // SOA, NS, MX: uncompressed RDATA, not to be written to
-
 }
 
 func (a *Answer) reset() {

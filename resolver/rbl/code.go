@@ -39,14 +39,6 @@ func CodeFromAddr(a netip.Addr) Code {
 	return Code(binary.BigEndian.Uint32(b[:]))
 }
 
-// CodeFromRData reads the RDATA of an A record.
-func CodeFromRData(b []byte) (Code, bool) {
-	if len(b) != 4 {
-		return 0, false
-	}
-	return Code(binary.BigEndian.Uint32(b)), true
-}
-
 // Addr returns the address that c is.
 func (c Code) Addr() netip.Addr {
 	return netip.AddrFrom4([4]byte{byte(c >> 24), byte(c >> 16), byte(c >> 8), byte(c)})

@@ -1,6 +1,7 @@
 package rbl
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -98,11 +99,11 @@ func TestParseCodeSet_refuses(t *testing.T) {
 }
 
 func TestCode(t *testing.T) {
-	c, ok := CodeFromRData([]byte{127, 0, 0, 2})
-	if !ok || c != CodeListed || c.String() != "127.0.0.2" || !c.Loopback() {
-		t.Errorf("CodeFromRData = %v, %t, want 127.0.0.2", c, ok)
+	c := CodeFromAddr(netip.AddrFrom4([4]byte{127, 0, 0, 2}))
+	if c != CodeListed || c.String() != "127.0.0.2" || !c.Loopback() {
+		t.Errorf("CodeFromAddr = %v, want 127.0.0.2", c)
 	}
-	if _, ok := CodeFromRData([]byte{127, 0, 0}); ok {
-		t.Error("three bytes are a code")
+	if c := CodeFromAddr(netip.IPv6Loopback()); c != 0 {
+		t.Errorf("CodeFromAddr(::1) = %v, want none", c)
 	}
 }

@@ -56,12 +56,3 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 	}
 	return 0
 }
-
-// Add counts all that o holds.
-func (h *Histogram) Add(o *Histogram) {
-	for i, n := range o.buckets {
-		h.buckets[i] += n
-	}
-	h.count += o.count
-	h.max = max(h.max, o.max)
-}

@@ -11,28 +11,18 @@ import (
 func TestHistogram(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for _, n := range []int{1, 2, 10, 1000, 100_000} {
-		var h, parts Histogram
-		var half Histogram
+		var h Histogram
 		all := make([]time.Duration, n)
 		for i := range all {
 			all[i] = time.Duration(rnd.Uint64() >> (20 + rnd.IntN(40)))
 			h.Record(all[i])
-			if i%2 == 0 {
-				half.Record(all[i])
-			} else {
-				parts.Record(all[i])
-			}
 		}
-		parts.Add(&half)
 		slices.Sort(all)
 		for _, q := range []float64{0, 0.5, 0.9, 0.99, 0.999, 1} {
 			rank := min(max(int(q*float64(n)+0.999999), 1), n)
 			want, got := all[rank-1], h.Quantile(q)
 			if got < want || float64(got) > float64(want)*(1+1.0/64)+1 {
 				t.Errorf("Quantile(%v) of %d = %d, want %d or at most 1/64 more", q, n, got, want)
-			}
-			if p := parts.Quantile(q); p != got {
-				t.Errorf("Quantile(%v) of %d in two parts = %d, want %d", q, n, p, got)
 			}
 		}
 		if h.Count() != uint64(n) || h.Max() != all[n-1] {

@@ -4,5 +4,5 @@
 // asked. The configurations are files in conf.
 //
 // A server that is not installed is left out. One that does not answer within
-// ten seconds is an error.
+// thirty seconds is an error.
 package peers

@@ -24,7 +24,7 @@ type Question struct {
 	Type uint16
 }
 
-// errors of ParseName; both are wrapped with the text.
+// Errors of ParseName, which wraps them with the text.
 var (
 	errLabel = errors.New("a label is empty or longer than 63 octets")
 	errLong  = errors.New("the name is longer than 255 octets")

@@ -177,8 +177,8 @@ func (q *Query) additional(pkt []byte) Fault {
 	off := q.End
 	for i := range count {
 		owner := off
-		off = skipName(pkt, off)
-		if off < 0 || off+10 > len(pkt) {
+		var ok bool
+		if off, ok = passName(pkt, off); !ok || off+10 > len(pkt) {
 			return FormErr
 		}
 		typ := binary.BigEndian.Uint16(pkt[off:])
@@ -202,25 +202,4 @@ func (q *Query) additional(pkt []byte) Fault {
 		return BadVers
 	}
 	return OK
-}
-
-// skipName returns the offset behind the name at off, or -1. A pointer ends
-// the name and is not followed.
-func skipName(pkt []byte, off int) int {
-	for off < len(pkt) {
-		l := int(pkt[off])
-		switch {
-		case l == 0:
-			return off + 1
-		case l >= 0xc0:
-			if off+2 > len(pkt) {
-				return -1
-			}
-			return off + 2
-		case l > MaxLabel:
-			return -1
-		}
-		off += 1 + l
-	}
-	return -1
 }

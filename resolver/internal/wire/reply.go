@@ -66,6 +66,9 @@ func (r *Reply) Record(s Section, cut int, typ uint16, ttl uint32, rdata ...stri
 	r.buf = buf
 }
 
+// SetTruncated sets the TC bit of a message: all of it is to be had over TCP.
+func SetTruncated(msg []byte) { msg[2] |= flagTC >> 8 }
+
 // optLen is the length of an OPT record without options. RFC 6891, section
 // 6.1.2.
 const optLen = 11
@@ -79,7 +82,7 @@ func (r *Reply) Finish(rcode uint16, ede uint16, reason ...string) []byte {
 	if r.cut {
 		r.buf = r.buf[:r.q.End]
 		clear(r.buf[6:HeaderLen])
-		r.buf[2] |= flagTC >> 8
+		SetTruncated(r.buf)
 	}
 	if !r.q.EDNS {
 		return r.buf

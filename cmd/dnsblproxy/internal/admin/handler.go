@@ -123,7 +123,7 @@ func localHost(host string) bool {
 func word(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
-	w.Write([]byte(text + "\n")) //nolint:errcheck // the client has gone
+	_, _ = w.Write([]byte(text + "\n")) // fails when the client has gone
 }
 
 // fail answers with {"error": "..."}.
@@ -147,5 +147,5 @@ func send(w http.ResponseWriter, status int, v any) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	w.Write(append(text, '\n')) //nolint:errcheck // the client has gone
+	_, _ = w.Write(append(text, '\n')) // fails when the client has gone
 }

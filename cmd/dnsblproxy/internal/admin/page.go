@@ -100,7 +100,7 @@ func (p *page) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Write(text.Bytes()) //nolint:errcheck // the client has gone
+	_, _ = w.Write(text.Bytes()) // fails when the client has gone
 }
 
 // ask looks up what the box says. A link on another site's page may fill in

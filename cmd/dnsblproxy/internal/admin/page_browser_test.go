@@ -72,7 +72,7 @@ func TestBrowser_renews(t *testing.T) {
 		first := httptest.NewRecorder()
 		h.ServeHTTP(first, r)
 		maps.Copy(w.Header(), first.Header())
-		w.Write([]byte(strings.Replace(first.Body.String(), closed, opened, 1))) //nolint:errcheck // the browser has gone
+		_, _ = w.Write([]byte(strings.Replace(first.Body.String(), closed, opened, 1))) // fails when the browser has gone
 	}))
 	defer srv.Close()
 	dom := chromium(t, "--virtual-time-budget=12000", "--dump-dom", srv.URL+"/?q=198.51.100.9")

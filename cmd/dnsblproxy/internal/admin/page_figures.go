@@ -125,8 +125,10 @@ func (z *zoneFigures) Questions() float64 {
 	return n
 }
 
-// Listed counts listings, denials among them, and exemptions.
-func (z *zoneFigures) Listed() float64   { return z.verdicts["listed"] + z.verdicts["denied"] }
+// Listed counts listings, denials among them.
+func (z *zoneFigures) Listed() float64 { return z.verdicts["listed"] + z.verdicts["denied"] }
+
+// Exempted counts exemptions.
 func (z *zoneFigures) Exempted() float64 { return z.verdicts["exempt"] }
 
 // HitShare is the share of questions that the cache answered; NaN without any.

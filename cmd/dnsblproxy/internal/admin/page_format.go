@@ -35,7 +35,12 @@ func countText(n float64) string {
 			return strconv.FormatFloat(n/big.of, 'f', 1, 64) + "\u00a0" + big.name
 		}
 	}
-	s := strconv.FormatFloat(math.Round(n), 'f', 0, 64)
+	return grouped(math.Round(n))
+}
+
+// grouped is a whole number with a comma at every thousand.
+func grouped(n float64) string {
+	s := strconv.FormatFloat(n, 'f', 0, 64)
 	for i := len(s) - 3; i > 0; i -= 3 {
 		s = s[:i] + "," + s[i:]
 	}
@@ -45,11 +50,7 @@ func countText(n float64) string {
 // addressesText is exact for what people count, and a power of two for IPv6.
 func addressesText(n float64) string {
 	if n < 1e12 {
-		s := strconv.FormatFloat(n, 'f', 0, 64)
-		for i := len(s) - 3; i > 0; i -= 3 {
-			s = s[:i] + "," + s[i:]
-		}
-		return s
+		return grouped(n)
 	}
 	return fmt.Sprintf("≈\u202f2^%.0f", math.Log2(n))
 }

@@ -24,7 +24,7 @@ type History struct {
 	last figures // as of the latest sample; only Run uses it
 }
 
-// sample is what happened in the ten seconds before At.
+// sample is what happened in the ten seconds before at.
 type sample struct {
 	at       time.Time
 	verdicts [len(chartKinds)]uint32

@@ -282,11 +282,7 @@ func (r *reader) checkResolver() {
 	if len(c.Nameservers) > 0 || r.reported([]any{"resolver", "servers"}) {
 		return
 	}
-	text, err := os.ReadFile(r.ResolvConf)
-	if err != nil { // then it is the local machine, as for every other program
-		text = nil
-	}
-	for _, ns := range resolvConf(string(text)) {
+	for _, ns := range readResolvConf(r.ResolvConf) {
 		c.Nameservers = append(c.Nameservers, ns.addr)
 		if r.own(ns.addr) {
 			names := fmt.Sprintf("%s:%d names", r.ResolvConf, ns.line)

@@ -127,16 +127,21 @@ func resolvConf(text string) []nameserver {
 	return found
 }
 
-// SystemServers reads the name servers of a resolv.conf, for commands that
-// need no configuration. An unreadable file means this machine, as it does for
-// every other program.
-func SystemServers(path string) []netip.AddrPort {
+// readResolvConf is resolvConf for a file. An unreadable one means the local
+// machine, as it does for every other program.
+func readResolvConf(path string) []nameserver {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		text = nil
 	}
+	return resolvConf(string(text))
+}
+
+// SystemServers reads the name servers of a resolv.conf, for commands that
+// need no configuration. An unreadable file means the local machine.
+func SystemServers(path string) []netip.AddrPort {
 	var addrs []netip.AddrPort
-	for _, ns := range resolvConf(string(text)) {
+	for _, ns := range readResolvConf(path) {
 		addrs = append(addrs, ns.addr)
 	}
 	return addrs

@@ -267,9 +267,7 @@ func typeName(raw any) string {
 	switch raw.(type) {
 	case string:
 		return "a string"
-	case int64:
-		return "a bare number"
-	case float64:
+	case int64, float64:
 		return "a bare number"
 	case bool:
 		return "a boolean"

@@ -27,6 +27,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"iter"
 	"net/netip"
 	"slices"
 	"strings"
@@ -171,6 +172,19 @@ func (e *examination) read(path string) string {
 		return ""
 	}
 	return string(text)
+}
+
+// lines yields a file's lines with their numbers, from 1; none if it cannot be
+// read.
+func (e *examination) lines(path string) iter.Seq2[int, string] {
+	return func(yield func(int, string) bool) {
+		number := 0
+		for text := range strings.Lines(e.read(path)) {
+			if number++; !yield(number, text) {
+				return
+			}
+		}
+	}
 }
 
 func (e *examination) exists(path string) bool {

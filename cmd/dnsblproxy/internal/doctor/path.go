@@ -21,9 +21,7 @@ const resolvConfPath = "/etc/resolv.conf"
 // nameservers reads the servers of a resolv.conf. The stub knows no ports.
 func (e *examination) nameservers(path string) []Server {
 	var all []Server
-	line := 0
-	for text := range strings.Lines(e.read(path)) {
-		line++
+	for line, text := range e.lines(path) {
 		words := strings.Fields(text)
 		if len(words) < 2 || words[0] != "nameserver" {
 			continue
@@ -293,9 +291,7 @@ func (e *examination) behind(s Server) []Server {
 	var all []Server
 	files := e.glob("/etc/unbound/*.conf", "/etc/unbound/*.d/*.conf", "/etc/dnsmasq.conf", "/etc/dnsmasq.d/*")
 	for _, path := range files {
-		line := 0
-		for text := range strings.Lines(e.read(path)) {
-			line++
+		for line, text := range e.lines(path) {
 			text = strings.TrimSpace(text)
 			rest, ok := strings.CutPrefix(text, "forward-addr:")
 			if !ok {

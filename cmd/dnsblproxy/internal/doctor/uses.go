@@ -35,9 +35,7 @@ func (e *examination) lists() []use {
 func (e *examination) matches(who string, re *regexp.Regexp, patterns ...string) []use {
 	var all []use
 	for _, file := range e.glob(patterns...) {
-		line := 0
-		for text := range strings.Lines(e.read(file)) {
-			line++
+		for line, text := range e.lines(file) {
 			m := re.FindStringSubmatch(text)
 			if m == nil {
 				continue
@@ -74,9 +72,8 @@ type token struct {
 // A line that begins with a blank goes on with the one above (postconf(5)).
 func (e *examination) mainCf() map[string][]token {
 	params := map[string][]token{}
-	name, line := "", 0
-	for text := range strings.Lines(e.read(mainCfPath)) {
-		line++
+	name := ""
+	for line, text := range e.lines(mainCfPath) {
 		trimmed := strings.TrimSpace(text)
 		if trimmed == "" || trimmed[0] == '#' {
 			continue
@@ -132,9 +129,7 @@ func (e *examination) postfix() []use {
 		}
 	}
 	const masterCf = "/etc/postfix/master.cf"
-	line := 0
-	for text := range strings.Lines(e.read(masterCf)) {
-		line++
+	for line, text := range e.lines(masterCf) {
 		if strings.HasPrefix(text, "#") {
 			continue
 		}
@@ -173,9 +168,8 @@ func (e *examination) exim() []use {
 	start := regexp.MustCompile(`^\s*(?:(?:[a-z]+\s+)?!?\s*dnslists|CHECK_RCPT_(?:IP|DOMAIN)_DNSBLS)\s*=(.*)`)
 	var all []use
 	for _, file := range files {
-		line, inside := 0, false
-		for text := range strings.Lines(e.read(file)) {
-			line++
+		inside := false
+		for line, text := range e.lines(file) {
 			text = strings.TrimRight(text, "\n")
 			if m := start.FindStringSubmatch(text); m != nil {
 				inside, text = true, m[1]
@@ -206,9 +200,7 @@ func (e *examination) ownResolvers() []Server {
 	address := regexp.MustCompile(`\d+\.\d+\.\d+\.\d+(?::\d+)?`)
 	for _, file := range e.glob("/etc/rspamd/local.d/options.inc", "/etc/rspamd/override.d/options.inc",
 		"/etc/spamassassin/*.cf", "/etc/mail/spamassassin/*.cf") {
-		line := 0
-		for text := range strings.Lines(e.read(file)) {
-			line++
+		for line, text := range e.lines(file) {
 			m := re.FindStringSubmatch(text)
 			if m == nil {
 				continue

@@ -25,6 +25,7 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -49,7 +50,7 @@ type Options struct {
 
 	Whole, Latest Shelf // of all that was counted, and of the latest hours
 
-	Log *slog.Logger
+	Log *slog.Logger // nil: silent
 }
 
 // Shelf keeps a history over a restart. Load reads what Save kept; found is
@@ -99,6 +100,7 @@ type found struct {
 // Open loads what was kept. A file that cannot be read is reported in the
 // log, and counting goes on from the other one.
 func Open(o Options) *Recorder {
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	r := &Recorder{o: o, last: map[string]Counts{}}
 	var err error
 	if r.history, _, err = Load(o.Whole, o.Latest); err != nil {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -47,7 +46,7 @@ type folder struct{ whole, latest file }
 func open(f *folder, totals *[]Total, listing func(string) []string) *Recorder {
 	return Open(Options{
 		Totals: func() []Total { return slices.Clone(*totals) }, Listing: listing,
-		Whole: f.whole.shelf(), Latest: f.latest.shelf(), Log: slog.New(slog.DiscardHandler),
+		Whole: f.whole.shelf(), Latest: f.latest.shelf(),
 	})
 }
 

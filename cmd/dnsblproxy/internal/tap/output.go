@@ -42,7 +42,7 @@ func openSocket(ctx context.Context, path string) (*output, error) {
 		return nil, err
 	}
 	// The handshake may wait for the reader; the end of the server may not.
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) }) //nolint:errcheck // the handshake tells
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // the handshake tells
 	defer stop()
 	stream, err := framestream.NewWriter(conn, &framestream.WriterOptions{
 		ContentTypes: [][]byte{dnstap.FSContentType}, Bidirectional: true, Timeout: writeTime,

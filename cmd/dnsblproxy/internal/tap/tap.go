@@ -17,6 +17,7 @@
 package tap
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/netip"
@@ -33,7 +34,7 @@ type Options struct {
 
 	Identity, Version string // of this server, in every message
 
-	Log        *slog.Logger
+	Log        *slog.Logger          // nil: silent
 	Registerer prometheus.Registerer // nil is fine
 }
 
@@ -68,6 +69,7 @@ type Writer struct {
 
 // New returns a Writer that writes once Run is called.
 func New(o Options) *Writer {
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	w := &Writer{
 		o: o, queue: make(chan *message, queueSize),
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{

@@ -21,6 +21,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -77,7 +78,7 @@ type Options struct {
 
 	UserAgent string // sent to webhooks
 
-	Log        *slog.Logger
+	Log        *slog.Logger          // nil: silent
 	Registerer prometheus.Registerer // nil is fine
 }
 
@@ -107,6 +108,7 @@ type Watcher struct {
 // New loads what was kept, which a damaged file loses with a line in the log.
 // Nothing is asked before Run.
 func New(o Options) *Watcher {
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	w := &Watcher{
 		o: o, changed: make(chan struct{}, 1), jobs: make(chan job, maxJobs), state: State{},
 		listed: prometheus.NewGaugeVec(prometheus.GaugeOpts{
