@@ -148,7 +148,7 @@ func (f *facts) answer(q *question, typ uint16) listAnswer {
 		}
 	}
 	if why, quarantined := z.List.Quarantined(); quarantined {
-		return listAnswer{state: failing, why: failure{name: "quarantined", text: why, ede: edeUnreachable, distrust: true}}
+		return listAnswer{state: failing, why: lies(why)}
 	}
 	e, found := f.cache.Get(z.key(q, typ))
 	if found && e.Expires > f.clock {
@@ -188,6 +188,11 @@ func (f *facts) cannotAsk(q *question, typ uint16) (failure, bool) {
 		why = lost
 	}
 	return why, failed
+}
+
+// lies is the failure of a list that is quarantined.
+func lies(why string) failure {
+	return failure{name: "quarantined", text: why, ede: edeUnreachable, distrust: true}
 }
 
 // breaker says why the zone's list is not to be asked about a shape of

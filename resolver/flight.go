@@ -206,6 +206,9 @@ func (r *Resolver) take(f *flight, o *upstream.Outcome) listAnswer {
 	if o.Err != nil {
 		return r.lose(f, why, holdFor(o))
 	}
+	if why, quarantined := z.List.Quarantined(); quarantined { // since it was asked
+		return listAnswer{state: failing, why: lies(why)}
+	}
 	data := z.pack(&o.Response, typ)
 	limits := &r.snap.Load().limits
 	life := limits.life(&o.Response)

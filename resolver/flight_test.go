@@ -133,6 +133,30 @@ func TestFlight_prefetch(t *testing.T) {
 	})
 }
 
+// TestFlight_quarantine finds out that a list lies while a question is under
+// way: its answer counts for nothing, neither then nor later.
+func TestFlight_quarantine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := spamhaus()
+		l.hold = make(chan struct{})
+		s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+		got := s.start("1.2.0.192.bl.test", dns.TypeA)
+		synctest.Wait()
+		l.set(func() { l.lies = "lists the world" })
+		s.r.Forget("bl.test", true)
+		close(l.hold)
+		m := <-got
+		if code, _ := ede(m); brief(m) != "NXDOMAIN" || code != edeUnreachable {
+			t.Errorf("got %s, extended error %d", brief(m), code)
+		}
+		l.set(func() { l.lies, l.records = "", nil })
+		if m := s.ask("1.2.0.192.bl.test", dns.TypeA); brief(m) != "NXDOMAIN" {
+			t.Errorf("after the quarantine: %s", brief(m))
+		}
+		s.r.Close()
+	})
+}
+
 // TestFlight_waiterLeaves has one of two who wait give up; the other still
 // gets the answer.
 func TestFlight_waiterLeaves(t *testing.T) {
