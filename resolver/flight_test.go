@@ -133,6 +133,31 @@ func TestFlight_prefetch(t *testing.T) {
 	})
 }
 
+// TestFlight_prefetchFails renews an answer of a list that fails: once for as
+// long as a failure is remembered, not once for each who asks. RFC 9520.
+func TestFlight_prefetchFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := spamhaus()
+		s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+		s.ask("1.2.0.192.bl.test", dns.TypeA)
+		s.r.clock.mono.Add(270)
+		l.set(func() { l.err = upstream.ErrServfail })
+		for want := 2; want <= 3; want++ {
+			for range 5 {
+				if m := s.ask("1.2.0.192.bl.test", dns.TypeA); brief(m) != "NOERROR 127.0.0.10" {
+					t.Fatalf("got %s", brief(m))
+				}
+				synctest.Wait()
+			}
+			if n := l.questions(); n != want {
+				t.Errorf("%d questions, want %d", n, want)
+			}
+			s.r.clock.mono.Add(holdFirst)
+		}
+		s.r.Close()
+	})
+}
+
 // TestFlight_quarantine finds out that a list lies while a question is under
 // way: its answer counts for nothing, neither then nor later.
 func TestFlight_quarantine(t *testing.T) {
