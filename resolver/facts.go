@@ -116,6 +116,9 @@ type failure struct {
 	// quarantined or sends error codes. Nothing of that ever turns into
 	// SERVFAIL, since a retry cannot help.
 	distrust bool
+
+	// spare says that only questions that nobody waits for are refused.
+	spare bool
 }
 
 // listAnswer is a list's answer, or why there is none.
@@ -187,7 +190,7 @@ func (f *facts) cannotAsk(q *question, typ uint16) (failure, bool) {
 	if !open {
 		why = lost
 	}
-	return why, failed
+	return why, failed && !lost.spare
 }
 
 // lies is the failure of a list that is quarantined.

@@ -158,6 +158,32 @@ func TestFlight_prefetchFails(t *testing.T) {
 	})
 }
 
+// TestFlight_budgetForUsers asks when four fifths of a budget are spent: that
+// an answer may not be renewed ahead of time is nothing to who needs it then.
+func TestFlight_budgetForUsers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := spamhaus()
+		s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+		s.ask("1.2.0.192.bl.test", dns.TypeA)
+		l.set(func() { l.spent = true })
+		s.r.clock.mono.Add(297)
+		for range 2 { // the second time it is remembered for longer
+			s.r.clock.mono.Add(1)
+			s.ask("1.2.0.192.bl.test", dns.TypeA)
+			synctest.Wait()
+		}
+		if n := l.questions(); n != 3 {
+			t.Fatalf("%d questions, want two renewals", n)
+		}
+		s.r.clock.mono.Add(1)
+		m := s.ask("1.2.0.192.bl.test", dns.TypeA)
+		if code, text := ede(m); brief(m) != "NOERROR 127.0.0.10" || code != 0 || m.Answer[0].Header().Ttl != 300 {
+			t.Errorf("got %s, extended error %d %q, TTL %d", brief(m), code, text, m.Answer[0].Header().Ttl)
+		}
+		s.r.Close()
+	})
+}
+
 // TestFlight_quarantine finds out that a list lies while a question is under
 // way: its answer counts for nothing, neither then nor later.
 func TestFlight_quarantine(t *testing.T) {

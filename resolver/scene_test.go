@@ -26,6 +26,7 @@ type fakeList struct {
 	err     error
 	open    string
 	lies    string
+	spent   bool // but for questions that somebody waits for
 	hold    chan struct{}
 	delay   time.Duration // of every answer
 	began   chan struct{} // if not nil, gets an element for each question
@@ -55,6 +56,9 @@ func (l *fakeList) answer(a Ask, key string) upstream.Outcome {
 	defer l.mu.Unlock()
 	if l.err != nil {
 		return upstream.Outcome{Err: l.err}
+	}
+	if l.spent && a.Background {
+		return upstream.Outcome{Err: upstream.ErrBudget}
 	}
 	r := wire.Response{TTL: l.ttl}
 	texts := l.records[key]
