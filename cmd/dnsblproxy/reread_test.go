@@ -54,6 +54,33 @@ func TestApply_waits(t *testing.T) {
 	}
 }
 
+// TestApply_off switches a zone off and on by reloading: its list is tested no
+// more, and then again. Observing it changes nothing about that.
+func TestApply_off(t *testing.T) {
+	const on = rereadConfig + `[zone."bl.example"]
+upstream = "list.example"
+`
+	d, _ := adminOf(t, on)
+	before := d.backends["bl.example"]
+	for _, step := range []struct {
+		mode  string
+		fresh bool // the list behind the zone is a new one
+	}{{"observe", false}, {"off", true}, {"enforce", true}} {
+		c, err := parsed(t, on+"mode = \""+step.mode+"\"\n")
+		if err == nil {
+			err = d.apply(c)
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", step.mode, err)
+		}
+		b := d.backends["bl.example"]
+		if fresh := b != before; fresh != step.fresh {
+			t.Errorf("%s: a list of its own is %t, want %t", step.mode, fresh, step.fresh)
+		}
+		before = b
+	}
+}
+
 // TestReread_ownListener refuses a resolver that is a listener of ours, also
 // when the file, which waits for a restart, no longer says so.
 func TestReread_ownListener(t *testing.T) {

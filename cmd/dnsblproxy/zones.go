@@ -69,9 +69,12 @@ func fingerprint(c *config.Config, z *config.Zone) string {
 	if z.Via.Mode != "servers" {
 		via += fmt.Sprint(c.Nameservers)
 	}
-	return fmt.Sprint(z.Source, z.Upstream.Reveal(), via, z.Listed, z.Holds, z.Probe, z.Budget,
+	return fmt.Sprint(z.Source, z.Upstream.Reveal(), via, z.Listed, z.Holds, probed(z), z.Budget,
 		z.Files, c.Resolver.Timeout, c.Resolver.Deadline)
 }
+
+// probed reports whether the zone's list is tested: one that is off asks nobody.
+func probed(z *config.Zone) bool { return z.Probe && modes[z.Mode] != resolver.Off }
 
 // zoneOptions is all of a zone but what stands behind it.
 func (d *proxy) zoneOptions(z *config.Zone) (resolver.ZoneOptions, error) {
@@ -293,7 +296,7 @@ func (d *proxy) newList(z *config.Zone, o *resolver.ZoneOptions, asker upstream.
 			name, _, bad := rbl.ErrorName(known, code)
 			return name, bad && !o.Listed.Contains(code)
 		},
-		Probe:    z.Probe && o.Mode != resolver.Off,
+		Probe:    probed(z),
 		Budget:   uint64(z.Budget),
 		OnState:  func(from, to upstream.State) { d.stateChanged(log, z.Name, from, to) },
 		OnVoid:   func() { d.resolver.Forget(z.Name, true) },
