@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"dnsblproxy/resolver/rbl"
+	"dnsblproxy/resolver/upstream"
 )
 
 const rereadConfig = `listen = ["127.0.0.1:5353"]
@@ -78,6 +79,36 @@ upstream = "list.example"
 			t.Errorf("%s: a list of its own is %t, want %t", step.mode, fresh, step.fresh)
 		}
 		before = b
+	}
+}
+
+// TestApply_budget changes a zone whose list has been asked: what that took of
+// its budget is spent, also where nothing outlives a restart.
+func TestApply_budget(t *testing.T) {
+	const text = rereadConfig + `[zone."bl.example"]
+upstream = "list.example"
+probe = false
+budget = 100
+`
+	d, _ := adminOf(t, text)
+	name, err := wireName("example.com.list.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		d.backends["bl.example"].guarded.Start(upstream.Ask{
+			Question: upstream.Question{Name: name, Type: typeA}, Shape: rbl.Domain,
+		}, func(upstream.Outcome) {})
+	}
+	c, err := parsed(t, text+"listed = [\"127.0.0.2\"]\n")
+	if err == nil {
+		err = d.apply(c)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b := d.backends["bl.example"].guarded.Budget(); b.Used != 3 {
+		t.Errorf("%d questions are spent after a reload, want 3", b.Used)
 	}
 }
 
