@@ -29,9 +29,11 @@ const (
 	// the answers that may be queued for a client that does not read.
 	tcpInFlight = 128
 
-	// tcpQueue bounds what waits for a client that does not read, in octets:
-	// relayed answers can be large.
-	tcpQueue = 256 << 10
+	// tcpQueue is what may wait for a client that does not read, in octets, and
+	// tcpQueues what may for all before those who have more are cut off: relayed
+	// answers can be large.
+	tcpQueue  = 256 << 10
+	tcpQueues = 64 << 20
 )
 
 var errShort = errors.New("message shorter than its header")
@@ -48,6 +50,17 @@ type tcpConn struct {
 	// whoever has an answer never waits for this client.
 	out    chan []byte
 	queued atomic.Int64 // octets in out
+
+	// sent tells the reader that there are fewer of them.
+	sent chan struct{}
+}
+
+func newTCPConn(s *Server, conn net.Conn, client netip.Addr) *tcpConn {
+	return &tcpConn{
+		s: s, conn: conn, client: client,
+		places: make(chan struct{}, tcpInFlight), out: make(chan []byte, tcpInFlight),
+		sent: make(chan struct{}, 1),
+	}
 }
 
 // accept serves the connections of one listener.
@@ -69,11 +82,7 @@ func (s *Server) accept(l net.Listener) error {
 			_ = conn.Close() // over the bound; the client tries again
 			continue
 		}
-		c := &tcpConn{
-			s: s, conn: conn,
-			places: make(chan struct{}, tcpInFlight), out: make(chan []byte, tcpInFlight),
-			client: conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap(),
-		}
+		c := newTCPConn(s, conn, conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap())
 		s.mu.Lock()
 		s.conns[c] = struct{}{}
 		s.mu.Unlock()
@@ -108,6 +117,7 @@ func (c *tcpConn) serve() {
 			return
 		}
 		c.places <- struct{}{}
+		c.letRead()
 		c.s.pending.Add(1)
 		c.tapQuery(pkt)
 		out, done := c.s.r.Respond(sc, pkt, c.client, true)
@@ -157,10 +167,19 @@ func (c *tcpConn) finish(out []byte) {
 	c.tapAnswer(out)
 	msg := binary.BigEndian.AppendUint16(make([]byte, 0, 2+len(out)), uint16(len(out)))
 	msg = append(msg, out...)
-	if c.queued.Add(int64(len(msg))) > tcpQueue {
+	n := int64(len(msg))
+	if mine, all := c.queued.Add(n), c.s.queued.Add(n); mine > tcpQueue && all > tcpQueues {
 		_ = c.conn.Close() // the writer finds out and lets go of the rest
 	}
 	c.out <- msg
+}
+
+// letRead waits while much is queued: answers that are at hand come faster than
+// a client can take them.
+func (c *tcpConn) letRead() {
+	for c.queued.Load() > tcpQueue/2 {
+		<-c.sent
+	}
 }
 
 // release gives the place of one question back.
@@ -178,6 +197,11 @@ func (c *tcpConn) write() {
 			_ = c.conn.Close()
 		}
 		c.queued.Add(-int64(len(msg)))
+		c.s.queued.Add(-int64(len(msg)))
+		select {
+		case c.sent <- struct{}{}:
+		default:
+		}
 		c.release()
 	}
 }
