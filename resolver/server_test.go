@@ -161,6 +161,37 @@ func TestServer_largeAnswersPipelined(t *testing.T) {
 	})
 }
 
+// TestServer_longQuestion pads a question until it is longer than one may be: as
+// many as may wait would hold a client's share of memory a dozen times over.
+func TestServer_longQuestion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, []ZoneOptions{testZone("bl.test", spamhaus())})
+		for _, tt := range []struct {
+			size int
+			want string
+		}{{maxQuery, "NOERROR 127.0.0.10"}, {maxQuery + 1, "EOF"}} {
+			here, there := net.Pipe()
+			go newTCPConn(&Server{r: s.r, conns: map[*tcpConn]struct{}{}}, there, testClient).serve()
+			m := new(dns.Msg).SetQuestion("1.2.0.192.bl.test.", dns.TypeA).SetEdns0(1232, false)
+			m.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_PADDING{Padding: make([]byte, tt.size-m.Len()-4)}}
+			conn := &dns.Conn{Conn: here}
+			go func() { _ = conn.WriteMsg(m) }() // what comes back tells
+			got := ""
+			if a, err := conn.ReadMsg(); err != nil {
+				got = err.Error()
+			} else {
+				got = brief(a)
+			}
+			if got != tt.want {
+				t.Errorf("%d octets: %s, want %s", tt.size, got, tt.want)
+			}
+			_ = here.Close()
+		}
+		synctest.Wait()
+		s.r.Close()
+	})
+}
+
 func readID(t *testing.T, r io.Reader) uint16 {
 	t.Helper()
 	var head [2]byte

@@ -36,7 +36,10 @@ const (
 	tcpQueues = 64 << 20
 )
 
-var errShort = errors.New("message shorter than its header")
+var (
+	errShort = errors.New("message shorter than its header")
+	errLong  = errors.New("message longer than a question")
+)
 
 // tcpConn is one connection. Questions on it are answered in any order (RFC
 // 7766, section 6.2.1.1): what is cached at once, the rest as it comes.
@@ -138,6 +141,9 @@ func (c *tcpConn) read(buf []byte) ([]byte, error) {
 	n := int(binary.BigEndian.Uint16(head[:]))
 	if n < wire.HeaderLen {
 		return buf, errShort // nothing to answer; RFC 7766, section 8
+	}
+	if n > maxQuery {
+		return buf, errLong // those that wait would hold much memory; see bounds
 	}
 	if cap(buf) < n {
 		buf = make([]byte, n)
