@@ -112,6 +112,40 @@ budget = 100
 	}
 }
 
+// TestApply_quarantine changes something about a list that lists the world: it
+// is believed no sooner for that. Another list is not to blame.
+func TestApply_quarantine(t *testing.T) {
+	const text = rereadConfig + `[zone."bl.example"]
+upstream = "list.example"
+`
+	d, _ := adminOf(t, text)
+	name, err := wireName("list.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := d.backends["bl.example"]
+	before.guarded = upstream.NewList(upstream.ListOptions{Zone: name, Ask: before.asker, Holds: rbl.HoldsIP4, Quarantined: "it lists the world"})
+	for _, step := range []struct {
+		text string
+		want bool
+	}{
+		{text + "listed = [\"127.0.0.2\"]\n", true},
+		{strings.Replace(text, "list.example", "other.example", 1), false},
+	} {
+		c, err := parsed(t, step.text)
+		if err == nil {
+			err = d.apply(c)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := d.backends["bl.example"].guarded.State()
+		if got := s.Condition == upstream.Quarantined; got != step.want {
+			t.Errorf("after a reload it is %v; in quarantine %t, want %t", s.Condition, got, step.want)
+		}
+	}
+}
+
 // TestReread_ownListener refuses a resolver that is a listener of ours, also
 // when the file, which waits for a restart, no longer says so.
 func TestReread_ownListener(t *testing.T) {

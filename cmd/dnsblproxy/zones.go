@@ -25,7 +25,8 @@ type backend struct {
 	stop        context.CancelFunc
 	ended       chan struct{}
 	list        resolver.List    // nil for zones that ask nobody
-	guarded     *upstream.List   // of source upstream
+	upstream    string           // of source upstream: the list's name
+	guarded     *upstream.List   // likewise
 	asker       upstream.Asker   // likewise
 	data        resolver.Dataset // of source file
 }
@@ -196,7 +197,7 @@ func (d *proxy) newBackend(c *config.Config, z *config.Zone, o *resolver.ZoneOpt
 		b.data, run = store, store.Run
 	case "upstream":
 		b.asker = d.asker(c, z, finder)
-		b.guarded = d.newList(z, o, b.asker)
+		b.upstream, b.guarded = o.Upstream, d.newList(z, o, b.asker)
 		b.list = resolver.NewGuarded(b.guarded)
 		run = b.guarded.Run
 	}
@@ -305,6 +306,11 @@ func (d *proxy) newList(z *config.Zone, o *resolver.ZoneOptions, asker upstream.
 	}
 	if known != nil {
 		opts.Judge = known.Probe
+	}
+	if before := d.backends[z.Name]; opts.Probe && before != nil && before.guarded != nil && before.upstream == o.Upstream {
+		if s := before.guarded.State(); s.Condition == upstream.Quarantined {
+			opts.Quarantined = s.Reason
+		}
 	}
 	if z.Budget > 0 {
 		opts.Load, opts.Save = d.loadSpent(z.Name), d.saveSpent(z.Name)
