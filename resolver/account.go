@@ -79,6 +79,9 @@ func (r *Resolver) renew(f *facts) {
 	}
 	for i := range f.renew {
 		n := &f.renew[i]
+		if _, failed := r.fails.get(n.zone, n.labels, n.typ, f.clock); failed {
+			continue
+		}
 		n.renew = true
 		r.fetch(n, nil, time.Now())
 	}

@@ -116,6 +116,9 @@ type failure struct {
 	// quarantined or sends error codes. Nothing of that ever turns into
 	// SERVFAIL, since a retry cannot help.
 	distrust bool
+
+	// spare says that only questions that nobody waits for are refused.
+	spare bool
 }
 
 // listAnswer is a list's answer, or why there is none.
@@ -148,7 +151,7 @@ func (f *facts) answer(q *question, typ uint16) listAnswer {
 		}
 	}
 	if why, quarantined := z.List.Quarantined(); quarantined {
-		return listAnswer{state: failing, why: failure{name: "quarantined", text: why, ede: edeUnreachable, distrust: true}}
+		return listAnswer{state: failing, why: lies(why)}
 	}
 	e, found := f.cache.Get(z.key(q, typ))
 	if found && e.Expires > f.clock {
@@ -187,7 +190,12 @@ func (f *facts) cannotAsk(q *question, typ uint16) (failure, bool) {
 	if !open {
 		why = lost
 	}
-	return why, failed
+	return why, failed && !lost.spare
+}
+
+// lies is the failure of a list that is quarantined.
+func lies(why string) failure {
+	return failure{name: "quarantined", text: why, ede: edeUnreachable, distrust: true}
 }
 
 // breaker says why the zone's list is not to be asked about a shape of

@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"errors"
 	"hash/maphash"
 	"sync"
 	"time"
@@ -18,6 +19,7 @@ type flight struct {
 	typ     uint16
 	subject rbl.Subject
 	rule    string // see need
+	alone   bool   // nobody waited for it when it started
 	started time.Time
 	waiters []*waiter
 
@@ -95,6 +97,7 @@ func (t *flights) join(n *need, w *waiter, now time.Time) (f *flight, age time.D
 	}
 	f = t.free.Get().(*flight)
 	f.kind, f.zone, f.typ, f.subject, f.rule, f.started = n.kind, n.zone, n.typ, n.subject, n.rule, now
+	f.alone = w == nil
 	f.name = append(append(f.name[:0], n.labels...), n.zone.upstream...)
 	f.labels = f.name[:len(n.labels)]
 	f.hash, f.next = hash, first
@@ -156,7 +159,7 @@ func (r *Resolver) fetch(n *need, w *waiter, now time.Time) time.Duration {
 		}
 		left += clockSkew // what another proxy has is newer, or no use
 	}
-	ask := Ask{Subject: n.subject, Name: f.name, Type: n.typ, Background: w == nil}
+	ask := Ask{Subject: n.subject, Name: f.name, Type: n.typ, Background: f.alone}
 	if w != nil {
 		ask.Client = w.client
 	}
@@ -202,9 +205,13 @@ func (r *Resolver) landed(f *flight, a listAnswer) {
 func (r *Resolver) take(f *flight, o *upstream.Outcome) listAnswer {
 	z, typ, q := f.zone, f.typ, f.question()
 	why := z.failure(o.Err)
+	why.spare = f.alone && errors.Is(o.Err, upstream.ErrBudget)
 	z.counts.asked(o, why)
 	if o.Err != nil {
 		return r.lose(f, why, holdFor(o))
+	}
+	if why, quarantined := z.List.Quarantined(); quarantined { // since it was asked
+		return listAnswer{state: failing, why: lies(why)}
 	}
 	data := z.pack(&o.Response, typ)
 	limits := &r.snap.Load().limits

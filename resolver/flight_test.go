@@ -133,6 +133,81 @@ func TestFlight_prefetch(t *testing.T) {
 	})
 }
 
+// TestFlight_prefetchFails renews an answer of a list that fails: once for as
+// long as a failure is remembered, not once for each who asks. RFC 9520.
+func TestFlight_prefetchFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := spamhaus()
+		s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+		s.ask("1.2.0.192.bl.test", dns.TypeA)
+		s.r.clock.mono.Add(270)
+		l.set(func() { l.err = upstream.ErrServfail })
+		for want := 2; want <= 3; want++ {
+			for range 5 {
+				if m := s.ask("1.2.0.192.bl.test", dns.TypeA); brief(m) != "NOERROR 127.0.0.10" {
+					t.Fatalf("got %s", brief(m))
+				}
+				synctest.Wait()
+			}
+			if n := l.questions(); n != want {
+				t.Errorf("%d questions, want %d", n, want)
+			}
+			s.r.clock.mono.Add(holdFirst)
+		}
+		s.r.Close()
+	})
+}
+
+// TestFlight_budgetForUsers asks when four fifths of a budget are spent: that
+// an answer may not be renewed ahead of time is nothing to who needs it then.
+func TestFlight_budgetForUsers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := spamhaus()
+		s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+		s.ask("1.2.0.192.bl.test", dns.TypeA)
+		l.set(func() { l.spent = true })
+		s.r.clock.mono.Add(297)
+		for range 2 { // the second time it is remembered for longer
+			s.r.clock.mono.Add(1)
+			s.ask("1.2.0.192.bl.test", dns.TypeA)
+			synctest.Wait()
+		}
+		if n := l.questions(); n != 3 {
+			t.Fatalf("%d questions, want two renewals", n)
+		}
+		s.r.clock.mono.Add(1)
+		m := s.ask("1.2.0.192.bl.test", dns.TypeA)
+		if code, text := ede(m); brief(m) != "NOERROR 127.0.0.10" || code != 0 || m.Answer[0].Header().Ttl != 300 {
+			t.Errorf("got %s, extended error %d %q, TTL %d", brief(m), code, text, m.Answer[0].Header().Ttl)
+		}
+		s.r.Close()
+	})
+}
+
+// TestFlight_quarantine finds out that a list lies while a question is under
+// way: its answer counts for nothing, neither then nor later.
+func TestFlight_quarantine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := spamhaus()
+		l.hold = make(chan struct{})
+		s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+		got := s.start("1.2.0.192.bl.test", dns.TypeA)
+		synctest.Wait()
+		l.set(func() { l.lies = "lists the world" })
+		s.r.Forget("bl.test", true)
+		close(l.hold)
+		m := <-got
+		if code, _ := ede(m); brief(m) != "NXDOMAIN" || code != edeUnreachable {
+			t.Errorf("got %s, extended error %d", brief(m), code)
+		}
+		l.set(func() { l.lies, l.records = "", nil })
+		if m := s.ask("1.2.0.192.bl.test", dns.TypeA); brief(m) != "NXDOMAIN" {
+			t.Errorf("after the quarantine: %s", brief(m))
+		}
+		s.r.Close()
+	})
+}
+
 // TestFlight_waiterLeaves has one of two who wait give up; the other still
 // gets the answer.
 func TestFlight_waiterLeaves(t *testing.T) {

@@ -24,7 +24,10 @@ type packedRecord struct {
 	rdata   string
 }
 
-const packedHead = 5 // octets in front of each RDATA
+const (
+	packedHead = 5      // octets in front of each RDATA
+	maxRData   = 0xffff // octets of one
+)
 
 // none is an answer without records, as it came and as it is kept.
 type none struct {
@@ -46,7 +49,10 @@ func (z *zone) pack(r *wire.Response, typ uint16) packed {
 	}
 	b := append(make([]byte, 0, 64), r.Rcode) // on the stack, mostly
 	for _, rdata := range r.Records {
-		b = appendPacked(b, wire.Answer, typ, z.hide.rdata(typ, rdata))
+		rdata = z.hide.rdata(typ, rdata)
+		if rdata != nil && len(rdata) <= maxRData { // else it cannot be told
+			b = appendPacked(b, wire.Answer, typ, rdata)
+		}
 	}
 	return packed(b)
 }

@@ -26,6 +26,7 @@ type fakeList struct {
 	err     error
 	open    string
 	lies    string
+	spent   bool // but for questions that somebody waits for
 	hold    chan struct{}
 	delay   time.Duration // of every answer
 	began   chan struct{} // if not nil, gets an element for each question
@@ -56,6 +57,9 @@ func (l *fakeList) answer(a Ask, key string) upstream.Outcome {
 	if l.err != nil {
 		return upstream.Outcome{Err: l.err}
 	}
+	if l.spent && a.Background {
+		return upstream.Outcome{Err: upstream.ErrBudget}
+	}
 	r := wire.Response{TTL: l.ttl}
 	texts := l.records[key]
 	if l.all != "" && a.Type == dns.TypeA {
@@ -77,7 +81,7 @@ func (l *fakeList) answer(a Ask, key string) upstream.Outcome {
 			r.Rcode = dns.RcodeSuccess
 		}
 	}
-	return upstream.Outcome{Response: r}
+	return upstream.Outcome{Response: r, Took: time.Millisecond}
 }
 
 func (l *fakeList) Open(rbl.Shape) (string, bool) {

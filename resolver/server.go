@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -50,6 +51,7 @@ type Server struct {
 	wait sync.WaitGroup
 
 	pending sync.WaitGroup // questions that were read and not answered yet
+	queued  atomic.Int64   // octets of answers over TCP that wait for clients
 
 	mu       sync.Mutex
 	conns    map[*tcpConn]struct{}

@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/miekg/dns"
@@ -120,6 +122,74 @@ func TestServer_pipelines(t *testing.T) {
 	if id := readID(t, conn); id != 1 {
 		t.Fatalf("second answer is to question %d, want 1", id)
 	}
+}
+
+// TestServer_largeAnswersPipelined asks for more large answers than one client
+// is to have queued, some that come all at once and others that are at hand. It
+// reads a little later, and gets them all.
+func TestServer_largeAnswersPipelined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &fakeList{ttl: 300, hold: make(chan struct{}), records: map[string][]string{"1.2.0.192.list.example A": {"127.0.0.2"}}}
+		for range 20 {
+			l.records["1.2.0.192.list.example TXT"] = append(l.records["1.2.0.192.list.example TXT"], strings.Repeat("x", 200))
+		}
+		s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+		here, there := net.Pipe()
+		c := newTCPConn(&Server{r: s.r, conns: map[*tcpConn]struct{}{}}, there, testClient)
+		go c.serve()
+		conn := &dns.Conn{Conn: here}
+		go func() {
+			for range 3 * tcpInFlight {
+				if err := conn.WriteMsg(new(dns.Msg).SetQuestion("1.2.0.192.bl.test.", dns.TypeTXT)); err != nil {
+					t.Errorf("asking: %v", err)
+					return
+				}
+			}
+		}()
+		synctest.Wait()
+		close(l.hold)
+		synctest.Wait()
+		for n := range 3 * tcpInFlight {
+			if m, err := conn.ReadMsg(); err != nil || len(m.Answer) != 20 {
+				t.Errorf("answer %d: %v", n, err)
+				break
+			}
+		}
+		_ = here.Close()
+		synctest.Wait()
+		s.r.Close()
+	})
+}
+
+// TestServer_longQuestion pads a question until it is longer than one may be: as
+// many as may wait would hold a client's share of memory a dozen times over.
+func TestServer_longQuestion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, []ZoneOptions{testZone("bl.test", spamhaus())})
+		for _, tt := range []struct {
+			size int
+			want string
+		}{{maxQuery, "NOERROR 127.0.0.10"}, {maxQuery + 1, "EOF"}} {
+			here, there := net.Pipe()
+			go newTCPConn(&Server{r: s.r, conns: map[*tcpConn]struct{}{}}, there, testClient).serve()
+			m := new(dns.Msg).SetQuestion("1.2.0.192.bl.test.", dns.TypeA).SetEdns0(1232, false)
+			m.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_PADDING{Padding: make([]byte, tt.size-m.Len()-4)}}
+			conn := &dns.Conn{Conn: here}
+			go func() { _ = conn.WriteMsg(m) }() // what comes back tells
+			got := ""
+			if a, err := conn.ReadMsg(); err != nil {
+				got = err.Error()
+			} else {
+				got = brief(a)
+			}
+			if got != tt.want {
+				t.Errorf("%d octets: %s, want %s", tt.size, got, tt.want)
+			}
+			_ = here.Close()
+		}
+		synctest.Wait()
+		s.r.Close()
+	})
 }
 
 func readID(t *testing.T, r io.Reader) uint16 {

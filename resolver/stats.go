@@ -195,7 +195,9 @@ func (c *counts) savedListing(z *zone, rule string, data packed) {
 // asked counts one question to the list and how it ended.
 func (c *counts) asked(o *upstream.Outcome, why failure) {
 	usual := c.usual()
-	usual.took.Observe(o.Took.Seconds())
+	if o.Took > 0 { // else nothing was sent
+		usual.took.Observe(o.Took.Seconds())
+	}
 	switch {
 	case o.Err == nil && len(o.Response.Records) > 0:
 		usual.found.Inc()

@@ -30,12 +30,17 @@ const (
 	// the answers that may be queued for a client that does not read.
 	tcpInFlight = 128
 
-	// tcpQueue bounds what waits for a client that does not read, in octets:
-	// relayed answers can be large.
-	tcpQueue = 256 << 10
+	// tcpQueue is what may wait for a client that does not read, in octets, and
+	// tcpQueues what may for all before those who have more are cut off: relayed
+	// answers can be large.
+	tcpQueue  = 256 << 10
+	tcpQueues = 64 << 20
 )
 
-var errShort = errors.New("message shorter than its header")
+var (
+	errShort = errors.New("message shorter than its header")
+	errLong  = errors.New("message longer than a question")
+)
 
 // tcpConn is one connection. Questions on it are answered in any order (RFC
 // 7766, section 6.2.1.1): what is cached at once, the rest as it comes.
@@ -49,6 +54,17 @@ type tcpConn struct {
 	// whoever has an answer never waits for this client.
 	out    chan []byte
 	queued atomic.Int64 // octets in out
+
+	// sent tells the reader that there are fewer of them.
+	sent chan struct{}
+}
+
+func newTCPConn(s *Server, conn net.Conn, client netip.Addr) *tcpConn {
+	return &tcpConn{
+		s: s, conn: conn, client: client,
+		places: make(chan struct{}, tcpInFlight), out: make(chan []byte, tcpInFlight),
+		sent: make(chan struct{}, 1),
+	}
 }
 
 // accept serves the connections of one listener.
@@ -70,11 +86,7 @@ func (s *Server) accept(l net.Listener) error {
 			_ = conn.Close() // over the bound; the client tries again
 			continue
 		}
-		c := &tcpConn{
-			s: s, conn: conn,
-			places: make(chan struct{}, tcpInFlight), out: make(chan []byte, tcpInFlight),
-			client: conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap(),
-		}
+		c := newTCPConn(s, conn, conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap())
 		s.mu.Lock()
 		s.conns[c] = struct{}{}
 		s.mu.Unlock()
@@ -109,6 +121,7 @@ func (c *tcpConn) serve() {
 			return
 		}
 		c.places <- struct{}{}
+		c.letRead()
 		c.s.pending.Add(1)
 		c.tapQuery(pkt)
 		out, done := c.s.r.Respond(sc, pkt, c.client, true)
@@ -129,6 +142,9 @@ func (c *tcpConn) read(buf []byte) ([]byte, error) {
 	n := int(binary.BigEndian.Uint16(head[:]))
 	if n < wire.HeaderLen {
 		return buf, errShort // nothing to answer; RFC 7766, section 8
+	}
+	if n > maxQuery {
+		return buf, errLong // those that wait would hold much memory; see bounds
 	}
 	if cap(buf) < n {
 		buf = make([]byte, n)
@@ -158,10 +174,19 @@ func (c *tcpConn) finish(out []byte) {
 	c.tapAnswer(out)
 	msg := binary.BigEndian.AppendUint16(make([]byte, 0, 2+len(out)), uint16(len(out)))
 	msg = append(msg, out...)
-	if c.queued.Add(int64(len(msg))) > tcpQueue {
+	n := int64(len(msg))
+	if mine, all := c.queued.Add(n), c.s.queued.Add(n); mine > tcpQueue && all > tcpQueues {
 		_ = c.conn.Close() // the writer finds out and lets go of the rest
 	}
 	c.out <- msg
+}
+
+// letRead waits while much is queued: answers that are at hand come faster than
+// a client can take them.
+func (c *tcpConn) letRead() {
+	for c.queued.Load() > tcpQueue/2 {
+		<-c.sent
+	}
 }
 
 // release gives the place of one question back.
@@ -179,6 +204,11 @@ func (c *tcpConn) write() {
 			_ = c.conn.Close()
 		}
 		c.queued.Add(-int64(len(msg)))
+		c.s.queued.Add(-int64(len(msg)))
+		select {
+		case c.sent <- struct{}{}:
+		default:
+		}
 		c.release()
 	}
 }

@@ -138,3 +138,15 @@ func TestDurations(t *testing.T) {
 		}
 	}
 }
+
+// TestStats_tookNothing counts how long a list took for what it was asked, and
+// not for what the budget did not allow.
+func TestStats_tookNothing(t *testing.T) {
+	s := newScene(t, []ZoneOptions{testZone("bl.test", spamhaus())})
+	s.ask("1.2.0.192.bl.test", dns.TypeA)
+	s.list.set(func() { s.list.err = upstream.ErrBudget })
+	s.ask("8.2.0.192.bl.test", dns.TypeA)
+	if asked, took := gathered(t, s, "dnsblproxy_upstream_queries_total"), gathered(t, s, "dnsblproxy_upstream_duration_seconds"); asked != 2 || took != 1 {
+		t.Errorf("%v outcomes and %v durations, want 2 and 1", asked, took)
+	}
+}

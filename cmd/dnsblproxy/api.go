@@ -167,9 +167,16 @@ func (s listStates) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// loadSpent and saveSpent keep how much of a budget is spent over a restart.
+// loadSpent and saveSpent keep how much of a budget is spent over a restart,
+// and over a reload that changes the zone. d.mu is held when they are asked for.
 func (d *proxy) loadSpent(zone string) func() upstream.Spent {
+	before := d.backends[zone]
 	return func() upstream.Spent {
+		if before != nil && before.guarded != nil {
+			if s, ok := before.guarded.Spent(); ok {
+				return s
+			}
+		}
 		var s upstream.Spent
 		if _, err := d.kept.Load("budget "+zone, &s); err != nil {
 			d.log.Warn("budget starts anew", slog.String("zone", zone), slog.Any("error", err))

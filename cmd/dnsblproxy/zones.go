@@ -25,7 +25,8 @@ type backend struct {
 	stop        context.CancelFunc
 	ended       chan struct{}
 	list        resolver.List    // nil for zones that ask nobody
-	guarded     *upstream.List   // of source upstream
+	upstream    string           // of source upstream: the list's name
+	guarded     *upstream.List   // likewise
 	asker       upstream.Asker   // likewise
 	data        resolver.Dataset // of source file
 }
@@ -69,9 +70,12 @@ func fingerprint(c *config.Config, z *config.Zone) string {
 	if z.Via.Mode != "servers" {
 		via += fmt.Sprint(c.Nameservers)
 	}
-	return fmt.Sprint(z.Source, z.Upstream.Reveal(), via, z.Listed, z.Holds, z.Probe, z.Budget,
+	return fmt.Sprint(z.Source, z.Upstream.Reveal(), via, z.Listed, z.Holds, probed(z), z.Budget,
 		z.Files, c.Resolver.Timeout, c.Resolver.Deadline)
 }
+
+// probed reports whether the zone's list is tested: one that is off asks nobody.
+func probed(z *config.Zone) bool { return z.Probe && modes[z.Mode] != resolver.Off }
 
 // zoneOptions is all of a zone but what stands behind it.
 func (d *proxy) zoneOptions(z *config.Zone) (resolver.ZoneOptions, error) {
@@ -193,7 +197,7 @@ func (d *proxy) newBackend(c *config.Config, z *config.Zone, o *resolver.ZoneOpt
 		b.data, run = store, store.Run
 	case "upstream":
 		b.asker = d.asker(c, z, finder)
-		b.guarded = d.newList(z, o, b.asker)
+		b.upstream, b.guarded = o.Upstream, d.newList(z, o, b.asker)
 		b.list = resolver.NewGuarded(b.guarded)
 		run = b.guarded.Run
 	}
@@ -294,7 +298,7 @@ func (d *proxy) newList(z *config.Zone, o *resolver.ZoneOptions, asker upstream.
 			name, _, bad := rbl.ErrorName(known, code)
 			return name, bad && !o.Listed.Contains(code)
 		},
-		Probe:    z.Probe && o.Mode != resolver.Off,
+		Probe:    probed(z),
 		Budget:   uint64(z.Budget),
 		OnState:  func(from, to upstream.State) { d.stateChanged(log, z.Name, from, to) },
 		OnVoid:   func() { d.resolver.Forget(z.Name, true) },
@@ -303,6 +307,11 @@ func (d *proxy) newList(z *config.Zone, o *resolver.ZoneOptions, asker upstream.
 	}
 	if known != nil {
 		opts.Judge = known.Probe
+	}
+	if before := d.backends[z.Name]; opts.Probe && before != nil && before.guarded != nil && before.upstream == o.Upstream {
+		if s := before.guarded.State(); s.Condition == upstream.Quarantined {
+			opts.Quarantined = s.Reason
+		}
 	}
 	if z.Budget > 0 {
 		opts.Load, opts.Save = d.loadSpent(z.Name), d.saveSpent(z.Name)

@@ -168,6 +168,17 @@ func (l *List) Budget() Budget {
 	return l.budget.figures(time.Now())
 }
 
+// Spent is what Load gives to a list that takes this one's place; ok is false
+// without a bound.
+func (l *List) Spent() (s Spent, ok bool) {
+	if l.budget == nil {
+		return Spent{}, false
+	}
+	l.budget.mu.Lock()
+	defer l.budget.mu.Unlock()
+	return l.budget.spent, true
+}
+
 // Spare reports whether questions that nobody waits for may be asked: less
 // than four fifths of the budget are spent.
 func (l *List) Spare() bool {

@@ -75,15 +75,15 @@ func (d *Direct) call(c *call, q Question) ticket {
 	}
 	d.mu.Lock()
 	at := d.nearest(q.Name, c.started)
+	paused := c.started.Sub(d.failed) < searchPause
 	var err error
 	if at == nil {
-		if err = d.failure; c.started.Sub(d.failed) >= searchPause {
-			err = nil
-		}
-		if err == nil {
+		if paused {
+			err = d.failure
+		} else {
 			d.seek(d.zone, c, func(ctx context.Context) (*cut, error) { return d.finder.find(ctx, d.zone) })
 		}
-	} else if left := at.expires.Sub(c.started); left < at.expires.Sub(at.found)/10 && at == d.base {
+	} else if left := at.expires.Sub(c.started); left < at.expires.Sub(at.found)/10 && at == d.base && !paused {
 		d.seek(d.zone, nil, func(ctx context.Context) (*cut, error) { return d.finder.find(ctx, d.zone) })
 	}
 	d.mu.Unlock()

@@ -243,6 +243,35 @@ func TestDirect_renews(t *testing.T) {
 	})
 }
 
+// Parents that refuse to say where the zone's servers are get asked once in
+// searchPause, not once for each question.
+func TestDirect_renewalFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTree(t)
+		defer x.pool.Close()
+		d := x.direct(t, "zen.list.org")
+		ask := func() Outcome {
+			return d.Exchange(t.Context(), question(t, "9.2.0.192.zen.list.org", dns.TypeA))
+		}
+		ask()
+		ask()
+		time.Sleep(595 * time.Second)
+		x.org.become(failing(dns.RcodeServerFailure))
+		x.root.become(failing(dns.RcodeServerFailure))
+		x.org.take()
+		x.root.take()
+		for range 200 {
+			time.Sleep(100 * time.Millisecond)
+			if o := ask(); say(o) != "127.0.0.4" {
+				t.Fatalf("%s while the parents fail", say(o))
+			}
+		}
+		if n := len(x.org.take()) + len(x.root.take()); n > 5 {
+			t.Errorf("200 questions in 20 s made %d to the parents, want one in %v", n, searchPause)
+		}
+	})
+}
+
 // When all servers fail they are searched anew long before the TTL ends.
 func TestDirect_rediscovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -138,4 +139,29 @@ func TestShare(t *testing.T) {
 	if jumps != 0 {
 		t.Errorf("90 in 100 has long been usual and is still a jump")
 	}
+}
+
+// A list that begins in quarantine leaves it when its tests pass.
+func TestList_beginsInQuarantine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, p := fakePool(t)
+		defer p.Close()
+		n.host("192.0.2.1:53", blocklist("bl.example."))
+		l := NewList(ListOptions{
+			Zone: question(t, "bl.example", 1).Name, Ask: p.Exchanger(addrs("192.0.2.1:53"), ExchangeOptions{}),
+			Holds: rbl.HoldsIP4, Probe: true, Quarantined: "it listed the world",
+		})
+		if s := l.State(); s.Condition != Quarantined || s.Reason == "" {
+			t.Errorf("it begins as %+v", s)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ran := make(chan struct{})
+		go func() { l.Run(ctx); close(ran) }()
+		time.Sleep(2 * firstTest) // of the bubble
+		if s := l.State(); s.Condition != Healthy {
+			t.Errorf("after its tests: %+v", s)
+		}
+		stop()
+		<-ran
+	})
 }

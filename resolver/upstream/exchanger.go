@@ -107,6 +107,11 @@ func (e *Exchanger) start(q Question, t terms, done func(Outcome)) ticket {
 		go done(Outcome{Err: ErrClosed})
 		return ticket{}
 	}
+	// Before the first try: one that fails at once gives f back, which this may
+	// get, and q, which is the caller's again when done is called.
+	if t.only == nil {
+		e.askOthers(q, f.started)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.done, f.slow = done, t.slow
@@ -114,9 +119,6 @@ func (e *Exchanger) start(q Question, t terms, done func(Outcome)) ticket {
 	f.zone, f.mixed = e.zone, e.opts.CaseRandom
 	out := ticket{f, f.gen}
 	e.launch(f, t)
-	if t.only == nil {
-		e.askOthers(q, f.started)
-	}
 	return out
 }
 

@@ -357,3 +357,38 @@ func TestExchanger_cancelAndClose(t *testing.T) {
 		t.Error("done was called more than once")
 	}
 }
+
+// A question that cannot be sent has landed when Start returns, or while it
+// runs: its flight may then be the one that the question to the other servers
+// gets, and must not be locked, nor its name be read any more.
+func TestExchanger_askOthersGetsAFlight(t *testing.T) {
+	p := NewPool(Options{Network: newFakeNet()}) // to nowhere
+	defer p.Close()
+	var first *flight
+	made := 0
+	p.free.New = func() any {
+		f := &flight{pool: p}
+		f.timer = time.AfterFunc(time.Hour, f.expire)
+		f.timer.Stop()
+		switch made++; made {
+		case 1:
+			first = f
+		case 2:
+			if !first.mu.TryLock() {
+				t.Error("another flight is wanted while the first one, which may have landed, is locked")
+				return f
+			}
+			first.mu.Unlock()
+		}
+		return f
+	}
+	done := make(chan Outcome, 1)
+	e := p.Exchanger(addrs("192.0.2.1:53", "192.0.2.2:53"), ExchangeOptions{})
+	e.Start(question(t, "a.bl.example", dns.TypeA), func(o Outcome) { done <- o })
+	if o := <-done; o.Err != ErrUnreachable {
+		t.Errorf("outcome %v", o.Err)
+	}
+	if made < 2 {
+		t.Error("no other server was asked")
+	}
+}

@@ -79,6 +79,10 @@ type ListOptions struct {
 	// Judge says which tests are held against the list.
 	Judge rbl.Probe
 
+	// Quarantined, unless empty, is why that list is in quarantine whose place
+	// this one takes: it begins there, and needs Probe to come out of it.
+	Quarantined string
+
 	// Budget is the number of questions a (UTC) day; 0 is no bound. Load
 	// gives back what Save was given before a restart; both may be nil. Save
 	// is called by Run, at most every 10 s and at its end.
@@ -111,7 +115,7 @@ type List struct {
 	suspicion  string // likewise, from the tests
 }
 
-// NewList returns a healthy list.
+// NewList returns a list, healthy unless it begins in quarantine.
 func NewList(opts ListOptions) *List {
 	if opts.Timeout <= 0 {
 		opts.Timeout = time.Second
@@ -128,7 +132,7 @@ func NewList(opts ListOptions) *List {
 	if opts.Listed == nil {
 		opts.Listed = rbl.DefaultListed().Contains
 	}
-	l := &List{opts: opts, wake: make(chan struct{}, 1)}
+	l := &List{opts: opts, wake: make(chan struct{}, 1), quarantine: opts.Quarantined}
 	for i, shape := range shapes {
 		if opts.Holds.Has(shape) {
 			l.breakers[i] = newBreaker(l, shape)
@@ -144,7 +148,9 @@ func NewList(opts ListOptions) *List {
 	if opts.Budget > 0 {
 		l.budget = newBudget(opts.Budget, opts.Load)
 	}
-	l.state.Store(&State{Since: time.Now()})
+	first := l.assess()
+	first.Since = time.Now()
+	l.state.Store(&first)
 	return l
 }
 

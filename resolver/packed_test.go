@@ -1,0 +1,42 @@
+package resolver
+
+import (
+	"strings"
+	"testing"
+
+	"dnsblproxy/resolver/internal/wire"
+)
+
+// TestPack_leavesOut has nothing of a record that cannot be told: one without
+// its data would be malformed.
+func TestPack_leavesOut(t *testing.T) {
+	from, _ := wire.ParseName("k3y.test")
+	to, _ := wire.ParseName(strings.Repeat("long.", 40) + "test")
+	z := &zone{hide: newHider(&ZoneOptions{Name: to.String(), Upstream: "k3y.test", Secrets: []string{"k3y"}}, from, to)}
+	text := txt(strings.Repeat("k3y.test ", 7000)) // too long for a record with the zone's name
+	for _, tt := range []struct {
+		name   string
+		typ    uint16
+		rdatas []string
+		want   int // records
+	}{
+		{"a key in a type that is not known", 257, []string{"\x00\x05issuek3y", "\x00\x05issueca.test"}, 1},
+		{"nothing but keys", 257, []string{"\x00\x05issuek3y"}, 0},
+		{"a text that grows beyond 65,535 octets", wire.TypeTXT, []string{text, "\x05short"}, 1},
+	} {
+		r := wire.Response{Records: [][]byte{}}
+		for _, rdata := range tt.rdatas {
+			r.Records = append(r.Records, []byte(rdata))
+		}
+		p := z.pack(&r, tt.typ)
+		got := 0
+		for rec := range p.records {
+			if got++; rec.typ != tt.typ || len(rec.rdata) == 0 {
+				t.Errorf("%s: a record of type %d with %d octets", tt.name, rec.typ, len(rec.rdata))
+			}
+		}
+		if got != tt.want || p.has() != (tt.want > 0) {
+			t.Errorf("%s: %d records, want %d", tt.name, got, tt.want)
+		}
+	}
+}
