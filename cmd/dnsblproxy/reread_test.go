@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"dnsblproxy/resolver/rbl"
 )
@@ -74,5 +76,59 @@ func TestReread_ownListener(t *testing.T) {
 	_, err = a.reread(lists, before, []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5353")})
 	if err == nil || !strings.Contains(err.Error(), "127.0.0.1:5353 is our own listener") {
 		t.Errorf("reread = %v, want the resolver refused", err)
+	}
+}
+
+// TestApply_mode switches a list on and off again: one that is off is asked
+// nothing, and one that was off is tested from then on like any other.
+func TestApply_mode(t *testing.T) {
+	list, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer list.Close()
+	tested := make(chan bool, 1)
+	go func() {
+		for buf := make([]byte, 512); ; {
+			n, from, err := list.ReadFromUDP(buf)
+			if err != nil {
+				return
+			}
+			if !strings.HasPrefix(string(buf[13:n]), "loop-") { // the search for circles asks too
+				select {
+				case tested <- true:
+				default:
+				}
+			}
+			buf[2], buf[3] = buf[2]|0x80, 0x83 // NXDOMAIN
+			list.WriteToUDP(buf[:n], from)     //nolint:errcheck // it is asked again
+		}
+	}()
+	text := "[admin]\nlisten = \"\"\n[zone.\"bl.example\"]\nvia = [\"" + list.LocalAddr().String() + "\"]\nmode = "
+	d, _ := adminOf(t, text+`"off"`)
+	apply := func(mode string) *backend {
+		t.Helper()
+		c, err := parsed(t, text+mode)
+		if err == nil {
+			err = d.apply(c)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return d.backends["bl.example"]
+	}
+	on := apply(`"enforce"`)
+	select {
+	case <-tested:
+	case <-time.After(10 * time.Second):
+		t.Fatal("a list that was off is never tested")
+	}
+	if apply(`"observe"`) != on {
+		t.Error("what is known of a list is lost although it goes on being asked")
+	}
+	if apply(`"off"`) == on {
+		t.Error("a list that is off goes on being tested")
 	}
 }

@@ -69,7 +69,8 @@ func fingerprint(c *config.Config, z *config.Zone) string {
 	if z.Via.Mode != "servers" {
 		via += fmt.Sprint(c.Nameservers)
 	}
-	return fmt.Sprint(z.Source, z.Upstream.Reveal(), via, z.Listed, z.Holds, z.Probe, z.Budget,
+	tested := z.Probe && z.Mode != "off"
+	return fmt.Sprint(z.Source, z.Upstream.Reveal(), via, z.Listed, z.Holds, tested, z.Budget,
 		z.Files, c.Resolver.Timeout, c.Resolver.Deadline)
 }
 
