@@ -119,6 +119,55 @@ func TestSystemd_crash_is_no_wrong_configuration(t *testing.T) {
 	}
 }
 
+// TestSystemd_reload_while_starting sends SIGHUP while the configuration is
+// read. systemd takes the end by SIGHUP for a clean one, and starts nothing
+// again.
+func TestSystemd_reload_while_starting(t *testing.T) {
+	dir := t.TempDir()
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer manager.Close()
+	config, slow := filepath.Join(dir, "config.toml"), filepath.Join(dir, "slow")
+	text := "listen = [\"" + freeAddr(t) + "\"]\n[admin]\nlisten = \"\"\n[resolver]\nservers = [\"127.0.0.1:1\"]\n" +
+		"[zone.\"local.example\"]\nsource = \"deny\"\n"
+	if err := syscall.Mkfifo(config, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	serve := exec.CommandContext(t.Context(), self(t), "serve", "--config", config)
+	serve.Env = append(os.Environ(), "NOTIFY_SOCKET="+filepath.Join(dir, "notify"))
+	if err := serve.Start(); err != nil {
+		t.Fatal(err)
+	}
+	reading, err := os.OpenFile(config, os.O_WRONLY, 0) // once the server has opened it
+	if err == nil {
+		err = os.Rename(config, slow)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, config, text)
+	if err := serve.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reading.WriteString(text); err != nil {
+		t.Errorf("while it reads the configuration: %v", err)
+	}
+	reading.Close()
+	for _, want := range []string{"RELOADING=1", "READY=1"} {
+		if err := waitNotice(manager, want); err != nil {
+			t.Fatalf("waiting for %q: %v", want, err)
+		}
+	}
+	if err := serve.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := serve.Wait(); err != nil {
+		t.Errorf("serve: %v", err)
+	}
+}
+
 // self is this test as the program, which TestMain turns it into.
 func self(t *testing.T) string {
 	t.Helper()
