@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -116,6 +118,27 @@ func TestSystemd_crash_is_no_wrong_configuration(t *testing.T) {
 	exit := new(exec.ExitError)
 	if !errors.As(err, &exit) || !exit.Sys().(syscall.WaitStatus).Signaled() {
 		t.Errorf("after SIGABRT: %v, want the end by a signal", err)
+	}
+}
+
+// TestSystemd_socket_gives_up holds that systemd closes the port when questions
+// start a server again and again that leaves at once, that a server which
+// crashes is not taken for one, and that whoever starts the service has the
+// port opened again.
+func TestSystemd_socket_gives_up(t *testing.T) {
+	setting := func(unit, key string) string {
+		_, rest, _ := strings.Cut(string(read(t, filepath.Join(deployDir, "systemd", unit))), "\n"+key+"=")
+		value, _, _ := strings.Cut(rest, "\n")
+		return value
+	}
+	within, _ := time.ParseDuration(setting("dnsblproxy.socket", "TriggerLimitIntervalSec"))
+	times, _ := strconv.Atoi(setting("dnsblproxy.socket", "TriggerLimitBurst"))
+	pause, _ := time.ParseDuration(setting("dnsblproxy.service", "RestartSec"))
+	if times == 0 || pause == 0 || within != time.Duration(times)*pause {
+		t.Errorf("the port is closed after %d starts within %v; a server that crashes is started every %v", times, within, pause)
+	}
+	if by := strings.Fields(setting("dnsblproxy.socket", "WantedBy")); !slices.Contains(by, "dnsblproxy.service") {
+		t.Errorf("the socket is wanted by %q, want it to come with the service", by)
 	}
 }
 
