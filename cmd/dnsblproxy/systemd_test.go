@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -118,6 +119,28 @@ func TestSystemd_crash_is_no_wrong_configuration(t *testing.T) {
 	exit := new(exec.ExitError)
 	if !errors.As(err, &exit) || !exit.Sys().(syscall.WaitStatus).Signaled() {
 		t.Errorf("after SIGABRT: %v, want the end by a signal", err)
+	}
+}
+
+// TestSystemd_sockets_left hands over sockets that the configuration does not
+// name: questions wait there in vain.
+func TestSystemd_sockets_left(t *testing.T) {
+	addr, files := inheritable(t)
+	udp, err := net.FilePacketConn(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	d, _ := adminOf(t, strings.Replace(rereadConfig, "127.0.0.1:5353", freeAddr(t), 1))
+	var log bytes.Buffer
+	d.log = slog.New(slog.NewTextHandler(&log, nil))
+	srv, err := d.listen(sockets{udp: []*net.UDPConn{udp.(*net.UDPConn)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Close()
+	if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), addr) {
+		t.Errorf("the log says %q, want a warning that names %s", &log, addr)
 	}
 }
 
