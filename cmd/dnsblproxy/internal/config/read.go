@@ -47,6 +47,8 @@ type reader struct {
 	c        *Config
 	problems []Problem
 	warnings []Problem
+
+	environment map[string]string // of the file; nil before it is read
 }
 
 // bad reports a problem at the line of path.
