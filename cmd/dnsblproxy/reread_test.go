@@ -79,6 +79,41 @@ func TestReread_ownListener(t *testing.T) {
 	}
 }
 
+// TestReread_gone reloads while files are gone that are in force, such as one
+// that is just being fetched anew.
+func TestReread_gone(t *testing.T) {
+	lists, err := rbl.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	t.Chdir(folder)
+	files := map[string]string{
+		"config.toml": rereadConfig + "file = \"rule\"\n[zone.\"data.example\"]\nsource = \"file\"\nfiles = [\"ip4set:data\"]\n",
+		"rule":        "192.0.2.1\n", "data": "192.0.2.1\n",
+	}
+	for name, text := range files {
+		writeFile(t, name, text)
+	}
+	a := &app{}
+	before, err := a.load(lists)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, gone := range []string{"rule", "data"} {
+		if err := os.Remove(gone); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.reread(lists, before, nil); err != nil {
+			t.Errorf("without the file %s: %v", gone, err)
+		}
+	}
+	writeFile(t, "config.toml", strings.Replace(files["config.toml"], "ip4set:data", "ip4set:other", 1))
+	if _, err := a.reread(lists, before, nil); err == nil {
+		t.Error("a file that was never there is no problem")
+	}
+}
+
 // TestApply_mode switches a list on and off again: one that is off is asked
 // nothing, and one that was off is tested from then on like any other.
 func TestApply_mode(t *testing.T) {
