@@ -32,12 +32,7 @@ func newAllow(a *app) *cobra.Command {
 		Use:   "allow",
 		Short: "show and edit exemptions",
 		Long:  allowLong,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef("unknown command %q for %q", args[0], cmd.CommandPath())
-			}
-			return nil
-		},
+		Args:  aCommand,
 		RunE: func(*cobra.Command, []string) error {
 			return usagef("allow needs one of list, add, remove, import, export")
 		},

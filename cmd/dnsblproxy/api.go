@@ -185,10 +185,12 @@ func (d *proxy) loadSpent(zone string) func() upstream.Spent {
 	}
 }
 
-func (d *proxy) saveSpent(zone string) func(upstream.Spent) {
-	return func(s upstream.Spent) {
-		if err := d.kept.Save("budget "+zone, s); err != nil {
+func (d *proxy) saveSpent(zone string) func(upstream.Spent) error {
+	return func(s upstream.Spent) error {
+		err := d.kept.Save("budget "+zone, s)
+		if err != nil {
 			d.log.Warn("budget not kept", slog.String("zone", zone), slog.Any("error", err))
 		}
+		return err
 	}
 }

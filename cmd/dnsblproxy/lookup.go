@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/url"
 	"strings"
@@ -97,10 +98,12 @@ func (a *app) lookup(ctx context.Context, what string, all bool) error {
 	if a.json {
 		return a.printJSON(answers)
 	}
+	var b strings.Builder
 	for i := range answers {
-		answers[i].print(a)
+		answers[i].print(&b)
 	}
-	return nil
+	_, err = io.WriteString(a.out, b.String())
+	return err
 }
 
 // typedSubject reads what a person asks about: an international name is asked
@@ -219,7 +222,7 @@ func everywhere(ctx context.Context, c *config.Config, lists *rbl.Table, s rbl.S
 }
 
 // print writes one zone's decision for people.
-func (l *lookupAnswer) print(a *app) {
+func (l *lookupAnswer) print(w io.Writer) {
 	line := l.Zone + ": " + l.Verdict
 	if len(l.Codes) > 0 {
 		line += " " + strings.Join(l.Codes, ", ")
@@ -230,15 +233,15 @@ func (l *lookupAnswer) print(a *app) {
 	if l.Observe {
 		line += ", but answered unlisted (observe)"
 	}
-	fmt.Fprintf(a.out, "%s  [%.1f ms]\n", line, l.TookMS)
+	fmt.Fprintf(w, "%s  [%.1f ms]\n", line, l.TookMS)
 	if l.Text != "" {
-		fmt.Fprintf(a.out, "    text: %s\n", l.Text)
+		fmt.Fprintf(w, "    text: %s\n", l.Text)
 	}
 	for _, s := range l.Steps {
 		if s.Number == 0 {
-			fmt.Fprintf(a.out, "            %s\n", s.What)
+			fmt.Fprintf(w, "            %s\n", s.What)
 			continue
 		}
-		fmt.Fprintf(a.out, "    step %d: %s\n", s.Number, s.What)
+		fmt.Fprintf(w, "    step %d: %s\n", s.Number, s.What)
 	}
 }

@@ -62,10 +62,10 @@ func (a *app) lookupFile(ctx context.Context, f lookupFlags) error {
 	if a.json {
 		return a.printJSON(rows)
 	}
-	if then != nil {
-		fmt.Fprintf(a.out, "%d addresses, %d decisions would change\n", len(addrs), len(rows))
-	}
 	return a.table(func(w *tabwriter.Writer) {
+		if then != nil {
+			fmt.Fprintf(w, "%d addresses, %d decisions would change\n", len(addrs), len(rows))
+		}
 		for _, r := range rows {
 			r.print(w)
 		}

@@ -235,6 +235,8 @@ func (d *proxy) listen(own sockets) (*resolver.Server, error) {
 			return nil, errors.New(`listen = ["systemd"]: no UDP socket was handed over; enable the socket unit, or name an address`)
 		}
 		o.InheritedUDP, o.InheritedTCP = own.udp, own.tcp
+	} else if addrs := own.addrs(); len(addrs) > 0 {
+		d.log.Warn(`nobody answers at systemd's sockets; write "systemd" in listen, or disable the socket unit`, slog.Any("sockets", addrs))
 	}
 	return resolver.Listen(o)
 }

@@ -8,9 +8,9 @@ import (
 	"dnsblproxy/resolver/rbl"
 )
 
-// reread reads the configuration again while before is in force. A rule file
-// that was there then and is gone now is no problem: its last good set stays,
-// and the log says so. own are the listeners that are open, and stay so
+// reread reads the configuration again while before is in force. A rule or
+// data file that was there then and is gone now is no problem: its last good
+// set stays, and the log says so. own are the listeners that are open, and stay so
 // whatever the file says now.
 func (a *app) reread(lists *rbl.Table, before *config.Config, own []netip.AddrPort) (*config.Config, error) {
 	path, err := a.configPath()
@@ -22,6 +22,13 @@ func (a *app) reread(lists *rbl.Table, before *config.Config, own []netip.AddrPo
 	known := map[string]bool{}
 	for _, u := range append(before.Allow[:len(before.Allow):len(before.Allow)], before.Deny...) {
 		known[u.File] = true
+	}
+	for _, z := range before.Zones {
+		for _, f := range z.Files {
+			for _, path := range f.Paths {
+				known[path] = true
+			}
+		}
 	}
 	o.Readable = func(path string) error {
 		f, err := os.Open(path)

@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"dnsblproxy/resolver/rbl"
 	"dnsblproxy/resolver/upstream"
@@ -52,33 +54,6 @@ func TestApply_waits(t *testing.T) {
 		if got != step.want {
 			t.Errorf("%s: the log says %q, want it to name %q", step.name, log.String(), step.want)
 		}
-	}
-}
-
-// TestApply_off switches a zone off and on by reloading: its list is tested no
-// more, and then again. Observing it changes nothing about that.
-func TestApply_off(t *testing.T) {
-	const on = rereadConfig + `[zone."bl.example"]
-upstream = "list.example"
-`
-	d, _ := adminOf(t, on)
-	before := d.backends["bl.example"]
-	for _, step := range []struct {
-		mode  string
-		fresh bool // the list behind the zone is a new one
-	}{{"observe", false}, {"off", true}, {"enforce", true}} {
-		c, err := parsed(t, on+"mode = \""+step.mode+"\"\n")
-		if err == nil {
-			err = d.apply(c)
-		}
-		if err != nil {
-			t.Fatalf("%s: %v", step.mode, err)
-		}
-		b := d.backends["bl.example"]
-		if fresh := b != before; fresh != step.fresh {
-			t.Errorf("%s: a list of its own is %t, want %t", step.mode, fresh, step.fresh)
-		}
-		before = b
 	}
 }
 
@@ -166,5 +141,94 @@ func TestReread_ownListener(t *testing.T) {
 	_, err = a.reread(lists, before, []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5353")})
 	if err == nil || !strings.Contains(err.Error(), "127.0.0.1:5353 is our own listener") {
 		t.Errorf("reread = %v, want the resolver refused", err)
+	}
+}
+
+// TestReread_gone reloads while files are gone that are in force, such as one
+// that is just being fetched anew.
+func TestReread_gone(t *testing.T) {
+	lists, err := rbl.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	t.Chdir(folder)
+	files := map[string]string{
+		"config.toml": rereadConfig + "file = \"rule\"\n[zone.\"data.example\"]\nsource = \"file\"\nfiles = [\"ip4set:data\"]\n",
+		"rule":        "192.0.2.1\n", "data": "192.0.2.1\n",
+	}
+	for name, text := range files {
+		writeFile(t, name, text)
+	}
+	a := &app{}
+	before, err := a.load(lists)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, gone := range []string{"rule", "data"} {
+		if err := os.Remove(gone); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.reread(lists, before, nil); err != nil {
+			t.Errorf("without the file %s: %v", gone, err)
+		}
+	}
+	writeFile(t, "config.toml", strings.Replace(files["config.toml"], "ip4set:data", "ip4set:other", 1))
+	if _, err := a.reread(lists, before, nil); err == nil {
+		t.Error("a file that was never there is no problem")
+	}
+}
+
+// TestApply_mode switches a list on and off again: one that is off is asked
+// nothing, and one that was off is tested from then on like any other.
+func TestApply_mode(t *testing.T) {
+	list, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer list.Close()
+	tested := make(chan bool, 1)
+	go func() {
+		for buf := make([]byte, 512); ; {
+			n, from, err := list.ReadFromUDP(buf)
+			if err != nil {
+				return
+			}
+			if !strings.HasPrefix(string(buf[13:n]), "loop-") { // the search for circles asks too
+				select {
+				case tested <- true:
+				default:
+				}
+			}
+			buf[2], buf[3] = buf[2]|0x80, 0x83    // NXDOMAIN
+			_, _ = list.WriteToUDP(buf[:n], from) // it is asked again
+		}
+	}()
+	text := "[admin]\nlisten = \"\"\n[zone.\"bl.example\"]\nvia = [\"" + list.LocalAddr().String() + "\"]\nmode = "
+	d, _ := adminOf(t, text+`"off"`)
+	apply := func(mode string) *backend {
+		t.Helper()
+		c, err := parsed(t, text+mode)
+		if err == nil {
+			err = d.apply(c)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return d.backends["bl.example"]
+	}
+	on := apply(`"enforce"`)
+	select {
+	case <-tested:
+	case <-time.After(10 * time.Second):
+		t.Fatal("a list that was off is never tested")
+	}
+	if apply(`"observe"`) != on {
+		t.Error("what is known of a list is lost although it goes on being asked")
+	}
+	if apply(`"off"`) == on {
+		t.Error("a list that is off goes on being tested")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -47,7 +48,7 @@ func newRoot(a *app) *cobra.Command {
 		case "help":
 			cmd.Args = helpTopic
 		case "completion":
-			cmd.Args, cmd.RunE = cobra.NoArgs, func(*cobra.Command, []string) error {
+			cmd.Args, cmd.RunE = aCommand, func(*cobra.Command, []string) error {
 				return usagef("completion needs one of bash, zsh, fish, powershell")
 			}
 		}
@@ -58,10 +59,25 @@ func newRoot(a *app) *cobra.Command {
 // helpTopic refuses what is no command; cobra would print the usage and call
 // that done.
 func helpTopic(cmd *cobra.Command, args []string) error {
-	if _, _, err := cmd.Root().Find(args); err != nil {
+	topic, rest, err := cmd.Root().Find(args)
+	if err != nil {
 		return usageError{err}
 	}
-	return nil
+	return aCommand(topic, rest)
+}
+
+// aCommand refuses what is no command below cmd. cobra does so at the top
+// alone.
+func aCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	cmd.SuggestionsMinimumDistance = 2 // as at the top
+	near := ""
+	if names := cmd.SuggestionsFor(args[0]); len(names) > 0 {
+		near = "\n\nDid you mean this?\n\t" + strings.Join(names, "\n\t") + "\n"
+	}
+	return usagef("unknown command %q for %q%s", args[0], cmd.CommandPath(), near)
 }
 
 // systemConfig is where packages put the configuration.

@@ -40,6 +40,10 @@ func newServe(a *app) *cobra.Command {
 }
 
 func (a *app) serve(ctx context.Context) error {
+	// From now on, for its default ends the process, and large files take a while.
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
 	lists, err := rbl.Builtin()
 	if err != nil {
 		return err
@@ -80,12 +84,12 @@ func (a *app) serve(ctx context.Context) error {
 	}
 	defer d.startAside()()
 	reach := slices.Concat(own.addrs(), c.Listen)
-	return d.run(ctx, srv, adm, func() (*config.Config, error) { return a.reread(lists, d.cfg.Load(), reach) })
+	return d.run(ctx, srv, adm, hup, func() (*config.Config, error) { return a.reread(lists, d.cfg.Load(), reach) })
 }
 
 // run serves until ctx is done or something breaks; read reads the
-// configuration for a reload.
-func (d *proxy) run(ctx context.Context, srv *resolver.Server, adm *admin.Server, read func() (*config.Config, error)) error {
+// configuration for a reload, which hup asks for.
+func (d *proxy) run(ctx context.Context, srv *resolver.Server, adm *admin.Server, hup <-chan os.Signal, read func() (*config.Config, error)) error {
 	var side sync.WaitGroup
 	defer side.Wait()
 	// What ends first ends the others, the admin address too.
@@ -99,9 +103,6 @@ func (d *proxy) run(ctx context.Context, srv *resolver.Server, adm *admin.Server
 			}
 		})
 	}
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP) // from now on: its default ends the process
-	defer signal.Stop(hup)
 	d.waitForSources(ctx, firstLoad)
 	d.ready.Store(true)
 	side.Go(func() { d.reloads(ctx, hup, read) })

@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -116,6 +119,98 @@ func TestSystemd_crash_is_no_wrong_configuration(t *testing.T) {
 	exit := new(exec.ExitError)
 	if !errors.As(err, &exit) || !exit.Sys().(syscall.WaitStatus).Signaled() {
 		t.Errorf("after SIGABRT: %v, want the end by a signal", err)
+	}
+}
+
+// TestSystemd_sockets_left hands over sockets that the configuration does not
+// name: questions wait there in vain.
+func TestSystemd_sockets_left(t *testing.T) {
+	addr, files := inheritable(t)
+	udp, err := net.FilePacketConn(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	d, _ := adminOf(t, strings.Replace(rereadConfig, "127.0.0.1:5353", freeAddr(t), 1))
+	var log bytes.Buffer
+	d.log = slog.New(slog.NewTextHandler(&log, nil))
+	srv, err := d.listen(sockets{udp: []*net.UDPConn{udp.(*net.UDPConn)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Close()
+	if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), addr) {
+		t.Errorf("the log says %q, want a warning that names %s", &log, addr)
+	}
+}
+
+// TestSystemd_socket_gives_up holds that systemd closes the port when questions
+// start a server again and again that leaves at once, that a server which
+// crashes is not taken for one, and that whoever starts the service has the
+// port opened again.
+func TestSystemd_socket_gives_up(t *testing.T) {
+	setting := func(unit, key string) string {
+		_, rest, _ := strings.Cut(string(read(t, filepath.Join(deployDir, "systemd", unit))), "\n"+key+"=")
+		value, _, _ := strings.Cut(rest, "\n")
+		return value
+	}
+	within, _ := time.ParseDuration(setting("dnsblproxy.socket", "TriggerLimitIntervalSec"))
+	times, _ := strconv.Atoi(setting("dnsblproxy.socket", "TriggerLimitBurst"))
+	pause, _ := time.ParseDuration(setting("dnsblproxy.service", "RestartSec"))
+	if times == 0 || pause == 0 || within != time.Duration(times)*pause {
+		t.Errorf("the port is closed after %d starts within %v; a server that crashes is started every %v", times, within, pause)
+	}
+	if by := strings.Fields(setting("dnsblproxy.socket", "WantedBy")); !slices.Contains(by, "dnsblproxy.service") {
+		t.Errorf("the socket is wanted by %q, want it to come with the service", by)
+	}
+}
+
+// TestSystemd_reload_while_starting sends SIGHUP while the configuration is
+// read. systemd takes the end by SIGHUP for a clean one, and starts nothing
+// again.
+func TestSystemd_reload_while_starting(t *testing.T) {
+	dir := t.TempDir()
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer manager.Close()
+	config, slow := filepath.Join(dir, "config.toml"), filepath.Join(dir, "slow")
+	text := "listen = [\"" + freeAddr(t) + "\"]\n[admin]\nlisten = \"\"\n[resolver]\nservers = [\"127.0.0.1:1\"]\n" +
+		"[zone.\"local.example\"]\nsource = \"deny\"\n"
+	if err := syscall.Mkfifo(config, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	serve := exec.CommandContext(t.Context(), self(t), "serve", "--config", config)
+	serve.Env = append(os.Environ(), "NOTIFY_SOCKET="+filepath.Join(dir, "notify"))
+	if err := serve.Start(); err != nil {
+		t.Fatal(err)
+	}
+	reading, err := os.OpenFile(config, os.O_WRONLY, 0) // once the server has opened it
+	if err == nil {
+		err = os.Rename(config, slow)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, config, text)
+	if err := serve.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reading.WriteString(text); err != nil {
+		t.Errorf("while it reads the configuration: %v", err)
+	}
+	reading.Close()
+	for _, want := range []string{"RELOADING=1", "READY=1"} {
+		if err := waitNotice(manager, want); err != nil {
+			t.Fatalf("waiting for %q: %v", want, err)
+		}
+	}
+	if err := serve.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := serve.Wait(); err != nil {
+		t.Errorf("serve: %v", err)
 	}
 }
 

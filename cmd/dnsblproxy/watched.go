@@ -90,11 +90,15 @@ func watches(c *config.Config, lists *rbl.Table) []watch.Watch {
 }
 
 // watched reports whether w asks z: the zones it names, else each blocklist of
-// addresses. Zones that add up others would only repeat them.
+// addresses. Zones that add up others would only repeat them, and of a list
+// that is off nobody knows what it has.
 func watched(w *config.Watch, z *config.Zone) bool {
+	if z.Mode == "off" {
+		return false
+	}
 	if len(w.Zones) > 0 {
 		return slices.Contains(w.Zones, z.Name)
 	}
 	block := z.Kind != "allow" && z.Source != "allow" && z.Source != "combined"
-	return block && z.Mode != "off" && (slices.Contains(z.Holds, "ip4") || slices.Contains(z.Holds, "ip6"))
+	return block && (slices.Contains(z.Holds, "ip4") || slices.Contains(z.Holds, "ip6"))
 }

@@ -46,7 +46,7 @@ func TestWatches(t *testing.T) {
 		},
 		Watch: []*config.Watch{
 			{Name: "all", CIDR: []string{"192.0.2.0/31", "2001:db8::1"}},
-			{Name: "one", CIDR: []string{"192.0.2.1"}, Zones: []string{"sum.rbl.internal"}},
+			{Name: "one", CIDR: []string{"192.0.2.1"}, Zones: []string{"sum.rbl.internal", "off.rbl.internal"}},
 		},
 	}
 	got := watches(c, lists)
@@ -63,7 +63,8 @@ func TestWatches(t *testing.T) {
 	if len(got[0].Addrs) != 3 || got[0].Addrs[2].String() != "2001:db8::1" {
 		t.Errorf("addresses %v, want three", got[0].Addrs)
 	}
+	// A list that is off is not asked, and that it has an address no more would be a lie.
 	if len(got[1].Zones) != 1 || got[1].Zones[0].Name != "sum.rbl.internal" {
-		t.Errorf("zones of the other %v, want the one it names", got[1].Zones)
+		t.Errorf("zones of the other %v, want the one it names that is on", got[1].Zones)
 	}
 }

@@ -325,11 +325,16 @@ type relay struct{ to *upstream.Exchanger }
 // Relay implements resolver.Relay.
 func (r relay) Relay(pkt []byte, tcp bool, done func([]byte, error)) { r.to.Relay(pkt, tcp, done) }
 
-// stateChanged tells of a list's new condition.
+// stateChanged tells of a list's new condition, or of the new reason for it.
 func (d *proxy) stateChanged(log *slog.Logger, zone string, from, to upstream.State) {
 	level := slog.LevelWarn
 	if to.Condition == upstream.Healthy {
 		level = slog.LevelInfo
+	}
+	if from.Condition == to.Condition {
+		log.Warn("list is in this state for another reason", slog.String("state", to.Condition.String()),
+			slog.String("reason", to.Reason), slog.String("before", from.Reason))
+		return
 	}
 	log.Log(context.Background(), level, "list changed state",
 		slog.String("from", from.Condition.String()), slog.String("to", to.Condition.String()),

@@ -167,7 +167,7 @@ says 192.0.2.25
 step "systemd opens the port, as the comment in dnsblproxy.socket says"
 run "sed -i 's/^listen = \[.*/listen = [\"systemd\", \"127.0.0.1:5353\"]/' $config && dnsblproxy check"
 run "mkdir -p /etc/systemd/system/dnsblproxy.socket.d && printf '%s\n' '[Socket]' ListenDatagram= ListenStream= ListenDatagram=$address ListenStream=$address >/etc/systemd/system/dnsblproxy.socket.d/override.conf && systemctl daemon-reload"
-run 'systemctl stop dnsblproxy && systemctl enable --now dnsblproxy.socket && systemctl is-active dnsblproxy.socket'
+run "$(sed -n 's/^#   3\. //p' /usr/lib/systemd/system/dnsblproxy.socket) && systemctl is-active dnsblproxy.socket"
 run "dig +tries=1 +time=40 @${address%:*} 7.2.0.192.$zone"
 says 'status: NXDOMAIN' 'exempt: efax'
 run 'systemctl is-active dnsblproxy'

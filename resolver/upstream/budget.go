@@ -139,13 +139,17 @@ func (b *budget) figures(now time.Time) Budget {
 	return f
 }
 
-// unsaved returns what has been spent since it was last asked for.
+// unsaved returns what is spent, and whether that is not what was kept.
 func (b *budget) unsaved() (s Spent, changed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	changed = b.spent != b.saved
-	b.saved = b.spent
-	return b.spent, changed
+	return b.spent, b.spent != b.saved
+}
+
+func (b *budget) kept(s Spent) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.saved = s
 }
 
 // spend takes one question from the list's budget and reports what is passed.

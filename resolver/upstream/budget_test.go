@@ -1,8 +1,10 @@
 package upstream
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,7 +18,7 @@ func TestList_budget(t *testing.T) {
 		g := guard(t, blocklist("bl.example."), func(o *ListOptions) {
 			o.Probe, o.Budget = true, 100
 			o.Load = func() Spent { return saved }
-			o.Save = func(s Spent) { saved = s }
+			o.Save = func(s Spent) error { saved = s; return nil }
 		})
 		time.Sleep(6 * time.Hour) // many tests, none of which counts
 		if f := g.Budget(); f.Used != 40 || f.Limit != 100 || f.Forecast < 100 || f.Forecast > 170 {
@@ -100,4 +102,33 @@ func TestBudget_subnets(t *testing.T) {
 	if asked < 100_000 || asked > 101_000 {
 		t.Errorf("the heavy /64 was allowed %d of a million, want a tenth or little more", asked)
 	}
+}
+
+// TestList_budgetKeptLater has the disk full when the last question of the day
+// is counted: it is kept once there is room.
+func TestList_budgetKeptLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var saved Spent
+		var full atomic.Bool
+		full.Store(true)
+		g := guard(t, blocklist("bl.example."), func(o *ListOptions) {
+			o.Budget = 100
+			o.Save = func(s Spent) error {
+				if full.Load() {
+					return errors.New("no space left on device")
+				}
+				saved = s
+				return nil
+			}
+		})
+		g.ask("198.51.100.1")
+		time.Sleep(time.Minute)
+		full.Store(false)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if saved.Used != 1 {
+			t.Errorf("saved %+v, want the one question", saved)
+		}
+		g.end()
+	})
 }

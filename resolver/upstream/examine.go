@@ -69,8 +69,8 @@ func (l *List) save() {
 	if l.budget == nil || l.opts.Save == nil {
 		return
 	}
-	if s, changed := l.budget.unsaved(); changed {
-		l.opts.Save(s)
+	if s, changed := l.budget.unsaved(); changed && l.opts.Save(s) == nil {
+		l.budget.kept(s)
 	}
 }
 

@@ -85,10 +85,11 @@ type ListOptions struct {
 
 	// Budget is the number of questions a (UTC) day; 0 is no bound. Load
 	// gives back what Save was given before a restart; both may be nil. Save
-	// is called by Run, at most every 10 s and at its end.
+	// is called by Run, at most every 10 s and at its end; what it fails to
+	// keep it is given again.
 	Budget uint64
 	Load   func() Spent
-	Save   func(Spent)
+	Save   func(Spent) error
 
 	// The hooks are called one at a time and must not call the list back,
 	// State aside. Any may be nil.

@@ -50,6 +50,32 @@ func TestUnchecked(t *testing.T) {
 	}
 }
 
+// TestEnvironmentFile has commands know the keys that systemd starts the
+// server with.
+func TestEnvironmentFile(t *testing.T) {
+	folder := t.TempDir()
+	text := "# keys\n; of lists\nDQS_KEY = 'k1=k2'\nSET=\"of the file\"\n#OFF=x\nODD\nEMPTY=\n"
+	if err := os.WriteFile(filepath.Join(folder, "environment"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := testOptions(t)
+	o.LookupEnv = func(name string) (string, bool) { return "of the process", name == "SET" }
+	token := func(name string) (string, error) {
+		c, err := Parse(filepath.Join(folder, "config.toml"), "[admin]\ntoken = \"${"+name+"}\"\n[zone.a]\n", o)
+		return c.Admin.Token.Reveal(), err
+	}
+	for name, want := range map[string]string{"DQS_KEY": "k1=k2", "SET": "of the process"} {
+		if got, err := token(name); got != want || err != nil {
+			t.Errorf("%s is %q, %v; want %q", name, got, err, want)
+		}
+	}
+	for _, name := range []string{"OFF", "ODD", "EMPTY", "NONE"} {
+		if _, err := token(name); err == nil {
+			t.Errorf("%s is taken for set", name)
+		}
+	}
+}
+
 func TestShown(t *testing.T) {
 	for _, tt := range []struct {
 		name, text, want string

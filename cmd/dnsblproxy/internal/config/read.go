@@ -47,6 +47,8 @@ type reader struct {
 	c        *Config
 	problems []Problem
 	warnings []Problem
+
+	environment map[string]string // of the file; nil before it is read
 }
 
 // bad reports a problem at the line of path.
@@ -114,6 +116,9 @@ func syntaxProblem(path, text string, err error) (p Problem, twice bool) {
 	var pe toml.ParseError
 	if errors.As(err, &pe) {
 		p.Line = min(max(pe.Position.Line, 1), strings.Count(text, "\n")+1)
+		if strings.Contains(pe.Message, "table") && strings.HasSuffix(pe.Message, `got '\n' instead`) {
+			p.Line-- // of a header it counts the newline that it names already
+		}
 		p.What = "not TOML: " + strings.TrimSuffix(lowerFirst(pe.Message), ".")
 	}
 	if strings.Contains(p.What, "expected value but found") {

@@ -242,11 +242,11 @@ func secret(key string, p *Secret, keys *[]Secret) field {
 		var got []Secret
 		s = envPattern.ReplaceAllStringFunc(s, func(ref string) string {
 			name := ref[2 : len(ref)-1]
-			text, set := r.LookupEnv(name)
-			if !set || text == "" {
+			text := r.variable(name)
+			if text == "" {
 				complete = false
 				r.bad(v.path, fmt.Sprintf("%s names the environment variable %s, which is not set", dotted(v.path), name),
-					"set it where the server is started (systemd: EnvironmentFile=), or write the value itself")
+					fmt.Sprintf("set it where the server is started (systemd: EnvironmentFile=), or write %s=... into the file %q beside the configuration", name, besides))
 			}
 			got = append(got, Secret(text))
 			return text

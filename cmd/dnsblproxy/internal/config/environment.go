@@ -1,0 +1,47 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// besides is the file from which systemd starts the server, in the folder of
+// the configuration. Other commands are started from a shell, which does not
+// know what stands there.
+const besides = "environment"
+
+// variable is what a ${NAME} stands for: the variable of the process, else
+// that of the file; "" when neither has it.
+func (r *reader) variable(name string) string {
+	if text, set := r.LookupEnv(name); set && text != "" {
+		return text
+	}
+	if r.environment == nil {
+		text, err := os.ReadFile(filepath.Join(r.folder, besides))
+		if err != nil {
+			text = nil // there is none, or it is root's
+		}
+		r.environment = variables(string(text))
+	}
+	return r.environment[name]
+}
+
+// variables reads NAME=VALUE lines as systemd.exec(5) says of EnvironmentFile,
+// less what no key needs: values of several lines, and escapes.
+func variables(text string) map[string]string {
+	all := make(map[string]string)
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		name, value, ok := strings.Cut(line, "=")
+		if !ok || strings.HasPrefix(line, "#") || strings.HasPrefix(line, ";") {
+			continue
+		}
+		value = strings.TrimSpace(value)
+		if n := len(value); n > 1 && (value[0] == '"' || value[0] == '\'') && value[n-1] == value[0] {
+			value = value[1 : n-1]
+		}
+		all[strings.TrimSpace(name)] = value
+	}
+	return all
+}
