@@ -208,6 +208,27 @@ func TestFlight_quarantine(t *testing.T) {
 	})
 }
 
+// TestFlight_quarantineMeanwhile has a question wait for two lists, one of
+// which is found to lie when it has answered and the other has not.
+func TestFlight_quarantineMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		liar, slow := spamhaus(), &fakeList{ttl: 300, hold: make(chan struct{})}
+		s := newScene(t, []ZoneOptions{
+			testZone("liar.test", liar), testZone("slow.test", slow),
+			weighed(t, "sum.test", 2, map[string]int{"liar.test": 2, "slow.test": -1}),
+		})
+		got := s.start("1.2.0.192.sum.test", dns.TypeA)
+		synctest.Wait()
+		liar.set(func() { liar.lies = "lists the world" })
+		s.r.Forget("liar.test", true)
+		close(slow.hold)
+		if m := <-got; brief(m) != "NXDOMAIN" {
+			t.Errorf("the sum is %s", brief(m))
+		}
+		s.r.Close()
+	})
+}
+
 // TestFlight_waiterLeaves has one of two who wait give up; the other still
 // gets the answer.
 func TestFlight_waiterLeaves(t *testing.T) {
