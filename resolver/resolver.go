@@ -178,10 +178,13 @@ func (r *Resolver) Configure(s Settings) error {
 		if err != nil {
 			return err
 		}
-		if old := before.named(z.Name); old != nil && old.Fingerprint == z.Fingerprint {
+		old := before.named(z.Name)
+		if old != nil {
+			z.voided.Store(old.voided.Load()) // the other proxies' answers are the same
+		}
+		if old != nil && old.Fingerprint == z.Fingerprint {
 			z.answers.Store(old.answers.Load())
 			z.flushes.Store(old.flushes.Load())
-			z.voided.Store(old.voided.Load())
 		} else {
 			z.flush(r.cache)
 		}
