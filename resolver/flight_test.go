@@ -412,6 +412,30 @@ func TestConfigure_keepsWhatDidNotChange(t *testing.T) {
 	}
 }
 
+// TestConfigure_whileForgotten has a list found to lie in the middle of a
+// reload: the zone that comes with it has nothing of what the list said.
+func TestConfigure_whileForgotten(t *testing.T) {
+	l := spamhaus()
+	zones := []ZoneOptions{testZone("bl.test", l)}
+	for i := range 200 { // that take their time
+		zones = append(zones, testZone(fmt.Sprintf("z%d.test", i), l))
+	}
+	s := newScene(t, zones)
+	for range 30 {
+		l.set(func() { l.all = "127.0.0.2" })
+		s.r.Forget("bl.test", true)
+		s.ask("9.2.0.192.bl.test", dns.TypeA)
+		l.set(func() { l.all = "" })
+		var both sync.WaitGroup
+		both.Go(func() { s.configure(zones) })
+		both.Go(func() { s.r.Forget("bl.test", true) })
+		both.Wait()
+		if got := brief(s.ask("9.2.0.192.bl.test", dns.TypeA)); got != "NXDOMAIN" {
+			t.Fatalf("what was void came back: %s", got)
+		}
+	}
+}
+
 // TestConfigure_underLoad swaps zones while questions wait and come in: none
 // is lost, and none gets a wrong answer.
 func TestConfigure_underLoad(t *testing.T) {
