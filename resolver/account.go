@@ -30,7 +30,7 @@ func weightOf(n uint32) uint64 {
 func (r *Resolver) account(sc *Scratch, q *question, d *decision, client netip.Addr, w *waiter) {
 	z, p := q.zone, d.path(w)
 	z.counts.count(sc.shard, d.verdict)
-	if p != pathOverride && z.asks() && z.Mode != Off {
+	if z.asks() && (w != nil || d.data != "") { // else no answer of the list was needed, or none had
 		z.counts.request(sc.shard, p)
 	}
 	if w != nil {

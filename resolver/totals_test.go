@@ -152,3 +152,20 @@ func TestStats_tookNothing(t *testing.T) {
 		t.Errorf("%v outcomes and %v durations, want 2 and 1", asked, took)
 	}
 }
+
+// TestStats_requests: what was found in no cache is no hit.
+func TestStats_requests(t *testing.T) {
+	l := spamhaus()
+	z := testZone("bl.test", l)
+	z.Holds = rbl.HoldsIP4
+	s := newScene(t, []ZoneOptions{z})
+	for _, name := range []string{"1.2.0.192", "1.2.0.192", "2.0.192", "mail.example", "9.2.0.192"} {
+		if name == "9.2.0.192" {
+			l.set(func() { l.open = "no answer since noon" })
+		}
+		s.ask(name+".bl.test", dns.TypeA)
+	}
+	if got := gathered(t, s, "dnsblproxy_cache_requests_total"); got != 2 {
+		t.Errorf("%v questions were answered out of the cache or by the list, want 2", got)
+	}
+}
