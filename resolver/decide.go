@@ -394,7 +394,11 @@ func (f *facts) apex(q *question) decision {
 	case missing:
 		return decision{lacking: true}
 	case failing:
-		return decision{verdict: Failed, form: formServFail, ttl: staleTTL, ede: a.why.ede, reason: a.why.text}
+		d := decision{verdict: Failed, form: formServFail, ttl: staleTTL, ede: a.why.ede, reason: a.why.text}
+		if a.why.distrust {
+			d.form = formNoData
+		}
+		return d
 	}
 	d := decision{data: a.data, ttl: a.ttl, form: formWhole}
 	if !a.data.has() {
