@@ -30,7 +30,7 @@ func weightOf(n uint32) uint64 {
 func (r *Resolver) account(sc *Scratch, q *question, d *decision, client netip.Addr, w *waiter) {
 	z, p := q.zone, d.path(w)
 	z.counts.count(sc.shard, d.verdict)
-	if p != pathOverride && z.asks() && z.Mode != Off {
+	if z.asks() && (w != nil || d.data != "") { // else no answer of the list was needed, or none had
 		z.counts.request(sc.shard, p)
 	}
 	if w != nil {
@@ -52,7 +52,7 @@ func (r *Resolver) account(sc *Scratch, q *question, d *decision, client netip.A
 			z.counts.again.Add(1)
 		}
 	}
-	if d.removed {
+	if d.removed && q.typ == wire.TypeA { // its text is no other one
 		z.counts.savedListing(z, d.hit.Rule.Name, d.data)
 	}
 	r.renew(&sc.facts)
@@ -91,7 +91,7 @@ func (r *Resolver) renew(f *facts) {
 // saves is known. Nobody waits for it.
 func (r *Resolver) verify(q *question, d *decision) {
 	z := q.zone
-	if !z.Verify || z.Source != SourceUpstream || d.data != "" {
+	if !z.Verify || z.Source != SourceUpstream || d.data != "" || q.typ != wire.TypeA {
 		return
 	}
 	if e, ok := r.cache.Get(z.key(q, wire.TypeA)); ok && e.Expires > r.clock.seconds() {

@@ -12,6 +12,7 @@ import (
 	"dnsblproxy/resolver/dataset"
 	"dnsblproxy/resolver/internal/wire"
 	"dnsblproxy/resolver/rbl"
+	"dnsblproxy/resolver/upstream"
 )
 
 // fileZone is a zone that serves text as an ip4set.
@@ -59,6 +60,29 @@ func TestApex(t *testing.T) {
 		}
 		if len(m.Answer)+len(m.Ns) != 1 {
 			t.Errorf("%s: answer %v with authority %v, want one of them", ask, m.Answer, m.Ns)
+		}
+	}
+}
+
+// TestApex_distrust: no error of a list that must not be believed turns into
+// SERVFAIL: who asks on behalf of others would take the whole zone for broken.
+func TestApex_distrust(t *testing.T) {
+	s := newScene(t, []ZoneOptions{
+		testZone("lying.test", &fakeList{lies: "lists the world"}),
+		testZone("blocked.test", &fakeList{err: &upstream.CodeError{Name: "blocked"}}),
+		testZone("dead.test", &fakeList{err: upstream.ErrTimeout}),
+	})
+	for ask, want := range map[string]string{
+		"lying.test SOA": "NOERROR SOA",
+		"lying.test NS":  "NOERROR NS",
+		"lying.test A":   "NOERROR",
+		"blocked.test A": "NOERROR",
+		"dead.test SOA":  "SERVFAIL",
+	} {
+		name, typ, _ := strings.Cut(ask, " ")
+		m := s.ask(name, dns.StringToType[typ])
+		if code, _ := ede(m); brief(m) != want || code != edeUnreachable {
+			t.Errorf("%s: got %s, extended error %d, want %s", ask, brief(m), code, want)
 		}
 	}
 }

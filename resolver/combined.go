@@ -66,10 +66,12 @@ func (f *facts) combined(q *question, set overrides.Set, hit overrides.Hit, exem
 		}
 	}
 	switch {
-	case sum.verdict == Listed || sum.verdict == Failed:
+	case sum.verdict == Listed:
 		return sum
 	case exempt:
 		return exempted(hit)
+	case sum.verdict == Failed:
+		return f.onFailure(q, sum, "no member can")
 	case sum.hit.Rule != nil:
 		return exempted(sum.hit)
 	}
@@ -81,7 +83,7 @@ func (f *facts) combined(q *question, set overrides.Set, hit overrides.Hit, exem
 func (f *facts) weigh(q *question) (sum decision, known bool) {
 	z := q.zone
 	states := make([]MemberState, len(z.members))
-	sum.ttl = ownTTL
+	sum.ttl, sum.vain = ownTTL, true
 	failed := 0
 	for i, m := range z.members {
 		f.step(0, "member ", m.Name)
@@ -94,6 +96,7 @@ func (f *facts) weigh(q *question) (sum decision, known bool) {
 		case d.verdict == Failed:
 			failed++
 			sum.ede, sum.reason = d.ede, m.Name+": "+d.reason
+			sum.vain = sum.vain && d.vain
 		case d.exempt && sum.hit.Rule == nil:
 			sum.hit = d.hit
 		}

@@ -261,6 +261,48 @@ func TestCombined_slow(t *testing.T) {
 	}
 }
 
+// TestCombined_failure: when no member could be asked, the answer is as
+// on_failure says, unless the subject is exempt or a retry cannot help.
+func TestCombined_failure(t *testing.T) {
+	dead, lying := &fakeList{err: upstream.ErrTimeout}, &fakeList{lies: "lists the world"}
+	zone := func(name string, servfail bool, members ...string) ZoneOptions {
+		weights := map[string]int{}
+		for _, m := range members {
+			weights[m] = 1
+		}
+		z := weighed(t, name, 1, weights)
+		z.ServfailOnFailure = servfail
+		return z
+	}
+	s := newScene(t, []ZoneOptions{
+		testZone("dead.test", dead), testZone("lying.test", lying), testZone("good.test", spamhaus()),
+		zone("kind.test", false, "dead.test"),
+		zone("sum.test", true, "dead.test", "lying.test"),
+		zone("vain.test", true, "lying.test"),
+		zone("half.test", true, "dead.test", "good.test"),
+		zone("outer.test", true, "sum.test"),
+		zone("vainer.test", true, "vain.test"),
+	}, overrides.Rule{Name: "office", CIDR: []string{"192.0.2.7"}, Zones: []string{"sum.test", "outer.test"}})
+	for name, want := range map[string]string{
+		"9.2.0.192.kind.test":   "NXDOMAIN 22",
+		"9.2.0.192.sum.test":    "SERVFAIL 22",
+		"7.2.0.192.sum.test":    "NXDOMAIN 17",
+		"9.2.0.192.vain.test":   "NXDOMAIN 22",
+		"9.2.0.192.half.test":   "NXDOMAIN 22",
+		"9.2.0.192.outer.test":  "SERVFAIL 22",
+		"7.2.0.192.outer.test":  "NXDOMAIN 17",
+		"9.2.0.192.vainer.test": "NXDOMAIN 22",
+	} {
+		for _, typ := range []uint16{dns.TypeA, dns.TypeTXT} {
+			m := s.ask(name, typ)
+			code, _ := ede(m)
+			if got := fmt.Sprint(brief(m), " ", code); got != want {
+				t.Errorf("%s, type %d: %s, want %s", name, typ, got, want)
+			}
+		}
+	}
+}
+
 // TestCombined_nested: an exemption in the outer zone reaches the members of a
 // member, and leaves there what it must not remove.
 func TestCombined_nested(t *testing.T) {

@@ -50,6 +50,7 @@ type decision struct {
 	stale   bool
 	exempt  bool // removable codes of data go
 	removed bool // an exemption took a code that the list gave
+	vain    bool // Failed, and to try again cannot help
 	kept    bool // observe: the verdict is counted and not given; data and code are what it would be
 
 	data packed // of the list; "" without
@@ -296,12 +297,18 @@ func (f *facts) failed(q *question, a listAnswer, hit overrides.Hit, exempt bool
 		return exempted(hit)
 	}
 	d := decision{verdict: Failed, ttl: staleTTL, ede: a.why.ede, reason: a.why.text}
-	if q.zone.ServfailOnFailure && !a.why.distrust && q.zone.Source != SourceRDNS {
+	d.vain = a.why.distrust || q.zone.Source == SourceRDNS
+	return f.onFailure(q, d, "the list cannot")
+}
+
+// onFailure is d, a failure, as the zone's on_failure says.
+func (f *facts) onFailure(q *question, d decision, who string) decision {
+	if q.zone.ServfailOnFailure && !d.vain {
 		d.form = formServFail
-		f.step(8, "the list cannot be asked (", a.why.text, "): SERVFAIL")
+		f.step(8, who, " be asked (", d.reason, "): SERVFAIL")
 		return d
 	}
-	f.step(8, "the list cannot be asked (", a.why.text, "): unlisted")
+	f.step(8, who, " be asked (", d.reason, "): unlisted")
 	return d
 }
 
@@ -387,7 +394,11 @@ func (f *facts) apex(q *question) decision {
 	case missing:
 		return decision{lacking: true}
 	case failing:
-		return decision{verdict: Failed, form: formServFail, ttl: staleTTL, ede: a.why.ede, reason: a.why.text}
+		d := decision{verdict: Failed, form: formServFail, ttl: staleTTL, ede: a.why.ede, reason: a.why.text}
+		if a.why.distrust {
+			d.form = formNoData
+		}
+		return d
 	}
 	d := decision{data: a.data, ttl: a.ttl, form: formWhole}
 	if !a.data.has() {

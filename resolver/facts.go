@@ -145,13 +145,13 @@ func (f *facts) answer(q *question, typ uint16) listAnswer {
 	if z.File != nil {
 		return f.fromFile(q, typ)
 	}
+	if why, quarantined := z.List.Quarantined(); quarantined { // perhaps since it answered
+		return listAnswer{state: failing, why: lies(why)}
+	}
 	for i := range f.got {
 		if g := &f.got[i]; g.kind == needAnswer && g.zone == z && g.typ == typ {
 			return g.answer
 		}
-	}
-	if why, quarantined := z.List.Quarantined(); quarantined {
-		return listAnswer{state: failing, why: lies(why)}
 	}
 	e, found := f.cache.Get(z.key(q, typ))
 	if found && e.Expires > f.clock {

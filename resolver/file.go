@@ -40,10 +40,13 @@ func (k *fileAnswers) of(b []byte, keep bool) packed {
 	defer k.mu.Unlock()
 	next := map[string]packed{}
 	if known := k.known.Load(); known != nil {
-		if len(*known) >= fileAnswersMax {
+		if len(*known) >= fileAnswersMax && !hasSOA(p) {
 			return p
 		}
 		next = maps.Clone(*known)
+	}
+	if hasSOA(p) { // with another serial than that of data which were replaced
+		maps.DeleteFunc(next, func(_ string, old packed) bool { return hasSOA(old) && old[1:] != p[1:] })
 	}
 	next[string(p)] = p
 	k.known.Store(&next)

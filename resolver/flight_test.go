@@ -208,6 +208,27 @@ func TestFlight_quarantine(t *testing.T) {
 	})
 }
 
+// TestFlight_quarantineMeanwhile has a question wait for two lists, one of
+// which is found to lie when it has answered and the other has not.
+func TestFlight_quarantineMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		liar, slow := spamhaus(), &fakeList{ttl: 300, hold: make(chan struct{})}
+		s := newScene(t, []ZoneOptions{
+			testZone("liar.test", liar), testZone("slow.test", slow),
+			weighed(t, "sum.test", 2, map[string]int{"liar.test": 2, "slow.test": -1}),
+		})
+		got := s.start("1.2.0.192.sum.test", dns.TypeA)
+		synctest.Wait()
+		liar.set(func() { liar.lies = "lists the world" })
+		s.r.Forget("liar.test", true)
+		close(slow.hold)
+		if m := <-got; brief(m) != "NXDOMAIN" {
+			t.Errorf("the sum is %s", brief(m))
+		}
+		s.r.Close()
+	})
+}
+
 // TestFlight_waiterLeaves has one of two who wait give up; the other still
 // gets the answer.
 func TestFlight_waiterLeaves(t *testing.T) {
@@ -388,6 +409,30 @@ func TestConfigure_keepsWhatDidNotChange(t *testing.T) {
 	ask()
 	if a.questions() != 1 || b.questions() != 2 {
 		t.Errorf("questions %d and %d, want 1 and 2: only the changed zone starts anew", a.questions(), b.questions())
+	}
+}
+
+// TestConfigure_whileForgotten has a list found to lie in the middle of a
+// reload: the zone that comes with it has nothing of what the list said.
+func TestConfigure_whileForgotten(t *testing.T) {
+	l := spamhaus()
+	zones := []ZoneOptions{testZone("bl.test", l)}
+	for i := range 200 { // that take their time
+		zones = append(zones, testZone(fmt.Sprintf("z%d.test", i), l))
+	}
+	s := newScene(t, zones)
+	for range 30 {
+		l.set(func() { l.all = "127.0.0.2" })
+		s.r.Forget("bl.test", true)
+		s.ask("9.2.0.192.bl.test", dns.TypeA)
+		l.set(func() { l.all = "" })
+		var both sync.WaitGroup
+		both.Go(func() { s.configure(zones) })
+		both.Go(func() { s.r.Forget("bl.test", true) })
+		both.Wait()
+		if got := brief(s.ask("9.2.0.192.bl.test", dns.TypeA)); got != "NXDOMAIN" {
+			t.Fatalf("what was void came back: %s", got)
+		}
 	}
 }
 

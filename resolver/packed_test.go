@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"encoding/binary"
 	"strings"
 	"testing"
 
@@ -37,6 +38,29 @@ func TestPack_leavesOut(t *testing.T) {
 		}
 		if got != tt.want || p.has() != (tt.want > 0) {
 			t.Errorf("%s: %d records, want %d", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestFileAnswers_newData: the data are replaced more often than answers are
+// kept, each time with another serial, and its answers are packed once still.
+func TestFileAnswers_newData(t *testing.T) {
+	var k fileAnswers
+	answer := func(serial int) []byte {
+		soa := binary.BigEndian.AppendUint32([]byte("\x02ns\x00\x04root\x00"), uint32(serial))
+		return appendPacked([]byte{wire.RcodeNXDomain}, wire.Authority, wire.TypeSOA, soa)
+	}
+	listed := appendPacked([]byte{wire.RcodeSuccess}, wire.Answer, wire.TypeA, []byte{127, 0, 0, 2})
+	k.of(listed, true)
+	for serial := range fileAnswersMax + 1 {
+		k.of(answer(serial), true)
+	}
+	if kept := len(*k.known.Load()); kept != 2 {
+		t.Errorf("%d answers are kept, want 2", kept)
+	}
+	for _, b := range [][]byte{listed, answer(fileAnswersMax)} {
+		if k.of(b, true) != packed(b) || (*k.known.Load())[string(b)] == "" {
+			t.Errorf("answer %x is packed each time", b)
 		}
 	}
 }

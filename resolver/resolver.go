@@ -90,6 +90,7 @@ type Resolver struct {
 	stats    *stats
 	log      *decisionLog
 
+	mu    sync.Mutex // of Configure and Forget
 	snap  atomic.Pointer[snapshot]
 	traps atomic.Pointer[traps] // nil but for moments at start and reload
 }
@@ -171,6 +172,8 @@ func (r *Resolver) Close() {
 // which they were asked. What is cached of a zone with an unchanged
 // fingerprint stays.
 func (r *Resolver) Configure(s Settings) error {
+	r.mu.Lock() // what is void must not be taken over
+	defer r.mu.Unlock()
 	before := r.snap.Load().zones
 	zones := make([]*zone, 0, len(s.Zones))
 	for i := range s.Zones {
@@ -178,10 +181,13 @@ func (r *Resolver) Configure(s Settings) error {
 		if err != nil {
 			return err
 		}
-		if old := before.named(z.Name); old != nil && old.Fingerprint == z.Fingerprint {
+		old := before.named(z.Name)
+		if old != nil {
+			z.voided.Store(old.voided.Load()) // the other proxies' answers are the same
+		}
+		if old != nil && old.Fingerprint == z.Fingerprint {
 			z.answers.Store(old.answers.Load())
 			z.flushes.Store(old.flushes.Load())
-			z.voided.Store(old.voided.Load())
 		} else {
 			z.flush(r.cache)
 		}
@@ -234,6 +240,8 @@ func (r *Resolver) newZone(o *ZoneOptions) (*zone, error) {
 // Forget voids what is remembered of the failures of a zone's list, which is
 // back; with answers also what is cached of it, because it was found to lie.
 func (r *Resolver) Forget(zoneName string, answers bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	z := r.snap.Load().zones.named(zoneName)
 	if z == nil {
 		return

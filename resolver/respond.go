@@ -15,7 +15,8 @@ type Scratch struct {
 	question question // what query asks; without a zone when it is in none
 	facts    facts
 	out      []byte
-	shard    int // which of the counters' shards
+	shard    int  // which of the counters' shards
+	stranger bool // the query's client may not ask
 
 	answered uint32 // packets so far
 	weight   uint64 // how many answers this one is timed for, since started; 0: it is not
@@ -65,11 +66,12 @@ func (r *Resolver) Await(sc *Scratch, pkt []byte, client netip.Addr, tcp bool, r
 // respond answers a packet with the facts at hand.
 func (r *Resolver) respond(sc *Scratch, pkt []byte, client netip.Addr, tcp bool) (out []byte, done bool) {
 	q, snap := &sc.query, sc.snap
+	sc.stranger = !snap.clients.Contains(client)
 	fault := q.Parse(pkt)
 	if fault == wire.Drop {
 		return nil, true
 	}
-	if !snap.clients.Contains(client) {
+	if sc.stranger {
 		if !r.refusals.Allow() {
 			return nil, true
 		}
@@ -111,6 +113,9 @@ func (r *Resolver) respond(sc *Scratch, pkt []byte, client netip.Addr, tcp bool)
 	sc.out = render(sc.out, &q.Head, &sc.question, &d, pkt, room(&q.Head, tcp))
 	return sc.out, true
 }
+
+// serves reports whether a client may ask.
+func (r *Resolver) serves(client netip.Addr) bool { return r.snap.Load().clients.Contains(client) }
 
 // room is the most octets that the answer to a query may have.
 func room(head *wire.Head, tcp bool) int {

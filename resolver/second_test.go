@@ -241,6 +241,25 @@ func TestSecond_lies(t *testing.T) {
 	})
 }
 
+// TestSecond_liesOverReload: they stay void when a reload changes the zone.
+func TestSecond_liesOverReload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pair(t, newSecond())
+		const name = "1.2.0.192.bl.test"
+		a.ask(name, dns.TypeA)
+		b.r.Forget("bl.test", true)
+		b.list.set(func() { delete(b.list.records, "1.2.0.192.list.example A") })
+		changed := testZone("bl.test", b.list)
+		changed.Fingerprint += ", budget 1000"
+		b.configure([]ZoneOptions{changed})
+		if got := brief(b.ask(name, dns.TypeA)); got != "NXDOMAIN" {
+			t.Errorf("after the reload: %s", got)
+		}
+		a.r.Close()
+		b.r.Close()
+	})
+}
+
 // TestSecond_renews: before a popular answer runs out, one of the proxies asks
 // the list and the other takes what it was told.
 func TestSecond_renews(t *testing.T) {

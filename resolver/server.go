@@ -33,7 +33,8 @@ type ServerOptions struct {
 	// Tap, if not nil, sees what clients ask and are answered.
 	Tap Tap
 
-	// MaxTCP bounds the TCP connections at one time; 0 means 1,000.
+	// MaxTCP bounds the TCP connections at one time of clients that may ask; 0
+	// means 1,000.
 	MaxTCP int
 }
 
@@ -47,8 +48,10 @@ type Server struct {
 	tap  Tap // may be nil
 	udp  []*udpSocket
 	tcp  []net.Listener
-	max  chan struct{} // a place for each TCP connection
+	max  chan struct{} // a place for each TCP connection of a client that may ask
 	wait sync.WaitGroup
+
+	strangers chan struct{} // likewise of others
 
 	pending sync.WaitGroup // questions that were read and not answered yet
 	queued  atomic.Int64   // octets of answers over TCP that wait for clients
@@ -63,7 +66,8 @@ type Server struct {
 func Listen(o ServerOptions) (*Server, error) {
 	s := &Server{
 		r: o.Resolver, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), tap: o.Tap,
-		max: make(chan struct{}, cmp.Or(o.MaxTCP, 1000)), conns: make(map[*tcpConn]struct{}),
+		max: make(chan struct{}, cmp.Or(o.MaxTCP, 1000)), strangers: make(chan struct{}, tcpStrangers),
+		conns: make(map[*tcpConn]struct{}),
 	}
 	for _, l := range o.InheritedTCP {
 		s.tcp = append(s.tcp, l)

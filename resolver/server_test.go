@@ -274,3 +274,62 @@ func TestServer_endsAfterGrace(t *testing.T) {
 		t.Errorf("Serve: %v", err)
 	}
 }
+
+// TestServer_strangers: clients that may not ask hold as many connections as
+// they get, and keep nobody from asking who may.
+func TestServer_strangers(t *testing.T) {
+	s := newScene(t, []ZoneOptions{testZone("bl.test", spamhaus())})
+	if err := s.r.Configure(Settings{
+		Zones: []ZoneOptions{testZone("bl.test", spamhaus())}, Clients: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	at := serveScene(t, s, "127.0.0.1:0").String()
+	stranger := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}}
+	ask := func(d *net.Dialer) string {
+		m, _, err := (&dns.Client{Net: "tcp", Dialer: d}).Exchange(new(dns.Msg).SetQuestion("1.2.0.192.bl.test.", dns.TypeA), at)
+		if err != nil {
+			return err.Error()
+		}
+		return brief(m)
+	}
+	if got := ask(&stranger); got != "REFUSED" {
+		t.Errorf("a stranger was told %s", got)
+	}
+	for range 1001 {
+		conn, err := stranger.Dial("tcp", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	if got := ask(&net.Dialer{}); got != "NOERROR 127.0.0.10" {
+		t.Errorf("who may ask was told %s", got)
+	}
+}
+
+// TestServer_strangerLeaves: who may not ask is told so once, and has not long
+// to ask.
+func TestServer_strangerLeaves(t *testing.T) {
+	for _, asks := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newScene(t, []ZoneOptions{testZone("bl.test", spamhaus())})
+			here, there := net.Pipe()
+			go newTCPConn(&Server{r: s.r, conns: map[*tcpConn]struct{}{}}, there, netip.MustParseAddr("192.0.2.1")).serve()
+			conn, start, want := &dns.Conn{Conn: here}, time.Now(), tcpStranger
+			if asks {
+				want = 0
+				if err := conn.WriteMsg(new(dns.Msg).SetQuestion("1.2.0.192.bl.test.", dns.TypeA)); err != nil {
+					t.Fatal(err)
+				}
+				if m, err := conn.ReadMsg(); err != nil || m.Rcode != dns.RcodeRefused {
+					t.Errorf("told %v, %v", m, err)
+				}
+			}
+			if _, err := here.Read(make([]byte, 1)); err != io.EOF || time.Since(start) != want {
+				t.Errorf("asks %t: left after %v with %v, want %v", asks, time.Since(start), err, want)
+			}
+			s.r.Close()
+		})
+	}
+}

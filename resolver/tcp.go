@@ -19,6 +19,12 @@ const (
 	// section 6.2.3 leaves the length to the server.
 	tcpIdle = 10 * time.Second
 
+	// tcpStranger is the same for a client that may not ask, which is told so
+	// once, and tcpStrangers how many of them there may be at one time: they
+	// take no place of those who may.
+	tcpStranger  = 2 * time.Second
+	tcpStrangers = 64
+
 	// tcpMessage is how long one message may take to arrive once its length
 	// is there, so that a slow writer cannot hold a place.
 	tcpMessage = 5 * time.Second
@@ -48,6 +54,8 @@ type tcpConn struct {
 	s      *Server
 	conn   net.Conn
 	client netip.Addr
+	idle   time.Duration // until the next question
+	place  chan struct{} // where it takes one among the connections
 	places chan struct{} // one for each question that waits
 
 	// out holds answers for the writer. It has room for every place, so that
@@ -60,11 +68,15 @@ type tcpConn struct {
 }
 
 func newTCPConn(s *Server, conn net.Conn, client netip.Addr) *tcpConn {
-	return &tcpConn{
-		s: s, conn: conn, client: client,
+	c := &tcpConn{
+		s: s, conn: conn, client: client, idle: tcpIdle, place: s.max,
 		places: make(chan struct{}, tcpInFlight), out: make(chan []byte, tcpInFlight),
 		sent: make(chan struct{}, 1),
 	}
+	if !s.r.serves(client) {
+		c.idle, c.place = tcpStranger, s.strangers
+	}
+	return c
 }
 
 // accept serves the connections of one listener.
@@ -80,19 +92,19 @@ func (s *Server) accept(l net.Listener) error {
 			time.Sleep(100 * time.Millisecond)
 			continue
 		}
+		c := newTCPConn(s, conn, conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap())
 		select {
-		case s.max <- struct{}{}:
+		case c.place <- struct{}{}:
 		default:
 			_ = conn.Close() // over the bound; the client tries again
 			continue
 		}
-		c := newTCPConn(s, conn, conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap())
 		s.mu.Lock()
 		s.conns[c] = struct{}{}
 		s.mu.Unlock()
 		s.wait.Go(func() {
 			c.serve()
-			<-s.max
+			<-c.place
 		})
 	}
 }
@@ -127,6 +139,9 @@ func (c *tcpConn) serve() {
 		out, done := c.s.r.Respond(sc, pkt, c.client, true)
 		if done {
 			c.finish(out)
+			if sc.stranger {
+				return
+			}
 			continue
 		}
 		c.s.r.Await(sc, pkt, c.client, true, c.finish)
@@ -136,7 +151,7 @@ func (c *tcpConn) serve() {
 // read returns the next message. A server that stops reads nothing more.
 func (c *tcpConn) read(buf []byte) ([]byte, error) {
 	var head [2]byte
-	if err := c.readFull(head[:], tcpIdle); err != nil {
+	if err := c.readFull(head[:], c.idle); err != nil {
 		return buf, err
 	}
 	n := int(binary.BigEndian.Uint16(head[:]))
@@ -150,7 +165,7 @@ func (c *tcpConn) read(buf []byte) ([]byte, error) {
 		buf = make([]byte, n)
 	}
 	buf = buf[:n]
-	return buf, c.readFull(buf, tcpMessage)
+	return buf, c.readFull(buf, min(c.idle, tcpMessage))
 }
 
 func (c *tcpConn) readFull(b []byte, within time.Duration) error {

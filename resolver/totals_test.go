@@ -36,8 +36,10 @@ func TestTotals(t *testing.T) {
 	ask("1", "1", "8", "2", "66")
 	ask("2")
 	s.ask("1.2.0.192.bl.test", dns.TypeTXT) // no other listing
-	s.ask("2.0.0.127.bl.test", dns.TypeA)   // somebody tests the list
-	if got, want := s.r.Totals(), (Totals{Zone: "bl.test", Questions: 8, Listings: 5, Exempted: 2}); len(got) != 1 || got[0] != want {
+	s.ask("2.2.0.192.bl.test", dns.TypeTXT) // nor another exemption of one
+	s.r.flights.wg.Wait()
+	s.ask("2.0.0.127.bl.test", dns.TypeA) // somebody tests the list
+	if got, want := s.r.Totals(), (Totals{Zone: "bl.test", Questions: 9, Listings: 5, Exempted: 2}); len(got) != 1 || got[0] != want {
 		t.Errorf("Totals = %+v, want %+v", got, want)
 	}
 	s.list.set(func() { s.list.err = &upstream.CodeError{Name: "blocked"} })
@@ -148,5 +150,22 @@ func TestStats_tookNothing(t *testing.T) {
 	s.ask("8.2.0.192.bl.test", dns.TypeA)
 	if asked, took := gathered(t, s, "dnsblproxy_upstream_queries_total"), gathered(t, s, "dnsblproxy_upstream_duration_seconds"); asked != 2 || took != 1 {
 		t.Errorf("%v outcomes and %v durations, want 2 and 1", asked, took)
+	}
+}
+
+// TestStats_requests: what was found in no cache is no hit.
+func TestStats_requests(t *testing.T) {
+	l := spamhaus()
+	z := testZone("bl.test", l)
+	z.Holds = rbl.HoldsIP4
+	s := newScene(t, []ZoneOptions{z})
+	for _, name := range []string{"1.2.0.192", "1.2.0.192", "2.0.192", "mail.example", "9.2.0.192"} {
+		if name == "9.2.0.192" {
+			l.set(func() { l.open = "no answer since noon" })
+		}
+		s.ask(name+".bl.test", dns.TypeA)
+	}
+	if got := gathered(t, s, "dnsblproxy_cache_requests_total"); got != 2 {
+		t.Errorf("%v questions were answered out of the cache or by the list, want 2", got)
 	}
 }

@@ -161,7 +161,7 @@ func (b *breaker) welcome(then func(listed bool, err error)) {
 		if o.Err == nil {
 			if listed, _ := l.judge(o.Response.Records); listed {
 				l.mu.Lock()
-				l.quarantine = listsRandom(s)
+				l.quarantine, l.liar = listsRandom(s), b
 				l.mu.Unlock()
 			}
 		}

@@ -254,6 +254,7 @@ func (c *call) launch(at *cut) {
 func (c *call) landed(o Outcome) {
 	c.mu.Lock()
 	at := c.at
+	c.out = ticket{} // it has landed: who stops the call now finds nothing out
 	c.hops++
 	hops := c.hops
 	c.mu.Unlock()

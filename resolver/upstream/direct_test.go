@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"dnsblproxy/resolver/internal/wire"
 	"dnsblproxy/resolver/rbl"
 )
 
@@ -403,6 +405,39 @@ func TestDirect_cancel(t *testing.T) {
 		}
 		if len(got) > 0 {
 			t.Error("done was called twice")
+		}
+	})
+}
+
+// A cancel that comes when a referral has landed, and the question does not
+// wait for the search yet, ends the question all the same.
+func TestDirect_cancelBetween(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTree(t)
+		defer x.pool.Close()
+		x.sub.become(nil)
+		d := x.direct(t, "zen.list.org")
+		got := make(chan Outcome, 1)
+		done := func(o Outcome) { got <- o }
+		first := d.begin(question(t, "9.2.0.192.zen.list.org", 1), nil, done).held.(*call)
+		<-got
+		// That is how a question stands whose exchange lands.
+		c := &call{direct: d, q: question(t, "1.sub.zen.list.org", 1), done: done,
+			limit: 4 * time.Second, started: time.Now(), at: first.at, out: first.out}
+		referral := Outcome{delegation: &wire.Delegation{Zone: question(t, "sub.zen.list.org", 1).Name}}
+		referral.Response.Referral = true
+		d.mu.Lock() // what follows the referral stops here
+		go c.landed(referral)
+		for landed := false; !landed; runtime.Gosched() {
+			c.mu.Lock()
+			landed = c.hops > 0
+			c.mu.Unlock()
+		}
+		start := time.Now()
+		c.stop(0, ErrBreaker)
+		d.mu.Unlock()
+		if o := <-got; o.Err != ErrBreaker || time.Since(start) > 0 {
+			t.Errorf("ended after %v with %v, want at once with %v", time.Since(start), o.Err, ErrBreaker)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
 
 	"dnsblproxy/resolver/internal/wire"
@@ -78,7 +79,8 @@ func (l *List) save() {
 // What could not be asked changes nothing.
 func (l *List) examine(ctx context.Context) {
 	answered, listed, passed := false, false, false
-	world := ""
+	world, liar := "", (*breaker)(nil)
+	var unsure []*breaker // who answers, but not all tests
 	for _, b := range l.breakers {
 		if b == nil {
 			continue
@@ -90,16 +92,19 @@ func (l *List) examine(ctx context.Context) {
 		answered, listed = true, listed || hit
 		why, ok := l.listsTheWorld(ctx, b.shape)
 		passed = passed || ok && why == ""
-		if world == "" {
-			world = why
+		if !ok {
+			unsure = append(unsure, b)
+		}
+		if world == "" && why != "" {
+			world, liar = why, b
 		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case world != "":
-		l.quarantine = world
-	case passed:
+		l.quarantine, l.liar = world, liar
+	case passed && !slices.Contains(unsure, l.liar):
 		l.quarantine = ""
 	}
 	if answered {

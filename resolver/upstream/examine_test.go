@@ -90,6 +90,37 @@ func TestList_comesBackParked(t *testing.T) {
 	})
 }
 
+// A list that lists the world in one shape is not believed again because its
+// tests in another pass: those of the first must, while they are answered.
+func TestList_liesInOneShape(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		good, world := blocklist("bl.example."), always("127.0.0.2")
+		answer := func(others func(*dns.Msg) *dns.Msg) func(*dns.Msg) *dns.Msg {
+			return func(m *dns.Msg) *dns.Msg {
+				name := m.Question[0].Name
+				if dns.CountLabel(name) > 32 || strings.HasPrefix(name, "2.0.0.127.") {
+					return good(m)
+				}
+				return others(m)
+			}
+		}
+		g := guard(t, answer(world), func(o *ListOptions) { o.Probe, o.Holds = true, rbl.HoldsIP4|rbl.HoldsIP6 })
+		defer g.end()
+		want := func(when string, want Condition) {
+			t.Helper()
+			time.Sleep(10 * time.Minute)
+			if s := g.State(); s.Condition != want {
+				t.Errorf("%s: %+v, want %v", when, s, want)
+			}
+		}
+		want("it lists the world", Quarantined)
+		g.host.become(answer(failing(dns.RcodeServerFailure)))
+		want("only the test entry is answered", Quarantined)
+		g.host.become(answer(good))
+		want("it was mended", Healthy)
+	})
+}
+
 // A list that begins to list the world is found out by the share of listings
 // long before the next test is due.
 func TestList_jump(t *testing.T) {

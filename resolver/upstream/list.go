@@ -112,8 +112,9 @@ type List struct {
 
 	mu         sync.Mutex // also around the hooks
 	closed     bool
-	quarantine string // why; empty when not
-	suspicion  string // likewise, from the tests
+	quarantine string   // why; empty when not
+	liar       *breaker // whose tests showed it; nil when they were another list's
+	suspicion  string   // why it is suspect, from the tests
 }
 
 // NewList returns a list, healthy unless it begins in quarantine.
