@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"runtime"
 	"strings"
@@ -353,6 +354,43 @@ func TestDirect_noSuchZone(t *testing.T) {
 		o := x.direct(t, "gone.org").Exchange(t.Context(), question(t, "2.0.0.127.gone.org", dns.TypeA))
 		if !errors.Is(o.Err, ErrUnreachable) || strings.Contains(o.Err.Error(), "gone") {
 			t.Errorf("%v, want ErrUnreachable without the zone's name", o.Err)
+		}
+	})
+}
+
+// A list that delegates each name to servers of its own, as many as fit, costs
+// no memory for those that are not needed any more.
+func TestDirect_countlessServers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTree(t)
+		defer x.pool.Close()
+		d := x.direct(t, "zen.list.org")
+		ask := func(i int) {
+			d.Exchange(t.Context(), question(t, fmt.Sprintf("%d.%d.0.192.zen.list.org", i&255, i>>8), dns.TypeA))
+		}
+		ask(0)
+		named := 0
+		x.bl.become(func(m *dns.Msg) *dns.Msg {
+			r := new(dns.Msg).SetReply(m)
+			for i := range 10 {
+				host := fmt.Sprintf("ns%d.zen.list.org.", i)
+				ns, _ := dns.NewRR(m.Question[0].Name + " 300 NS " + host)
+				glue, _ := dns.NewRR(fmt.Sprintf("%s 300 A 10.0.%d.%d", host, named>>8, named&255))
+				r.Ns, r.Extra = append(r.Ns, ns), append(r.Extra, glue)
+				named++
+			}
+			return r
+		})
+		for i := range 2000 {
+			ask(i)
+			if i%100 == 0 {
+				runtime.GC()
+			}
+		}
+		x.pool.mu.Lock()
+		defer x.pool.mu.Unlock()
+		if n := len(x.pool.servers); named < 20000 || n > named/2 {
+			t.Errorf("%d servers are kept of %d that were named", n, named)
 		}
 	})
 }

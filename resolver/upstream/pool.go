@@ -2,10 +2,12 @@ package upstream
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 )
 
 // Options of a Pool. The zero value is usable.
@@ -45,13 +47,19 @@ type Pool struct {
 	stop context.CancelFunc
 	gate *gate // of readers, and of flights until done has returned
 
+	// servers are forgotten with the last who may ask them: a list's own name
+	// servers are for the list to name, and may be others each time.
 	mu      sync.Mutex
-	servers map[netip.AddrPort]*server
+	servers map[netip.AddrPort]weak.Pointer[server]
+	sweepAt int // so many: those that are gone are taken out
 
 	stats struct {
 		mismatched, bursts, truncated, plainCase, plainDNS, tries atomic.Uint64
 	}
 }
+
+// leastSweep is how many servers are remembered before one looks which are gone.
+const leastSweep = 1024
 
 // NewPool returns a pool that has opened nothing yet.
 func NewPool(opts Options) *Pool {
@@ -67,7 +75,10 @@ func NewPool(opts Options) *Pool {
 	if opts.SocketUses <= 0 {
 		opts.SocketUses = 512
 	}
-	p := &Pool{opts: opts, rnd: newEntropy(), gate: newGate(), servers: make(map[netip.AddrPort]*server)}
+	p := &Pool{
+		opts: opts, rnd: newEntropy(), gate: newGate(),
+		servers: make(map[netip.AddrPort]weak.Pointer[server]), sweepAt: leastSweep,
+	}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	return p
 }
@@ -79,8 +90,10 @@ func (p *Pool) Close() {
 	p.gate.shut()
 	p.mu.Lock()
 	servers := make([]*server, 0, len(p.servers))
-	for _, s := range p.servers {
-		servers = append(servers, s)
+	for _, w := range p.servers {
+		if s := w.Value(); s != nil { // one with an open socket is not gone
+			servers = append(servers, s)
+		}
 	}
 	p.mu.Unlock()
 	p.stop()
@@ -105,10 +118,14 @@ func (p *Pool) server(addr netip.AddrPort) *server {
 	addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := p.servers[addr]
-	if s == nil {
-		s = newServer(p, addr)
-		p.servers[addr] = s
+	if s := p.servers[addr].Value(); s != nil {
+		return s
 	}
+	if len(p.servers) >= p.sweepAt {
+		maps.DeleteFunc(p.servers, func(_ netip.AddrPort, w weak.Pointer[server]) bool { return w.Value() == nil })
+		p.sweepAt = max(leastSweep, 2*len(p.servers))
+	}
+	s := newServer(p, addr)
+	p.servers[addr] = weak.Make(s)
 	return s
 }
