@@ -267,9 +267,13 @@ func newLimits(s *Settings) limits {
 // SOA says nothing of that: its TTL is 0, and it is kept only where the
 // administrator wants answers kept that are not to be. RFC 2308, section 5.
 func (l limits) life(r *wire.Response) uint32 {
-	most := l.maxTTL
-	if len(r.Records) == 0 {
-		most = min(most, l.maxNegative)
+	return min(max(r.TTL, l.minTTL), l.most(len(r.Records) > 0))
+}
+
+// most is the longest life of an answer with records, or without.
+func (l limits) most(records bool) uint32 {
+	if records {
+		return l.maxTTL
 	}
-	return min(max(r.TTL, l.minTTL), most)
+	return min(l.maxTTL, l.maxNegative)
 }

@@ -33,7 +33,7 @@ func (r *Resolver) askShared(f *flight, ask Ask, over uint32) bool {
 			return
 		}
 		limits := &r.snap.Load().limits
-		life = min(life, limits.maxTTL)
+		life = min(life, limits.most(data.has()))
 		q := f.question()
 		r.cache.Set(z.key(&q, typ), string(data), life, limits.stale)
 		z.learned(f, data)

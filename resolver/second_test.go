@@ -294,6 +294,33 @@ func TestSecond_renews(t *testing.T) {
 	})
 }
 
+// TestSecond_limits: an answer of another proxy lives no longer than one of the
+// list's would, listed or not.
+func TestSecond_limits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pair(t, newSecond())
+		for _, s := range []*scene{a, b} {
+			s.list.set(func() { s.list.ttl = 1000 })
+		}
+		snap := *b.r.snap.Load()
+		snap.limits.maxTTL, snap.limits.maxNegative = 500, 60
+		b.r.snap.Store(&snap)
+		for name, want := range map[string]uint32{"1.2.0.192.bl.test": 500, "9.2.0.192.bl.test": 60} {
+			a.ask(name, dns.TypeA)
+			synctest.Wait()
+			m := b.ask(name, dns.TypeA)
+			if got := append(m.Answer, m.Ns...)[0].Header().Ttl; got != want {
+				t.Errorf("%s: TTL %d, want %d", name, got, want)
+			}
+		}
+		if b.list.questions() != 0 {
+			t.Errorf("%d questions, want 0", b.list.questions())
+		}
+		a.r.Close()
+		b.r.Close()
+	})
+}
+
 // TestSecond_believable: a value is judged as if the list had sent it. Those
 // here are authentic, as another version or configuration might write them.
 func TestSecond_believable(t *testing.T) {
