@@ -392,3 +392,22 @@ func TestExchanger_askOthersGetsAFlight(t *testing.T) {
 		t.Error("no other server was asked")
 	}
 }
+
+// A clock that was wrong and is set back does not lengthen what was noted by it.
+func TestServer_clockSetBack(t *testing.T) {
+	s := &server{}
+	wrong := time.Now()
+	right := wrong.Add(-24 * time.Hour)
+	s.noteNoEDNS(wrong)
+	s.keepsCase(false, wrong)
+	s.keepsCase(false, wrong)
+	if !s.retryDue(wrong) || s.retryDue(wrong.Add(firstRetry/2)) {
+		t.Error("a server that does not answer is not asked once per pause")
+	}
+	if !s.retryDue(right) || s.retryDue(right.Add(firstRetry)) {
+		t.Error("a server that does not answer is not asked once per pause by the clock set back")
+	}
+	if s.wantsPlainDNS(right) || s.wantsPlainCase(right) {
+		t.Error("what a server lacks is remembered for a day")
+	}
+}

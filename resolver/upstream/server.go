@@ -99,7 +99,7 @@ func (s *server) key() int64 {
 // pauses grow from 2 s to a minute.
 func (s *server) retryDue(now time.Time) bool {
 	at := s.retryAt.Load()
-	if now.UnixNano() < at {
+	if ahead(now, at, lastRetry) {
 		return false
 	}
 	gap := min(max(2*s.retryGap.Load(), int64(firstRetry)), int64(lastRetry))
@@ -108,6 +108,13 @@ func (s *server) retryDue(now time.Time) bool {
 	}
 	s.retryGap.Store(gap)
 	return true
+}
+
+// ahead reports whether a moment (Unix ns) lies ahead of now, by no more than it
+// can: the clock may have been set back since it was noted.
+func ahead(now time.Time, at int64, most time.Duration) bool {
+	left := at - now.UnixNano()
+	return left > 0 && left <= int64(most)
 }
 
 // keepsCase notes whether the server gave a name back as it was sent.
@@ -119,8 +126,8 @@ func (s *server) keepsCase(yes bool, now time.Time) {
 	}
 }
 
-func (s *server) wantsPlainCase(now time.Time) bool { return now.UnixNano() < s.plainCase.Load() }
-func (s *server) wantsPlainDNS(now time.Time) bool  { return now.UnixNano() < s.plainDNS.Load() }
+func (s *server) wantsPlainCase(now time.Time) bool { return ahead(now, s.plainCase.Load(), remember) }
+func (s *server) wantsPlainDNS(now time.Time) bool  { return ahead(now, s.plainDNS.Load(), remember) }
 func (s *server) noteNoEDNS(now time.Time)          { s.plainDNS.Store(now.Add(remember).UnixNano()) }
 
 // socket returns the socket of the slot that random bits choose, opening or
