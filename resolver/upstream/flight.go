@@ -80,8 +80,8 @@ func (p *Pool) getFlight() *flight {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.fresh()
 	f.at, f.n, f.overTCP = 0, 0, false
+	f.fresh() // by overTCP
 	f.bad = [maxServers]bool{}
 	f.zone, f.server = nil, nil
 	f.started = time.Now()

@@ -84,3 +84,34 @@ func TestExchanger_RelayFailure(t *testing.T) {
 		t.Errorf("silence: rcode %d", rc)
 	}
 }
+
+// A question goes over UDP, also with the memory of one that was passed on
+// over TCP: a list that knows no TCP would be thought unreachable.
+func TestExchanger_RelayLeavesNoTCP(t *testing.T) {
+	s := newFakeServer(t)
+	s.script(listed, func(q query, _ *net.TCPConn) { q.send(q.reply(0)) })
+	e := newPool(t, Options{}).Exchanger([]netip.AddrPort{s.addr}, ExchangeOptions{})
+	pkt, err := new(dns.Msg).SetQuestion("example.org.", dns.TypeMX).Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		passed := make(chan error)
+		e.Relay(pkt, true, func(_ []byte, err error) { passed <- err })
+		if err := <-passed; err != nil {
+			t.Fatal(err)
+		}
+		if o := e.Exchange(t.Context(), question(t, "2.0.0.127.list.example", dns.TypeA)); o.Err != nil {
+			t.Fatal(o.Err)
+		}
+	}
+	over := 0
+	for _, q := range s.seen() {
+		if q.tcp && q.Question[0].Qtype == dns.TypeA {
+			over++
+		}
+	}
+	if over > 0 {
+		t.Errorf("%d of 20 questions for a list went over TCP", over)
+	}
+}
