@@ -9,6 +9,7 @@ func (w *waiter) relay(sc *Scratch) {
 		w.mu.Lock()
 		w.finish()
 		w.mu.Unlock()
+		w.r.stats.general.count(sc.shard, Forwarded)
 		w.reply(w.r.servfail(sc, &w.head, w.pkt, edeNetwork, w.final))
 		return
 	}

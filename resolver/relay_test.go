@@ -85,3 +85,24 @@ func TestRelay_failure(t *testing.T) {
 		}
 	}
 }
+
+// TestRelay_overload: a name outside the zones for which there is no room gets
+// SERVFAIL, and is counted with those that were passed on in vain.
+func TestRelay_overload(t *testing.T) {
+	s := newScene(t, nil)
+	err := s.r.Configure(Settings{
+		Relay:   fakeRelay(func([]byte) ([]byte, error) { return nil, errors.New("asked all the same") }),
+		Clients: []netip.Prefix{netip.PrefixFrom(testClient, 32)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.r.bounds.inAll = 0
+	m := s.ask("www.example", dns.TypeA)
+	if code, text := ede(m); brief(m) != "SERVFAIL" || code != edeNetwork {
+		t.Errorf("%s with extended error %d %q, want SERVFAIL with %d", brief(m), code, text, edeNetwork)
+	}
+	if got := gathered(t, s, "dnsblproxy_queries_total"); got != 1 {
+		t.Errorf("queries_total is %v, want 1", got)
+	}
+}
