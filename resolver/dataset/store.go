@@ -48,7 +48,7 @@ type Store struct {
 	// The rest belongs to the goroutine of Open and then Run.
 	tried   []fingerprint // the files as last loaded, or as refused
 	recheck bool          // look at the bytes once more: a write within the clock's grain does not show in a stat
-	statErr string        // the last complaint of stat, to log it once
+	said    string        // the last complaint, to make it once; empty: all is well
 }
 
 // NewStore returns a Store that has read nothing yet.
@@ -103,13 +103,9 @@ func (s *Store) Run(ctx context.Context) {
 func (s *Store) poll(ctx context.Context) {
 	now, err := s.stat()
 	if err != nil {
-		if err.Error() != s.statErr {
-			s.statErr = err.Error()
-			s.finish(ctx, nil, nil, nil, err)
-		}
+		s.finish(ctx, nil, nil, nil, err)
 		return
 	}
-	s.statErr = ""
 	if sameStats(now, s.tried) {
 		if !s.recheck {
 			s.expire(ctx)
@@ -157,6 +153,13 @@ func (s *Store) finish(ctx context.Context, z *Zone, problems []Problem, prints 
 	}
 	if errors.Is(err, errFuture) {
 		s.tried = nil // time alone makes it good
+	}
+	said := s.said
+	if s.said = ""; err != nil {
+		s.said = err.Error()
+	}
+	if s.said != "" && s.said == said {
+		return
 	}
 	s.mu.Lock()
 	s.status.Err, s.status.Problems = err, problems
