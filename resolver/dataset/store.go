@@ -103,6 +103,7 @@ func (s *Store) Run(ctx context.Context) {
 func (s *Store) poll(ctx context.Context) {
 	now, err := s.stat()
 	if err != nil {
+		s.tried = nil // when they come back they are read, whatever stat says
 		s.finish(ctx, nil, nil, nil, err)
 		return
 	}
@@ -213,12 +214,16 @@ func (s *Store) expire(ctx context.Context) {
 	s.report(ctx, st)
 }
 
-// stat looks at every file without reading it.
+// stat looks at every file without reading it, but for whether it may: that a
+// file may be read again does not show in a stat.
 func (s *Store) stat() ([]fingerprint, error) {
 	var prints []fingerprint
 	for _, spec := range s.specs {
 		for _, name := range spec.Files {
 			info, err := os.Stat(name)
+			if err == nil && info.Mode().IsRegular() {
+				err = readable(name)
+			}
 			if err != nil {
 				return nil, fmt.Errorf("reading %s: %w", name, bareError(err))
 			}
@@ -226,6 +231,14 @@ func (s *Store) stat() ([]fingerprint, error) {
 		}
 	}
 	return prints, nil
+}
+
+func readable(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 func sameStats(a, b []fingerprint) bool {
