@@ -209,8 +209,9 @@ func (e *Engine) install(rules []*Rule, sources []*source, zones []string) {
 	defer e.mu.Unlock()
 	now := time.Now()
 	old := make(map[sourceKey]*source, len(e.sources))
+	changed := make(map[sourceKey]bool) // or gone
 	for _, s := range e.sources {
-		old[s.key] = s
+		old[s.key], changed[s.key] = s, true
 		if s.stop != nil {
 			s.stop()
 		}
@@ -218,6 +219,7 @@ func (e *Engine) install(rules []*Rule, sources []*source, zones []string) {
 	for _, s := range sources {
 		if o := old[s.key]; o != nil {
 			s.carry(o, now)
+			changed[s.key] = !sameDemands(s.rule, o.rule)
 		} else {
 			e.recall(s)
 		}
@@ -233,6 +235,7 @@ func (e *Engine) install(rules []*Rule, sources []*source, zones []string) {
 		}
 		e.equip(s)
 	}
+	e.live.forget(changed)
 	e.rules, e.sources, e.zones = rules, sources, slices.Clone(zones)
 	if e.run != nil && !e.stopped {
 		e.startAll()

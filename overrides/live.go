@@ -219,6 +219,13 @@ func (l *liveState) keep(k liveKey, v verdict, now time.Time) {
 	l.verdicts[k] = v
 }
 
+// forget drops the verdicts of sources whose rule is gone or another one now.
+func (l *liveState) forget(changed map[sourceKey]bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	maps.DeleteFunc(l.verdicts, func(k liveKey, _ verdict) bool { return changed[k.source] })
+}
+
 // countPass counts an address that passed a live term, together with the
 // source's fixed addresses, against the rule's guard.
 func (e *Engine) countPass(s *source, a netip.Addr, now time.Time) error {
