@@ -224,7 +224,7 @@ func (e *Engine) install(rules []*Rule, sources []*source, zones []string) {
 			e.recall(s)
 		}
 		if err := guard(s.rule, s.content); err != nil && s.isFetched() {
-			e.failed(s, err, now)
+			e.failed(s, err, false, now)
 			s.content, s.since = nil, now
 		}
 		if s.isStatic() || s.file != nil && s.content != nil {

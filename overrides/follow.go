@@ -87,13 +87,19 @@ func (e *Engine) follow(ctx context.Context, s *source) {
 func (e *Engine) attempt(ctx context.Context, s *source) result {
 	e.mu.Lock()
 	prev := s.content
-	if !s.failing.IsZero() && time.Since(s.failing) >= giveUp && s.key.kind != KindURL {
+	if s.givenUp(time.Now()) {
 		prev = nil
 	}
 	e.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	return s.fetch.fetch(ctx, prev)
+}
+
+// givenUp reports whether the source has failed for too long for its set to be
+// trusted. A feed's set always is. The caller holds mu.
+func (s *source) givenUp(now time.Time) bool {
+	return !s.failing.IsZero() && now.Sub(s.failing) >= giveUp && s.key.kind != KindURL
 }
 
 // accept judges what an attempt brought and plans the next one.
@@ -114,10 +120,8 @@ func (e *Engine) accept(s *source, r result) {
 	}
 	s.warnings = r.warnings
 	if r.err != nil {
-		e.failed(s, r.err, now)
-		if now.Sub(s.failing) >= giveUp && s.key.kind != KindURL {
-			r.drop = true
-		}
+		r.drop = r.drop || s.givenUp(now)
+		e.failed(s, r.err, !r.drop && !s.content.empty(), now)
 	} else {
 		e.recovered(s, now)
 	}

@@ -165,6 +165,9 @@ func TestSPF_what_the_domain_says_takes_effect(t *testing.T) {
 				if tl.log.count("opens nothing any more") != 1 {
 					t.Errorf("the log does not say once that the source opens nothing:\n%s", tl.log.b.String())
 				}
+				if tl.log.count("keeps_last_good=true") > 0 {
+					t.Errorf("the log says that the last good set stays:\n%s", tl.log.b.String())
+				}
 				if got, want := tl.status().LastError != "", tt.log != ""; got != want {
 					t.Errorf("LastError = %q", tl.status().LastError)
 				}
