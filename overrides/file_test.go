@@ -35,6 +35,14 @@ func TestFile_change_is_in_force_within_3s(t *testing.T) {
 		if tl.Table() != table {
 			t.Error("an unchanged file made a new table")
 		}
+		old := time.Now().Add(-time.Hour)
+		if err := os.Chtimes(path, old, old); err != nil {
+			t.Fatal(err)
+		}
+		tl.elapse(time.Minute)
+		if age := time.Since(tl.status().LastSuccess); age > pollEvery {
+			t.Errorf("it was confirmed %s ago, want at the latest look", age)
+		}
 		write(t, path, "192.0.2.2 # instead\n")
 		tl.elapse(3 * time.Second)
 		tl.want("after a rename", "-192.0.2.1", "+192.0.2.2")

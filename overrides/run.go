@@ -118,10 +118,7 @@ func (e *Engine) pollFile(s *source) {
 	case err != nil:
 		e.failed(s, err, s.content != nil, now)
 	case c == nil && s.file.good:
-		// Unchanged since it was read without fault.
-		if s.err != nil {
-			e.recovered(s, now)
-		}
+		e.recovered(s, now) // unchanged since it was read without fault
 	case c != nil:
 		e.recovered(s, now)
 		e.adoptContent(s, c, now)
