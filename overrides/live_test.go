@@ -202,6 +202,14 @@ func TestLive_counts_against_the_guard(t *testing.T) {
 	})
 }
 
+// As many addresses are counted as the default guard refuses.
+func TestLive_default_guard_can_be_reached(t *testing.T) {
+	bits4, _ := new(Rule).limits()
+	if !(count{0, maxPassed}).above(bits4) {
+		t.Errorf("%d addresses are counted, and as many are permitted", maxPassed)
+	}
+}
+
 // What was known of an address under other exceptions or another guard is not
 // what is asked now.
 func TestLive_follows_a_reload(t *testing.T) {
