@@ -48,7 +48,8 @@ func (h *hostFetcher) fetch(ctx context.Context, prev *content) result {
 	case c.err != nil && len(c.ranges) == 0:
 		return result{err: c.err}
 	case c.err != nil:
-		return result{content: contentOfRanges(append(c.ranges, prev.ranges()...), nil), err: c.err}
+		sure := contentOfRanges(c.ranges, nil)
+		return result{content: sure.and(prev), sure: sure, err: c.err}
 	case len(c.ranges) == 0:
 		return result{drop: true, lasting: true, err: fmt.Errorf("%q has no address", h.name), ttl: c.ttl}
 	}

@@ -162,6 +162,7 @@ func (e *Engine) recovered(s *source, now time.Time) {
 			"failed_for", now.Sub(s.failing))
 	}
 	s.err, s.failing, s.retries = nil, time.Time{}, 0
+	s.doubt, s.sure = time.Time{}, nil
 	s.success = now
 }
 
