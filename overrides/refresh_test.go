@@ -1,11 +1,14 @@
 package overrides
 
 import (
+	"context"
 	"net/netip"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"dnsblproxy/overrides/spf"
 )
 
 func spfRule(domains ...string) Rule { return allow(func(r *Rule) { r.SPF = domains }) }
@@ -130,6 +133,32 @@ func TestSPF_gives_up_after_a_day(t *testing.T) {
 		dns.set(func() { dns.fail["*"] = false })
 		tl.elapse(11 * time.Minute)
 		tl.want("when DNS is back", "+192.0.2.1")
+	})
+}
+
+// noAAAA is a DNS of which nobody gets an IPv6 address any more.
+type noAAAA struct{ *fakeDNS }
+
+func (d noAAAA) Lookup(ctx context.Context, name string, t spf.Type) (spf.Answer, error) {
+	if t == spf.TypeAAAA && d.count("aaaa") > 0 {
+		return spf.Answer{}, errServfail
+	}
+	return d.fakeDNS.Lookup(ctx, name, t)
+}
+
+func TestHosts_one_family_fails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeDNS()
+		dns.hosts["mail.example.com"] = "192.0.2.1 2001:db8::1"
+		r := allow(func(r *Rule) { r.A = []string{"mail.example.com"} })
+		tl := start(t, nil, Options{Resolver: noAAAA{dns}}, r)
+		tl.want("at start", "+192.0.2.1", "+2001:db8::1")
+		dns.set(func() {
+			dns.asked["aaaa"] = 1
+			dns.hosts["mail.example.com"] = "192.0.2.2"
+		})
+		tl.elapse(6 * time.Minute)
+		tl.want("moved", "-192.0.2.1", "+192.0.2.2", "+2001:db8::1")
 	})
 }
 
