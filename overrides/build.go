@@ -30,6 +30,7 @@ func build(rules []loaded, zones []string, now int64) *Table {
 	for _, r := range rules {
 		b.addRule(r)
 	}
+	b.cut, b.counted = make([]uint32, len(b.t.rules)), make([]uint32, len(b.t.rules))
 	b.t.a4 = indexOf(&b, b.items4, size4, false, top4)
 	b.items4 = nil
 	b.t.a6 = indexOf(&b, b.items6, size6, true, top6)
@@ -54,6 +55,11 @@ type builder struct {
 	ids     map[string]uint32 // set by its matches
 	scratch []match
 	key     []byte
+
+	// By rule, the latest range that an exception cut out of it, and the latest
+	// that was counted for it; turn numbers the ranges from 1.
+	cut, counted []uint32
+	turn         uint32
 }
 
 // lane is one layer of one source, or the exceptions of one rule. Ranges in
@@ -209,11 +215,17 @@ func overlay[A point[A]](items []item[A], emit func(lo, hi A, active []item[A]))
 // setOf returns the set of the active items less those of rules that have an
 // exception here, and counts the addresses for the rules.
 func setOf[A point[A]](b *builder, active []item[A], size count, six bool) uint32 {
+	b.turn++
+	for _, it := range active {
+		if l := &b.lanes[it.lane]; l.except {
+			b.cut[l.rule] = b.turn
+		}
+	}
 	ms := b.scratch[:0]
 	lane := uint32(0)
 	for _, it := range active {
 		l := &b.lanes[it.lane]
-		if l.except || excepted(b, active, l.rule) {
+		if l.except || b.cut[l.rule] == b.turn {
 			continue
 		}
 		ms = append(ms, match{l.source, it.line, l.end})
@@ -229,18 +241,6 @@ func setOf[A point[A]](b *builder, active []item[A], size count, six bool) uint3
 		return l.lastID
 	}
 	return b.set(ms)
-}
-
-func excepted[A point[A]](b *builder, active []item[A], rule uint32) bool {
-	if len(active) == 1 {
-		return false
-	}
-	for _, it := range active {
-		if l := &b.lanes[it.lane]; l.except && l.rule == rule {
-			return true
-		}
-	}
-	return false
 }
 
 // set returns the set of these matches, the same for the same matches.
@@ -280,15 +280,12 @@ func (b *builder) newSet(ms []match) uint32 {
 
 // count adds size once to every rule that has a fixed match.
 func (b *builder) count(ms []match, size count, six bool) {
-	for i, m := range ms {
-		src := b.t.sources[m.source]
-		again := slices.ContainsFunc(ms[:i], func(o match) bool {
-			s := b.t.sources[o.source]
-			return s.rule == src.rule && !s.live
-		})
-		if src.live || again {
+	for _, m := range ms {
+		src := &b.t.sources[m.source]
+		if src.live || b.counted[src.rule] == b.turn {
 			continue
 		}
+		b.counted[src.rule] = b.turn
 		r := &b.t.rules[src.rule]
 		if six {
 			r.n6 = r.n6.add(size)

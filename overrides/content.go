@@ -178,6 +178,14 @@ func (c *content) common(o *content) (n4, n6 count) {
 	return n4, n6
 }
 
+// and returns what c and o open together. Both are the contents of machines.
+func (c *content) and(o *content) *content {
+	if c == nil || c.equal(o) {
+		return o
+	}
+	return contentOfRanges(append(c.ranges(), o.ranges()...), append(c.rangesOf(true), o.rangesOf(true)...))
+}
+
 // count is a number of addresses. The whole of IPv6 saturates at 2^128-1,
 // which no limit and no reader can tell from 2^128.
 type count struct{ hi, lo uint64 }

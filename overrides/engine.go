@@ -209,8 +209,9 @@ func (e *Engine) install(rules []*Rule, sources []*source, zones []string) {
 	defer e.mu.Unlock()
 	now := time.Now()
 	old := make(map[sourceKey]*source, len(e.sources))
+	changed := make(map[sourceKey]bool) // or gone
 	for _, s := range e.sources {
-		old[s.key] = s
+		old[s.key], changed[s.key] = s, true
 		if s.stop != nil {
 			s.stop()
 		}
@@ -218,11 +219,12 @@ func (e *Engine) install(rules []*Rule, sources []*source, zones []string) {
 	for _, s := range sources {
 		if o := old[s.key]; o != nil {
 			s.carry(o, now)
+			changed[s.key] = !sameDemands(s.rule, o.rule)
 		} else {
 			e.recall(s)
 		}
 		if err := guard(s.rule, s.content); err != nil && s.isFetched() {
-			e.failed(s, err, now)
+			e.failed(s, err, false, now)
 			s.content, s.since = nil, now
 		}
 		if s.isStatic() || s.file != nil && s.content != nil {
@@ -233,6 +235,7 @@ func (e *Engine) install(rules []*Rule, sources []*source, zones []string) {
 		}
 		e.equip(s)
 	}
+	e.live.forget(changed)
 	e.rules, e.sources, e.zones = rules, sources, slices.Clone(zones)
 	if e.run != nil && !e.stopped {
 		e.startAll()
@@ -282,6 +285,7 @@ func (s *source) carry(o *source, now time.Time) {
 	}
 	s.content, s.valid, s.since, s.success, s.tried = o.content, o.valid, o.since, o.success, o.tried
 	s.err, s.errAt, s.failing, s.retries, s.failures = o.err, o.errAt, o.failing, o.retries, o.failures
+	s.doubt, s.sure = o.doubt, o.sure
 	s.next, s.warnings, s.kept, s.unkept = o.next, o.warnings, o.kept, o.unkept
 	if !sameDemands(s.rule, o.rule) {
 		s.next, s.retries = now, 0

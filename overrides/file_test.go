@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,6 +34,14 @@ func TestFile_change_is_in_force_within_3s(t *testing.T) {
 		tl.elapse(time.Minute)
 		if tl.Table() != table {
 			t.Error("an unchanged file made a new table")
+		}
+		old := time.Now().Add(-time.Hour)
+		if err := os.Chtimes(path, old, old); err != nil {
+			t.Fatal(err)
+		}
+		tl.elapse(time.Minute)
+		if age := time.Since(tl.status().LastSuccess); age > pollEvery {
+			t.Errorf("it was confirmed %s ago, want at the latest look", age)
 		}
 		write(t, path, "192.0.2.2 # instead\n")
 		tl.elapse(3 * time.Second)
@@ -127,6 +136,37 @@ func TestFile_same_stamp_is_noticed_while_young(t *testing.T) {
 	c, err := w.read()
 	if err != nil || c == nil || c.ranges()[0].String() != "192.0.2.9" {
 		t.Errorf("read = %v, %v, want the change", c, err)
+	}
+}
+
+// Rights that come back, and what else keeps a file from being opened for a
+// while, show neither in its time nor in its size.
+func TestFile_is_read_when_it_can_be(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "efax.txt")
+	write(t, path, "192.0.2.1\n")
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(path, old, old); err != nil {
+		t.Fatal(err)
+	}
+	w := &watched{path: path}
+	var had syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &had); err != nil {
+		t.Fatal(err)
+	}
+	none := had
+	none.Cur = 0 // root may open everything, but not without a descriptor
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	_, refused := w.read()
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &had); err != nil {
+		t.Fatal(err)
+	}
+	if refused == nil {
+		t.Fatal("the file was read without a descriptor")
+	}
+	if c, err := w.read(); err != nil || c == nil {
+		t.Errorf("read = %v, %v, want what the file holds", c, err)
 	}
 }
 

@@ -83,17 +83,35 @@ func (e *Engine) follow(ctx context.Context, s *source) {
 }
 
 // attempt fetches once. What could not be confirmed for a day is not what a
-// partial answer is completed from.
+// partial answer is completed from, and goes.
 func (e *Engine) attempt(ctx context.Context, s *source) result {
 	e.mu.Lock()
-	prev := s.content
-	if !s.failing.IsZero() && time.Since(s.failing) >= giveUp && s.key.kind != KindURL {
-		prev = nil
+	prev, over := s.content, !s.doubt.IsZero() && time.Since(s.doubt) >= giveUp
+	if over {
+		prev = s.sure
 	}
 	e.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	return s.fetch.fetch(ctx, prev)
+	r := s.fetch.fetch(ctx, prev)
+	if r.over = over; over && r.err != nil && r.content == nil {
+		r.content, r.drop = prev, r.drop || prev.empty()
+	}
+	return r
+}
+
+// doubted notes what a failed attempt has confirmed all the same, and for the
+// first one since when the rest is in doubt. A day later that goes, and a new
+// day begins for what this one had confirmed. A feed's set is never in doubt.
+// The caller holds mu.
+func (s *source) doubted(r result, now time.Time) {
+	switch {
+	case s.key.kind == KindURL:
+	case s.doubt.IsZero() || r.over:
+		s.doubt, s.sure = now, r.sure
+	default:
+		s.sure = s.sure.and(r.sure)
+	}
 }
 
 // accept judges what an attempt brought and plans the next one.
@@ -114,20 +132,18 @@ func (e *Engine) accept(s *source, r result) {
 	}
 	s.warnings = r.warnings
 	if r.err != nil {
-		e.failed(s, r.err, now)
-		if now.Sub(s.failing) >= giveUp && s.key.kind != KindURL {
-			r.drop = true
-		}
+		s.doubted(r, now)
+		e.failed(s, r.err, !r.drop && !s.content.empty(), now)
 	} else {
 		e.recovered(s, now)
 	}
 	switch {
-	case r.content != nil:
+	case r.content != nil && !r.drop:
 		s.valid = r.valid
 		e.adoptContent(s, r.content, now)
 	case r.drop && !s.content.empty():
 		e.log.Error("rule source opens nothing any more", "rule", s.rule.Key(), "source", s.source.String(), "error", r.err)
-		s.content, s.since, s.unkept = &content{}, now, true
+		s.content, s.sure, s.since, s.unkept = &content{}, nil, now, true
 		e.wantBuild()
 	}
 	s.next = now.Add(pauseAfter(s, r))

@@ -28,12 +28,12 @@ type hostFetcher struct {
 
 // fetch asks for both families of every host. A name without addresses is an
 // answer that takes effect at once, and loudly. If a host cannot be asked the
-// addresses known before stay beside those of the others.
+// addresses of that family known before stay beside those of the others.
 func (h *hostFetcher) fetch(ctx context.Context, prev *content) result {
 	if h.resolver == nil {
 		return result{err: errNoResolver}
 	}
-	c := collecting{resolver: h.resolver, ttl: math.MaxInt64}
+	c := collecting{resolver: h.resolver, ttl: math.MaxInt64, lost: make(map[bool]bool)}
 	hosts := []string{h.name}
 	if h.mx {
 		var err error
@@ -48,7 +48,9 @@ func (h *hostFetcher) fetch(ctx context.Context, prev *content) result {
 	case c.err != nil && len(c.ranges) == 0:
 		return result{err: c.err}
 	case c.err != nil:
-		return result{content: contentOfRanges(append(c.ranges, prev.ranges()...), nil), err: c.err}
+		sure := contentOfRanges(c.ranges, nil)
+		kept := slices.DeleteFunc(prev.ranges(), func(r Range) bool { return !c.lost[r.First.Is6()] })
+		return result{content: contentOfRanges(append(kept, c.ranges...), nil), sure: sure, err: c.err}
 	case len(c.ranges) == 0:
 		return result{drop: true, lasting: true, err: fmt.Errorf("%q has no address", h.name), ttl: c.ttl}
 	}
@@ -61,6 +63,7 @@ type collecting struct {
 	ranges   []Range
 	ttl      time.Duration
 	err      error
+	lost     map[bool]bool // by whether it is IPv6: a host could not be asked for it
 }
 
 func (c *collecting) exchangers(ctx context.Context, domain string) ([]string, error) {
@@ -87,6 +90,7 @@ func (c *collecting) addresses(ctx context.Context, host string) {
 		a, err := c.resolver.Lookup(ctx, host, t)
 		if err != nil {
 			c.err = errors.Join(c.err, fmt.Errorf("asking %s %q: %w", t, host, err))
+			c.lost[t == spf.TypeAAAA] = true
 			continue
 		}
 		c.ttl = min(c.ttl, a.TTL)

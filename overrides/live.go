@@ -17,8 +17,8 @@ const (
 	liveUnsure  = 30 * time.Second // how long "cannot say for now" is remembered
 	liveLeast   = 10 * time.Second // how long any result is: its waiters have to find it
 	liveMost    = 24 * time.Hour
-	maxVerdicts = 1 << 16 // results kept, about 100 B each
-	maxPassed   = 1 << 20 // addresses counted per source against its guard
+	maxVerdicts = 1 << 16   // results kept, about 100 B each
+	maxPassed   = 1<<20 + 1 // addresses counted per source against its guard: one more than max_v4 permits by default
 )
 
 var errGuard = errors.New("live terms have passed as many addresses in 24 hours as max_v4 or max_v6 permits")
@@ -219,6 +219,13 @@ func (l *liveState) keep(k liveKey, v verdict, now time.Time) {
 	l.verdicts[k] = v
 }
 
+// forget drops the verdicts of sources whose rule is gone or another one now.
+func (l *liveState) forget(changed map[sourceKey]bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	maps.DeleteFunc(l.verdicts, func(k liveKey, _ verdict) bool { return changed[k.source] })
+}
+
 // countPass counts an address that passed a live term, together with the
 // source's fixed addresses, against the rule's guard.
 func (e *Engine) countPass(s *source, a netip.Addr, now time.Time) error {
@@ -246,7 +253,9 @@ func (e *Engine) countPass(s *source, a netip.Addr, now time.Time) error {
 		p.refused = false
 		return nil
 	}
-	p.prune(now)
+	if now.Sub(p.pruned) >= time.Minute { // a million of them take a while
+		p.prune(now)
+	}
 	if fits() {
 		return nil
 	}

@@ -202,6 +202,67 @@ func TestLive_counts_against_the_guard(t *testing.T) {
 	})
 }
 
+// As many addresses are counted as the default guard refuses.
+func TestLive_default_guard_can_be_reached(t *testing.T) {
+	bits4, _ := new(Rule).limits()
+	if !(count{0, maxPassed}).above(bits4) {
+		t.Errorf("%d addresses are counted, and as many are permitted", maxPassed)
+	}
+}
+
+// What was known of an address under other exceptions or another guard is not
+// what is asked now.
+func TestLive_follows_a_reload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := liveDNS("192.0.2.1", "192.0.2.2")
+		dns.txt["efax.com"] = "v=spf1 include:sub.efax.com -all"
+		dns.txt["sub.efax.com"] = "v=spf1 exists:%{i}._spf.efax.com exists:%{i}.other.example -all"
+		dns.hosts["192.0.2.1.other.example"] = ""
+		r := spfRule("efax.com")
+		r.MaxV4 = 32 // one address
+		tl := start(t, dns, Options{}, r)
+		tl.wantLive("first", "192.0.2.1", true)
+		tl.wantLive("beyond the guard", "192.0.2.2", false)
+		known := func(addr string) bool {
+			a := netip.MustParseAddr(addr)
+			pass, known := tl.LiveKnown(Hit{Rule: tl.rules[0], Source: sourceOf(KindSPF, "efax.com")}, a)
+			return pass || known
+		}
+		if err := tl.Replace([]Rule{r}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if !known("192.0.2.1") {
+			t.Error("a reload of the same rule forgets what is known")
+		}
+		r.MaxV4 = 30
+		if err := tl.Replace([]Rule{r}, nil); err != nil {
+			t.Fatal(err)
+		}
+		tl.elapse(time.Second)
+		if known("192.0.2.2") {
+			t.Error("the old guard's refusal outlives it")
+		}
+		tl.wantLive("within the new guard", "192.0.2.2", true)
+		r.Except = []string{"spf:sub.efax.com"}
+		if err := tl.Replace([]Rule{r}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if known("192.0.2.2") {
+			t.Error("what an include let in is known to pass although it is left out")
+		}
+		tl.wantLive("without the include", "192.0.2.2", false)
+		r.Except = nil
+		for _, rules := range [][]Rule{nil, {r}} {
+			if err := tl.Replace(rules, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := len(tl.Engine.live.verdicts); n > 0 {
+			t.Errorf("a rule that was gone meanwhile still knows of %d addresses", n)
+		}
+	})
+}
+
 func TestLive_after_the_end(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dns := liveDNS("192.0.2.1")

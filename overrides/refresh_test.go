@@ -1,11 +1,14 @@
 package overrides
 
 import (
+	"context"
 	"net/netip"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"dnsblproxy/overrides/spf"
 )
 
 func spfRule(domains ...string) Rule { return allow(func(r *Rule) { r.SPF = domains }) }
@@ -133,6 +136,76 @@ func TestSPF_gives_up_after_a_day(t *testing.T) {
 	})
 }
 
+// noAAAA is a DNS of which nobody gets an IPv6 address any more.
+type noAAAA struct{ *fakeDNS }
+
+func (d noAAAA) Lookup(ctx context.Context, name string, t spf.Type) (spf.Answer, error) {
+	if t == spf.TypeAAAA && d.count("aaaa") > 0 {
+		return spf.Answer{}, errServfail
+	}
+	return d.fakeDNS.Lookup(ctx, name, t)
+}
+
+func TestHosts_one_family_fails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeDNS()
+		dns.hosts["mail.example.com"] = "192.0.2.1 2001:db8::1"
+		r := allow(func(r *Rule) { r.A = []string{"mail.example.com"} })
+		tl := start(t, nil, Options{Resolver: noAAAA{dns}}, r)
+		tl.want("at start", "+192.0.2.1", "+2001:db8::1")
+		dns.set(func() {
+			dns.asked["aaaa"] = 1
+			dns.hosts["mail.example.com"] = "192.0.2.2"
+		})
+		tl.elapse(6 * time.Minute)
+		tl.want("moved", "-192.0.2.1", "+192.0.2.2", "+2001:db8::1")
+	})
+}
+
+// A part that nobody can be asked about for days takes nothing else with it when
+// that fails for a moment, too.
+func TestSources_partly_dead_for_days(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeDNS()
+		dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.1 include:good.example include:dead.example -all"
+		dns.txt["good.example"] = "v=spf1 ip4:192.0.2.2"
+		dns.txt["dead.example"] = "v=spf1 ip4:192.0.2.3"
+		dns.mx["efax.com"] = "mx1.example mx2.example"
+		dns.hosts["mx1.example"], dns.hosts["mx2.example"] = "192.0.2.11", "192.0.2.12"
+		r := spfRule("efax.com")
+		r.MX = r.SPF
+		tl := start(t, dns, Options{}, r)
+		fail := func(names ...string) {
+			dns.set(func() {
+				dns.fail = map[string]bool{"dead.example": true, "mx1.example": true}
+				for _, n := range names {
+					dns.fail[n] = true
+				}
+			})
+		}
+		fail()
+		tl.elapse(23 * time.Hour)
+		tl.want("within the day", "+192.0.2.1", "+192.0.2.2", "+192.0.2.3", "+192.0.2.11", "+192.0.2.12")
+		tl.elapse(7 * time.Hour)
+		rest := []string{"+192.0.2.1", "+192.0.2.2", "-192.0.2.3", "-192.0.2.11", "+192.0.2.12"}
+		tl.want("after it", rest...)
+		fail("good.example")
+		tl.elapse(20 * time.Minute)
+		tl.want("while another part fails", rest...)
+		fail("efax.com")
+		tl.elapse(23 * time.Hour)
+		tl.want("while all of it fails", rest...)
+		tl.elapse(25 * time.Hour)
+		tl.want("two days later", "-192.0.2.1", "-192.0.2.2", "-192.0.2.12")
+		if n := tl.log.count("opens nothing any more"); n != 2 {
+			t.Errorf("that is in the log %d times, want once for each source\n%s", n, tl.log.b.String())
+		}
+		fail()
+		tl.elapse(11 * time.Minute)
+		tl.want("back", rest...)
+	})
+}
+
 func TestSPF_what_the_domain_says_takes_effect(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -164,6 +237,9 @@ func TestSPF_what_the_domain_says_takes_effect(t *testing.T) {
 				}
 				if tl.log.count("opens nothing any more") != 1 {
 					t.Errorf("the log does not say once that the source opens nothing:\n%s", tl.log.b.String())
+				}
+				if tl.log.count("keeps_last_good=true") > 0 {
+					t.Errorf("the log says that the last good set stays:\n%s", tl.log.b.String())
 				}
 				if got, want := tl.status().LastError != "", tt.log != ""; got != want {
 					t.Errorf("LastError = %q", tl.status().LastError)

@@ -116,12 +116,9 @@ func (e *Engine) pollFile(s *source) {
 	now := time.Now()
 	switch {
 	case err != nil:
-		e.failed(s, err, now)
+		e.failed(s, err, s.content != nil, now)
 	case c == nil && s.file.good:
-		// Unchanged since it was read without fault.
-		if s.err != nil {
-			e.recovered(s, now)
-		}
+		e.recovered(s, now) // unchanged since it was read without fault
 	case c != nil:
 		e.recovered(s, now)
 		e.adoptContent(s, c, now)
@@ -139,8 +136,9 @@ func (e *Engine) current(key sourceKey) *source {
 	return nil
 }
 
-// failed notes a failed attempt, logged once per change. The caller holds mu.
-func (e *Engine) failed(s *source, err error, now time.Time) {
+// failed notes a failed attempt, logged once per change; keeps says that the
+// last good set stays. The caller holds mu.
+func (e *Engine) failed(s *source, err error, keeps bool, now time.Time) {
 	again := s.err != nil && s.err.Error() == err.Error()
 	s.err, s.errAt = err, now
 	if s.failing.IsZero() {
@@ -153,7 +151,7 @@ func (e *Engine) failed(s *source, err error, now time.Time) {
 	s.retries++
 	if !again {
 		e.log.Warn("rule source failed", "rule", s.rule.Key(), "source", s.source.String(),
-			"error", err, "keeps_last_good", s.content != nil)
+			"error", err, "keeps_last_good", keeps)
 	}
 }
 
@@ -164,6 +162,7 @@ func (e *Engine) recovered(s *source, now time.Time) {
 			"failed_for", now.Sub(s.failing))
 	}
 	s.err, s.failing, s.retries = nil, time.Time{}, 0
+	s.doubt, s.sure = time.Time{}, nil
 	s.success = now
 }
 

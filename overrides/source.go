@@ -41,6 +41,8 @@ type source struct {
 	err      error      // of the latest attempt
 	errAt    time.Time
 	failing  time.Time // since when attempts fail; zero: the latest did not
+	doubt    time.Time // since when content may hold what they do not confirm; zero: it does not
+	sure     *content  // what they have confirmed since doubt
 	retries  int       // failed attempts in a row
 	failures uint64
 	logged   *content  // of a file: whose ended lines are in the log
@@ -69,9 +71,11 @@ type fetcher interface {
 type result struct {
 	content  *content // what to open from now on; nil: what was before
 	valid    validators
-	drop     bool  // with content nil: open nothing from now on
-	err      error // what went wrong, also beside a content that is partly old
-	lasting  bool  // with err: not worth an early retry; ttl says when to look again
+	drop     bool     // with err: open nothing from now on
+	sure     *content // with err: what of content is not from before
+	over     bool     // prev was what is sure, for the rest was in doubt for too long
+	err      error    // what went wrong, also beside a content that is partly old
+	lasting  bool     // with err: not worth an early retry; ttl says when to look again
 	ttl      time.Duration
 	age      time.Duration // of the ttl that is over already
 	warnings []string

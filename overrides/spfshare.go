@@ -108,11 +108,11 @@ func (c *compilation) result(prev *content) result {
 		return result{err: c.err, lasting: tooComplex, ttl: complexPause}
 	case c.whole == nil:
 		err := fmt.Errorf("SPF of %q: %s", c.m.Domain(), reasons(c.m, spf.TempError))
-		open := fromMap(c.m, prev)
+		open, sure := fromMap(c.m, prev), fromMap(c.m, nil)
 		if c.broad != nil {
-			open, err = open.withoutLive(), fmt.Errorf("%w; %w", c.broad, err)
+			open, sure, err = open.withoutLive(), sure.withoutLive(), fmt.Errorf("%w; %w", c.broad, err)
 		}
-		return result{content: open, err: err, ttl: c.m.TTL, warnings: warningsOf(c.m)}
+		return result{content: open, sure: sure, err: err, ttl: c.m.TTL, warnings: warningsOf(c.m)}
 	}
 	r := *c.whole
 	r.age = time.Since(c.at)

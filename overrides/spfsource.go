@@ -50,6 +50,7 @@ func wholeResult(ctx context.Context, resolver Resolver, m *spf.Map) *result {
 		r.err = fmt.Errorf("SPF of %q: %s", m.Domain(), reasons(m, spf.PermError, spf.None))
 	} else if err := tooBroad(ctx, resolver, m.Domain(), c); err != nil {
 		r.content, r.err, r.lasting = c.withoutLive(), err, true
+		r.sure = r.content
 	}
 	return r
 }

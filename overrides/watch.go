@@ -62,7 +62,7 @@ func (w *watched) read() (*content, error) {
 		return nil, nil
 	}
 	settled := time.Since(before.mtime) > settle
-	c, readErr := readRuleFile(w.path)
+	c, refused, readErr := readRuleFile(w.path)
 	after, err := stampOf(w.path)
 	if err != nil {
 		return nil, err
@@ -70,6 +70,7 @@ func (w *watched) read() (*content, error) {
 	if after != before {
 		return nil, fmt.Errorf("%s: %w", w.path, errBusy)
 	}
-	w.seen, w.settled, w.good = before, settled, readErr == nil
+	// What is refused may be granted later, which leaves the stamp as it is.
+	w.seen, w.settled, w.good = before, settled && !refused, readErr == nil
 	return c, readErr
 }

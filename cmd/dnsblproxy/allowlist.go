@@ -223,6 +223,15 @@ func untilText(t time.Time) string {
 	return t.Format(time.DateOnly)
 }
 
+// holds reports whether a line's entry is this one, or is that of which other
+// lines and exceptions have left this part.
+func holds(line, part string) bool {
+	l, err := overrides.ParseEntry(line)
+	p, perr := overrides.ParseEntry(part)
+	return err == nil && perr == nil && l.Domain == p.Domain &&
+		l.Range.First.Compare(p.Range.First) <= 0 && p.Range.Last.Compare(l.Range.Last) <= 0
+}
+
 // annotate gives entries of rule files the comments of their lines, which the
 // server does not keep in memory, and a path as people here write it; and
 // typed entries their line instead of their number.
@@ -253,7 +262,7 @@ func annotate(c *config.Config, all []exemption) {
 			continue
 		}
 		text, comment, _ := strings.Cut(strings.TrimPrefix(lines[e.Line-1], "\ufeff"), "#")
-		if in, err := overrides.ParseEntry(strings.TrimSpace(text)); err != nil || bare(in) != e.Entry {
+		if !holds(strings.TrimSpace(text), e.Entry) {
 			continue // the file was edited just now and is not in force yet
 		}
 		if comment = strings.TrimSpace(comment); comment != "" {

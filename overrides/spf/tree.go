@@ -114,12 +114,17 @@ func (s *sweep) ask(c *check, t *Term, domain string) {
 	case KindA:
 		addrs(name)
 	case KindMX:
+		if !askable(name) {
+			return
+		}
 		ans, _ := s.policies.ask(c.ctx, name, TypeMX)
 		for _, h := range ans.Hosts[:min(maxMX, len(ans.Hosts))] {
 			addrs(queryName(h))
 		}
 	case KindExists:
-		_, _ = s.policies.ask(c.ctx, name, TypeA)
+		if askable(name) {
+			_, _ = s.policies.ask(c.ctx, name, TypeA)
+		}
 	}
 }
 

@@ -86,6 +86,23 @@ func TestMap_Tree_follow(t *testing.T) {
 	}
 }
 
+// A name that cannot be asked for is not, behind a live term neither.
+func TestMap_Tree_follow_bad_names(t *testing.T) {
+	r := zone("example.com TXT v=spf1 exists:%{i}.x mx:a..example exists:b..example a:c..example include:d..example")
+	m, err := Compile(t.Context(), r, "example.com", CompileOptions{Follow: true}) // r panics when asked for one
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range m.Tree.Uses[1:4] {
+		if u.Asked || u.Why != "" {
+			t.Errorf("%s: asked=%t %s, want that nobody was asked", u.Term, u.Asked, u.Why)
+		}
+	}
+	if u := m.Tree.Uses[4]; u.Node == nil || u.Node.Why == "" {
+		t.Errorf("%s does not say what is wrong with its name", u.Term)
+	}
+}
+
 // A domain that includes itself many times has a bounded tree.
 func TestMap_Tree_loop(t *testing.T) {
 	m := compile(t, zone("example.com TXT v=spf1"+strings.Repeat(" include:example.com", 9)), "example.com")

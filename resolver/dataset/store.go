@@ -48,7 +48,7 @@ type Store struct {
 	// The rest belongs to the goroutine of Open and then Run.
 	tried   []fingerprint // the files as last loaded, or as refused
 	recheck bool          // look at the bytes once more: a write within the clock's grain does not show in a stat
-	statErr string        // the last complaint of stat, to log it once
+	said    string        // the last complaint, to make it once; empty: all is well
 }
 
 // NewStore returns a Store that has read nothing yet.
@@ -103,13 +103,10 @@ func (s *Store) Run(ctx context.Context) {
 func (s *Store) poll(ctx context.Context) {
 	now, err := s.stat()
 	if err != nil {
-		if err.Error() != s.statErr {
-			s.statErr = err.Error()
-			s.finish(ctx, nil, nil, nil, err)
-		}
+		s.tried = nil // when they come back they are read, whatever stat says
+		s.finish(ctx, nil, nil, nil, err)
 		return
 	}
-	s.statErr = ""
 	if sameStats(now, s.tried) {
 		if !s.recheck {
 			s.expire(ctx)
@@ -157,6 +154,13 @@ func (s *Store) finish(ctx context.Context, z *Zone, problems []Problem, prints 
 	}
 	if errors.Is(err, errFuture) {
 		s.tried = nil // time alone makes it good
+	}
+	said := s.said
+	if s.said = ""; err != nil {
+		s.said = err.Error()
+	}
+	if s.said != "" && s.said == said {
+		return
 	}
 	s.mu.Lock()
 	s.status.Err, s.status.Problems = err, problems
@@ -210,12 +214,16 @@ func (s *Store) expire(ctx context.Context) {
 	s.report(ctx, st)
 }
 
-// stat looks at every file without reading it.
+// stat looks at every file without reading it, but for whether it may: that a
+// file may be read again does not show in a stat.
 func (s *Store) stat() ([]fingerprint, error) {
 	var prints []fingerprint
 	for _, spec := range s.specs {
 		for _, name := range spec.Files {
 			info, err := os.Stat(name)
+			if err == nil && info.Mode().IsRegular() {
+				err = readable(name)
+			}
 			if err != nil {
 				return nil, fmt.Errorf("reading %s: %w", name, bareError(err))
 			}
@@ -223,6 +231,14 @@ func (s *Store) stat() ([]fingerprint, error) {
 		}
 	}
 	return prints, nil
+}
+
+func readable(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 func sameStats(a, b []fingerprint) bool {

@@ -137,7 +137,7 @@ func TestStore_broken(t *testing.T) {
 			watched(t, "192.0.2.1\n", o, func(t *testing.T, s *Store, path string) {
 				tt.harm(t, path)
 				after(9 * time.Second)
-				if tt.name != "meant for tomorrow" && len(seen) != 2 {
+				if len(seen) != 2 {
 					t.Errorf("reported %d times, want twice: once good, once broken", len(seen))
 				}
 				st := s.Status()
@@ -156,6 +156,23 @@ func TestStore_broken(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestStore_back: a file that is gone for a while and comes back as it was is as
+// good as before.
+func TestStore_back(t *testing.T) {
+	watched(t, "192.0.2.1\n", StoreOptions{}, func(t *testing.T, s *Store, path string) {
+		after(5 * time.Second)
+		for _, move := range [][2]string{{path, path + ".away"}, {path + ".away", path}} {
+			if err := os.Rename(move[0], move[1]); err != nil {
+				t.Fatal(err)
+			}
+			after(5 * time.Second)
+			if st := s.Status(); (st.Err != nil) != (move[0] == path) || !lists(s, "1.2.0.192") {
+				t.Errorf("moved to %s: Err = %v", move[1], st.Err)
+			}
+		}
+	})
 }
 
 // TestStore_tomorrow takes data in when the time that it is meant for has come.
