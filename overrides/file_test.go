@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -134,10 +135,15 @@ func TestOpen_names_every_problem(t *testing.T) {
 	dir := t.TempDir()
 	bad := filepath.Join(dir, "bad.txt")
 	write(t, bad, "\n1.2.3.4/8\n.\n")
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	rules := []Rule{
 		fileRule(bad),
 		{Name: "lost", Enabled: true, File: filepath.Join(dir, "lost.txt")},
 		{Name: "folder", Enabled: true, File: dir},
+		{Name: "pipe", Enabled: true, File: pipe},
 		{Name: "off", Enabled: false, File: filepath.Join(dir, "not-read.txt")},
 	}
 	_, err := Open(rules, Options{})
@@ -149,6 +155,7 @@ func TestOpen_names_every_problem(t *testing.T) {
 		"bad.txt:3: \".\" is no domain name",
 		"lost.txt: the rule file does not exist; create it",
 		"a folder is no regular file",
+		"a pipe is no regular file",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error lacks %q:\n%v", want, err)

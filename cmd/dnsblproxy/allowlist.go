@@ -229,12 +229,12 @@ func untilText(t time.Time) string {
 func annotate(c *config.Config, all []exemption) {
 	comments := make(map[string][]string) // by rule, then by line
 	for _, u := range c.Allow {
-		if u.File == "" {
-			continue
+		if u.File == "" || config.Readable(u.File) != nil {
+			continue // the last good set is in force; its comments are gone
 		}
 		data, err := os.ReadFile(u.File)
 		if err != nil {
-			continue // the last good set is in force; its comments are gone
+			continue
 		}
 		comments[u.Name] = strings.Split(string(data), "\n")
 	}

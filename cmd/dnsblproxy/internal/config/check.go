@@ -12,7 +12,10 @@ import (
 	"time"
 )
 
-var errFolder = errors.New("is a folder")
+var (
+	errFolder    = errors.New("is a folder")
+	errIrregular = errors.New("is no regular file")
+)
 
 // check applies the rules between keys. The order does not matter: problems
 // are sorted by line.
