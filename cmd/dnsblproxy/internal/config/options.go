@@ -15,6 +15,7 @@ import (
 type Options struct {
 	Syntax
 
+	Flag       string                           // that names the file; "": --config
 	LookupEnv  func(name string) (string, bool) // nil: os.LookupEnv
 	ResolvConf string                           // "": /etc/resolv.conf
 	LocalAddrs func() ([]netip.Addr, error)     // nil: those of the interfaces
