@@ -46,7 +46,11 @@ type lookupAnswer struct {
 const lookupPatience = 15 * time.Second
 
 func (d *proxy) lookupEndpoint(ctx context.Context, query url.Values) (any, error) {
-	s, err := typedSubject(query.Get("q"))
+	q := query.Get("q")
+	if q == "" {
+		return nil, admin.BadRequest("q is missing; write ?q=192.0.2.1")
+	}
+	s, err := typedSubject(q)
 	if err != nil {
 		return nil, admin.BadRequest("q: %v", err)
 	}
