@@ -243,11 +243,11 @@ func annotate(c *config.Config, all []exemption) {
 		if e.Line > 0 && (e.Source == "cidr" || e.Source == "domains") {
 			e.Line = c.Line("allow", e.Rule, e.Source, e.Line-1)
 		}
-		path, isFile := strings.CutPrefix(e.Source, "file ")
-		if !isFile {
+		u := ruleNamed(c, e.Rule)
+		if u == nil || !strings.HasPrefix(e.Source, "file ") {
 			continue
 		}
-		e.Source = "file " + shownPath(path)
+		e.Source = "file " + shownPath(u.File)
 		lines := comments[e.Rule]
 		if e.Line < 1 || e.Line > len(lines) {
 			continue

@@ -179,6 +179,32 @@ func TestReread_gone(t *testing.T) {
 	}
 }
 
+// TestShownFile names a rule's file as the configuration does: answers are read
+// by others, whom the folders of this machine do not concern.
+func TestShownFile(t *testing.T) {
+	lists, err := rbl.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	writeFile(t, "fax.txt", "192.0.2.1\n")
+	writeFile(t, "config.toml", rereadConfig+"[allow.fax]\nfile = \"./fax.txt\"\n")
+	c, err := (&app{}).load(lists)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := newProxy(c, lists, slog.New(slog.DiscardHandler), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.close()
+	d.waitForSources(t.Context(), firstLoad)
+	a := d.lookup(t.Context(), rbl.AddrSubject(netip.MustParseAddr("192.0.2.1")))[0]
+	if a.Source != "file fax.txt" || strings.Contains(a.Reason, "/") {
+		t.Errorf("source %q, reason %q, want the file as it is written", a.Source, a.Reason)
+	}
+}
+
 // TestApply_mode switches a list on and off again: one that is off is asked
 // nothing, and one that was off is tested from then on like any other.
 func TestApply_mode(t *testing.T) {
