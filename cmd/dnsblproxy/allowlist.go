@@ -61,7 +61,7 @@ itself.`,
 }
 
 func (e exemption) print(w *tabwriter.Writer) {
-	entry, zones, until, source := e.Entry, strings.Join(e.Zones, ","), e.Until, e.Source
+	entry, zones, until := e.Entry, strings.Join(e.Zones, ","), e.Until
 	if entry == "" {
 		entry = "(nothing)"
 	}
@@ -74,10 +74,20 @@ func (e exemption) print(w *tabwriter.Writer) {
 	if until == "" {
 		until = "-"
 	}
+	fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", entry, e.Rule, e.place(), zones, until, e.Comment)
+}
+
+// place is the source, with the line where there is one.
+func (e exemption) place() string {
 	if e.Line > 0 {
-		source += fmt.Sprintf(":%d", e.Line)
+		return fmt.Sprintf("%s:%d", e.Source, e.Line)
 	}
-	fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", entry, e.Rule, source, zones, until, e.Comment)
+	return e.Source
+}
+
+// typed reports whether the entry stands in a file of this machine.
+func (e exemption) typed() bool {
+	return e.Source == "cidr" || e.Source == "domains" || strings.HasPrefix(e.Source, "file ")
 }
 
 func newAllowExport(a *app) *cobra.Command {
