@@ -118,10 +118,7 @@ func (e *Engine) pollFile(s *source) {
 	case err != nil:
 		e.failed(s, err, now)
 	case c == nil && s.file.good:
-		// Unchanged since it was read without fault.
-		if s.err != nil {
-			e.recovered(s, now)
-		}
+		e.recovered(s, now) // unchanged since it was read without fault
 	case c != nil:
 		e.recovered(s, now)
 		e.adoptContent(s, c, now)
@@ -142,12 +139,12 @@ func (e *Engine) current(key sourceKey) *source {
 // failed notes a failed attempt, logged once per change. The caller holds mu.
 func (e *Engine) failed(s *source, err error, now time.Time) {
 	again := s.err != nil && s.err.Error() == err.Error()
+	if again && s.file != nil && now.Sub(s.errAt) < time.Hour {
+		return // the same fault of the same file is one failure an hour
+	}
 	s.err, s.errAt = err, now
 	if s.failing.IsZero() {
 		s.failing = now
-	}
-	if again && s.file != nil {
-		return // the same fault of the same file is one failure
 	}
 	s.failures++
 	s.retries++
