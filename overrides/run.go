@@ -150,7 +150,7 @@ func (e *Engine) failed(s *source, err error, now time.Time) {
 	s.retries++
 	if !again {
 		e.log.Warn("rule source failed", "rule", s.rule.Key(), "source", s.source.String(),
-			"error", err, "keeps_last_good", s.content != nil)
+			"error", err, "keeps_last_good", !s.content.empty())
 	}
 }
 
