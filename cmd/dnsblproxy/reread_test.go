@@ -75,6 +75,8 @@ budget = 100
 			Question: upstream.Question{Name: name, Type: typeA}, Shape: rbl.Domain,
 		}, func(upstream.Outcome) {})
 	}
+	// Perhaps not all three: nobody answers, and the breaker may have opened.
+	before := d.backends["bl.example"].guarded.Budget().Used
 	c, err := parsed(t, text+"listed = [\"127.0.0.2\"]\n")
 	if err == nil {
 		err = d.apply(c)
@@ -82,8 +84,8 @@ budget = 100
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b := d.backends["bl.example"].guarded.Budget(); b.Used != 3 {
-		t.Errorf("%d questions are spent after a reload, want 3", b.Used)
+	if b := d.backends["bl.example"].guarded.Budget(); before == 0 || b.Used < before {
+		t.Errorf("%d questions are spent after a reload, %d before", b.Used, before)
 	}
 }
 
