@@ -74,6 +74,33 @@ func TestAddItems(t *testing.T) {
 	}
 }
 
+func TestEntry_Overlaps(t *testing.T) {
+	for _, tt := range []struct {
+		a, b string
+		want bool
+	}{
+		{"192.0.2.7", "192.0.2.0/24", true},
+		{"192.0.2.0-192.0.2.9", "192.0.2.9-192.0.2.20", true},
+		{"192.0.2.0-192.0.2.8", "192.0.2.9", false},
+		{"::/0", "192.0.2.9", false},
+		{"example.com", "example.com", true},
+		{"a.example.com", ".example.com", true},
+		{"a.example.com", "example.com", false},
+		{"aexample.com", ".example.com", false},
+		{".a.example.com", ".example.com", true},
+		{"0.0.0.0/0", ".example.com", false},
+	} {
+		a, errA := ParseEntry(tt.a)
+		b, errB := ParseEntry(tt.b)
+		if errA != nil || errB != nil {
+			t.Fatal(errA, errB)
+		}
+		if a.Overlaps(b) != tt.want || b.Overlaps(a) != tt.want {
+			t.Errorf("%s and %s: %t and %t, want %t", a, b, a.Overlaps(b), b.Overlaps(a), tt.want)
+		}
+	}
+}
+
 func TestRemoveItems(t *testing.T) {
 	const before = "\ufeff# keep\r\n192.0.2.7 # gone\r\n10.0.0.0/8\r\n10.0.0.0-10.255.255.255 until 2027-01-01\r\n.example.com\r\n172.16.0.0/12 until 2027-01-01"
 	for _, tt := range []struct {

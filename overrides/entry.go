@@ -28,6 +28,16 @@ func (e Entry) String() string {
 	return s
 }
 
+// Overlaps reports whether something is in both e and o.
+func (e Entry) Overlaps(o Entry) bool {
+	if e.Domain.Name == "" || o.Domain.Name == "" {
+		return e.Domain == o.Domain && e.Range.First.Compare(o.Range.Last) <= 0 && o.Range.First.Compare(e.Range.Last) <= 0
+	}
+	return e.Domain.Name == o.Domain.Name ||
+		e.Domain.Below && strings.HasSuffix(o.Domain.Name, "."+e.Domain.Name) ||
+		o.Domain.Below && strings.HasSuffix(e.Domain.Name, "."+o.Domain.Name)
+}
+
 // ParseEntry reads "WHAT [until 2027-03-31]", WHAT being any spelling of
 // ParseRange or ParseDomain. The date is the last day on which the entry
 // counts, by the machine's local time.

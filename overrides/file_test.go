@@ -60,6 +60,32 @@ func TestFile_change_is_in_force_within_3s(t *testing.T) {
 	})
 }
 
+// TestFile_status: a file that stands still is confirmed with every look, and
+// one that stays broken goes on failing, by which alerts know the two.
+func TestFile_status(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "efax.txt")
+	write(t, path, "192.0.2.1\n")
+	synctest.Test(t, func(t *testing.T) {
+		tl := start(t, nil, Options{}, fileRule(path))
+		tl.elapse(30 * time.Hour)
+		if st := tl.status(); time.Since(st.LastSuccess) > 3*time.Second || st.Failures != 0 {
+			t.Errorf("good for 30 h: confirmed %s ago, %d failures", time.Since(st.LastSuccess), st.Failures)
+		}
+		write(t, path, "192.0.2.5/24\n")
+		old := time.Now().Add(-time.Hour) // by this clock, so that it is read once
+		if err := os.Chtimes(path, old, old); err != nil {
+			t.Fatal(err)
+		}
+		tl.elapse(5*time.Hour + time.Minute)
+		if st := tl.status(); time.Since(st.LastSuccess) < 5*time.Hour || st.Failures != 6 {
+			t.Errorf("broken for 5 h: confirmed %s ago, %d failures, want one an hour", time.Since(st.LastSuccess), st.Failures)
+		}
+		if n := tl.log.count("rule source failed"); n != 1 {
+			t.Errorf("that is in the log %d times, want once", n)
+		}
+	})
+}
+
 func TestFile_broken_or_gone_keeps_the_last_good(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "efax.txt")
 	write(t, path, "192.0.2.1\n")
@@ -174,10 +200,15 @@ func TestOpen_names_every_problem(t *testing.T) {
 	dir := t.TempDir()
 	bad := filepath.Join(dir, "bad.txt")
 	write(t, bad, "\n1.2.3.4/8\n.\n")
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	rules := []Rule{
 		fileRule(bad),
 		{Name: "lost", Enabled: true, File: filepath.Join(dir, "lost.txt")},
 		{Name: "folder", Enabled: true, File: dir},
+		{Name: "pipe", Enabled: true, File: pipe},
 		{Name: "off", Enabled: false, File: filepath.Join(dir, "not-read.txt")},
 	}
 	_, err := Open(rules, Options{})
@@ -189,6 +220,7 @@ func TestOpen_names_every_problem(t *testing.T) {
 		"bad.txt:3: \".\" is no domain name",
 		"lost.txt: the rule file does not exist; create it",
 		"a folder is no regular file",
+		"a pipe is no regular file",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error lacks %q:\n%v", want, err)

@@ -138,6 +138,8 @@ func (e *Engine) accept(s *source, r result) {
 		e.recovered(s, now)
 	}
 	switch {
+	case r.err != nil && s.content == nil && r.content.empty():
+		// Nothing was known, and nothing is.
 	case r.content != nil && !r.drop:
 		s.valid = r.valid
 		e.adoptContent(s, r.content, now)

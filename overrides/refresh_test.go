@@ -83,6 +83,30 @@ func TestSPF_rotation_of_answers(t *testing.T) {
 	})
 }
 
+// TestSPF_first_failure: the log does not say that a source was loaded, or that
+// its last good set stays, where there is none.
+func TestSPF_first_failure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeDNS()
+		dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.1 -all"
+		dns.fail["efax.com"] = true
+		tl := start(t, dns, Options{}, spfRule("efax.com"))
+		dns.set(func() { dns.fail["efax.com"], dns.txt["efax.com"] = false, "no record" })
+		tl.elapse(time.Hour)
+		if n := tl.log.count("rule source failed"); n != 2 {
+			t.Errorf("%d failures are in the log, want 2: %s", n, tl.log.b.String())
+		}
+		for _, wrong := range []string{"rule source loaded", "keeps_last_good=true"} {
+			if tl.log.count(wrong) > 0 {
+				t.Errorf("the log says %q: %s", wrong, tl.log.b.String())
+			}
+		}
+		dns.set(func() { dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.1 -all" })
+		tl.elapse(time.Hour)
+		tl.want("once there is a record", "+192.0.2.1")
+	})
+}
+
 func TestSPF_temperror_keeps_what_it_hides(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dns := newFakeDNS()

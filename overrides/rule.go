@@ -73,6 +73,7 @@ type Rule struct {
 	CIDR     []string      // in any spelling of ParseRange
 	Domains  []string      // in any spelling of ParseDomain
 	File     string        // path of a rule file; empty: none
+	Shown    string        // how Source names File; empty: as it is
 	SPF      []string      // domains
 	A        []string      // hosts
 	MX       []string      // domains

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
 )
 
 // Limits of a rule file. The size is far above any list typed or exported by
@@ -107,9 +108,10 @@ func fileFault(err error) string {
 	return "the rule file cannot be read: " + err.Error()
 }
 
-// readBounded reads a regular file of up to limit bytes.
+// readBounded reads a regular file of up to limit bytes. A pipe that nobody
+// writes to would never be open.
 func readBounded(name string, limit int64) ([]byte, error) {
-	f, err := os.Open(name)
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -113,6 +113,9 @@ func (e *Engine) pollFile(s *source) {
 	if first {
 		e.wantBuild()
 	}
+	if err == nil && c == nil && !s.file.good {
+		err = s.err // unchanged, and no better
+	}
 	now := time.Now()
 	switch {
 	case err != nil:
@@ -140,12 +143,12 @@ func (e *Engine) current(key sourceKey) *source {
 // last good set stays. The caller holds mu.
 func (e *Engine) failed(s *source, err error, keeps bool, now time.Time) {
 	again := s.err != nil && s.err.Error() == err.Error()
+	if again && s.file != nil && now.Sub(s.errAt) < time.Hour {
+		return // the same fault of the same file is one failure an hour
+	}
 	s.err, s.errAt = err, now
 	if s.failing.IsZero() {
 		s.failing = now
-	}
-	if again && s.file != nil {
-		return // the same fault of the same file is one failure
 	}
 	s.failures++
 	s.retries++

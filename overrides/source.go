@@ -1,6 +1,7 @@
 package overrides
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"strings"
@@ -97,7 +98,7 @@ func sourcesOf(r *Rule) []*source {
 		add(KindCIDR, "", "").content = staticCIDR(r.CIDR)
 	}
 	if r.File != "" {
-		add(KindFile, r.File, r.File).file = &watched{path: r.File}
+		add(KindFile, r.File, cmp.Or(r.Shown, r.File)).file = &watched{path: r.File}
 	}
 	if len(r.Domains) > 0 {
 		add(KindDomains, "", "").content = staticDomains(r.Domains)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -332,4 +333,30 @@ func TestServer_strangerLeaves(t *testing.T) {
 			s.r.Close()
 		})
 	}
+}
+
+// fullListener can accept nothing until it is closed.
+type fullListener struct{ until time.Time }
+
+func (l fullListener) Accept() (net.Conn, error) {
+	if time.Now().Before(l.until) {
+		return nil, syscall.EMFILE
+	}
+	return nil, net.ErrClosed
+}
+func (fullListener) Close() error   { return nil }
+func (fullListener) Addr() net.Addr { return &net.TCPAddr{} }
+
+// TestServer_full: that it is out of descriptors is in the log once a minute.
+func TestServer_full(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		s := &Server{log: slog.New(slog.NewTextHandler(&log, nil))}
+		if err := s.accept(fullListener{time.Now().Add(150 * time.Second)}); err != nil {
+			t.Error(err)
+		}
+		if n := strings.Count(log.String(), "too many open files"); n != 3 {
+			t.Errorf("%d lines in 150 s, want 3", n)
+		}
+	})
 }

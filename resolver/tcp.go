@@ -81,6 +81,7 @@ func newTCPConn(s *Server, conn net.Conn, client netip.Addr) *tcpConn {
 
 // accept serves the connections of one listener.
 func (s *Server) accept(l net.Listener) error {
+	var said time.Time
 	for {
 		conn, err := l.Accept()
 		if err != nil {
@@ -88,7 +89,10 @@ func (s *Server) accept(l net.Listener) error {
 				return nil
 			}
 			// Out of descriptors, most likely: others must end first.
-			s.log.Warn("accepting a connection", slog.Any("error", err))
+			if now := time.Now(); now.Sub(said) >= time.Minute {
+				s.log.Warn("accepting a connection", slog.Any("error", err))
+				said = now
+			}
 			time.Sleep(100 * time.Millisecond)
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,7 +82,7 @@ func newAllowRemove(a *app) *cobra.Command {
 		Use:   "remove --rule NAME ADDR...",
 		Short: "take entries out of a rule's file",
 		Args:  someArgs("an ADDR"),
-		RunE: a.does(func(_ context.Context, args []string) error {
+		RunE: a.does(func(ctx context.Context, args []string) error {
 			entries, err := entriesOf(args, "")
 			if err != nil {
 				return err
@@ -93,11 +94,52 @@ func newAllowRemove(a *app) *cobra.Command {
 			if err := overrides.RemoveItems(path, entries); err != nil {
 				return err
 			}
+			a.tellExempt(ctx, entries)
 			return a.edited(path, "removed", len(entries), 0)
 		}),
 	}
 	ruleFlag(cmd, &name)
 	return cmd
+}
+
+// tellExempt says of entries that were removed what exempts them still: what
+// the files hold now, and what the running server has loaded from others. It
+// says nothing where the configuration is not in order.
+func (a *app) tellExempt(ctx context.Context, entries []overrides.Entry) {
+	lists, err := rbl.Builtin()
+	if err != nil {
+		return
+	}
+	c, err := a.load(lists)
+	if err != nil {
+		return
+	}
+	engine, err := overrides.Open(rules(c), overrides.Options{Zones: zoneNames(c)}) // asks nobody
+	if err != nil {
+		return
+	}
+	all := exemptionsIn(engine)
+	if cl, err := newClient(c); err == nil {
+		var running []exemption
+		if cl.get(ctx, "exemptions", nil, &running) == nil {
+			all = append(all, slices.DeleteFunc(running, exemption.typed)...)
+		}
+	}
+	annotate(c, all)
+	for _, e := range entries {
+		for _, x := range all {
+			in, err := overrides.ParseEntry(x.Entry)
+			if err != nil || x.Live || !in.Overlaps(e) {
+				continue
+			}
+			scope := ""
+			if len(x.Zones) > 0 {
+				scope = " in " + strings.Join(x.Zones, ", ")
+			}
+			fmt.Fprintf(a.err, "%s is still exempt%s: rule %s has %s (%s)\n", e, scope, x.Rule, x.Entry, x.place())
+			break
+		}
+	}
 }
 
 func newAllowImport(a *app) *cobra.Command {

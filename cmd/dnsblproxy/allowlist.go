@@ -61,7 +61,7 @@ itself.`,
 }
 
 func (e exemption) print(w *tabwriter.Writer) {
-	entry, zones, until, source := e.Entry, strings.Join(e.Zones, ","), e.Until, e.Source
+	entry, zones, until := e.Entry, strings.Join(e.Zones, ","), e.Until
 	if entry == "" {
 		entry = "(nothing)"
 	}
@@ -74,10 +74,20 @@ func (e exemption) print(w *tabwriter.Writer) {
 	if until == "" {
 		until = "-"
 	}
+	fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", entry, e.Rule, e.place(), zones, until, e.Comment)
+}
+
+// place is the source, with the line where there is one.
+func (e exemption) place() string {
 	if e.Line > 0 {
-		source += fmt.Sprintf(":%d", e.Line)
+		return fmt.Sprintf("%s:%d", e.Source, e.Line)
 	}
-	fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", entry, e.Rule, source, zones, until, e.Comment)
+	return e.Source
+}
+
+// typed reports whether the entry stands in a file of this machine.
+func (e exemption) typed() bool {
+	return e.Source == "cidr" || e.Source == "domains" || strings.HasPrefix(e.Source, "file ")
 }
 
 func newAllowExport(a *app) *cobra.Command {
@@ -238,12 +248,12 @@ func holds(line, part string) bool {
 func annotate(c *config.Config, all []exemption) {
 	comments := make(map[string][]string) // by rule, then by line
 	for _, u := range c.Allow {
-		if u.File == "" {
-			continue
+		if u.File == "" || config.Readable(u.File) != nil {
+			continue // the last good set is in force; its comments are gone
 		}
 		data, err := os.ReadFile(u.File)
 		if err != nil {
-			continue // the last good set is in force; its comments are gone
+			continue
 		}
 		comments[u.Name] = strings.Split(string(data), "\n")
 	}
@@ -252,11 +262,11 @@ func annotate(c *config.Config, all []exemption) {
 		if e.Line > 0 && (e.Source == "cidr" || e.Source == "domains") {
 			e.Line = c.Line("allow", e.Rule, e.Source, e.Line-1)
 		}
-		path, isFile := strings.CutPrefix(e.Source, "file ")
-		if !isFile {
+		u := ruleNamed(c, e.Rule)
+		if u == nil || !strings.HasPrefix(e.Source, "file ") {
 			continue
 		}
-		e.Source = "file " + shownPath(path)
+		e.Source = "file " + shownPath(u.File)
 		lines := comments[e.Rule]
 		if e.Line < 1 || e.Line > len(lines) {
 			continue

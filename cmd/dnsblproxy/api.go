@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"dnsblproxy/cmd/dnsblproxy/internal/admin"
+	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/resolver"
 	"dnsblproxy/resolver/rbl"
 	"dnsblproxy/resolver/upstream"
@@ -46,7 +47,11 @@ type lookupAnswer struct {
 const lookupPatience = 15 * time.Second
 
 func (d *proxy) lookupEndpoint(ctx context.Context, query url.Values) (any, error) {
-	s, err := typedSubject(query.Get("q"))
+	q := query.Get("q")
+	if q == "" {
+		return nil, admin.BadRequest("q is missing; write ?q=192.0.2.1")
+	}
+	s, err := typedSubject(q)
 	if err != nil {
 		return nil, admin.BadRequest("q: %v", err)
 	}
@@ -118,7 +123,7 @@ func (d *proxy) zonesNow() statusView {
 	defer d.mu.Unlock()
 	for _, z := range d.cfg.Load().Zones {
 		s := zoneStatus{Zone: z.Name, Source: z.Source, Mode: z.Mode}
-		if b := d.backends[z.Name]; b != nil && b.guarded != nil {
+		if b := d.asked(z); b != nil {
 			st := b.guarded.State()
 			s.State, s.Reason, s.Since = st.Condition.String(), st.Reason, st.Since
 			if z.Budget > 0 {
@@ -138,6 +143,15 @@ func (d *proxy) zonesNow() statusView {
 	return view
 }
 
+// asked is what stands behind a zone whose list is asked, else nil: of a list
+// that is off nobody knows how it is. The caller holds d.mu.
+func (d *proxy) asked(z *config.Zone) *backend {
+	if b := d.backends[z.Name]; b != nil && b.guarded != nil && z.Mode != "off" {
+		return b
+	}
+	return nil
+}
+
 // listStates is the metric of the lists' states: one of four is 1.
 type listStates struct{ d *proxy }
 
@@ -152,8 +166,9 @@ func (s listStates) Collect(ch chan<- prometheus.Metric) {
 	s.d.mu.Lock()
 	defer s.d.mu.Unlock()
 	conditions := []upstream.Condition{upstream.Healthy, upstream.Suspect, upstream.Quarantined, upstream.Unreachable}
-	for zone, b := range s.d.backends {
-		if b.guarded == nil {
+	for _, z := range s.d.cfg.Load().Zones {
+		b := s.d.asked(z)
+		if b == nil {
 			continue
 		}
 		now := b.guarded.State().Condition
@@ -162,7 +177,7 @@ func (s listStates) Collect(ch chan<- prometheus.Metric) {
 			if c == now {
 				value = 1
 			}
-			ch <- prometheus.MustNewConstMetric(listStateDesc, prometheus.GaugeValue, value, zone, c.String())
+			ch <- prometheus.MustNewConstMetric(listStateDesc, prometheus.GaugeValue, value, z.Name, c.String())
 		}
 	}
 }

@@ -110,7 +110,7 @@ func rule(c *config.Config, u *config.Rule, action overrides.Action) overrides.R
 		CIDR: u.CIDR, Domains: u.Domains, File: u.File, SPF: u.SPF, A: u.A, MX: u.MX,
 		URL: u.URL.Reveal(), Secrets: keys(u.Keys), JQ: u.JQ, Insecure: u.Insecure, Except: u.Except,
 		MaxV4: limit(u.MaxV4), MaxV6: limit(u.MaxV6),
-		Text: u.Text, Pos: overrides.Position{File: c.Path, Line: u.Line},
+		Shown: c.Shown(u.File), Text: u.Text, Pos: overrides.Position{File: c.Path, Line: u.Line},
 	}
 	if r.URL != "" {
 		r.Refresh = u.Refresh

@@ -141,7 +141,7 @@ func (a *app) inspect(ctx context.Context, lists *rbl.Table) (c *config.Config, 
 // ruleFileProblems reads the file of a rule. That it is unreadable config has
 // said.
 func ruleFileProblems(c *config.Config, r overrides.Rule) []config.Problem {
-	if r.File == "" {
+	if r.File == "" || config.Readable(r.File) != nil {
 		return nil
 	}
 	data, err := os.ReadFile(r.File)
@@ -190,10 +190,8 @@ func datasetProblems(ctx context.Context, c *config.Config) (problems, warnings 
 func missing(z *config.Zone) bool {
 	for _, d := range z.Files {
 		for _, p := range d.Paths {
-			if f, err := os.Open(p); err != nil {
+			if config.Readable(p) != nil {
 				return true
-			} else {
-				f.Close()
 			}
 		}
 	}

@@ -128,6 +128,10 @@ func TestDeploy_promtool(t *testing.T) {
 	if err != nil || !bytes.Contains(out, []byte("SUCCESS")) {
 		t.Errorf("promtool: %v\n%s", err, out)
 	}
+	out, err = exec.Command(tool, "test", "rules", "testdata/alerts.yml").CombinedOutput()
+	if err != nil {
+		t.Errorf("promtool: %v\n%s", err, out)
+	}
 }
 
 // unpacked finds a program that scripts/test-packages.sh installs or unpacks.

@@ -133,7 +133,11 @@ func serverStatus(ctx context.Context, c *config.Config) (doctor.Status, error) 
 		return s, err
 	}
 	for _, z := range now.Zones {
-		s.Lists = append(s.Lists, doctor.ListStatus{Zone: z.Zone, State: z.State, Reason: z.Reason})
+		l := doctor.ListStatus{Zone: z.Zone, State: z.State, Reason: z.Reason}
+		if b := z.Budget; b != nil && b.Used >= b.Limit {
+			l.Spent = b.Limit
+		}
+		s.Lists = append(s.Lists, l)
 	}
 	for _, src := range now.Sources {
 		s.Sources = append(s.Sources, doctor.SourceStatus{

@@ -7,7 +7,10 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/net/idna"
@@ -235,7 +238,7 @@ func (l *lookupAnswer) print(w io.Writer) {
 	}
 	fmt.Fprintf(w, "%s  [%.1f ms]\n", line, l.TookMS)
 	if l.Text != "" {
-		fmt.Fprintf(w, "    text: %s\n", l.Text)
+		fmt.Fprintf(w, "    text: %s\n", harmless(l.Text))
 	}
 	for _, s := range l.Steps {
 		if s.Number == 0 {
@@ -244,4 +247,14 @@ func (l *lookupAnswer) print(w io.Writer) {
 		}
 		fmt.Fprintf(w, "    step %d: %s\n", s.Number, s.What)
 	}
+}
+
+// harmless quotes a text of others that would do something to a terminal, such
+// as begin a line of ours.
+func harmless(text string) string {
+	odd := func(r rune) bool { return !unicode.IsPrint(r) }
+	if strings.ContainsFunc(text, odd) || !utf8.ValidString(text) {
+		return strconv.Quote(text)
+	}
+	return text
 }

@@ -45,7 +45,9 @@ func (a *app) lookupFile(ctx context.Context, f lookupFlags) error {
 	defer end()
 	var then decider
 	if f.against != "" {
-		other, err := config.Load(f.against, loadOptions(lists))
+		o := loadOptions(lists)
+		o.Flag = "--against"
+		other, err := config.Load(f.against, o)
 		if err != nil {
 			return err
 		}

@@ -36,6 +36,24 @@ func TestReadAddresses(t *testing.T) {
 	}
 }
 
+// TestLookupAnswer_print: what a list says forges no line of ours, and does
+// nothing to the terminal.
+func TestLookupAnswer_print(t *testing.T) {
+	for text, want := range map[string]string{
+		`see "https://bl.example/?ip=192.0.2.1", ü`: `see "https://bl.example/?ip=192.0.2.1", ü`,
+		"\x1b[2J":                    `"\x1b[2J"`,
+		"bad\nzen.example: unlisted": `"bad\nzen.example: unlisted"`,
+		"\u202ebad":                  `"\u202ebad"`,
+		"\x9b2J":                     `"\x9b2J"`,
+	} {
+		var b strings.Builder
+		(&lookupAnswer{Zone: "bl.example", Verdict: "listed", Text: text}).print(&b)
+		if want = "bl.example: listed  [0.0 ms]\n    text: " + want + "\n"; b.String() != want {
+			t.Errorf("%q is printed as\n%swant\n%s", text, b.String(), want)
+		}
+	}
+}
+
 func TestTypedSubject(t *testing.T) {
 	for in, want := range map[string]string{
 		"192.0.2.1": "192.0.2.1", "2001:DB8::1": "2001:db8::1", "Mail.Example.com.": "mail.example.com",

@@ -66,7 +66,7 @@ func (d *proxy) overview() admin.Overview {
 				l.Name, l.Docs = known.Name, known.Docs
 			}
 		}
-		if b := d.backends[z.Name]; b != nil && b.guarded != nil {
+		if b := d.asked(z); b != nil {
 			st := b.guarded.State()
 			l.State, l.Reason, l.Since = st.Condition.String(), st.Reason, st.Since
 			if z.Budget > 0 {

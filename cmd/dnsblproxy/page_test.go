@@ -110,6 +110,39 @@ func TestPage_wired(t *testing.T) {
 	}
 }
 
+// TestState_off: of a list that is off nobody says that it is healthy.
+func TestState_off(t *testing.T) {
+	const text = rereadConfig + "[zone.\"bl.example\"]\nprobe = false\nmode = "
+	for mode, known := range map[string]bool{"enforce": true, "off": false} {
+		_, h := adminOf(t, strings.Replace(text+`"`+mode+`"`, "127.0.0.1:53\"", "127.0.0.1:1\"", 1))
+		for path, healthy := range map[string]string{
+			"/api/v1/zones": `"state": "healthy"`,
+			"/metrics":      `dnsblproxy_list_state{state="healthy",zone="bl.example"} 1`,
+			"/":             `1 asked, 1 of our own<`,
+		} {
+			if strings.Contains(fetch(t, h, path), healthy) != known {
+				t.Errorf("mode %s: %s says healthy: %t, want %t", mode, path, !known, known)
+			}
+		}
+	}
+}
+
+// TestLookup_missing says what the question lacks, not what is wrong with it.
+func TestLookup_missing(t *testing.T) {
+	_, h := adminOf(t, rereadConfig)
+	for path, want := range map[string]string{
+		"/api/v1/lookup":          "q is missing; write ?q=192.0.2.1",
+		"/api/v1/lookup?q=":       "q is missing; write ?q=192.0.2.1",
+		"/api/v1/lookup?q=192.0.": `q: \"192.0.\" is neither an address nor a domain name`,
+	} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1:9353"+path, nil))
+		if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s: status %d: %s, want 400 and %q", path, w.Code, w.Body, want)
+		}
+	}
+}
+
 // TestAdmin_secrets looks for keys, passwords and tokens in everything that
 // the admin address serves.
 func TestAdmin_secrets(t *testing.T) {

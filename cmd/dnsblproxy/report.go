@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -98,7 +99,7 @@ func (a *app) figures(ctx context.Context, since time.Duration) error {
 
 // keptFigures reads what the server kept when it last ran.
 func (a *app) keptFigures(c *config.Config, since time.Duration, why error) ([]report.Figures, error) {
-	dir := stateDir(stateRoot(c), listState)
+	dir := stateDir(keptRoot(c), listState)
 	if dir == "" {
 		return nil, fmt.Errorf("%w, and no state folder is configured that could hold figures", why)
 	}
@@ -111,6 +112,18 @@ func (a *app) keptFigures(c *config.Config, since time.Duration, why error) ([]r
 	}
 	fmt.Fprintf(a.err, "%v; these are the figures that it kept in %s\n", why, dir)
 	return h.Figures(time.Now(), since, zoneNames(c)), nil
+}
+
+// systemState is the folder that systemd gives the server of [systemConfig].
+const systemState = "/var/lib/dnsblproxy"
+
+// keptRoot is stateRoot for a command, which is not told by systemd.
+func keptRoot(c *config.Config) string {
+	root := stateRoot(c)
+	if path, err := filepath.Abs(c.Path); root == "" && err == nil && path == systemConfig {
+		return systemState
+	}
+	return root
 }
 
 func printFigures(w io.Writer, all []report.Figures) {

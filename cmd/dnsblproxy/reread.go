@@ -2,7 +2,6 @@ package main
 
 import (
 	"net/netip"
-	"os"
 
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/resolver/rbl"
@@ -31,14 +30,10 @@ func (a *app) reread(lists *rbl.Table, before *config.Config, own []netip.AddrPo
 		}
 	}
 	o.Readable = func(path string) error {
-		f, err := os.Open(path)
-		if err != nil {
-			if known[path] {
-				return nil
-			}
-			return err
+		if known[path] {
+			return nil
 		}
-		return f.Close()
+		return config.Readable(path)
 	}
 	return config.Load(path, o)
 }

@@ -75,6 +75,8 @@ budget = 100
 			Question: upstream.Question{Name: name, Type: typeA}, Shape: rbl.Domain,
 		}, func(upstream.Outcome) {})
 	}
+	// Perhaps not all three: nobody answers, and the breaker may have opened.
+	before := d.backends["bl.example"].guarded.Budget().Used
 	c, err := parsed(t, text+"listed = [\"127.0.0.2\"]\n")
 	if err == nil {
 		err = d.apply(c)
@@ -82,8 +84,8 @@ budget = 100
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b := d.backends["bl.example"].guarded.Budget(); b.Used != 3 {
-		t.Errorf("%d questions are spent after a reload, want 3", b.Used)
+	if b := d.backends["bl.example"].guarded.Budget(); before == 0 || b.Used < before {
+		t.Errorf("%d questions are spent after a reload, %d before", b.Used, before)
 	}
 }
 
@@ -176,6 +178,32 @@ func TestReread_gone(t *testing.T) {
 	writeFile(t, "config.toml", strings.Replace(files["config.toml"], "ip4set:data", "ip4set:other", 1))
 	if _, err := a.reread(lists, before, nil); err == nil {
 		t.Error("a file that was never there is no problem")
+	}
+}
+
+// TestShownFile names a rule's file as the configuration does: answers are read
+// by others, whom the folders of this machine do not concern.
+func TestShownFile(t *testing.T) {
+	lists, err := rbl.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	writeFile(t, "fax.txt", "192.0.2.1\n")
+	writeFile(t, "config.toml", rereadConfig+"[allow.fax]\nfile = \"./fax.txt\"\n")
+	c, err := (&app{}).load(lists)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := newProxy(c, lists, slog.New(slog.DiscardHandler), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.close()
+	d.waitForSources(t.Context(), firstLoad)
+	a := d.lookup(t.Context(), rbl.AddrSubject(netip.MustParseAddr("192.0.2.1")))[0]
+	if a.Source != "file fax.txt" || strings.Contains(a.Reason, "/") {
+		t.Errorf("source %q, reason %q, want the file as it is written", a.Source, a.Reason)
 	}
 }
 

@@ -29,6 +29,9 @@ func newRoot(a *app) *cobra.Command {
 		Long:          rootLong,
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return fullFlags(cmd)
+		},
 		RunE: func(*cobra.Command, []string) error {
 			return usagef("name a command, such as serve, check or lookup")
 		},
@@ -54,6 +57,17 @@ func newRoot(a *app) *cobra.Command {
 		}
 	}
 	return root
+}
+
+// fullFlags refuses a flag without a value where that would mean another file,
+// rule or server than was meant, most likely by a variable that is not set.
+func fullFlags(cmd *cobra.Command) error {
+	for _, name := range []string{"config", "from", "against", "rule", "expires", "ip", "resolver", "root"} {
+		if f := cmd.Flag(name); f != nil && f.Changed && f.Value.String() == "" {
+			return usagef("--%s is empty; write its value, or leave it out", name)
+		}
+	}
+	return nil
 }
 
 // helpTopic refuses what is no command; cobra would print the usage and call

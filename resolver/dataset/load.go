@@ -10,6 +10,7 @@ import (
 	"hash/maphash"
 	"io"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -127,20 +128,30 @@ func newFingerprint(name string, info os.FileInfo) fingerprint {
 	return fingerprint{name: name, modified: info.ModTime(), size: info.Size(), inode: inode(info)}
 }
 
+// open opens a regular file. A pipe that nobody writes to would never be open.
+func open(name string) (*os.File, os.FileInfo, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("this is no regular file")
+	}
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, info, nil
+}
+
 // file reads one file of the dataset.
 func (b *builder) file(ctx context.Context, name string, seed maphash.Seed) (mark fingerprint, err error) {
-	f, err := os.Open(name)
+	f, info, err := open(name)
 	if err != nil {
 		return mark, bareError(err)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return mark, bareError(err)
-	}
-	if !info.Mode().IsRegular() {
-		return mark, errors.New("this is no regular file")
-	}
 	mark = newFingerprint(name, info)
 	var hash maphash.Hash
 	hash.SetSeed(seed)

@@ -266,15 +266,11 @@ func (s *Store) sameBytes(ctx context.Context, prints []fingerprint) bool {
 }
 
 func hashFile(ctx context.Context, name string, seed maphash.Seed) (fingerprint, error) {
-	f, err := os.Open(name)
+	f, info, err := open(name)
 	if err != nil {
 		return fingerprint{}, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return fingerprint{}, err
-	}
 	mark := newFingerprint(name, info)
 	var hash maphash.Hash
 	hash.SetSeed(seed)

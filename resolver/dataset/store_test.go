@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -124,6 +125,10 @@ func TestStore_broken(t *testing.T) {
 		{"a folder", func(t *testing.T, path string) {
 			os.Remove(path)
 			os.Mkdir(path, 0o755)
+		}, "no regular file"},
+		{"a pipe that nobody writes to", func(t *testing.T, path string) {
+			os.Remove(path)
+			syscall.Mkfifo(path, 0o644)
 		}, "no regular file"},
 		{"meant for tomorrow", func(t *testing.T, path string) {
 			overwrite(t, path, "$TIMESTAMP 2000:01:02\n192.0.2.2\n")

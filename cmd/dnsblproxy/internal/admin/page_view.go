@@ -228,17 +228,22 @@ func (f *figures) sharedTile() tile {
 func (v *view) listsTile() tile {
 	t := tile{Name: "Lists", Value: "all well", Link: "#lists"}
 	var ill []string
-	asked := 0
+	asked, off := 0, 0
 	for _, l := range v.Lists {
-		if l.State == "" {
-			continue
-		}
-		asked++
-		if l.State != "healthy" {
-			ill = append(ill, l.Zone)
+		switch {
+		case l.State != "":
+			asked++
+			if l.State != "healthy" {
+				ill = append(ill, l.Zone)
+			}
+		case l.Mode == "off":
+			off++
 		}
 	}
-	t.Note = countText(float64(asked)) + " asked, " + countText(float64(len(v.Lists)-asked)) + " of our own"
+	t.Note = countText(float64(asked)) + " asked, " + countText(float64(len(v.Lists)-asked-off)) + " of our own"
+	if off > 0 {
+		t.Note += ", " + countText(float64(off)) + " off"
+	}
 	if len(ill) > 0 {
 		t.Value, t.Bad, t.Note = countText(float64(len(ill)))+" unwell", true, strings.Join(ill, ", ")
 	}

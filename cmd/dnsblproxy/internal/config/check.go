@@ -7,12 +7,14 @@ import (
 	"math"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 )
 
-var errFolder = errors.New("is a folder")
+var (
+	errFolder    = errors.New("is a folder")
+	errIrregular = errors.New("is no regular file")
+)
 
 // check applies the rules between keys. The order does not matter: problems
 // are sorted by line.
@@ -70,7 +72,7 @@ func (r *reader) readable(path []any, file string) {
 	if errors.As(err, &pe) {
 		err = pe.Err
 	}
-	shown := r.shown(file)
+	shown := r.c.Shown(file)
 	instead := "name a file that the server may read"
 	if rule := path[0] == "allow" || path[0] == "deny"; rule && errors.Is(err, fs.ErrNotExist) {
 		// "allow add" would, but not before the configuration is right.
@@ -80,14 +82,6 @@ func (r *reader) readable(path []any, file string) {
 		instead += "; relative paths start at the folder of the configuration"
 	}
 	r.bad(path, fmt.Sprintf("%s: reading %q: %v", dotted(path), shown, err), instead)
-}
-
-// shown is a path as the file has it, or could have it.
-func (r *reader) shown(path string) string {
-	if rel, err := filepath.Rel(r.folder, path); err == nil && filepath.IsLocal(rel) {
-		return rel
-	}
-	return path
 }
 
 func (r *reader) checkListen() {
@@ -137,7 +131,7 @@ func open(p netip.Prefix) bool {
 // writes into it first.
 func (r *reader) checkState() {
 	if info, err := os.Stat(r.c.State); r.c.State != "" && err == nil && !info.IsDir() {
-		r.bad([]any{"state"}, fmt.Sprintf("state: %q is no folder", r.shown(r.c.State)), "name a folder that the server may write")
+		r.bad([]any{"state"}, fmt.Sprintf("state: %q is no folder", r.c.Shown(r.c.State)), "name a folder that the server may write")
 	}
 }
 

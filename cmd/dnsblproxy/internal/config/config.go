@@ -24,6 +24,7 @@ package config
 
 import (
 	"net/netip"
+	"path/filepath"
 	"time"
 )
 
@@ -236,6 +237,14 @@ func (c *Config) Line(path ...any) int {
 func (c *Config) Defined(path ...any) bool {
 	_, exact := c.root.find(path)
 	return exact
+}
+
+// Shown is a path as the file has it, or could have it.
+func (c *Config) Shown(path string) string {
+	if rel, err := filepath.Rel(folderOf(c.Path), path); err == nil && filepath.IsLocal(rel) {
+		return rel
+	}
+	return path
 }
 
 // Problem makes a problem of something found later, at the line of path.

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -14,12 +15,13 @@ import (
 type Options struct {
 	Syntax
 
+	Flag       string                           // that names the file; "": --config
 	LookupEnv  func(name string) (string, bool) // nil: os.LookupEnv
 	ResolvConf string                           // "": /etc/resolv.conf
 	LocalAddrs func() ([]netip.Addr, error)     // nil: those of the interfaces
 	Inherited  []netip.AddrPort                 // the sockets behind "systemd", where they are known
 	LookPath   func(command string) error       // of watch.NAME.notify; nil: not looked at
-	Readable   func(path string) error          // nil: opens the file
+	Readable   func(path string) error          // nil: [Readable]
 	Now        func() time.Time                 // nil: time.Now
 	Local      *time.Location                   // of expires; nil: time.Local
 }
@@ -57,7 +59,7 @@ func (o Options) withDefaults() Options {
 		o.LocalAddrs = localAddrs
 	}
 	if o.Readable == nil {
-		o.Readable = readable
+		o.Readable = Readable
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -71,15 +73,22 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// readable opens the file: permissions alone do not tell.
-func readable(path string) error {
-	f, err := os.Open(path)
+// Readable opens the file: permissions alone do not tell. It has to be a
+// regular one: a pipe that nobody writes to would never be open, and a device
+// has no end.
+func Readable(path string) error {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.IsDir() {
+	switch info, err := f.Stat(); {
+	case err != nil:
+		return err
+	case info.IsDir():
 		return &os.PathError{Op: "read", Path: path, Err: errFolder}
+	case !info.Mode().IsRegular():
+		return &os.PathError{Op: "read", Path: path, Err: errIrregular}
 	}
 	return nil
 }

@@ -78,7 +78,7 @@ func Load(path string, o Options) (*Config, error) {
 		}
 		return nil, &Error{Problems: []Problem{{
 			File: path, What: "reading the configuration: " + err.Error(),
-			Instead: "name the file with --config",
+			Instead: "name the file with " + cmp.Or(o.Flag, "--config"),
 		}}}
 	}
 	return Parse(path, string(text), o)

@@ -88,8 +88,12 @@ type Status struct {
 }
 
 // ListStatus is the state of a list; State is healthy if nothing is wrong,
-// and empty for a zone without one.
-type ListStatus struct{ Zone, State, Reason string }
+// and empty for a zone without one. Spent is the day's budget if nothing is
+// left of it, else 0.
+type ListStatus struct {
+	Zone, State, Reason string
+	Spent               uint64
+}
 
 // SourceStatus is a source of a rule. Err is "" if it works.
 type SourceStatus struct {
@@ -311,14 +315,19 @@ func (e *examination) clock() {
 func (e *examination) status(s *Status) {
 	slices.SortStableFunc(s.Lists, func(a, b ListStatus) int { return cmp.Compare(a.Zone, b.Zone) })
 	for _, l := range s.Lists {
-		if l.State == "" || l.State == "healthy" {
-			continue
-		}
-		fix := "dnsblproxy lookup 127.0.0.2 shows what the list answers; see its own pages"
+		fix, place := "dnsblproxy lookup 127.0.0.2 shows what the list answers; see its own pages", ""
 		for _, z := range e.Zones {
 			if z.Name == l.Zone {
-				fix = fmt.Sprintf(`%s: if the list is gone for good, take the zone out or set mode = "off"`, z.Place)
+				place = z.Place + ": "
+				fix = place + `if the list is gone for good, take the zone out or set mode = "off"`
 			}
+		}
+		if l.Spent > 0 {
+			e.bad("lists", place+"raise budget as far as the list permits; dnsblproxy report --since 1d shows what is asked",
+				"%s is asked nothing more today: its budget of %d questions is spent", l.Zone, l.Spent)
+		}
+		if l.State == "" || l.State == "healthy" {
+			continue
 		}
 		e.bad("lists", fix, "%s is %s: %s", l.Zone, l.State, cmp.Or(l.Reason, "no reason is known"))
 	}

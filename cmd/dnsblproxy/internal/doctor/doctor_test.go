@@ -44,7 +44,7 @@ func newMachine() *machine {
 		},
 		servers: map[string]manner{"127.0.0.1:5353": forwards, "127.0.0.1:53": forwards, "127.0.0.2:53": forwards},
 		status: Status{
-			Lists:   []ListStatus{{"zen.spamhaus.org", "healthy", ""}, {"local.rbl.internal", "", ""}},
+			Lists:   []ListStatus{{Zone: "zen.spamhaus.org", State: "healthy"}, {Zone: "local.rbl.internal"}},
 			Sources: []SourceStatus{{Rule: "efax", Source: "spf efax.com", Place: "config.toml:9"}},
 		},
 		clock: Clock{Known: true, Synced: true},
@@ -312,9 +312,14 @@ func TestExamine_wrong(t *testing.T) {
 		{
 			name: "list in quarantine",
 			breaks: func(m *machine) {
-				m.status.Lists[0] = ListStatus{"zen.spamhaus.org", "quarantined", "it lists 127.0.0.1"}
+				m.status.Lists[0] = ListStatus{Zone: "zen.spamhaus.org", State: "quarantined", Reason: "it lists 127.0.0.1"}
 			},
 			check: "lists", finding: "zen.spamhaus.org is quarantined: it lists 127.0.0.1", fix: "config.toml:3",
+		},
+		{
+			name:   "budget that is spent",
+			breaks: func(m *machine) { m.status.Lists[0].Spent = 5000 },
+			check:  "lists", finding: "zen.spamhaus.org is asked nothing more today: its budget of 5000 questions is spent", fix: "config.toml:3: raise budget",
 		},
 		{
 			name:   "source that fails",

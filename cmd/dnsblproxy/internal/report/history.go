@@ -7,11 +7,12 @@ import (
 	"time"
 )
 
-// Bounds of what is kept. A year and a month by the day, two weeks by the
-// hour: some 700 buckets at most.
+// Bounds of what is kept, in days on which something was counted, today
+// included. A year and a month by the day, two weeks by the hour: some 700
+// buckets at most.
 const (
-	hourlyFor = 14 * 24 * time.Hour
-	keepFor   = 400 * 24 * time.Hour
+	hourlyDays = 15
+	keepDays   = 401
 )
 
 // Counts are the figures of one list in one stretch of time.
@@ -60,6 +61,8 @@ type Bucket struct {
 	Zones map[string]Counts `json:"zones"`
 }
 
+func (b *Bucket) day() time.Time { return b.Start.UTC().Truncate(24 * time.Hour) }
+
 func (b *Bucket) end() time.Time { return b.Start.Add(time.Duration(b.Hours) * time.Hour) }
 
 // History is what was counted, the oldest bucket first. The zero value is
@@ -96,15 +99,27 @@ func (h *History) bucket(start time.Time, hours int) *Bucket {
 	return b
 }
 
-// fold makes days of old hours and forgets what is older than [keepFor].
-func (h *History) fold(now time.Time) {
+// fold makes days of old hours and forgets the oldest days. It goes by the
+// days that are there and not by the clock: one that is years ahead for a
+// moment takes nothing away.
+func (h *History) fold() {
 	old := h.Buckets
 	h.Buckets = nil
-	for _, b := range old {
-		switch day := b.Start.UTC().Truncate(24 * time.Hour); {
-		case !b.end().After(now.Add(-keepFor)):
-		case b.Hours == 1 && !day.Add(24*time.Hour).After(now.Add(-hourlyFor)):
-			to := h.bucket(day, 24)
+	newDay := func(i int) bool { return i == 0 || !old[i].day().Equal(old[i-1].day()) }
+	left := 1 // days from this bucket's on, and one
+	for i := range old {
+		if newDay(i) {
+			left++
+		}
+	}
+	for i, b := range old {
+		if newDay(i) {
+			left--
+		}
+		switch {
+		case left > keepDays:
+		case b.Hours == 1 && left > hourlyDays:
+			to := h.bucket(b.day(), 24)
 			for zone, c := range b.Zones {
 				to.Zones[zone] = to.Zones[zone].plus(c)
 			}

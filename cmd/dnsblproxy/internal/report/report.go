@@ -204,7 +204,7 @@ func (r *Recorder) count(now time.Time) []string {
 		}
 		r.last[t.Zone] = t.Counts
 	}
-	r.history.fold(now)
+	r.history.fold()
 	return zones
 }
 

@@ -276,9 +276,15 @@ func TestHistory_merge_old(t *testing.T) {
 	var latest, h History
 	latest.add(old, "a.test", Counts{Questions: 1})
 	h.add(old, "a.test", Counts{Questions: 5})
-	h.fold(now)
+	for day := range hourlyDays {
+		h.add(now.AddDate(0, 0, -day), "a.test", Counts{Questions: 1})
+	}
+	h.fold()
+	if h.Buckets[0].Hours != 24 {
+		t.Fatalf("the oldest bucket has %d hours", h.Buckets[0].Hours)
+	}
 	h.merge(latest)
-	want(t, "merged", h.Figures(now, 400*24*time.Hour, nil), "a.test q5 l0 x0 u0 e0")
+	want(t, "merged", h.Figures(now, 400*24*time.Hour, nil), "a.test q20 l0 x0 u0 e0")
 }
 
 // TestHistory_year counts one question an hour for 500 days: nothing of the
@@ -290,7 +296,7 @@ func TestHistory_year(t *testing.T) {
 	for ; now.Before(start.Add(500 * 24 * time.Hour)); now = now.Add(time.Hour) {
 		h.add(now, "a.test", Counts{Questions: 1})
 		if now.Hour() == 0 {
-			h.fold(now)
+			h.fold()
 		}
 	}
 	now = now.Add(-time.Hour)
@@ -321,10 +327,10 @@ func TestHistory_anyOrder(t *testing.T) {
 		h.add(at, "a.test", Counts{Questions: 1})
 		total++
 		if rnd.IntN(20) == 0 {
-			h.fold(now)
+			h.fold()
 		}
 	}
-	h.fold(now)
+	h.fold()
 	if got := h.Figures(now, 31*24*time.Hour, nil)[0].Questions; got != total {
 		t.Errorf("%d questions are left of %d", got, total)
 	}
@@ -333,4 +339,26 @@ func TestHistory_anyOrder(t *testing.T) {
 			t.Fatalf("buckets overlap: %v (%d h) and %v", h.Buckets[i-1].Start, h.Buckets[i-1].Hours, h.Buckets[i].Start)
 		}
 	}
+}
+
+// TestHistory_ahead: a clock that is years ahead for a moment takes nothing of
+// what was counted before, nor of how exactly.
+func TestHistory_ahead(t *testing.T) {
+	now := time.Date(2026, 6, 30, 12, 0, 0, 0, time.UTC)
+	var h History
+	for day := range 30 {
+		h.add(now.AddDate(0, 0, -day), "a.test", Counts{Questions: 1})
+	}
+	h.add(now.Add(-5*time.Hour), "a.test", Counts{Questions: 1})
+	h.fold()
+	before := len(h.Buckets)
+	h.add(now.AddDate(20, 0, 0), "a.test", Counts{Questions: 7})
+	h.fold()
+	h.add(now, "a.test", Counts{Questions: 1})
+	h.fold()
+	if len(h.Buckets) != before+1 {
+		t.Errorf("%d buckets, want the %d of before and one", len(h.Buckets), before)
+	}
+	want(t, "31 days", h.Figures(now, 31*24*time.Hour, nil), "a.test q39 l0 x0 u0 e0")
+	want(t, "3 hours", h.Figures(now, 3*time.Hour, nil), "a.test q9 l0 x0 u0 e0")
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"syscall"
 	"time"
 
 	dnstap "github.com/dnstap/golang-dnstap"
@@ -32,7 +33,7 @@ func (w *Writer) open(ctx context.Context) (*output, error) {
 	if w.o.Socket != "" {
 		return openSocket(ctx, w.o.Socket)
 	}
-	return openFile(w.o.File)
+	return openFile(ctx, w.o.File)
 }
 
 func openSocket(ctx context.Context, path string) (*output, error) {
@@ -53,7 +54,7 @@ func openSocket(ctx context.Context, path string) (*output, error) {
 	return &output{stream: stream, to: conn}, nil
 }
 
-func openFile(path string) (*output, error) {
+func openFile(ctx context.Context, path string) (*output, error) {
 	if info, err := os.Stat(path); err == nil && info.Size() > 0 {
 		if !info.Mode().IsRegular() {
 			return nil, fmt.Errorf("%s is no ordinary file", path)
@@ -63,10 +64,12 @@ func openFile(path string) (*output, error) {
 			return nil, err
 		}
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o640)
+	// A pipe that nobody reads must not hold up the end of the server.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|syscall.O_NONBLOCK, 0o640)
 	if err != nil {
 		return nil, err
 	}
+	context.AfterFunc(ctx, func() { _ = f.SetWriteDeadline(time.Now().Add(writeTime)) }) // ordinary files have none
 	info, err := f.Stat()
 	if err != nil {
 		return nil, errors.Join(err, f.Close())

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -255,5 +256,38 @@ func TestWriter_silentReader(t *testing.T) {
 	stop()
 	if took := time.Since(started); took > writeTime/2 {
 		t.Errorf("ending took %v", took)
+	}
+}
+
+// TestWriter_pipe names a pipe as the file, without a reader and with one that
+// has stopped: the end of the server does not wait for either.
+func TestWriter_pipe(t *testing.T) {
+	for _, readers := range []int{0, 1} {
+		path := filepath.Join(t.TempDir(), "pipe")
+		if err := syscall.Mkfifo(path, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if readers > 0 {
+			f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+		}
+		w := newWriter(Options{File: path})
+		for range queueSize {
+			w.Query(make([]byte, 512), testClient, testServer, false)
+		}
+		ended := make(chan bool)
+		stop := run(t, w)
+		go func() {
+			stop()
+			close(ended)
+		}()
+		select {
+		case <-ended:
+		case <-time.After(4 * writeTime):
+			t.Fatalf("with %d readers it does not end", readers)
+		}
 	}
 }
