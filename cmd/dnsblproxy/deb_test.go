@@ -143,16 +143,6 @@ func installDeb(t *testing.T, deb string) (tree string) {
 	return tree
 }
 
-func writeFile(t *testing.T, path, text string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o640); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // checkUnits has systemd read the units. Versions before 253 complain about
 // notify-reload, as the unit says.
 func checkUnits(t *testing.T, tree string) {
