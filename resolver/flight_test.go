@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,87 +97,6 @@ func TestFlight_staleAfterAWhile(t *testing.T) {
 		}
 		if n := l.questions(); n != 2 {
 			t.Errorf("%d questions, want 2", n)
-		}
-		s.r.Close()
-	})
-}
-
-// TestFlight_prefetch asks in the last tenth of an answer's life: the answer
-// is given at once, and renewed once.
-func TestFlight_prefetch(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := spamhaus()
-		s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
-		s.ask("1.2.0.192.bl.test", dns.TypeA)
-		s.r.clock.mono.Add(269)
-		s.ask("1.2.0.192.bl.test", dns.TypeA)
-		synctest.Wait()
-		if n := l.questions(); n != 1 {
-			t.Fatalf("renewed with more than a tenth of its life to go: %d questions", n)
-		}
-		s.r.clock.mono.Add(1)
-		for range 5 {
-			if m := s.ask("1.2.0.192.bl.test", dns.TypeA); brief(m) != "NOERROR 127.0.0.10" {
-				t.Fatalf("got %s", brief(m))
-			}
-		}
-		synctest.Wait()
-		if n := l.questions(); n != 2 {
-			t.Errorf("%d questions, want one renewal", n)
-		}
-		if m := s.ask("1.2.0.192.bl.test", dns.TypeA); m.Answer[0].Header().Ttl != 300 {
-			t.Errorf("TTL %d after the renewal, want 300", m.Answer[0].Header().Ttl)
-		}
-		s.r.Close()
-	})
-}
-
-// TestFlight_prefetchFails renews an answer of a list that fails: once for as
-// long as a failure is remembered, not once for each who asks. RFC 9520.
-func TestFlight_prefetchFails(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := spamhaus()
-		s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
-		s.ask("1.2.0.192.bl.test", dns.TypeA)
-		s.r.clock.mono.Add(270)
-		l.set(func() { l.err = upstream.ErrServfail })
-		for want := 2; want <= 3; want++ {
-			for range 5 {
-				if m := s.ask("1.2.0.192.bl.test", dns.TypeA); brief(m) != "NOERROR 127.0.0.10" {
-					t.Fatalf("got %s", brief(m))
-				}
-				synctest.Wait()
-			}
-			if n := l.questions(); n != want {
-				t.Errorf("%d questions, want %d", n, want)
-			}
-			s.r.clock.mono.Add(holdFirst)
-		}
-		s.r.Close()
-	})
-}
-
-// TestFlight_budgetForUsers asks when four fifths of a budget are spent: that
-// an answer may not be renewed ahead of time is nothing to who needs it then.
-func TestFlight_budgetForUsers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := spamhaus()
-		s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
-		s.ask("1.2.0.192.bl.test", dns.TypeA)
-		l.set(func() { l.spent = true })
-		s.r.clock.mono.Add(297)
-		for range 2 { // the second time it is remembered for longer
-			s.r.clock.mono.Add(1)
-			s.ask("1.2.0.192.bl.test", dns.TypeA)
-			synctest.Wait()
-		}
-		if n := l.questions(); n != 3 {
-			t.Fatalf("%d questions, want two renewals", n)
-		}
-		s.r.clock.mono.Add(1)
-		m := s.ask("1.2.0.192.bl.test", dns.TypeA)
-		if code, text := ede(m); brief(m) != "NOERROR 127.0.0.10" || code != 0 || m.Answer[0].Header().Ttl != 300 {
-			t.Errorf("got %s, extended error %d %q, TTL %d", brief(m), code, text, m.Answer[0].Header().Ttl)
 		}
 		s.r.Close()
 	})
@@ -382,112 +300,6 @@ func TestFlight_failureRemembered(t *testing.T) {
 	if l.questions() == before {
 		t.Error("a list that is back was not asked")
 	}
-}
-
-func TestForget_voidsAnswers(t *testing.T) {
-	l := spamhaus()
-	s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
-	s.ask("1.2.0.192.bl.test", dns.TypeA)
-	l.set(func() { l.err = upstream.ErrTimeout })
-	s.r.Forget("bl.test", true)
-	if m := s.ask("1.2.0.192.bl.test", dns.TypeA); brief(m) != "NXDOMAIN" {
-		t.Errorf("what a lying list said is still given: %s", brief(m))
-	}
-}
-
-func TestConfigure_keepsWhatDidNotChange(t *testing.T) {
-	a, b := spamhaus(), spamhaus()
-	zones := []ZoneOptions{testZone("a.test", a), testZone("b.test", b)}
-	s := newScene(t, zones)
-	ask := func() {
-		s.ask("1.2.0.192.a.test", dns.TypeA)
-		s.ask("1.2.0.192.b.test", dns.TypeA)
-	}
-	ask()
-	zones[1].Fingerprint = "another"
-	s.configure(zones)
-	ask()
-	if a.questions() != 1 || b.questions() != 2 {
-		t.Errorf("questions %d and %d, want 1 and 2: only the changed zone starts anew", a.questions(), b.questions())
-	}
-}
-
-// TestConfigure_whileForgotten has a list found to lie in the middle of a
-// reload: the zone that comes with it has nothing of what the list said.
-func TestConfigure_whileForgotten(t *testing.T) {
-	l := spamhaus()
-	zones := []ZoneOptions{testZone("bl.test", l)}
-	for i := range 200 { // that take their time
-		zones = append(zones, testZone(fmt.Sprintf("z%d.test", i), l))
-	}
-	s := newScene(t, zones)
-	for range 30 {
-		l.set(func() { l.all = "127.0.0.2" })
-		s.r.Forget("bl.test", true)
-		s.ask("9.2.0.192.bl.test", dns.TypeA)
-		l.set(func() { l.all = "" })
-		var both sync.WaitGroup
-		both.Go(func() { s.configure(zones) })
-		both.Go(func() { s.r.Forget("bl.test", true) })
-		both.Wait()
-		if got := brief(s.ask("9.2.0.192.bl.test", dns.TypeA)); got != "NXDOMAIN" {
-			t.Fatalf("what was void came back: %s", got)
-		}
-	}
-}
-
-// TestConfigure_underLoad swaps zones while questions wait and come in: none
-// is lost, and none gets a wrong answer.
-func TestConfigure_underLoad(t *testing.T) {
-	l := spamhaus()
-	zones := []ZoneOptions{testZone("bl.test", l)}
-	s := newScene(t, zones)
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	for n := range 4 {
-		wg.Go(func() {
-			for i := 0; ; i++ {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				if m := s.ask("1.2.0.192.bl.test", dns.TypeA); brief(m) != "NOERROR 127.0.0.10" {
-					t.Errorf("listed: got %s", brief(m))
-				}
-				if m := s.ask(fmt.Sprintf("%d.%d.0.10.bl.test", i%256, n), dns.TypeA); brief(m) != "NXDOMAIN" {
-					t.Errorf("unlisted: got %s", brief(m))
-				}
-			}
-		})
-	}
-	for i := range 50 {
-		zones[0].Fingerprint = fmt.Sprint(i)
-		s.configure(zones)
-	}
-	close(stop)
-	wg.Wait()
-}
-
-func TestVerify_countsWhatAnExemptionSaves(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := spamhaus()
-		z := testZone("bl.test", l)
-		z.Verify = true
-		s := newScene(t, []ZoneOptions{z}, overrides.Rule{Name: "office", CIDR: []string{"192.0.2.0/24"}})
-		for range 3 {
-			s.ask("1.2.0.192.bl.test", dns.TypeA)
-			s.ask("9.2.0.192.bl.test", dns.TypeA)
-			synctest.Wait()
-		}
-		if n := l.questions(); n != 2 {
-			t.Errorf("%d questions about two exempt addresses, want 2", n)
-		}
-		if got := gathered(t, s, "dnsblproxy_exempted_listings_total"); got != 3 {
-			t.Errorf("exempted_listings_total = %v, want 3: each time the listed one was let in", got)
-		}
-		s.r.Close()
-	})
 }
 
 func TestTrap_breaksALoop(t *testing.T) {

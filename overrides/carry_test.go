@@ -1,0 +1,153 @@
+package overrides
+
+import (
+	"net/netip"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestReady_waits_for_every_source(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeDNS()
+		dns.slow = 500 * time.Millisecond
+		dns.fail["broken.example"] = true
+		dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.1"
+		off := allow(func(r *Rule) { r.Name, r.Enabled, r.SPF = "off", false, []string{"off.example"} })
+		tl := start(t, dns, Options{}, spfRule("efax.com", "broken.example"), off)
+		if isReady(tl.Engine) {
+			t.Fatal("ready before anything was asked")
+		}
+		tl.elapse(time.Second)
+		if !isReady(tl.Engine) {
+			t.Error("not ready although every source was tried")
+		}
+		tl.want("ready", "+192.0.2.1")
+		if n := dns.count("off.example"); n != 0 {
+			t.Errorf("a disabled rule's domain was asked %d times", n)
+		}
+	})
+}
+
+func TestReplace_carries_over(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeDNS()
+		dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.1"
+		dns.txt["jfax.com"] = "v=spf1 ip4:192.0.2.2"
+		tl := start(t, dns, Options{}, spfRule("efax.com"))
+		dns.set(func() { dns.fail["*"] = true })
+		if err := tl.Replace([]Rule{spfRule("efax.com", "jfax.com")}, nil); err != nil {
+			t.Fatal(err)
+		}
+		tl.want("at once", "+192.0.2.1", "-192.0.2.2")
+		dns.set(func() { dns.fail["*"] = false })
+		tl.elapse(time.Minute)
+		tl.want("loaded", "+192.0.2.1", "+192.0.2.2")
+		bad := spfRule("efax.com")
+		bad.CIDR = []string{"192.0.2.5/24"}
+		if err := tl.Replace([]Rule{bad}, nil); err == nil {
+			t.Fatal("a broken rule was accepted")
+		}
+		tl.want("after a refused reload", "+192.0.2.1", "+192.0.2.2")
+		tight := spfRule("efax.com")
+		tight.Except = []string{"192.0.2.1"}
+		if err := tl.Replace([]Rule{tight}, nil); err != nil {
+			t.Fatal(err)
+		}
+		tl.want("excepted", "-192.0.2.1", "-192.0.2.2")
+		dns.set(func() {
+			dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.1 include:a.example -all"
+			dns.txt["a.example"] = "v=spf1 ip4:192.0.2.3"
+		})
+		tl.elapse(10 * time.Minute)
+		tl.want("with the include", "+192.0.2.3")
+		tight.Except = append(tight.Except, "spf:a.example")
+		if err := tl.Replace([]Rule{tight}, nil); err != nil {
+			t.Fatal(err)
+		}
+		tl.elapse(time.Second)
+		tl.want("without the include, at once", "-192.0.2.3")
+		asked := dns.count("jfax.com")
+		tl.elapse(time.Hour)
+		if dns.count("jfax.com") != asked {
+			t.Error("a source that is gone is still asked for")
+		}
+	})
+}
+
+func TestExpired_rule_says_so_once(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeDNS()
+		dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.2"
+		r := allow(func(r *Rule) {
+			r.CIDR, r.SPF, r.Expires = []string{"192.0.2.1"}, []string{"efax.com"}, time.Now()
+		})
+		tl := start(t, dns, Options{}, r)
+		tl.want("on its last day", "+192.0.2.1")
+		tl.elapse(25 * time.Hour)
+		tl.want("after it", "-192.0.2.1", "-192.0.2.2")
+		asked := dns.count("efax.com")
+		tl.elapse(time.Hour)
+		if dns.count("efax.com") != asked {
+			t.Error("the sources of an expired rule are still asked for")
+		}
+		if n := tl.log.count("rule expired"); n != 1 {
+			t.Errorf("logged %d times, want once", n)
+		}
+	})
+}
+
+// What has ended is not counted as open any more, without another change.
+func TestExpired_is_not_counted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "rule.txt")
+		write(t, path, "192.0.2.2\n192.0.2.3 until "+time.Now().Format(time.DateOnly)+"\n")
+		tl := start(t, nil, Options{},
+			Rule{Name: "over", Enabled: true, CIDR: []string{"192.0.2.1"}, Expires: time.Now()},
+			Rule{Name: "lines", Enabled: true, File: path})
+		count := func(when string, want ...float64) {
+			t.Helper()
+			for i, st := range tl.RuleStatus() {
+				if st.V4 != want[i] {
+					t.Errorf("%s: rule %s opens %.0f addresses, want %.0f", when, st.Rule, st.V4, want[i])
+				}
+			}
+		}
+		count("on their last day", 1, 2)
+		tl.elapse(25 * time.Hour)
+		count("after it", 0, 1)
+	})
+}
+
+func TestTable_scope_and_action(t *testing.T) {
+	rules := []Rule{
+		{Name: "one", Enabled: true, CIDR: []string{"192.0.2.0/24"}, Zones: []string{"One.example."}},
+		{Name: "all", Enabled: true, CIDR: []string{"198.51.100.1", "192.0.2.7"}},
+		{Name: "bad", Action: Deny, Enabled: true, CIDR: []string{"192.0.2.7"}, Zones: []string{"two.example"}, Text: "no"},
+	}
+	e, err := Open(rules, Options{Zones: []string{"one.example", "two.example"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, now := e.Table(), time.Now().Unix()
+	set := table.Lookup(netip.MustParseAddr("::ffff:192.0.2.7"))
+	for zone, want := range map[string]string{"one.example": "one", "two.example": "all", "three.example": "all"} {
+		if h, ok := set.Allow(table.Zone(zone), now); !ok || h.Rule.Name != want {
+			t.Errorf("Allow in %s = %v, %t, want rule %s", zone, h.Rule, ok, want)
+		}
+	}
+	h, ok := set.Deny(table.Zone("two.example"), now)
+	if !ok || h.Rule.Text != "no" || h.Source.String() != "cidr" || h.Line != 1 {
+		t.Errorf("Deny = %+v, %t", h, ok)
+	}
+	if _, ok := set.Deny(table.Zone("one.example"), now); ok {
+		t.Error("a deny rule acts outside its zones")
+	}
+	if !table.Contains(netip.MustParseAddr("198.51.100.1"), AnyZone, now) {
+		t.Error("Contains misses an unscoped rule")
+	}
+	if (&Table{}).Lookup(netip.MustParseAddr("192.0.2.7")).Empty() != true {
+		t.Error("the zero table matches")
+	}
+}

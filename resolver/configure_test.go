@@ -1,0 +1,96 @@
+package resolver
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"dnsblproxy/resolver/upstream"
+)
+
+func TestForget_voidsAnswers(t *testing.T) {
+	l := spamhaus()
+	s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+	s.ask("1.2.0.192.bl.test", dns.TypeA)
+	l.set(func() { l.err = upstream.ErrTimeout })
+	s.r.Forget("bl.test", true)
+	if m := s.ask("1.2.0.192.bl.test", dns.TypeA); brief(m) != "NXDOMAIN" {
+		t.Errorf("what a lying list said is still given: %s", brief(m))
+	}
+}
+
+func TestConfigure_keepsWhatDidNotChange(t *testing.T) {
+	a, b := spamhaus(), spamhaus()
+	zones := []ZoneOptions{testZone("a.test", a), testZone("b.test", b)}
+	s := newScene(t, zones)
+	ask := func() {
+		s.ask("1.2.0.192.a.test", dns.TypeA)
+		s.ask("1.2.0.192.b.test", dns.TypeA)
+	}
+	ask()
+	zones[1].Fingerprint = "another"
+	s.configure(zones)
+	ask()
+	if a.questions() != 1 || b.questions() != 2 {
+		t.Errorf("questions %d and %d, want 1 and 2: only the changed zone starts anew", a.questions(), b.questions())
+	}
+}
+
+// TestConfigure_whileForgotten has a list found to lie in the middle of a
+// reload: the zone that comes with it has nothing of what the list said.
+func TestConfigure_whileForgotten(t *testing.T) {
+	l := spamhaus()
+	zones := []ZoneOptions{testZone("bl.test", l)}
+	for i := range 200 { // that take their time
+		zones = append(zones, testZone(fmt.Sprintf("z%d.test", i), l))
+	}
+	s := newScene(t, zones)
+	for range 30 {
+		l.set(func() { l.all = "127.0.0.2" })
+		s.r.Forget("bl.test", true)
+		s.ask("9.2.0.192.bl.test", dns.TypeA)
+		l.set(func() { l.all = "" })
+		var both sync.WaitGroup
+		both.Go(func() { s.configure(zones) })
+		both.Go(func() { s.r.Forget("bl.test", true) })
+		both.Wait()
+		if got := brief(s.ask("9.2.0.192.bl.test", dns.TypeA)); got != "NXDOMAIN" {
+			t.Fatalf("what was void came back: %s", got)
+		}
+	}
+}
+
+// TestConfigure_underLoad swaps zones while questions wait and come in: none
+// is lost, and none gets a wrong answer.
+func TestConfigure_underLoad(t *testing.T) {
+	l := spamhaus()
+	zones := []ZoneOptions{testZone("bl.test", l)}
+	s := newScene(t, zones)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for n := range 4 {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if m := s.ask("1.2.0.192.bl.test", dns.TypeA); brief(m) != "NOERROR 127.0.0.10" {
+					t.Errorf("listed: got %s", brief(m))
+				}
+				if m := s.ask(fmt.Sprintf("%d.%d.0.10.bl.test", i%256, n), dns.TypeA); brief(m) != "NXDOMAIN" {
+					t.Errorf("unlisted: got %s", brief(m))
+				}
+			}
+		})
+	}
+	for i := range 50 {
+		zones[0].Fingerprint = fmt.Sprint(i)
+		s.configure(zones)
+	}
+	close(stop)
+	wg.Wait()
+}

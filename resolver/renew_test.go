@@ -1,0 +1,113 @@
+package resolver
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"github.com/miekg/dns"
+
+	"dnsblproxy/overrides"
+	"dnsblproxy/resolver/upstream"
+)
+
+// TestFlight_prefetch asks in the last tenth of an answer's life: the answer
+// is given at once, and renewed once.
+func TestFlight_prefetch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := spamhaus()
+		s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+		s.ask("1.2.0.192.bl.test", dns.TypeA)
+		s.r.clock.mono.Add(269)
+		s.ask("1.2.0.192.bl.test", dns.TypeA)
+		synctest.Wait()
+		if n := l.questions(); n != 1 {
+			t.Fatalf("renewed with more than a tenth of its life to go: %d questions", n)
+		}
+		s.r.clock.mono.Add(1)
+		for range 5 {
+			if m := s.ask("1.2.0.192.bl.test", dns.TypeA); brief(m) != "NOERROR 127.0.0.10" {
+				t.Fatalf("got %s", brief(m))
+			}
+		}
+		synctest.Wait()
+		if n := l.questions(); n != 2 {
+			t.Errorf("%d questions, want one renewal", n)
+		}
+		if m := s.ask("1.2.0.192.bl.test", dns.TypeA); m.Answer[0].Header().Ttl != 300 {
+			t.Errorf("TTL %d after the renewal, want 300", m.Answer[0].Header().Ttl)
+		}
+		s.r.Close()
+	})
+}
+
+// TestFlight_prefetchFails renews an answer of a list that fails: once for as
+// long as a failure is remembered, not once for each who asks. RFC 9520.
+func TestFlight_prefetchFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := spamhaus()
+		s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+		s.ask("1.2.0.192.bl.test", dns.TypeA)
+		s.r.clock.mono.Add(270)
+		l.set(func() { l.err = upstream.ErrServfail })
+		for want := 2; want <= 3; want++ {
+			for range 5 {
+				if m := s.ask("1.2.0.192.bl.test", dns.TypeA); brief(m) != "NOERROR 127.0.0.10" {
+					t.Fatalf("got %s", brief(m))
+				}
+				synctest.Wait()
+			}
+			if n := l.questions(); n != want {
+				t.Errorf("%d questions, want %d", n, want)
+			}
+			s.r.clock.mono.Add(holdFirst)
+		}
+		s.r.Close()
+	})
+}
+
+// TestFlight_budgetForUsers asks when four fifths of a budget are spent: that
+// an answer may not be renewed ahead of time is nothing to who needs it then.
+func TestFlight_budgetForUsers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := spamhaus()
+		s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+		s.ask("1.2.0.192.bl.test", dns.TypeA)
+		l.set(func() { l.spent = true })
+		s.r.clock.mono.Add(297)
+		for range 2 { // the second time it is remembered for longer
+			s.r.clock.mono.Add(1)
+			s.ask("1.2.0.192.bl.test", dns.TypeA)
+			synctest.Wait()
+		}
+		if n := l.questions(); n != 3 {
+			t.Fatalf("%d questions, want two renewals", n)
+		}
+		s.r.clock.mono.Add(1)
+		m := s.ask("1.2.0.192.bl.test", dns.TypeA)
+		if code, text := ede(m); brief(m) != "NOERROR 127.0.0.10" || code != 0 || m.Answer[0].Header().Ttl != 300 {
+			t.Errorf("got %s, extended error %d %q, TTL %d", brief(m), code, text, m.Answer[0].Header().Ttl)
+		}
+		s.r.Close()
+	})
+}
+
+func TestVerify_countsWhatAnExemptionSaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := spamhaus()
+		z := testZone("bl.test", l)
+		z.Verify = true
+		s := newScene(t, []ZoneOptions{z}, overrides.Rule{Name: "office", CIDR: []string{"192.0.2.0/24"}})
+		for range 3 {
+			s.ask("1.2.0.192.bl.test", dns.TypeA)
+			s.ask("9.2.0.192.bl.test", dns.TypeA)
+			synctest.Wait()
+		}
+		if n := l.questions(); n != 2 {
+			t.Errorf("%d questions about two exempt addresses, want 2", n)
+		}
+		if got := gathered(t, s, "dnsblproxy_exempted_listings_total"); got != 3 {
+			t.Errorf("exempted_listings_total = %v, want 3: each time the listed one was let in", got)
+		}
+		s.r.Close()
+	})
+}

@@ -1,0 +1,121 @@
+package upstream
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// The zone's servers are searched anew before their TTL ends, without anybody
+// waiting for it.
+func TestDirect_renews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTree(t)
+		defer x.pool.Close()
+		d := x.direct(t, "zen.list.org")
+		ask := func() Outcome {
+			return d.Exchange(t.Context(), question(t, "9.2.0.192.zen.list.org", dns.TypeA))
+		}
+		ask()
+		ask()
+		x.org.become(authority("org.", "zen.list.org. 600 NS b.zen.list.org.", "b.zen.list.org. 600 A 198.51.100.6"))
+		moved := x.net.host(newAddr, authority("zen.list.org.", "9.2.0.192.zen.list.org. 300 A 127.0.0.9"))
+		for range 20 {
+			time.Sleep(30 * time.Second)
+			if o := ask(); o.Took > 2*time.Second || o.Err != nil {
+				t.Errorf("%s after %v", say(o), o.Took)
+			}
+		}
+		if o := ask(); say(o) != "127.0.0.9" || len(moved.times()) == 0 {
+			t.Errorf("%s after the TTL, want the new server's answer", say(o))
+		}
+		// The parents fail: old servers are better than none.
+		x.org.become(nil)
+		x.root.become(nil)
+		for range 40 {
+			time.Sleep(30 * time.Second)
+			ask()
+		}
+		if o := ask(); say(o) != "127.0.0.9" {
+			t.Errorf("%s while the parents fail", say(o))
+		}
+	})
+}
+
+// Parents that refuse to say where the zone's servers are get asked once in
+// searchPause, not once for each question.
+func TestDirect_renewalFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTree(t)
+		defer x.pool.Close()
+		d := x.direct(t, "zen.list.org")
+		ask := func() Outcome {
+			return d.Exchange(t.Context(), question(t, "9.2.0.192.zen.list.org", dns.TypeA))
+		}
+		ask()
+		ask()
+		time.Sleep(595 * time.Second)
+		x.org.become(failing(dns.RcodeServerFailure))
+		x.root.become(failing(dns.RcodeServerFailure))
+		x.org.take()
+		x.root.take()
+		for range 200 {
+			time.Sleep(100 * time.Millisecond)
+			if o := ask(); say(o) != "127.0.0.4" {
+				t.Fatalf("%s while the parents fail", say(o))
+			}
+		}
+		if n := len(x.org.take()) + len(x.root.take()); n > 5 {
+			t.Errorf("200 questions in 20 s made %d to the parents, want one in %v", n, searchPause)
+		}
+	})
+}
+
+// When all servers fail they are searched anew long before the TTL ends.
+func TestDirect_rediscovers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTree(t)
+		defer x.pool.Close()
+		d := x.direct(t, "zen.list.org")
+		ask := func() string {
+			return say(d.Exchange(t.Context(), question(t, "9.2.0.192.zen.list.org", dns.TypeA)))
+		}
+		ask()
+		x.bl.become(failing(5))
+		x.net.host(newAddr, authority("zen.list.org.", "9.2.0.192.zen.list.org. 300 A 127.0.0.9"))
+		x.org.become(authority("org.", "zen.list.org. 600 NS b.zen.list.org.", "b.zen.list.org. 600 A 198.51.100.6"))
+		ask()
+		time.Sleep(time.Second)
+		if got := ask(); got != "127.0.0.9" {
+			t.Errorf("after the servers moved: %s", got)
+		}
+	})
+}
+
+// Nobody waits longer than the deadline for a search, nor twice for one that
+// has just failed.
+func TestDirect_deadParents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTree(t)
+		defer x.pool.Close()
+		x.root.become(nil)
+		d := x.direct(t, "zen.list.org")
+		q := question(t, "9.2.0.192.zen.list.org", dns.TypeA)
+		o := d.Exchange(t.Context(), q)
+		if o.Err == nil || o.Took > 4*time.Second {
+			t.Errorf("first question: %v after %v", o.Err, o.Took)
+		}
+		time.Sleep(time.Second)
+		if o = d.Exchange(t.Context(), q); !errors.Is(o.Err, ErrTimeout) || o.Took != 0 {
+			t.Errorf("second question: %v after %v", o.Err, o.Took)
+		}
+		x.root.become(authority(".", "org. 86400 NS ns.org.", "ns.org. 86400 A 198.51.100.2"))
+		time.Sleep(searchPause)
+		if o = d.Exchange(t.Context(), q); say(o) != "127.0.0.4" {
+			t.Errorf("after the root came back: %s", say(o))
+		}
+	})
+}
