@@ -15,8 +15,7 @@ type Scratch struct {
 	question question // what query asks; without a zone when it is in none
 	facts    facts
 	out      []byte
-	shard    int  // which of the counters' shards
-	stranger bool // the query's client may not ask
+	shard    int // which of the counters' shards
 
 	answered uint32 // packets so far
 	weight   uint64 // how many answers this one is timed for, since started; 0: it is not
@@ -66,12 +65,11 @@ func (r *Resolver) Await(sc *Scratch, pkt []byte, client netip.Addr, tcp bool, r
 // respond answers a packet with the facts at hand.
 func (r *Resolver) respond(sc *Scratch, pkt []byte, client netip.Addr, tcp bool) (out []byte, done bool) {
 	q, snap := &sc.query, sc.snap
-	sc.stranger = !snap.clients.Contains(client)
 	fault := q.Parse(pkt)
 	if fault == wire.Drop {
 		return nil, true
 	}
-	if sc.stranger {
+	if !snap.clients.Contains(client) {
 		if !r.refusals.Allow() {
 			return nil, true
 		}

@@ -51,12 +51,13 @@ var (
 // tcpConn is one connection. Questions on it are answered in any order (RFC
 // 7766, section 6.2.1.1): what is cached at once, the rest as it comes.
 type tcpConn struct {
-	s      *Server
-	conn   net.Conn
-	client netip.Addr
-	idle   time.Duration // until the next question
-	place  chan struct{} // where it takes one among the connections
-	places chan struct{} // one for each question that waits
+	s        *Server
+	conn     net.Conn
+	client   netip.Addr
+	stranger bool          // it may not ask, by the settings when it came
+	idle     time.Duration // until the next question
+	place    chan struct{} // where it takes one among the connections
+	places   chan struct{} // one for each question that waits
 
 	// out holds answers for the writer. It has room for every place, so that
 	// whoever has an answer never waits for this client.
@@ -74,7 +75,7 @@ func newTCPConn(s *Server, conn net.Conn, client netip.Addr) *tcpConn {
 		sent: make(chan struct{}, 1),
 	}
 	if !s.r.serves(client) {
-		c.idle, c.place = tcpStranger, s.strangers
+		c.stranger, c.idle, c.place = true, tcpStranger, s.strangers
 	}
 	return c
 }
@@ -143,7 +144,7 @@ func (c *tcpConn) serve() {
 		out, done := c.s.r.Respond(sc, pkt, c.client, true)
 		if done {
 			c.finish(out)
-			if sc.stranger {
+			if c.stranger {
 				return
 			}
 			continue
