@@ -23,6 +23,7 @@ type output struct {
 	to     io.Closer
 	path   string      // of a file; "" for a socket
 	info   fs.FileInfo // likewise
+	stop   func() bool // likewise; ends the watch for the server's end, which bounds its writes
 
 	unsure uint64 // messages that may not have left our buffer
 	frame  []byte
@@ -69,16 +70,16 @@ func openFile(ctx context.Context, path string) (*output, error) {
 	if err != nil {
 		return nil, err
 	}
-	context.AfterFunc(ctx, func() { _ = f.SetWriteDeadline(time.Now().Add(writeTime)) }) // ordinary files have none
+	stop := context.AfterFunc(ctx, func() { _ = f.SetWriteDeadline(time.Now().Add(writeTime)) }) // ordinary files have none
 	info, err := f.Stat()
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
+	if err == nil {
+		var stream *framestream.Writer
+		if stream, err = framestream.NewWriter(f, &framestream.WriterOptions{ContentTypes: [][]byte{dnstap.FSContentType}}); err == nil {
+			return &output{stream: stream, to: f, path: path, info: info, stop: stop}, nil
+		}
 	}
-	stream, err := framestream.NewWriter(f, &framestream.WriterOptions{ContentTypes: [][]byte{dnstap.FSContentType}})
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return &output{stream: stream, to: f, path: path, info: info}, nil
+	stop()
+	return nil, errors.Join(err, f.Close())
 }
 
 // moved says that the file is no longer where it was made.
@@ -93,6 +94,9 @@ func (o *output) moved() bool {
 // close ends the stream in the way that its readers expect. What fails here
 // was reported as a failed write, or is lost with the reader.
 func (o *output) close() {
+	if o.stop != nil {
+		defer o.stop()
+	}
 	_ = o.stream.Close()
 	_ = o.to.Close()
 }
