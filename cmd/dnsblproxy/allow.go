@@ -126,19 +126,27 @@ func (a *app) tellExempt(ctx context.Context, entries []overrides.Entry) {
 		}
 	}
 	annotate(c, all)
-	for _, e := range entries {
-		for _, x := range all {
-			in, err := overrides.ParseEntry(x.Entry)
-			if err != nil || x.Live || !in.Overlaps(e) {
-				continue
-			}
-			scope := ""
-			if len(x.Zones) > 0 {
-				scope = " in " + strings.Join(x.Zones, ", ")
-			}
-			fmt.Fprintf(a.err, "%s is still exempt%s: rule %s has %s (%s)\n", e, scope, x.Rule, x.Entry, x.place())
-			break
+	by := make([]*exemption, len(entries))
+	for i := range all {
+		in, err := overrides.ParseEntry(all[i].Entry) // once, for there may be a million
+		if err != nil || all[i].Live {
+			continue
 		}
+		for j, e := range entries {
+			if by[j] == nil && in.Overlaps(e) {
+				by[j] = &all[i]
+			}
+		}
+	}
+	for j, x := range by {
+		if x == nil {
+			continue
+		}
+		scope := ""
+		if len(x.Zones) > 0 {
+			scope = " in " + strings.Join(x.Zones, ", ")
+		}
+		fmt.Fprintf(a.err, "%s is still exempt%s: rule %s has %s (%s)\n", entries[j], scope, x.Rule, x.Entry, x.place())
 	}
 }
 
