@@ -9,6 +9,13 @@ import (
 	"github.com/miekg/dns"
 )
 
+// again asks about the same address each time.
+func again(t *testing.T, d *Direct) func() Outcome {
+	return func() Outcome {
+		return d.Exchange(t.Context(), question(t, "9.2.0.192.zen.list.org", dns.TypeA))
+	}
+}
+
 // The zone's servers are searched anew before their TTL ends, without anybody
 // waiting for it.
 func TestDirect_renews(t *testing.T) {
@@ -16,9 +23,7 @@ func TestDirect_renews(t *testing.T) {
 		x := newTree(t)
 		defer x.pool.Close()
 		d := x.direct(t, "zen.list.org")
-		ask := func() Outcome {
-			return d.Exchange(t.Context(), question(t, "9.2.0.192.zen.list.org", dns.TypeA))
-		}
+		ask := again(t, d)
 		ask()
 		ask()
 		x.org.become(authority("org.", "zen.list.org. 600 NS b.zen.list.org.", "b.zen.list.org. 600 A 198.51.100.6"))
@@ -52,9 +57,7 @@ func TestDirect_renewalFails(t *testing.T) {
 		x := newTree(t)
 		defer x.pool.Close()
 		d := x.direct(t, "zen.list.org")
-		ask := func() Outcome {
-			return d.Exchange(t.Context(), question(t, "9.2.0.192.zen.list.org", dns.TypeA))
-		}
+		ask := again(t, d)
 		ask()
 		ask()
 		time.Sleep(595 * time.Second)
