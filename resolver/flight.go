@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"dnsblproxy/resolver/internal/spare"
 	"dnsblproxy/resolver/internal/wire"
 	"dnsblproxy/resolver/rbl"
 	"dnsblproxy/resolver/upstream"
@@ -28,7 +29,7 @@ type flight struct {
 	labels []byte
 
 	hash uint64
-	next *flight // of the same hash
+	next *flight // of its chain
 
 	// heard is given what the list says. It is made once; making it allocates.
 	heard func(upstream.Outcome)
@@ -47,29 +48,31 @@ func (f *flight) fetches(n *need) bool {
 // flights holds what is being fetched, in shards, so that questions about
 // different subjects do not meet at one lock.
 type flights struct {
+	r      *Resolver
 	seed   maphash.Seed
 	shards [64]flightShard
-	free   sync.Pool // of *flight
+	free   spare.List[flight]
 	wg     sync.WaitGroup
 }
 
+// flightShard holds its flights in chains: a map of so few costs several times
+// as much.
 type flightShard struct {
 	sync.Mutex
-	m map[uint64]*flight // by hash
+	chains [64]*flight
 }
 
 // newFlights returns the table of what r fetches.
-func newFlights(r *Resolver) *flights {
-	t := &flights{seed: maphash.MakeSeed()}
-	for i := range t.shards {
-		t.shards[i].m = make(map[uint64]*flight)
+func newFlights(r *Resolver) *flights { return &flights{r: r, seed: maphash.MakeSeed()} }
+
+// spare returns a flight that has landed, or a new one.
+func (t *flights) spare() *flight {
+	f := t.free.Get()
+	if f == nil {
+		f = &flight{}
+		f.heard = func(o upstream.Outcome) { t.r.landed(f, t.r.take(f, &o)) }
 	}
-	t.free.New = func() any {
-		f := &flight{}
-		f.heard = func(o upstream.Outcome) { r.landed(f, r.take(f, &o)) }
-		return f
-	}
-	return t
+	return f
 }
 
 func (t *flights) hash(n *need) uint64 {
@@ -77,6 +80,10 @@ func (t *flights) hash(n *need) uint64 {
 }
 
 func (t *flights) shard(hash uint64) *flightShard { return &t.shards[hash%uint64(len(t.shards))] }
+
+// chain returns where those stand that share some bits of their hash, other
+// than those that chose the shard.
+func (s *flightShard) chain(hash uint64) **flight { return &s.chains[hash>>32%uint64(len(s.chains))] }
 
 // join adds w, which may be nil, to the flight that fetches n, and says for
 // how long that has been under way. If there is none f is a new one, which the
@@ -86,25 +93,24 @@ func (t *flights) join(n *need, w *waiter, now time.Time) (f *flight, age time.D
 	s := t.shard(hash)
 	s.Lock()
 	defer s.Unlock()
-	first := s.m[hash]
-	for f = first; f != nil; f = f.next {
-		if f.fetches(n) {
+	first := s.chain(hash)
+	for f = *first; f != nil; f = f.next {
+		if f.hash == hash && f.fetches(n) {
 			if w != nil {
 				f.waiters = append(f.waiters, w)
 			}
 			return nil, now.Sub(f.started)
 		}
 	}
-	f = t.free.Get().(*flight)
+	f = t.spare()
 	f.kind, f.zone, f.typ, f.subject, f.rule, f.started = n.kind, n.zone, n.typ, n.subject, n.rule, now
 	f.alone = w == nil
 	f.name = append(append(f.name[:0], n.labels...), n.zone.upstream...)
 	f.labels = f.name[:len(n.labels)]
-	f.hash, f.next = hash, first
+	f.hash, f.next, *first = hash, *first, f
 	if w != nil {
 		f.waiters = append(f.waiters, w)
 	}
-	s.m[hash] = f
 	t.wg.Add(1)
 	return f, 0
 }
@@ -114,18 +120,11 @@ func (t *flights) land(f *flight) {
 	s := t.shard(f.hash)
 	s.Lock()
 	defer s.Unlock()
-	first := s.m[f.hash]
-	switch {
-	case first != f:
-		for first.next != f {
-			first = first.next
-		}
-		first.next = f.next
-	case f.next != nil:
-		s.m[f.hash] = f.next
-	default:
-		delete(s.m, f.hash)
+	at := s.chain(f.hash)
+	for *at != f {
+		at = &(*at).next
 	}
+	*at = f.next
 }
 
 // reuse lets go of all that f holds.

@@ -18,7 +18,7 @@ func (w *waiter) relay(sc *Scratch) {
 
 // pass gives w what a resolver answered; SERVFAIL and why when it did not.
 func (w *waiter) pass(answer []byte, err error) {
-	sc := w.r.scratch.Get().(*Scratch)
+	sc := w.r.borrow()
 	defer w.r.scratch.Put(sc)
 	w.mu.Lock()
 	if w.done {

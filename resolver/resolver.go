@@ -17,6 +17,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"dnsblproxy/cache"
+	"dnsblproxy/resolver/internal/spare"
 	"dnsblproxy/resolver/internal/wire"
 )
 
@@ -85,8 +86,8 @@ type Resolver struct {
 	fails    *failures
 	bounds   *bounds
 	refusals *rate.Limiter
-	scratch  sync.Pool // of *Scratch
-	waiters  sync.Pool // of *waiter
+	scratch  spare.List[Scratch]
+	waiters  spare.List[waiter]
 	stats    *stats
 	log      *decisionLog
 
@@ -133,8 +134,6 @@ func New(o Options) (*Resolver, error) {
 		log:      newDecisionLog(o.Log, o.OnDecision, o.OnListing),
 	}
 	r.flights = newFlights(r)
-	// Those who waited are counted in a shard of their own.
-	r.scratch.New = func() any { return NewScratch(shards) }
 	r.snap.Store(&snapshot{zones: newZoneTable(nil)})
 	if o.Registerer != nil {
 		if err := o.Registerer.Register(r.stats); err != nil {

@@ -28,6 +28,15 @@ func NewScratch(shard int) *Scratch {
 	return &Scratch{out: make([]byte, 0, 4096), shard: shard}
 }
 
+// borrow returns a Scratch for a moment, for those who own none: whoever hands
+// a fact to a question that waited. These are counted in a shard of their own.
+func (r *Resolver) borrow() *Scratch {
+	if sc := r.scratch.Get(); sc != nil {
+		return sc
+	}
+	return NewScratch(r.stats.shards - 1)
+}
+
 // maxTCP is the most octets that a message over TCP can have.
 const maxTCP = 65535
 

@@ -47,7 +47,7 @@ func (r *Resolver) Totals() []Totals {
 // at this moment. Nobody is asked, and zones that only add up others are left
 // out.
 func (r *Resolver) Listing(s rbl.Subject) []string {
-	sc := r.scratch.Get().(*Scratch)
+	sc := r.borrow()
 	defer r.scratch.Put(sc)
 	labels := s.AppendWire(nil)
 	var out []string

@@ -7,12 +7,12 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"sync"
 	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
+	"dnsblproxy/resolver/internal/spare"
 	"dnsblproxy/resolver/internal/wire"
 )
 
@@ -41,8 +41,8 @@ type udpSocket struct {
 	conn     *net.UDPConn
 	raw      syscall.RawConn
 	shard    int
-	wildcard bool      // answers must name the address that was asked
-	lates    sync.Pool // of *late
+	wildcard bool // answers must name the address that was asked
+	lates    spare.List[late]
 }
 
 // reusePort lets several sockets share an address, one for each worker.
@@ -287,7 +287,7 @@ func (u *udpSocket) answer(b *batch, sc *Scratch, i int) {
 
 // later sends the answer when it is there, from whatever goroutine has it.
 func (u *udpSocket) later(b *batch, sc *Scratch, i int, pkt []byte, from netip.AddrPort) {
-	l, _ := u.lates.Get().(*late)
+	l := u.lates.Get()
 	if l == nil {
 		l = &late{u: u}
 		l.reply, l.send = l.give, l.trySend

@@ -60,7 +60,7 @@ type fetchedKey struct {
 
 // newWaiter makes a waiter of the packet that sc has just been used for.
 func (r *Resolver) newWaiter(sc *Scratch, pkt []byte, client netip.Addr, tcp bool, reply func([]byte)) *waiter {
-	w, _ := r.waiters.Get().(*waiter)
+	w := r.waiters.Get()
 	if w == nil {
 		w = &waiter{r: r}
 	}
@@ -83,7 +83,7 @@ func (w *waiter) reuse() {
 // resume decides the question again. It is called when the waiter starts,
 // when a fact arrives and when the list has taken long.
 func (w *waiter) resume() {
-	sc := w.r.scratch.Get().(*Scratch)
+	sc := w.r.borrow()
 	defer w.r.scratch.Put(sc)
 
 	w.mu.Lock()

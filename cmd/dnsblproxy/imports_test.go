@@ -14,6 +14,7 @@ import (
 func allowedImports() map[string][]string {
 	const (
 		wire     = "resolver/internal/wire"
+		spare    = "resolver/internal/spare"
 		rbl      = "resolver/rbl"
 		upstream = "resolver/upstream"
 	)
@@ -27,10 +28,11 @@ func allowedImports() map[string][]string {
 		"cmd/dnsblproxy/internal/tap":    nil,
 		"cmd/dnsblproxy/internal/e2e":    nil,
 
-		"resolver":         {wire, rbl, upstream, "resolver/dataset", "overrides", "cache"},
+		"resolver":         {wire, spare, rbl, upstream, "resolver/dataset", "overrides", "cache"},
 		wire:               nil,
+		spare:              nil,
 		rbl:                nil,
-		upstream:           {wire, rbl},
+		upstream:           {wire, spare, rbl},
 		"resolver/dataset": {rbl},
 		"resolver/rdns":    {rbl},
 		"resolver/combine": {rbl},

@@ -362,25 +362,26 @@ func TestExchanger_cancelAndClose(t *testing.T) {
 // runs: its flight may then be the one that the question to the other servers
 // gets, and must not be locked, nor its name be read any more.
 func TestExchanger_askOthersGetsAFlight(t *testing.T) {
-	p := NewPool(Options{Network: newFakeNet()}) // to nowhere
-	defer p.Close()
-	var first *flight
-	made := 0
-	p.free.New = func() any {
-		f := &flight{pool: p}
-		f.timer = time.AfterFunc(time.Hour, f.expire)
-		f.timer.Stop()
-		switch made++; made {
-		case 1:
-			first = f
-		case 2:
-			if !first.mu.TryLock() {
-				t.Error("another flight is wanted while the first one, which may have landed, is locked")
-				return f
+	var flights [4]*flight // more than are used
+	dials := 0
+	p := NewPool(Options{Network: nowhere(func() {
+		dials++
+		locked := 0
+		for _, f := range flights {
+			if !f.mu.TryLock() {
+				locked++
+				continue
 			}
-			first.mu.Unlock()
+			f.mu.Unlock()
 		}
-		return f
+		if locked != 1 {
+			t.Errorf("dial %d: %d flights are locked, want that which is tried alone", dials, locked)
+		}
+	})})
+	defer p.Close()
+	for i := range flights {
+		flights[i] = p.newFlight()
+		p.free.Put(flights[i])
 	}
 	done := make(chan Outcome, 1)
 	e := p.Exchanger(addrs("192.0.2.1:53", "192.0.2.2:53"), ExchangeOptions{})
@@ -388,9 +389,21 @@ func TestExchanger_askOthersGetsAFlight(t *testing.T) {
 	if o := <-done; o.Err != ErrUnreachable {
 		t.Errorf("outcome %v", o.Err)
 	}
-	if made < 2 {
+	if dials < 2 {
 		t.Error("no other server was asked")
 	}
+}
+
+// nowhere is a network without a route, which is told of each dial over UDP.
+type nowhere func()
+
+func (n nowhere) DialUDP(netip.AddrPort) (net.Conn, error) {
+	n()
+	return nil, net.ErrClosed
+}
+
+func (n nowhere) DialTCP(context.Context, netip.AddrPort) (net.Conn, error) {
+	return nil, net.ErrClosed
 }
 
 // A clock that was wrong and is set back does not lengthen what was noted by it.

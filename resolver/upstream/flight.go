@@ -72,11 +72,9 @@ func (p *Pool) getFlight() *flight {
 	if !p.gate.enter() {
 		return nil
 	}
-	f, _ := p.free.Get().(*flight)
+	f := p.free.Get()
 	if f == nil {
-		f = &flight{pool: p}
-		f.timer = time.AfterFunc(time.Hour, f.expire)
-		f.timer.Stop()
+		f = p.newFlight()
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -85,6 +83,13 @@ func (p *Pool) getFlight() *flight {
 	f.bad = [maxServers]bool{}
 	f.zone, f.server = nil, nil
 	f.started = time.Now()
+	return f
+}
+
+func (p *Pool) newFlight() *flight {
+	f := &flight{pool: p}
+	f.timer = time.AfterFunc(time.Hour, f.expire)
+	f.timer.Stop()
 	return f
 }
 

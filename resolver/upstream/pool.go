@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 	"weak"
+
+	"dnsblproxy/resolver/internal/spare"
 )
 
 // Options of a Pool. The zero value is usable.
@@ -41,7 +43,7 @@ type Stats struct {
 type Pool struct {
 	opts Options
 	rnd  *entropy
-	free sync.Pool // of *flight
+	free spare.List[flight]
 
 	ctx  context.Context // ends dials when the pool closes
 	stop context.CancelFunc
