@@ -189,14 +189,16 @@ func (c *Cache) Get(k Key) (Entry, bool) {
 	// for us: ristretto panics on a Get that races its Close.
 	s.mu.RLock()
 	p, v := c.find(s, k.packed, hash)
-	s.mu.RUnlock()
-	switch {
-	case p != nil:
-		return Entry{p.expires, p.life, p.data}, k.is(p.head, p.name) && !c.gone(p.expires, p.keep)
-	case v.answer != nil:
-		return Entry{v.expires, v.life, v.answer.data}, k.is(v.answer.head, v.answer.name) && !c.gone(v.expires, v.answer.keep)
+	if p != nil { // the shard's, to be used again
+		e, ok := Entry{p.expires, p.life, p.data}, k.is(p.head, p.name) && !c.gone(p.expires, p.keep)
+		s.mu.RUnlock()
+		return e, ok
 	}
-	return Entry{}, false
+	s.mu.RUnlock()
+	if v.answer == nil {
+		return Entry{}, false
+	}
+	return Entry{v.expires, v.life, v.answer.data}, k.is(v.answer.head, v.answer.name) && !c.gone(v.expires, v.answer.keep)
 }
 
 // find returns what is there for a key: in front of the store, or in it, or
@@ -229,11 +231,15 @@ func (c *Cache) Set(k Key, data string, life, keep uint32) {
 		return
 	}
 	now := c.now()
-	p := &pending{
+	w := write{
 		packed: k.packed, hash: c.spread.hash(k.packed), head: k.head, name: k.text(), data: data,
 		expires: now + min(life, ^uint32(0)-now), life: life, keep: keep,
 	}
-	if !c.queue.wait(c.quit) || !c.shard(p.hash).add(p) {
+	if !c.queue.wait(c.quit) {
+		return
+	}
+	p := c.shard(w.hash).add(&w)
+	if p == nil {
 		return
 	}
 	switch c.queue.put(p) {

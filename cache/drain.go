@@ -37,6 +37,7 @@ type shard struct {
 	mu     sync.RWMutex
 	closed bool
 	front  []*pending // what waits and what was refused, in chains by hash
+	spare  *pending   // what was written, to be used again; linked by next
 
 	// The latest key for which there was nothing. A question that is not
 	// answered is looked for twice in a row: the second time this answers, and
@@ -46,22 +47,28 @@ type shard struct {
 	_ [64]byte // the next shard's lock is on another cache line
 }
 
-// add puts p into the shard, in the place of an earlier write of its key. It is
-// false when the cache is closed.
-func (s *shard) add(p *pending) bool {
+// add puts w into the shard, in the place of an earlier write of its key. It is
+// nil when the cache is closed.
+func (s *shard) add(w *write) *pending {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return false
+		return nil
 	}
-	if old := s.get(p.packed, p.hash); old != nil {
+	if old := s.get(w.packed, w.hash); old != nil {
 		old.replaced.Store(true)
 		s.remove(old)
 	}
+	p := s.spare
+	if p == nil {
+		p = new(pending)
+	}
+	s.spare = p.next
+	p.write = *w
 	at := s.chain(p.hash)
 	p.next, *at = *at, p
 	s.missed.CompareAndSwap(p.packed, 0)
-	return true
+	return p
 }
 
 // chain returns where those stand that share some bits of their hash.
@@ -86,9 +93,8 @@ func (s *shard) remove(p *pending) {
 	}
 }
 
-// pending is one write that waits. All but the last three is immutable once it
-// is in a shard.
-type pending struct {
+// write is what Set was given.
+type write struct {
 	packed  uint64
 	hash    uint64
 	head    uint64
@@ -97,6 +103,12 @@ type pending struct {
 	expires uint32
 	life    uint32
 	keep    uint32
+}
+
+// pending is a write that waits. It is used again once it was made: nobody but
+// its shard knows of it then.
+type pending struct {
+	write
 
 	replaced atomic.Bool // by a later write, which is in the queue as well
 	refused  bool        // see there; guarded by the shard's lock
@@ -273,6 +285,9 @@ func (c *Cache) leave(p *pending) {
 	p.refused = keep
 	if !keep {
 		s.remove(p)
+		p.write = write{}
+		p.replaced.Store(false)
+		p.next, s.spare = s.spare, p
 	}
 	s.mu.Unlock()
 }
