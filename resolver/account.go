@@ -107,5 +107,5 @@ func (r *Resolver) verify(q *question, d *decision) {
 	if _, failed := r.fails.get(z, q.labels, wire.TypeA, r.clock.seconds()); failed {
 		return
 	}
-	r.fetch(&need{zone: z, subject: q.subject, labels: q.labels, typ: wire.TypeA, rule: d.hit.Rule.Name}, nil, time.Now())
+	r.fetch(&need{question: *q, rule: d.hit.Rule.Name}, nil, time.Now())
 }

@@ -74,14 +74,11 @@ const (
 	needLive
 )
 
-// need is one fact to fetch. labels alias the query.
+// need is one fact to fetch: the list's answer to a question, or what the live
+// SPF terms say of its subject.
 type need struct {
-	kind    needKind
-	zone    *zone
-	subject rbl.Subject
-	labels  []byte
-	typ     uint16
-
+	question
+	kind  needKind
 	renew bool   // fetch it although it is cached
 	rule  string // exempts the subject: count it if the list has it
 }
@@ -157,7 +154,7 @@ func (f *facts) answer(q *question, typ uint16) listAnswer {
 	if found && e.Expires > f.clock {
 		left := e.Expires - f.clock
 		if left*10 <= e.Life && f.got == nil {
-			f.renew = append(f.renew, need{zone: z, subject: q.subject, labels: q.labels, typ: typ})
+			f.renew = append(f.renew, need{question: q.of(typ)})
 		}
 		return listAnswer{state: fresh, data: packed(e.Data), ttl: left}
 	}
@@ -210,7 +207,7 @@ func (z *zone) breaker(s rbl.Shape) (why failure, open bool) {
 
 // lack notes a fact to fetch.
 func (f *facts) lack(q *question, kind needKind, typ uint16) {
-	f.lacks = append(f.lacks, need{kind: kind, zone: q.zone, subject: q.subject, labels: q.labels, typ: typ})
+	f.lacks = append(f.lacks, need{question: q.of(typ), kind: kind})
 }
 
 // tried reports whether this question has waited for that kind of fact.

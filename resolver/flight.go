@@ -8,36 +8,26 @@ import (
 
 	"dnsblproxy/resolver/internal/spare"
 	"dnsblproxy/resolver/internal/wire"
-	"dnsblproxy/resolver/rbl"
 	"dnsblproxy/resolver/upstream"
 )
 
 // flight is the fetching of one fact, once, for all who wait for it. It is
 // used again when it has landed.
 type flight struct {
-	kind    needKind
-	zone    *zone
-	typ     uint16
-	subject rbl.Subject
-	rule    string // see need
-	alone   bool   // nobody waited for it when it started
-	started time.Time
-	waiters []*waiter
+	question // its labels are the beginning of name
+	kind     needKind
+	rule     string // see need
+	alone    bool   // nobody waited for it when it started
+	started  time.Time
+	waiters  []*waiter
 
-	// name is what the list is asked about; labels its beginning, the subject.
-	name   wire.Name
-	labels []byte
+	name wire.Name // what the list is asked about
 
 	hash uint64
 	next *flight // of its chain
 
 	// heard is given what the list says. It is made once; making it allocates.
 	heard func(upstream.Outcome)
-}
-
-// question is what the flight is about.
-func (f *flight) question() question {
-	return question{zone: f.zone, subject: f.subject, labels: f.labels, typ: f.typ}
 }
 
 // fetches reports whether f fetches n.
@@ -103,7 +93,7 @@ func (t *flights) join(n *need, w *waiter, now time.Time) (f *flight, age time.D
 		}
 	}
 	f = t.spare()
-	f.kind, f.zone, f.typ, f.subject, f.rule, f.started = n.kind, n.zone, n.typ, n.subject, n.rule, now
+	f.question, f.kind, f.rule, f.started = n.question, n.kind, n.rule, now
 	f.alone = w == nil
 	f.name = append(append(f.name[:0], n.labels...), n.zone.upstream...)
 	f.labels = f.name[:len(n.labels)]
@@ -131,7 +121,7 @@ func (t *flights) land(f *flight) {
 func (t *flights) reuse(f *flight) {
 	clear(f.waiters)
 	f.waiters = f.waiters[:0]
-	f.zone, f.subject, f.rule, f.next = nil, rbl.Subject{}, "", nil
+	f.question, f.rule, f.next = question{}, "", nil
 	t.free.Put(f)
 	t.wg.Done()
 }
@@ -148,9 +138,8 @@ func (r *Resolver) fetch(n *need, w *waiter, now time.Time) time.Duration {
 		return 0
 	}
 	// The flight before this one may have landed since decide looked.
-	q := f.question()
 	left := uint32(0)
-	if e, ok := r.cache.Get(n.zone.key(&q, n.typ)); ok && e.Expires > r.clock.seconds() {
+	if e, ok := r.cache.Get(n.zone.key(&n.question, n.typ)); ok && e.Expires > r.clock.seconds() {
 		left = e.Expires - r.clock.seconds()
 		if !n.renew {
 			r.landed(f, listAnswer{state: fresh, data: packed(e.Data), ttl: left})
@@ -202,7 +191,7 @@ func (r *Resolver) landed(f *flight, a listAnswer) {
 
 // take keeps what a list said, or that it failed, and returns it as a fact.
 func (r *Resolver) take(f *flight, o *upstream.Outcome) listAnswer {
-	z, typ, q := f.zone, f.typ, f.question()
+	z, typ := f.zone, f.typ
 	why := z.failure(o.Err)
 	why.spare = f.alone && errors.Is(o.Err, upstream.ErrBudget)
 	z.counts.asked(o, why)
@@ -216,7 +205,7 @@ func (r *Resolver) take(f *flight, o *upstream.Outcome) listAnswer {
 	limits := &r.snap.Load().limits
 	life := limits.life(&o.Response)
 	if life > 0 {
-		r.cache.Set(z.key(&q, typ), string(data), life, limits.stale)
+		r.cache.Set(z.key(&f.question, typ), string(data), life, limits.stale)
 		r.share(f, data, life)
 	}
 	z.learned(f, data)
@@ -225,9 +214,9 @@ func (r *Resolver) take(f *flight, o *upstream.Outcome) listAnswer {
 
 // lose remembers for hold that a list did not answer, and returns what is left.
 func (r *Resolver) lose(f *flight, why failure, hold time.Duration) listAnswer {
-	z, typ, q := f.zone, f.typ, f.question()
+	z, typ := f.zone, f.typ
 	r.fails.put(z, string(f.labels), typ, why, hold, r.clock.seconds())
-	if e, ok := r.cache.Get(z.key(&q, typ)); ok && !why.distrust {
+	if e, ok := r.cache.Get(z.key(&f.question, typ)); ok && !why.distrust {
 		return listAnswer{state: stale, data: packed(e.Data), why: why}
 	}
 	return listAnswer{state: failing, why: why}

@@ -32,6 +32,5 @@ func (g *Guarded) Open(s rbl.Shape) (string, bool) {
 
 // Quarantined implements List.
 func (g *Guarded) Quarantined() (string, bool) {
-	s := g.list.State()
-	return s.Reason, s.Condition == upstream.Quarantined
+	return g.list.Quarantined()
 }

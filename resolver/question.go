@@ -15,6 +15,13 @@ type question struct {
 	bare    bool // for the list's own word, without the rules
 }
 
+// of is the question for the records of another type.
+func (q *question) of(typ uint16) question {
+	other := *q
+	other.typ = typ
+	return other
+}
+
 // text is the subject for people and logs.
 func (q *question) text() string {
 	switch q.subject.Shape {

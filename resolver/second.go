@@ -34,8 +34,7 @@ func (r *Resolver) askShared(f *flight, ask Ask, over uint32) bool {
 		}
 		limits := &r.snap.Load().limits
 		life = min(life, limits.most(data.has()))
-		q := f.question()
-		r.cache.Set(z.key(&q, typ), string(data), life, limits.stale)
+		r.cache.Set(z.key(&f.question, typ), string(data), life, limits.stale)
 		z.learned(f, data)
 		r.landed(f, listAnswer{state: fresh, data: data, ttl: life, shared: true})
 	})

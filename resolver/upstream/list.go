@@ -161,6 +161,12 @@ var shapes = [3]rbl.Shape{rbl.IP4, rbl.IP6, rbl.Domain}
 // State returns the list's condition.
 func (l *List) State() State { return *l.state.Load() }
 
+// Quarantined says why nothing that the list says is believed, if so.
+func (l *List) Quarantined() (why string, yes bool) {
+	s := l.state.Load()
+	return s.Reason, s.Condition == Quarantined
+}
+
 // Open reports whether the breaker of a shape is open: Start would fail.
 func (l *List) Open(shape rbl.Shape) bool { return l.breaker(shape).open.Load() }
 
