@@ -18,7 +18,7 @@
 // has to be asked about; memory for each cached answer; and what becomes of many
 // who ask the same at once, of a list that falls silent, and of a reload; and
 // the instructions of both kinds of answers in user space, where valgrind is
-// installed. The load generator is checked against dnsperf.
+// installed. One window is asked by dnsperf, as a check of our own load generator.
 //
 // How many questions go to the lists is counted over hours of what mail servers
 // ask (internal/trace): with the program's own resolver under a clock that runs

@@ -57,7 +57,7 @@ func main() {
 	flag.StringVar(&o.out, "out", filepath.Join("bench", "results"), "folder for the results; empty: none are kept")
 	flag.StringVar(&o.only, "only", "", "comma-separated names of the servers to measure; empty: all")
 	flag.StringVar(&o.skip, "skip", "", "comma-separated parts to leave out: rounds, memory, behaviour, reload, cores, instructions, trace, dnsperf")
-	flag.StringVar(&o.ways, "windows", "", "comma-separated windows of the rounds: warm_8, warm_128, warm_1, warm_rate, miss_1, miss_16; empty: all")
+	flag.StringVar(&o.ways, "windows", "", "comma-separated windows of the rounds: warm_8, dnsperf_8, warm_128, warm_1, warm_rate, miss_1, miss_16; empty: all")
 	flag.StringVar(&o.perf, "perf", "", "folder for the proxy's profile in each window of the first round, by perf(1)")
 	flag.DurationVar(&o.outage, "outage", 0, "how long the dead list stays silent; 0: for ten questions")
 	flag.IntVar(&o.names, "names", 20_000, "names in the warm set")

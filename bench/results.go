@@ -42,13 +42,6 @@ type Figure struct {
 // Round holds one figure for each window and server.
 type Round map[string]map[string]Figure
 
-// Check compares our load generator with dnsperf, in runs of a second in turn.
-type Check struct {
-	Server  string   `json:"server"`
-	Dnsperf []Figure `json:"dnsperf"`
-	Own     []Figure `json:"own"`
-}
-
 // Instructions is what an answer takes in user space.
 type Instructions struct {
 	Hit  float64 `json:"hit"`  // out of the cache
@@ -104,7 +97,6 @@ type Results struct {
 	Collection   float64                 `json:"gc_percent"`  // of the proxy's processor time, over its whole life
 	Pause        float64                 `json:"gc_pause_ms"` // its longest
 	Cores        *Cores                  `json:"cores,omitempty"`
-	Checks       []Check                 `json:"checks,omitempty"`
 	Instructions map[string]Instructions `json:"instructions,omitempty"`
 	Rounds       []Round                 `json:"rounds"`
 }

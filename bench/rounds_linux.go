@@ -23,16 +23,23 @@ type window struct {
 	miss bool // every question is a new one
 	open bool
 	set  func(*load.Options)
+
+	// dnsperf asks, and not our own generator: a check of that.
+	dnsperf bool
 }
 
 func (b *bench) windows() []window {
 	all := []window{
 		{name: warmFew, set: func(o *load.Options) { o.Clients = 8 }},
+		{name: dnsperf8, dnsperf: true},
 		{name: warmMany, set: func(o *load.Options) { o.Clients, o.Outstanding = 8, 16 }},
 		{name: warmOne, set: func(o *load.Options) { o.Spin = true }},
 		{name: warmRate, open: true, set: func(o *load.Options) { o.Clients, o.Rate, o.Spin = 8, b.o.rate, true }},
 		{name: missOne, miss: true, set: func(*load.Options) {}},
 		{name: missMany, miss: true, set: func(o *load.Options) { o.Clients, o.Outstanding = 4, 4 }},
+	}
+	if _, err := exec.LookPath("dnsperf"); err != nil || b.o.skips("dnsperf") {
+		all = slices.DeleteFunc(all, func(w window) bool { return w.dnsperf })
 	}
 	if b.o.ways == "" {
 		return all
@@ -73,9 +80,6 @@ func (b *bench) rounds(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if err := b.dnsperf(ctx, up); err != nil {
-		return err
-	}
 	for i := range b.o.rounds {
 		round := Round{}
 		for _, w := range b.windows() {
@@ -88,7 +92,9 @@ func (b *bench) rounds(ctx context.Context) (err error) {
 					continue
 				}
 				measure := b.measure
-				if b.o.perf != "" && i == 0 && c.Name == peers.Proxy {
+				if w.dnsperf {
+					measure = b.dnsperf
+				} else if b.o.perf != "" && i == 0 && c.Name == peers.Proxy {
 					measure = b.profile
 				}
 				f, err := measure(c, w)
@@ -194,50 +200,22 @@ func figure(res *load.Result, cpu time.Duration) Figure {
 	}
 }
 
-var dnsperfRate = regexp.MustCompile(`Queries per second:\s+([0-9.]+)`)
+var dnsperfFigures = regexp.MustCompile(`(?s)Queries completed:\s+([0-9]+).*Queries per second:\s+([0-9.]+)`)
 
-// dnsperf asks the bare loop and the proxy with dnsperf and with our own
-// generator, in turn, and notes processor time per answer by both.
-func (b *bench) dnsperf(ctx context.Context, up []*contender) error {
-	path, err := exec.LookPath("dnsperf")
-	if err != nil || b.o.skips("dnsperf") {
-		return nil
+// dnsperf runs a window of a second by dnsperf with 8 clients, all else as it
+// is by default: up to 100 questions outstanding.
+func (b *bench) dnsperf(c *contender, _ window) (Figure, error) {
+	file, err := queryFile(c.Dir, b.o.names)
+	if err != nil {
+		return Figure{}, err
 	}
-	for _, c := range up {
-		if c.Name != peers.Bare && c.Name != peers.Proxy {
-			continue
-		}
-		file, err := queryFile(c.Dir, b.o.names)
-		if err != nil {
-			return err
-		}
-		check := Check{Server: c.Name}
-		for range 3 {
-			theirs, err := b.askByDnsperf(ctx, path, file, c)
-			if err != nil {
-				return fmt.Errorf("dnsperf: %w", err)
-			}
-			check.Dnsperf = append(check.Dnsperf, theirs)
-			own, err := b.measure(c, window{set: func(o *load.Options) { o.Clients, o.For = 8, time.Second }})
-			if err != nil {
-				return err
-			}
-			check.Own = append(check.Own, own)
-		}
-		b.res.Checks = append(b.res.Checks, check)
-	}
-	return nil
-}
-
-// askByDnsperf has dnsperf ask the questions in file for a second.
-func (b *bench) askByDnsperf(ctx context.Context, path, file string, c *contender) (Figure, error) {
 	before, err := proc.CPU(c.PID())
 	if err != nil {
 		return Figure{}, err
 	}
 	var out bytes.Buffer
-	cmd := exec.CommandContext(ctx, path, "-s", c.Addr.Addr().String(), "-p", strconv.Itoa(int(c.Addr.Port())),
-		"-d", file, "-c", "8", "-q", "8", "-T", "1", "-l", "1")
+	cmd := exec.Command("dnsperf", "-s", c.Addr.Addr().String(), "-p", strconv.Itoa(int(c.Addr.Port())),
+		"-d", file, "-c", "8", "-l", "1")
 	cmd.Stdout, cmd.Stderr = &out, &out
 	// Its thread that sends would keep the one that receives from the
 	// processor if they had but one.
@@ -251,13 +229,18 @@ func (b *bench) askByDnsperf(ctx context.Context, path, file string, c *contende
 	if err != nil {
 		return Figure{}, err
 	}
-	m := dnsperfRate.FindSubmatch(out.Bytes())
+	m := dnsperfFigures.FindSubmatch(out.Bytes())
 	if m == nil {
-		return Figure{}, fmt.Errorf("it says nothing of a rate:\n%s", out.Bytes())
+		return Figure{}, fmt.Errorf("dnsperf says nothing of its answers:\n%s", out.Bytes())
 	}
-	rate, err := strconv.ParseFloat(string(m[1]), 64)
-	if err != nil {
-		return Figure{}, fmt.Errorf("reading its rate: %w", err)
+	answers, rate := m[1], m[2]
+	f := Figure{}
+	if f.Answers, err = strconv.Atoi(string(answers)); err != nil {
+		return Figure{}, fmt.Errorf("reading dnsperf's answers: %w", err)
 	}
-	return Figure{CPU: float64(after-before) / 1e3 / rate, PerSecond: rate}, nil
+	if f.PerSecond, err = strconv.ParseFloat(string(rate), 64); err != nil {
+		return Figure{}, fmt.Errorf("reading dnsperf's rate: %w", err)
+	}
+	f.CPU = float64(after-before) / 1e3 / float64(max(f.Answers, 1))
+	return f, nil
 }
