@@ -6,7 +6,7 @@ import "testing"
 
 // maxMissAllocs bounds what one question costs that the list is asked for: the
 // answer's way into the cache. What waits for it is used again.
-const maxMissAllocs = 7
+const maxMissAllocs = 3
 
 // TestMiss_allocs asks for a new name each time.
 func TestMiss_allocs(t *testing.T) {
