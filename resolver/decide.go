@@ -104,6 +104,9 @@ func decide(q *question, f *facts) decision {
 	if q.zone.Mode == Observe && !d.lacking && q.judged() && d.verdict != Unlisted {
 		f.step(0, "the zone only observes: decided ", d.verdict.String(), ", answered unlisted")
 		d.form, d.ttl, d.kept = formNXDomain, ownTTL, true
+		if d.verdict == Listed {
+			d.ede = 0 // it spoke of the listing
+		}
 	}
 	return d
 }

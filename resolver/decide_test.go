@@ -250,6 +250,29 @@ func TestExplain_observe(t *testing.T) {
 	}
 }
 
+// TestObserve_stale: what is answered in the place of a listing past its TTL,
+// or of one whose text cannot be had, is as fresh as ever.
+func TestObserve_stale(t *testing.T) {
+	l := spamhaus()
+	z := testZone("bl.test", l)
+	z.Mode = Observe
+	s := newScene(t, []ZoneOptions{z})
+	s.ask("1.2.0.192.bl.test", dns.TypeA)
+	s.r.clock.mono.Add(301)
+	l.set(func() { l.err = upstream.ErrTimeout })
+	for _, typ := range []uint16{dns.TypeA, dns.TypeTXT} {
+		m := s.ask("1.2.0.192.bl.test", typ)
+		if code, text := ede(m); brief(m) != "NXDOMAIN" || code != 0 {
+			t.Errorf("type %d: %s with extended error %d %q, want none", typ, brief(m), code, text)
+		}
+	}
+	if m := s.ask("9.2.0.192.bl.test", dns.TypeA); brief(m) != "NXDOMAIN" {
+		t.Errorf("not listed as far as is known: %s", brief(m))
+	} else if code, _ := ede(m); code != edeUnreachable {
+		t.Errorf("that the list cannot be asked: extended error %d, want %d", code, edeUnreachable)
+	}
+}
+
 func TestTTL_countsDown(t *testing.T) {
 	l := spamhaus()
 	s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
