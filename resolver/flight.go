@@ -204,9 +204,12 @@ func (r *Resolver) take(f *flight, o *upstream.Outcome) listAnswer {
 	data := z.pack(&o.Response, typ)
 	limits := &r.snap.Load().limits
 	life := limits.life(&o.Response)
+	key := z.key(&f.question, typ)
 	if life > 0 {
-		r.cache.Set(z.key(&f.question, typ), string(data), life, limits.stale)
+		r.cache.Set(key, string(data), life, limits.stale)
 		r.share(f, data, life)
+	} else if _, old := r.cache.Get(key); old {
+		r.cache.Set(key, "", 0, 0) // it is no longer so, not even while the list fails
 	}
 	z.learned(f, data)
 	return listAnswer{state: fresh, data: data, ttl: life}

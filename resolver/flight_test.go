@@ -253,6 +253,34 @@ func TestFlight_zeroTTL(t *testing.T) {
 	}
 }
 
+// TestFlight_zeroTTLDelists takes an address off the list, which says so with an
+// answer that may not be kept: the listing of before does not come back when
+// the list is slow, or fails.
+func TestFlight_zeroTTLDelists(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := spamhaus()
+		s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+		s.ask("1.2.0.192.bl.test", dns.TypeA)
+		s.r.clock.mono.Add(301)
+		l.set(func() { l.ttl, l.records = 0, nil })
+		for _, fault := range []func(){
+			func() {},
+			func() { l.delay = 2 * slowAfter },
+			func() { l.err = upstream.ErrTimeout },
+		} {
+			l.set(fault)
+			if m := s.ask("1.2.0.192.bl.test", dns.TypeA); brief(m) != "NXDOMAIN" {
+				t.Errorf("after %d questions: %s", l.questions(), brief(m))
+			}
+		}
+		s.r.cache.Settle()
+		if m := s.ask("1.2.0.192.bl.test", dns.TypeA); brief(m) != "NXDOMAIN" {
+			t.Errorf("later: %s", brief(m))
+		}
+		s.r.Close()
+	})
+}
+
 func TestFlight_overload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := spamhaus()
