@@ -105,16 +105,22 @@ func (t *flights) join(n *need, w *waiter, now time.Time) (f *flight, age time.D
 	return f, 0
 }
 
-// land takes the flight off the table: nobody joins it any more.
-func (t *flights) land(f *flight) {
+// land takes the flight off the table: nobody joins it any more. It is false,
+// and the flight goes on, if it was refused because nobody waited for it, and
+// somebody does by now.
+func (t *flights) land(f *flight, spared bool) bool {
 	s := t.shard(f.hash)
 	s.Lock()
 	defer s.Unlock()
+	if spared && len(f.waiters) > 0 {
+		return false
+	}
 	at := s.chain(f.hash)
 	for *at != f {
 		at = &(*at).next
 	}
 	*at = f.next
+	return true
 }
 
 // reuse lets go of all that f holds.
@@ -147,23 +153,19 @@ func (r *Resolver) fetch(n *need, w *waiter, now time.Time) time.Duration {
 		}
 		left += clockSkew // what another proxy has is newer, or no use
 	}
-	ask := Ask{Subject: n.subject, Name: f.name, Type: n.typ, Background: f.alone}
-	if w != nil {
-		ask.Client = w.client
-	}
-	if !r.askShared(f, ask, left) {
-		r.askList(f, ask)
+	if !r.askShared(f, left) {
+		r.askList(f)
 	}
 	return 0
 }
 
 // askList asks the list itself, unless its breaker is open.
-func (r *Resolver) askList(f *flight, ask Ask) {
+func (r *Resolver) askList(f *flight) {
 	if why, open := f.zone.breaker(f.subject.Shape); open {
 		r.landed(f, r.lose(f, why, 0))
 		return
 	}
-	f.zone.List.Start(ask, f.heard)
+	f.zone.List.Start(Ask{Subject: f.subject, Name: f.name, Type: f.typ, Background: f.alone}, f.heard)
 }
 
 // fetchLive has the SPF terms evaluated that depend on the address.
@@ -175,8 +177,12 @@ func (r *Resolver) fetchLive(f *flight) {
 
 // landed hands a fact to those who wait for it.
 func (r *Resolver) landed(f *flight, a listAnswer) {
+	if !r.flights.land(f, a.why.spare) {
+		f.alone = false
+		r.askList(f)
+		return
+	}
 	got := fetched{kind: f.kind, zone: f.zone, typ: f.typ, answer: a}
-	r.flights.land(f)
 	for _, w := range f.waiters {
 		w.mu.Lock()
 		if w.got == nil {

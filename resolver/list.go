@@ -2,7 +2,6 @@ package resolver
 
 import (
 	"errors"
-	"net/netip"
 	"time"
 
 	"dnsblproxy/resolver/internal/wire"
@@ -29,7 +28,6 @@ type Ask struct {
 	Subject rbl.Subject
 	Name    wire.Name // under the list's own name
 	Type    uint16
-	Client  netip.Addr // on whose behalf; invalid for the proxy's own
 
 	// Background marks a question that nobody waits for.
 	Background bool

@@ -91,6 +91,34 @@ func TestFlight_budgetForUsers(t *testing.T) {
 	})
 }
 
+// TestFlight_budgetForWhoJoins asks for an answer that runs out while it is being
+// renewed, which then turns out to be more than the budget has for renewals.
+func TestFlight_budgetForWhoJoins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := spamhaus()
+		s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+		s.ask("1.2.0.192.bl.test", dns.TypeA)
+		l.hold = make(chan struct{})
+		l.spent = true
+		s.r.clock.mono.Add(299)
+		s.ask("1.2.0.192.bl.test", dns.TypeA)
+		s.r.clock.mono.Add(1)
+		joins := []<-chan *dns.Msg{s.start("1.2.0.192.bl.test", dns.TypeA), s.start("1.2.0.192.bl.test", dns.TypeA)}
+		synctest.Wait()
+		close(l.hold)
+		for _, got := range joins {
+			m := <-got
+			if code, text := ede(m); brief(m) != "NOERROR 127.0.0.10" || code != 0 || m.Answer[0].Header().Ttl != 300 {
+				t.Errorf("got %s, extended error %d %q, TTL %d", brief(m), code, text, m.Answer[0].Header().Ttl)
+			}
+		}
+		if n := l.questions(); n != 3 {
+			t.Errorf("%d questions, want the first, the renewal and one for both who joined it", n)
+		}
+		s.r.Close()
+	})
+}
+
 func TestVerify_countsWhatAnExemptionSaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := spamhaus()

@@ -21,7 +21,7 @@ type SecondLevel interface {
 // askShared looks in the second level before the list is asked, for an answer
 // that is good for more than over seconds. It is false when there is none, or
 // none to be asked.
-func (r *Resolver) askShared(f *flight, ask Ask, over uint32) bool {
+func (r *Resolver) askShared(f *flight, over uint32) bool {
 	if r.second == nil || f.zone.Source != SourceUpstream {
 		return false
 	}
@@ -29,7 +29,7 @@ func (r *Resolver) askShared(f *flight, ask Ask, over uint32) bool {
 	return r.second.Get(z.sharedKey(f), func(value string, life uint32, ok bool) {
 		data, since := unstamp(value)
 		if !ok || life <= over || since <= z.voided.Load() || !z.believable(data, typ) {
-			r.askList(f, ask)
+			r.askList(f)
 			return
 		}
 		limits := &r.snap.Load().limits
