@@ -2,8 +2,11 @@ package resolver
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"weak"
 
 	"github.com/miekg/dns"
 
@@ -36,6 +39,23 @@ func TestConfigure_keepsWhatDidNotChange(t *testing.T) {
 	if a.questions() != 1 || b.questions() != 2 {
 		t.Errorf("questions %d and %d, want 1 and 2: only the changed zone starts anew", a.questions(), b.questions())
 	}
+}
+
+// TestConfigure_letsGo: of a zone that a reload has replaced nothing is kept,
+// though its list had failed.
+func TestConfigure_letsGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		zones := []ZoneOptions{testZone("bl.test", &fakeList{err: upstream.ErrTimeout})}
+		s := newScene(t, zones)
+		old := weak.Make(s.r.snap.Load().zones.order[0])
+		s.ask("1.2.0.192.bl.test", dns.TypeA)
+		synctest.Wait()
+		s.configure(zones)
+		runtime.GC()
+		if old.Value() != nil {
+			t.Error("the zone of before is still in memory")
+		}
+	})
 }
 
 // TestConfigure_whileForgotten has a list found to lie in the middle of a

@@ -77,6 +77,16 @@ func (t *failures) put(z *zone, labels string, typ uint16, why failure, hold tim
 	s.m[key] = remembered{why: why, until: now + secs, hold: secs, epoch: z.epoch.Load()}
 }
 
+// clear forgets everything.
+func (t *failures) clear() {
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.Lock()
+		clear(s.m)
+		s.Unlock()
+	}
+}
+
 // get returns a failure that is still remembered.
 func (t *failures) get(z *zone, labels []byte, typ uint16, now uint32) (failure, bool) {
 	if now >= t.last.Load() {

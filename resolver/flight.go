@@ -17,7 +17,7 @@ type flight struct {
 	question // its labels are the beginning of name
 	kind     needKind
 	rule     string // see need
-	alone    bool   // nobody waited for it when it started
+	alone    bool   // nobody waited for it when the list was asked
 	started  time.Time
 	waiters  []*waiter
 

@@ -209,8 +209,17 @@ func (r *Resolver) Configure(s Settings) error {
 		next.clients.Insert(p)
 	}
 	r.snap.Store(next)
+	r.letGo()
 	r.stats.configure(zones)
 	return nil
+}
+
+// letGo forgets what holds zones that were replaced, and with them the rules
+// that were in force when they were last asked about.
+func (r *Resolver) letGo() {
+	r.fails.clear()
+	r.waiters.Clear()
+	r.scratch.Clear()
 }
 
 func (r *Resolver) newZone(o *ZoneOptions) (*zone, error) {

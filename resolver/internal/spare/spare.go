@@ -40,3 +40,11 @@ func (l *List[T]) Put(v *T) {
 	}
 	l.mu.Unlock()
 }
+
+// Clear lets go of all values.
+func (l *List[T]) Clear() {
+	l.mu.Lock()
+	clear(l.values[:l.n])
+	l.n = 0
+	l.mu.Unlock()
+}

@@ -25,6 +25,11 @@ func TestList(t *testing.T) {
 	if l.values != [most]*int{} {
 		t.Error("what was given away is still held")
 	}
+	l.Put(&values[0])
+	l.Clear()
+	if v := l.Get(); v != nil || l.values != [most]*int{} {
+		t.Error("what was cleared is still held")
+	}
 }
 
 func TestList_concurrently(t *testing.T) {
