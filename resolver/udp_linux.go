@@ -131,10 +131,10 @@ func newBatch(wildcard bool) *batch {
 }
 
 // tryRecv reads what is waiting, or what comes while it is worth watching;
-// false when nothing does. The calls do not wait, so Go's scheduler need not
-// hear of them.
-func (b *batch) tryRecv(fd uintptr) bool {
-	looks := b.watch.looks(b.nIn)
+// false when nothing does. It looks so often at least. The calls do not wait,
+// so Go's scheduler need not hear of them.
+func (b *batch) tryRecv(fd uintptr, least int) bool {
+	looks := max(b.watch.looks(b.nIn), least)
 	for i := range max(b.nIn, 1) {
 		b.reset(i)
 	}
@@ -244,12 +244,14 @@ func (u *udpSocket) serve() error {
 // turn answers what comes, one batch after the other; false when nothing does
 // and it is to be called again once something has. In between Go's poller keeps
 // what happens to the socket, so that a lone packet need not be followed by a
-// look that finds nothing.
+// look that finds nothing. Between two turns it does not.
 func (u *udpSocket) turn(b *batch, sc *Scratch, fd uintptr) bool {
+	least := 1
 	for range turnBatches {
-		if !b.tryRecv(fd) {
+		if !b.tryRecv(fd, least) {
 			return false
 		}
+		least = 0
 		if b.failed() {
 			return true
 		}
