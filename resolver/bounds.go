@@ -56,3 +56,36 @@ func (b *bounds) leave(place *atomic.Int64) {
 	place.Add(-1)
 	b.total.Add(-1)
 }
+
+// shares are of places that clients compete for. One may take another place as
+// long as more are free than it holds: alone it gets half of them, and whoever
+// comes then half of the rest.
+type shares struct {
+	mu   sync.Mutex
+	free int
+	held map[netip.Addr]int
+}
+
+func newShares(n int) *shares { return &shares{free: n, held: make(map[netip.Addr]int)} }
+
+// take is false when there is no place for client.
+func (s *shares) take(client netip.Addr) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held[client] >= s.free {
+		return false
+	}
+	s.held[client]++
+	s.free--
+	return true
+}
+
+// leave gives one back that client has taken.
+func (s *shares) leave(client netip.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.free++
+	if s.held[client]--; s.held[client] == 0 {
+		delete(s.held, client)
+	}
+}

@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 )
 
@@ -61,5 +62,31 @@ func TestBounds_clients(t *testing.T) {
 		if _, ok := b.enter(c); ok {
 			t.Fatalf("%v waits and was forgotten", c)
 		}
+	}
+}
+
+// However much each takes in turn, the next one finds a place, until hardly any
+// are left; and all are free again in the end.
+func TestShares(t *testing.T) {
+	const all = 1000
+	s := newShares(all)
+	var took []int
+	for i := range byte(8) {
+		n := 0
+		for s.take(netip.AddrFrom4([4]byte{192, 0, 2, i})) {
+			n++
+		}
+		took = append(took, n)
+	}
+	if want := []int{500, 250, 125, 63, 31, 16, 8, 4}; !slices.Equal(took, want) {
+		t.Errorf("they took %v, want %v", took, want)
+	}
+	for i, n := range took {
+		for range n {
+			s.leave(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}))
+		}
+	}
+	if s.free != all || len(s.held) != 0 {
+		t.Errorf("%d are free and %d clients hold some, want %d and 0", s.free, len(s.held), all)
 	}
 }

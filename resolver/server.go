@@ -34,7 +34,7 @@ type ServerOptions struct {
 	Tap Tap
 
 	// MaxTCP bounds the TCP connections at one time of clients that may ask; 0
-	// means 1,000.
+	// means 1,000. No client may hold more than it leaves to the others.
 	MaxTCP int
 }
 
@@ -48,10 +48,10 @@ type Server struct {
 	tap  Tap // may be nil
 	udp  []*udpSocket
 	tcp  []net.Listener
-	max  chan struct{} // a place for each TCP connection of a client that may ask
+	max  *shares // of the TCP connections of clients that may ask
 	wait sync.WaitGroup
 
-	strangers chan struct{} // likewise of others
+	strangers *shares // likewise of others
 
 	pending sync.WaitGroup // questions that were read and not answered yet
 	queued  atomic.Int64   // octets of answers over TCP that wait for clients
@@ -66,7 +66,7 @@ type Server struct {
 func Listen(o ServerOptions) (*Server, error) {
 	s := &Server{
 		r: o.Resolver, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), tap: o.Tap,
-		max: make(chan struct{}, cmp.Or(o.MaxTCP, 1000)), strangers: make(chan struct{}, tcpStrangers),
+		max: newShares(cmp.Or(o.MaxTCP, 1000)), strangers: newShares(tcpStrangers),
 		conns: make(map[*tcpConn]struct{}),
 	}
 	for _, l := range o.InheritedTCP {

@@ -21,10 +21,12 @@ import (
 // serveScene starts a server for s on a free loopback port.
 func serveScene(t *testing.T, s *scene, at string) netip.AddrPort {
 	t.Helper()
-	srv, err := Listen(ServerOptions{
-		Resolver: s.r, Log: slog.New(slog.DiscardHandler), Workers: 2,
-		Listen: []netip.AddrPort{netip.MustParseAddrPort(at)},
-	})
+	return serveWith(t, ServerOptions{Resolver: s.r, Workers: 2, Listen: []netip.AddrPort{netip.MustParseAddrPort(at)}})
+}
+
+func serveWith(t *testing.T, o ServerOptions) netip.AddrPort {
+	t.Helper()
+	srv, err := Listen(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -306,6 +308,25 @@ func TestServer_strangers(t *testing.T) {
 	}
 	if got := ask(&net.Dialer{}); got != "NOERROR 127.0.0.10" {
 		t.Errorf("who may ask was told %s", got)
+	}
+}
+
+// TestServer_share: a client that may ask and holds as many connections as it
+// gets keeps no other one from asking.
+func TestServer_share(t *testing.T) {
+	s := newScene(t, []ZoneOptions{testZone("bl.test", spamhaus())})
+	at := serveWith(t, ServerOptions{Resolver: s.r, MaxTCP: 20, Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}}).String()
+	hog := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}}
+	for range 21 {
+		conn, err := hog.Dial("tcp", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	m, _, err := (&dns.Client{Net: "tcp"}).Exchange(new(dns.Msg).SetQuestion("1.2.0.192.bl.test.", dns.TypeA), at)
+	if err != nil || brief(m) != "NOERROR 127.0.0.10" {
+		t.Errorf("another one was told %v, %v", m, err)
 	}
 }
 

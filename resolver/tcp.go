@@ -56,7 +56,7 @@ type tcpConn struct {
 	client   netip.Addr
 	stranger bool          // it may not ask, by the settings when it came
 	idle     time.Duration // until the next question
-	place    chan struct{} // where it takes one among the connections
+	share    *shares       // of the connections, which it has a place among
 	places   chan struct{} // one for each question that waits
 
 	// out holds answers for the writer. It has room for every place, so that
@@ -70,12 +70,12 @@ type tcpConn struct {
 
 func newTCPConn(s *Server, conn net.Conn, client netip.Addr) *tcpConn {
 	c := &tcpConn{
-		s: s, conn: conn, client: client, idle: tcpIdle, place: s.max,
+		s: s, conn: conn, client: client, idle: tcpIdle, share: s.max,
 		places: make(chan struct{}, tcpInFlight), out: make(chan []byte, tcpInFlight),
 		sent: make(chan struct{}, 1),
 	}
 	if !s.r.serves(client) {
-		c.stranger, c.idle, c.place = true, tcpStranger, s.strangers
+		c.stranger, c.idle, c.share = true, tcpStranger, s.strangers
 	}
 	return c
 }
@@ -98,9 +98,7 @@ func (s *Server) accept(l net.Listener) error {
 			continue
 		}
 		c := newTCPConn(s, conn, conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap())
-		select {
-		case c.place <- struct{}{}:
-		default:
+		if !c.share.take(c.client) {
 			_ = conn.Close() // over the bound; the client tries again
 			continue
 		}
@@ -109,7 +107,7 @@ func (s *Server) accept(l net.Listener) error {
 		s.mu.Unlock()
 		s.wait.Go(func() {
 			c.serve()
-			<-c.place
+			c.share.leave(c.client)
 		})
 	}
 }
