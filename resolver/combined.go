@@ -54,14 +54,17 @@ func (f *facts) combined(q *question, set overrides.Set, hit overrides.Hit, exem
 		return decision{lacking: true}
 	}
 	if sum.verdict == Listed && f.above == noPardon && !q.zone.Allow {
-		var live bool
-		if hit, live, known = f.live(q, set); !known {
+		var said live
+		if hit, said = f.live(q, set); said == asking {
 			return decision{lacking: true}
 		}
-		if live {
-			exempt, f.above, f.renew = true, livePardon, f.renew[:renew]
+		if said != passesNot {
+			exempt, f.above, f.renew = said == passes, livePardon, f.renew[:renew]
 			if sum, known = f.weigh(q); !known {
 				return decision{lacking: true}
+			}
+			if said == unheard && sum.verdict != Listed {
+				return f.inDoubt(q)
 			}
 		}
 	}

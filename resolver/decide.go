@@ -1,6 +1,8 @@
 package resolver
 
 import (
+	"cmp"
+
 	"dnsblproxy/overrides"
 	"dnsblproxy/resolver/internal/wire"
 	"dnsblproxy/resolver/rbl"
@@ -93,7 +95,8 @@ const staleTTL = 30
 //	5  exempt, and nothing is beyond exemptions: unlisted
 //	6  denied and not exempt: listed
 //	7  the list's answer, less what is no listing, less what an exemption removes
-//	8  the list could not be asked: unlisted if exempt, else as on_failure says
+//	8  the list, or who may exempt, could not be asked: unlisted if exempt, else
+//	   as on_failure says
 //
 // Observe mode comes last: what was decided is counted, the answer is unlisted.
 func decide(q *question, f *facts) decision {
@@ -221,10 +224,14 @@ func (f *facts) own(q *question, set overrides.Set, hit overrides.Hit, exempt bo
 		return d.aged(a)
 	}
 	if removable && !exempt && !z.Allow {
-		var known bool
-		if d.hit, d.exempt, known = f.live(q, set); !known {
+		var said live
+		switch d.hit, said = f.live(q, set); {
+		case said == asking:
 			return decision{lacking: true}
+		case said == unheard && !fixed:
+			return f.inDoubt(q)
 		}
+		d.exempt = said == passes
 	}
 	f.step(7, "the list has it: ", f.codes(z, a.data))
 	d.removed = d.exempt && removable
@@ -357,28 +364,46 @@ func (f *facts) published(q *question, set overrides.Set, zi int) decision {
 	return decision{verdict: Listed, form: formOwn, hit: hit, code: ownCode, text: "allowed by " + hit.Rule.Name, ttl: ownTTL}
 }
 
-// live asks whether an SPF term that depends on the address itself speaks for
-// it. known is false while the evaluation is under way.
-func (f *facts) live(q *question, set overrides.Set) (hit overrides.Hit, exempt, known bool) {
+// live is what SPF terms that depend on the address itself say of it.
+type live uint8
+
+const (
+	passesNot live = iota
+	passes
+	asking  // they are to be evaluated
+	unheard // there was no time for that
+)
+
+// live asks whether such a term speaks for the address.
+func (f *facts) live(q *question, set overrides.Set) (overrides.Hit, live) {
 	zi := q.zone.index(f.table)
 	if !set.HasLive(zi, f.now) {
-		return hit, false, true
+		return overrides.Hit{}, passesNot
 	}
-	known = true
+	known := true
 	for _, h := range set.AppendLive(nil, zi, f.now) {
 		pass, sure := f.rules.LiveKnown(h, q.subject.Addr)
 		if sure && pass {
 			f.step(7, "evaluated for this address: ", h.Source.String(), " passes")
-			return h, true, true
+			return h, passes
 		}
 		known = known && sure
 	}
-	if !known && !f.tried(q, needLive) {
-		f.lack(q, needLive, 0)
-		return hit, false, false
+	switch {
+	case known:
+		f.step(7, "evaluated for this address: no SPF record passes")
+		return overrides.Hit{}, passesNot
+	case f.tried(q, needLive):
+		return overrides.Hit{}, unheard
 	}
-	f.step(7, "evaluated for this address: no SPF record passes")
-	return hit, false, true
+	f.lack(q, needLive, 0)
+	return overrides.Hit{}, asking
+}
+
+// inDoubt is the answer about what the list has and an unheard term may exempt.
+func (f *facts) inDoubt(q *question) decision {
+	d := decision{verdict: Failed, ttl: staleTTL, ede: edeNetwork, reason: cmp.Or(f.final, "the rules have changed")}
+	return f.onFailure(q, d, "SPF records that may exempt this address cannot")
 }
 
 // apex answers for the zone's own name.

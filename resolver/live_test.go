@@ -2,10 +2,13 @@ package resolver
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -16,7 +19,8 @@ import (
 // faxDNS is the DNS of fax.test, whose record names its senders one by one.
 type faxDNS struct {
 	mu    sync.Mutex
-	asked []string // of the senders' names
+	asked []string      // of the senders' names
+	delay time.Duration // of answers about them
 }
 
 func (d *faxDNS) Lookup(_ context.Context, name string, typ spf.Type) (spf.Answer, error) {
@@ -27,6 +31,7 @@ func (d *faxDNS) Lookup(_ context.Context, name string, typ spf.Type) (spf.Answe
 	if !isSender {
 		return spf.Answer{NXDOMAIN: true, TTL: 300e9}, nil
 	}
+	time.Sleep(d.delay)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.asked = append(d.asked, addr)
@@ -34,6 +39,54 @@ func (d *faxDNS) Lookup(_ context.Context, name string, typ spf.Type) (spf.Answe
 		return spf.Answer{NXDOMAIN: true, TTL: 300e9}, nil
 	}
 	return spf.Answer{Addrs: []netip.Addr{netip.MustParseAddr("127.0.0.2")}, TTL: 300e9}, nil
+}
+
+// TestLive_unheard has what the list says come so late, or so many questions
+// wait, that a term cannot be evaluated which would exempt a sender, or would
+// not: it is not listed then, unless by a code that no exemption removes.
+func TestLive_unheard(t *testing.T) {
+	for _, overload := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			l := &fakeList{ttl: 3600, records: map[string][]string{
+				"1.2.0.192.list.example A": {"127.0.0.10"},
+				"3.2.0.192.list.example A": {"127.0.0.2", "127.0.0.10"},
+			}}
+			zones := []ZoneOptions{
+				testZone("bl.test", l), testZone("servfail.test", l), testZone("kept.test", l), testZone("member.test", l),
+				weighed(t, "sum.test", 1, map[string]int{"member.test": 1}),
+			}
+			zones[1].ServfailOnFailure = true
+			zones[2].NoOverride, zones[3].NoOverride = codes(t, "127.0.0.2"), codes(t, "127.0.0.2")
+			senders := &faxDNS{}
+			s := newSceneWith(t, overrides.Options{Resolver: senders}, zones, overrides.Rule{Name: "fax", SPF: []string{"fax.test"}})
+			if overload {
+				for _, z := range zones {
+					s.ask("1.2.0.192."+z.Name, dns.TypeA)
+					s.ask("3.2.0.192."+z.Name, dns.TypeA)
+				}
+				time.Sleep(301 * time.Second) // the verdicts run out, the list's answers do not
+				s.r.bounds.perClient = 0
+			} else {
+				l.delay, senders.delay = 3500*time.Millisecond, time.Second
+			}
+			for name, want := range map[string]string{
+				"1.2.0.192.bl.test":       "NXDOMAIN 23",
+				"1.2.0.192.kept.test":     "NXDOMAIN 23",
+				"1.2.0.192.servfail.test": "SERVFAIL 23",
+				"1.2.0.192.sum.test":      "NXDOMAIN 23",
+				"3.2.0.192.kept.test":     "NOERROR 127.0.0.2 127.0.0.10 0",
+				"3.2.0.192.sum.test":      "NOERROR 127.0.0.2 0",
+			} {
+				m := s.ask(name, dns.TypeA)
+				code, _ := ede(m)
+				if got := fmt.Sprint(brief(m), " ", code); got != want {
+					t.Errorf("overload %t, %s: %s, want %s", overload, name, got, want)
+				}
+				time.Sleep(301 * time.Second) // what was evaluated too late is forgotten
+			}
+			s.r.Close()
+		})
+	}
 }
 
 // TestCombined_live has a rule of the combined zone alone, whose SPF record
