@@ -9,6 +9,7 @@ import (
 
 	"dnsblproxy/overrides"
 	"dnsblproxy/resolver/internal/wire"
+	"dnsblproxy/resolver/rbl"
 )
 
 // FuzzRespond sends arbitrary packets. Whatever comes back is a message that
@@ -62,11 +63,11 @@ func FuzzRespond(f *testing.F) {
 // FuzzHider hides a key in arbitrary texts and names: it is in no result,
 // whatever the case, and what has nothing to hide is left alone.
 func FuzzHider(f *testing.F) {
-	from, err := wire.ParseName("k3y.zen.example")
+	from, err := rbl.AppendName(nil, "k3y.zen.example")
 	if err != nil {
 		f.Fatal(err)
 	}
-	to, err := wire.ParseName("zen.test")
+	to, err := rbl.AppendName(nil, "zen.test")
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -6,14 +6,16 @@ import (
 	"testing"
 
 	"dnsblproxy/resolver/internal/wire"
+	"dnsblproxy/resolver/rbl"
 )
 
 // TestPack_leavesOut has nothing of a record that cannot be told: one without
 // its data would be malformed.
 func TestPack_leavesOut(t *testing.T) {
-	from, _ := wire.ParseName("k3y.test")
-	to, _ := wire.ParseName(strings.Repeat("long.", 40) + "test")
-	z := &zone{hide: newHider(&ZoneOptions{Name: to.String(), Upstream: "k3y.test", Secrets: []string{"k3y"}}, from, to)}
+	name := strings.Repeat("long.", 40) + "test"
+	from, _ := rbl.AppendName(nil, "k3y.test")
+	to, _ := rbl.AppendName(nil, name)
+	z := &zone{hide: newHider(&ZoneOptions{Name: name, Upstream: "k3y.test", Secrets: []string{"k3y"}}, from, to)}
 	text := txt(strings.Repeat("k3y.test ", 7000)) // too long for a record with the zone's name
 	for _, tt := range []struct {
 		name   string

@@ -19,6 +19,7 @@ import (
 	"dnsblproxy/cache"
 	"dnsblproxy/resolver/internal/spare"
 	"dnsblproxy/resolver/internal/wire"
+	"dnsblproxy/resolver/rbl"
 )
 
 // Options are what a Resolver needs for as long as it lives.
@@ -223,24 +224,21 @@ func (r *Resolver) letGo() {
 }
 
 func (r *Resolver) newZone(o *ZoneOptions) (*zone, error) {
-	apex, err := wire.ParseName(o.Name)
+	name, err := rbl.AppendName(nil, o.Name)
 	if err != nil {
-		return nil, fmt.Errorf("zone: %w", err)
+		return nil, fmt.Errorf("zone %q: %w", o.Name, err)
 	}
-	if len(apex) == 1 {
-		return nil, errors.New("zone: the root cannot be one")
-	}
-	up, err := wire.ParseName(o.Upstream)
-	if err != nil {
-		// Its name may hold a key, and so is not shown.
-		return nil, fmt.Errorf("zone %s: upstream is no domain name", o.Name)
-	}
+	apex := wire.Name(name)
 	z := &zone{
-		ZoneOptions: *o, apex: apex, upstream: up, labels: apex.Labels(),
+		ZoneOptions: *o, apex: apex, upstream: wire.Name{0}, labels: apex.Labels(),
 		salt: maphash.String(r.flights.seed, o.Name), counts: r.stats.zone(o.Name),
 	}
 	if o.Upstream != "" {
-		z.hide = newHider(o, up, apex)
+		if z.upstream, err = rbl.AppendName(nil, o.Upstream); err != nil {
+			// Its name may hold a key, and so is not shown.
+			return nil, fmt.Errorf("zone %s: upstream is no domain name: %w", o.Name, err)
+		}
+		z.hide = newHider(o, z.upstream, apex)
 	}
 	return z, nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"dnsblproxy/overrides/spf"
+	"dnsblproxy/resolver/rbl"
 	"dnsblproxy/resolver/upstream"
 )
 
@@ -25,9 +26,10 @@ var errRData = errors.New("a record of the answer is damaged")
 
 // Lookup implements spf.Resolver.
 func (d dnsResolver) Lookup(ctx context.Context, name string, t spf.Type) (spf.Answer, error) {
-	wire, err := wireName(name)
+	// A macro of SPF may have put any bytes but a dot into a label.
+	wire, err := rbl.AppendName(nil, name)
 	if err != nil {
-		return spf.Answer{}, err
+		return spf.Answer{}, fmt.Errorf("%q is no domain name: %w", name, err)
 	}
 	o := d.exchanger.Exchange(ctx, upstream.Question{Name: wire, Type: uint16(t)})
 	if o.Err != nil {
@@ -38,29 +40,6 @@ func (d dnsResolver) Lookup(ctx context.Context, name string, t spf.Type) (spf.A
 		NXDOMAIN: o.Response.Rcode == rcodeNXDomain,
 	}
 	return a, fill(&a, t, o.Response.Records)
-}
-
-// wireName puts the labels of a name into wire form, in lower case. They are
-// raw bytes: a macro may have put anything but a dot into them, and only ASCII
-// letters have a case (RFC 4343, section 3).
-func wireName(name string) ([]byte, error) {
-	wire := make([]byte, 0, len(name)+2)
-	for label := range strings.SplitSeq(strings.TrimSuffix(name, "."), ".") {
-		if len(label) == 0 || len(label) > 63 {
-			return nil, fmt.Errorf("%q is no domain name: it has a label of %d bytes", name, len(label))
-		}
-		wire = append(wire, byte(len(label)))
-		for _, c := range []byte(label) {
-			if 'A' <= c && c <= 'Z' {
-				c |= 0x20
-			}
-			wire = append(wire, c)
-		}
-	}
-	if len(wire) > 254 {
-		return nil, fmt.Errorf("%q is no domain name: it is too long", name)
-	}
-	return append(wire, 0), nil
 }
 
 // fill reads the RDATA of the records.
@@ -122,7 +101,7 @@ func joined(data []byte) (string, error) {
 	return b.String(), nil
 }
 
-// textName is the inverse of wireName, for names that are not compressed.
+// textName is the inverse of rbl.AppendName, for names that are not compressed.
 func textName(wire []byte) (string, error) {
 	var labels []string
 	for {

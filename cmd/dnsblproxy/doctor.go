@@ -157,9 +157,9 @@ const askPatience = 6 * time.Second
 
 // askServer asks one server for the A records of a name.
 func askServer(ctx context.Context, pool *upstream.Pool, server netip.AddrPort, name string) doctor.Reply {
-	wire, err := wireName(name)
+	wire, err := rbl.AppendName(nil, name)
 	if err != nil {
-		return doctor.Reply{Err: err}
+		return doctor.Reply{Err: fmt.Errorf("%q is no domain name: %w", name, err)}
 	}
 	e := pool.Exchanger([]netip.AddrPort{server}, upstream.ExchangeOptions{Timeout: askPatience, Deadline: askPatience})
 	o := e.Exchange(ctx, upstream.Question{Name: wire, Type: uint16(spf.TypeA)})

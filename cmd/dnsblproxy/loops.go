@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
+	"dnsblproxy/resolver/rbl"
 	"dnsblproxy/resolver/upstream"
 )
 
@@ -25,7 +26,7 @@ func (d *proxy) findLoops(c *config.Config) error {
 		if z.Source != "upstream" || z.Via.Mode == "direct" || z.Mode == "off" {
 			continue
 		}
-		name, err := wireName("loop-" + strings.ToLower(rand.Text()) + "." + z.Upstream.Reveal())
+		name, err := rbl.AppendName(nil, "loop-"+strings.ToLower(rand.Text())+"."+z.Upstream.Reveal())
 		if err != nil {
 			continue // too long for a label more, and so for a subject's
 		}

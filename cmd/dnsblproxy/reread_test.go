@@ -66,7 +66,7 @@ probe = false
 budget = 100
 `
 	d, _ := adminOf(t, text)
-	name, err := wireName("example.com.list.example")
+	name, err := rbl.AppendName(nil, "example.com.list.example")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestApply_quarantine(t *testing.T) {
 upstream = "list.example"
 `
 	d, _ := adminOf(t, text)
-	name, err := wireName("list.example")
+	name, err := rbl.AppendName(nil, "list.example")
 	if err != nil {
 		t.Fatal(err)
 	}

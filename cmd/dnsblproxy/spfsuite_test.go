@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"dnsblproxy/resolver/rbl"
+
 	"github.com/miekg/dns"
 	"gopkg.in/yaml.v3"
 )
@@ -77,7 +79,7 @@ func (z *suiteZone) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 // presentation is a raw name as package dns writes it.
 func presentation(t *testing.T, raw string) string {
 	t.Helper()
-	wire, err := wireName(raw)
+	wire, err := rbl.AppendName(nil, raw)
 	if err != nil {
 		return ""
 	}

@@ -215,7 +215,7 @@ func (d *proxy) asker(c *config.Config, z *config.Zone, finder *upstream.Finder)
 	case "servers":
 		return d.pool.Exchanger(z.Via.Servers, opts)
 	case "direct":
-		name, err := wireName(z.Upstream.Reveal())
+		name, err := rbl.AppendName(nil, z.Upstream.Reveal())
 		if err == nil {
 			return finder.Direct(name)
 		}
@@ -286,7 +286,7 @@ func (d *proxy) resolverExchanger(c *config.Config) *upstream.Exchanger {
 // newList guards a zone's list.
 func (d *proxy) newList(z *config.Zone, o *resolver.ZoneOptions, asker upstream.Asker) *upstream.List {
 	known, _ := d.lists.Find(o.Upstream)
-	name, err := wireName(o.Upstream)
+	name, err := rbl.AppendName(nil, o.Upstream)
 	if err != nil {
 		name = nil // refused when the resolver is configured
 	}

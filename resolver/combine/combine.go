@@ -85,15 +85,6 @@ func (p *Plan) Members() []string {
 	return zones
 }
 
-// Bounds returns the least and the greatest sum there can be. A greatest sum
-// below the threshold means that nothing will ever be listed.
-func (p *Plan) Bounds() (least, most int) {
-	for _, m := range p.members {
-		least, most = least+m.min, most+m.max
-	}
-	return least, most
-}
-
 // Decide adds up. It needs one state per member, in the order of Members, and
 // panics when the number differs.
 func (p *Plan) Decide(states []State) Verdict {

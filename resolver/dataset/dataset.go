@@ -51,29 +51,8 @@ type Spec struct {
 	Files []string
 }
 
-// ParseSpec reads "type:file,file", as rbldnsd takes it on its command line
-// after the zone's name.
-func ParseSpec(s string) (Spec, error) {
-	kind, files, ok := strings.Cut(s, ":")
-	if !ok || files == "" {
-		return Spec{}, fmt.Errorf("%q names no file; write \"type:file\", as in \"ip4trie:zen.ip4\"", s)
-	}
-	switch Kind(kind) {
-	case IP4Set, IP4Trie, IP4TSet, IP6Trie, IP6TSet, DNSet, Generic:
-	default:
-		return Spec{}, fmt.Errorf("%q is no dataset type; write one of ip4set, ip4tset, ip4trie, ip6trie, ip6tset, dnset, generic", kind)
-	}
-	spec := Spec{Kind: Kind(kind)}
-	for name := range strings.SplitSeq(files, ",") {
-		if name == "" {
-			return Spec{}, fmt.Errorf("%q has an empty file name", s)
-		}
-		spec.Files = append(spec.Files, name)
-	}
-	return spec, nil
-}
-
-// String is the inverse of ParseSpec.
+// String is "type:file,file", as rbldnsd takes it on its command line after the
+// zone's name.
 func (s Spec) String() string {
 	return string(s.Kind) + ":" + strings.Join(s.Files, ",")
 }

@@ -14,25 +14,6 @@ import (
 	"time"
 )
 
-func TestParseSpec(t *testing.T) {
-	for _, s := range []string{"ip4trie:zen.ip4", "ip4set:a,b", "generic:/etc/x"} {
-		spec, err := ParseSpec(s)
-		if err != nil || spec.String() != s {
-			t.Errorf("ParseSpec(%q) = %v, %v", s, spec, err)
-		}
-	}
-	for s, want := range map[string]string{
-		"zen.ip4":     `"zen.ip4" names no file; write "type:file", as in "ip4trie:zen.ip4"`,
-		"ip4set:":     `"ip4set:" names no file; write "type:file", as in "ip4trie:zen.ip4"`,
-		"ip4set:a,,b": `"ip4set:a,,b" has an empty file name`,
-		"combined:a":  `"combined" is no dataset type; write one of ip4set, ip4tset, ip4trie, ip6trie, ip6tset, dnset, generic`,
-	} {
-		if _, err := ParseSpec(s); err == nil || err.Error() != want {
-			t.Errorf("ParseSpec(%q) = %v, want %s", s, err, want)
-		}
-	}
-}
-
 // TestLoad_problems has one bad line for every rule there is.
 func TestLoad_problems(t *testing.T) {
 	tests := []struct {

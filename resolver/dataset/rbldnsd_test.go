@@ -95,11 +95,8 @@ func serveBoth(t *testing.T, specs ...string) (*daemon, *Zone) {
 	var parsed []Spec
 	var args []string
 	for _, s := range specs {
-		spec, err := ParseSpec(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		parsed = append(parsed, spec)
+		kind, files, _ := strings.Cut(s, ":")
+		parsed = append(parsed, Spec{Kind(kind), strings.Split(files, ",")})
 		args = append(args, "test:"+s)
 	}
 	z, problems, err := Load(context.Background(), parsed, Options{MaxProblems: 5})

@@ -165,24 +165,32 @@ var (
 	errLongName   = errors.New("name longer than 253 bytes")
 )
 
-// appendLabels turns text without a trailing dot into wire form without the
-// root.
-func appendLabels(dst []byte, domain string) ([]byte, error) {
-	if len(domain) > 253 {
+// AppendName appends a name in wire form: each label with its length in front,
+// ASCII letters in lower case (RFC 4343, section 3), then the root's zero. The
+// trailing dot may be missing. There are no escapes: a label holds any byte but
+// a dot. Of the root and of what is no name it appends nothing.
+func AppendName(dst []byte, name string) ([]byte, error) {
+	name = strings.TrimSuffix(name, ".")
+	if len(name) > 253 {
 		return dst, errLongName
 	}
-	for rest, more := domain, true; more; {
-		var label string
-		label, rest, more = strings.Cut(rest, ".")
+	out := dst
+	for label := range strings.SplitSeq(name, ".") {
 		switch {
 		case label == "":
 			return dst, errEmptyLabel
 		case len(label) > 63:
 			return dst, errLongLabel
 		}
-		dst = append(append(dst, byte(len(label))), label...)
+		out = append(out, byte(len(label)))
+		for _, c := range []byte(label) {
+			if 'A' <= c && c <= 'Z' {
+				c |= 0x20
+			}
+			out = append(out, c)
+		}
 	}
-	return dst, nil
+	return append(out, 0), nil
 }
 
 // test4 and test6 know the test entries of RFC 5782, section 5.

@@ -169,16 +169,16 @@ func ParseSubject(text string) (Subject, error) {
 		}
 		return AddrSubject(a), nil
 	}
-	domain := strings.ToLower(strings.TrimSuffix(text, "."))
-	labels, err := appendLabels(nil, domain)
+	domain := strings.ToLower(text)
+	name, err := AppendName(nil, domain)
 	if err != nil {
 		return Subject{}, fmt.Errorf("%q is neither an address nor a domain name: %w", text, err)
 	}
-	s := ParseLabels(labels, HoldsDomain)
+	s := ParseLabels(name[:len(name)-1], HoldsDomain)
 	if s.Shape != Domain {
 		return Subject{}, fmt.Errorf("%q is neither an address nor a domain name", text)
 	}
-	s.Domain = domain
+	s.Domain = strings.TrimSuffix(domain, ".")
 	return s, nil
 }
 
@@ -233,8 +233,8 @@ func (s Subject) AppendWire(dst []byte) []byte {
 			dst = append(dst, 1, hexDigits[a[i]&15], 1, hexDigits[a[i]>>4])
 		}
 	case Domain:
-		if out, err := appendLabels(dst, s.Domain); err == nil {
-			return out
+		if out, err := AppendName(dst, s.Domain); err == nil {
+			return out[:len(out)-1]
 		}
 	}
 	return dst

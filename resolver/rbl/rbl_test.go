@@ -19,6 +19,33 @@ func wire(name string) []byte {
 	return b
 }
 
+func TestAppendName(t *testing.T) {
+	long := strings.Repeat("a", 63)
+	longest := strings.Join([]string{long, long, long, long[:61]}, ".")
+	for _, tt := range []struct {
+		in, want string // "" where it must refuse
+	}{
+		{"Example.COM", "\x07example\x03com\x00"},
+		{"zen.org.", "\x03zen\x03org\x00"},
+		{"a b%.\\.", "\x04a b%\x01\\\x00"},
+		{"CAF\xc9.\u0130.example", "\x04caf\xc9\x02\u0130\x07example\x00"}, // bytes, in no charset
+		{longest, string(wire(longest)) + "\x00"},
+		{longest + ".", string(wire(longest)) + "\x00"},
+		{longest + "a", ""},
+		{long + "a.example", ""},
+		{"", ""},
+		{".", ""},
+		{".a", ""},
+		{"a..b", ""},
+		{"a..", ""},
+	} {
+		got, err := AppendName([]byte("before"), tt.in)
+		if (err != nil) != (tt.want == "") || string(got) != "before"+tt.want {
+			t.Errorf("AppendName(%q) = %q, %v, want %q", tt.in, got, err, tt.want)
+		}
+	}
+}
+
 func TestSubject_Name(t *testing.T) {
 	tests := []struct{ name, in, want string }{
 		{"RFC 5782, section 2.1", "192.0.2.99", "99.2.0.192.bl.example"},
@@ -47,7 +74,7 @@ func TestSubject_Name(t *testing.T) {
 
 func TestParseSubject_refuses(t *testing.T) {
 	for _, in := range []string{
-		"", ".", "a..b", ".example.com", "fe80::1%eth0", "192.0.2", "192.0.2.256", "1.2.3.4.5", "192.0.2.099",
+		"", ".", "a..b", "a..", ".example.com", "fe80::1%eth0", "192.0.2", "192.0.2.256", "1.2.3.4.5", "192.0.2.099",
 		"a b.example", "bücher.example", strings.Repeat("a", 64) + ".example", strings.Repeat("abcdefg.", 32) + "example",
 	} {
 		if s, err := ParseSubject(in); err == nil {

@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/miekg/dns"
+	"dnsblproxy/resolver/rbl"
 
-	"dnsblproxy/resolver/internal/wire"
+	"github.com/miekg/dns"
 )
 
 // fakeServer is a DNS server on a loopback port, UDP and TCP, that does what
@@ -180,7 +180,7 @@ func listed(q query) { q.send(q.reply(0, q.Question[0].Name+" 300 A 127.0.0.2"))
 
 func question(t testing.TB, name string, qtype uint16) Question {
 	t.Helper()
-	n, err := wire.ParseName(name)
+	n, err := rbl.AppendName(nil, name)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -166,7 +166,7 @@ func (f *flight) judge(pkt []byte, now time.Time) verdict {
 	// random case of its letters.
 	q := Question{Name: pkt[wire.HeaderLen : f.qend-4], Type: binary.BigEndian.Uint16(pkt[f.qend-4:])}
 	q.Name.Lower()
-	r, err := wire.ParseResponseWithin(pkt, q, f.zone)
+	r, err := wire.ParseResponse(pkt, q, f.zone)
 	if err == wire.ErrMalformed && f.stream == nil {
 		return dropped // perhaps somebody else's
 	}

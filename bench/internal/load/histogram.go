@@ -37,12 +37,6 @@ func (h *Histogram) Record(d time.Duration) {
 	h.max = max(h.max, d)
 }
 
-// Count is the number of durations.
-func (h *Histogram) Count() uint64 { return h.count }
-
-// Max is the longest of them.
-func (h *Histogram) Max() time.Duration { return h.max }
-
 // Quantile returns the least duration that a share q of all does not exceed,
 // rounded up by at most 1/64; 0 without any.
 func (h *Histogram) Quantile(q float64) time.Duration {

@@ -25,8 +25,8 @@ func TestHistogram(t *testing.T) {
 				t.Errorf("Quantile(%v) of %d = %d, want %d or at most 1/64 more", q, n, got, want)
 			}
 		}
-		if h.Count() != uint64(n) || h.Max() != all[n-1] {
-			t.Errorf("count %d, max %d, want %d, %d", h.Count(), h.Max(), n, all[n-1])
+		if h.count != uint64(n) || h.max != all[n-1] {
+			t.Errorf("count %d, max %d, want %d, %d", h.count, h.max, n, all[n-1])
 		}
 	}
 }

@@ -50,7 +50,7 @@ func TestClosed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if res.Asked != 5000 || res.Answered != 5000 || res.Lost != 0 || res.Rcodes[3] != 5000 || res.Latency.Count() != 5000 {
+		if res.Asked != 5000 || res.Answered != 5000 || res.Lost != 0 || res.Rcodes[3] != 5000 || res.Latency.count != 5000 {
 			t.Errorf("window %d: asked %d, answered %d, lost %d, NXDOMAIN %d", window, res.Asked, res.Answered, res.Lost, res.Rcodes[3])
 		}
 	}
@@ -97,7 +97,7 @@ func TestOpen_stall(t *testing.T) {
 	if got := res.Latency.Quantile(0.93); got < stall/4 {
 		t.Errorf("7%% of the answers took more than %v, want more than %v", got, stall/4)
 	}
-	if got := res.Latency.Max(); got < stall {
+	if got := res.Latency.max; got < stall {
 		t.Errorf("the longest took %v, want at least %v", got, stall)
 	}
 }

@@ -22,7 +22,7 @@ func TestParseResponse_allocs(t *testing.T) {
 		{"unlisted", answer(t, "q.bl.example.", dns.TypeA, 3, nil, []string{soa}), 1},
 	}
 	for _, tt := range tests {
-		if n := testing.AllocsPerRun(200, func() { _, _ = ParseResponse(tt.pkt, q) }); n > tt.want {
+		if n := testing.AllocsPerRun(200, func() { _, _ = ParseResponse(tt.pkt, q, nil) }); n > tt.want {
 			t.Errorf("%s: ParseResponse allocates %v times, want %v", tt.name, n, tt.want)
 		}
 	}

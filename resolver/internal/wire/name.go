@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -24,94 +23,9 @@ type Question struct {
 	Type uint16
 }
 
-// Errors of ParseName, which wraps them with the text.
-var (
-	errLabel = errors.New("a label is empty or longer than 63 octets")
-	errLong  = errors.New("the name is longer than 255 octets")
-	errQuote = errors.New("a backslash is not followed by three digits up to 255 or by a character")
-)
-
-// ParseName converts presentation form to wire form, lower case. The trailing
-// dot may be missing; "" and "." are the root. Escapes are those of RFC 1035,
-// section 5.1: \DDD and \X.
-func ParseName(s string) (Name, error) {
-	n, err := parseName(s)
-	if err != nil {
-		return nil, fmt.Errorf("name %q: %w", s, err)
-	}
-	return n, nil
-}
-
-func parseName(s string) (Name, error) {
-	if s == "" || s == "." {
-		return Name{0}, nil
-	}
-	n := make(Name, 1, len(s)+2)
-	start := 0 // index of the current label's length octet
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		switch {
-		case c == '.':
-			if len(n)-start-1 == 0 {
-				return nil, errLabel
-			}
-			if i == len(s)-1 {
-				break
-			}
-			n[start] = byte(len(n) - start - 1)
-			start = len(n)
-			n = append(n, 0)
-			continue
-		case c == '\\':
-			var used int
-			if c, used = unescape(s[i+1:]); used == 0 {
-				return nil, errQuote
-			}
-			i += used
-			n = append(n, lower(c))
-		default:
-			n = append(n, lower(c))
-		}
-		if len(n)-start-1 > MaxLabel {
-			return nil, errLabel
-		}
-	}
-	n[start] = byte(len(n) - start - 1)
-	n = append(n, 0)
-	if len(n) > MaxName {
-		return nil, errLong
-	}
-	return n, nil
-}
-
-// unescape reads what follows a backslash and says how many characters it
-// used; none when it is malformed.
-func unescape(s string) (c byte, used int) {
-	if s == "" {
-		return 0, 0
-	}
-	if s[0] < '0' || s[0] > '9' {
-		return s[0], 1
-	}
-	if len(s) < 3 {
-		return 0, 0
-	}
-	v := 0
-	for _, d := range []byte(s[:3]) {
-		if d < '0' || d > '9' {
-			return 0, 0
-		}
-		v = v*10 + int(d-'0')
-	}
-	if v > 255 {
-		return 0, 0
-	}
-	return byte(v), 3
-}
-
 // String returns presentation form without the trailing dot; the root is ".".
 // Dots, backslashes, quotes and what is not printable ASCII are escaped, so
-// that ParseName reads back the same name.
+// that the text means this name and no other (RFC 1035, section 5.1).
 func (n Name) String() string {
 	if len(n) <= 1 {
 		return "."

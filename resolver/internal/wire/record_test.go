@@ -130,7 +130,7 @@ func TestParseResponse_owners(t *testing.T) {
 		"\xc0\x04":                 ErrMalformed.Error(), // the header
 		"\x02bl\x07examp\xc0\x11e": ErrMalformed.Error(),
 	} {
-		r, err := ParseResponse(slices.Concat(head, []byte(owner), rest), Question{mustName(t, question), dns.TypeA})
+		r, err := ParseResponse(slices.Concat(head, []byte(owner), rest), Question{mustName(t, question), dns.TypeA}, nil)
 		if got := describe(r, err); got != want {
 			t.Errorf("owner %x: %s, want %s", owner, got, want)
 		}

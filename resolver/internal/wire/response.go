@@ -57,15 +57,10 @@ type Response struct {
 // ParseResponse validates pkt as an answer to q and keeps what was asked for:
 // records of other owners and types are dropped, wherever they stand. q's name
 // is in lower case, and the message may repeat it in any; who wants it byte for
-// byte compares before. Errors are ErrMalformed, ErrMismatch and ErrLoop.
-func ParseResponse(pkt []byte, q Question) (Response, error) {
-	return ParseResponseWithin(pkt, q, nil)
-}
-
-// ParseResponseWithin is ParseResponse for the answer of a server that has
-// authority over zone only: aliases that lead out of the zone are not
-// followed. A nil zone sets no bound.
-func ParseResponseWithin(pkt []byte, q Question, zone Name) (r Response, err error) {
+// byte compares before. The server may have authority over zone only: aliases
+// that lead out of it are not followed; a nil zone sets no bound. Errors are
+// ErrMalformed, ErrMismatch and ErrLoop.
+func ParseResponse(pkt []byte, q Question, zone Name) (r Response, err error) {
 	end, err := checkQuestion(pkt, q)
 	if err != nil {
 		return r, err

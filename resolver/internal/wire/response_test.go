@@ -96,7 +96,7 @@ func TestParseResponse(t *testing.T) {
 			} else {
 				pkt = answer(t, "q.bl.example.", tt.qtype, tt.rcode, tt.sections...)
 			}
-			r, err := ParseResponse(pkt, Question{mustName(t, "q.bl.example"), tt.qtype})
+			r, err := ParseResponse(pkt, Question{mustName(t, "q.bl.example"), tt.qtype}, nil)
 			if got := describe(r, err); got != tt.want {
 				t.Errorf("ParseResponse = %s, want %s", got, tt.want)
 			}
@@ -152,12 +152,12 @@ func TestParseResponse_refuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, err := ParseResponse(tt.pkt, q); !errors.Is(err, tt.want) {
+			if _, err := ParseResponse(tt.pkt, q, nil); !errors.Is(err, tt.want) {
 				t.Errorf("ParseResponse = %v, want %v", err, tt.want)
 			}
 		})
 	}
-	if r, err := ParseResponse(set(2, 0x83)[:30], q); err != nil || !r.Truncated {
+	if r, err := ParseResponse(set(2, 0x83)[:30], q, nil); err != nil || !r.Truncated {
 		t.Errorf("a cut message with TC: %v, %v", r, err)
 	}
 }
@@ -171,21 +171,21 @@ func TestParseResponse_pointers(t *testing.T) {
 	for _, to := range []int{owner, owner + 2, 0, 0x3fff} {
 		pkt := bytes.Clone(good)
 		binary.BigEndian.PutUint16(pkt[owner:], 0xc000|uint16(to))
-		if r, err := ParseResponse(pkt, q); !errors.Is(err, ErrMalformed) {
+		if r, err := ParseResponse(pkt, q, nil); !errors.Is(err, ErrMalformed) {
 			t.Errorf("pointer to %d: ParseResponse = %s, want %v", to, describe(r, err), ErrMalformed)
 		}
 	}
 }
 
-func TestParseResponseWithin(t *testing.T) {
+func TestParseResponse_zone(t *testing.T) {
 	zone := mustName(t, "bl.example")
 	q := Question{mustName(t, "q.bl.example"), dns.TypeA}
 	in := answer(t, "q.bl.example.", dns.TypeA, 0, []string{"q.bl.example. 30 CNAME r.bl.example.", "r.bl.example. 300 A 127.0.0.2"})
 	out := answer(t, "q.bl.example.", dns.TypeA, 0, []string{"q.bl.example. 30 CNAME r.example.", "r.example. 300 A 127.0.0.2"})
-	if r, err := ParseResponseWithin(in, q, zone); err != nil || len(r.Records) != 1 {
+	if r, err := ParseResponse(in, q, zone); err != nil || len(r.Records) != 1 {
 		t.Errorf("alias inside the zone: %s", describe(r, err))
 	}
-	if r, err := ParseResponseWithin(out, q, zone); err != nil || len(r.Records) != 0 {
+	if r, err := ParseResponse(out, q, zone); err != nil || len(r.Records) != 0 {
 		t.Errorf("alias out of the zone: %s", describe(r, err))
 	}
 }
@@ -247,7 +247,7 @@ func FuzzParseResponse(f *testing.F) {
 		if err != nil || m.Unpack(again) != nil {
 			return
 		}
-		if _, err = ParseResponse(again, q); errors.Is(err, ErrMalformed) && plain(&m) {
+		if _, err = ParseResponse(again, q, nil); errors.Is(err, ErrMalformed) && plain(&m) {
 			t.Fatalf("ParseResponse refuses what miekg packs: %x\n%v", again, &m)
 		}
 		compareWithTwin(t, again, q)
@@ -268,7 +268,7 @@ func plain(m *dns.Msg) bool {
 }
 
 func compareWithTwin(t *testing.T, pkt []byte, q Question) {
-	r, err := ParseResponse(pkt, q)
+	r, err := ParseResponse(pkt, q, nil)
 	var m dns.Msg
 	if err != nil || r.Truncated || m.Unpack(pkt) != nil {
 		return
@@ -334,7 +334,7 @@ func BenchmarkParseResponse(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := ParseResponse(pkt, q); err != nil {
+				if _, err := ParseResponse(pkt, q, nil); err != nil {
 					b.Fatal(err)
 				}
 			}
