@@ -115,7 +115,7 @@ func TestParse_errors(t *testing.T) {
 		{"threshold", map[string]int{"a.example": 1}, 0, []string{"threshold 0 is not between 1 and 1000000"}},
 		{"no zone", map[string]int{"=127.0.0.2": 1}, 1, []string{`weight "=127.0.0.2" names no zone`}},
 		{"codes", map[string]int{"a.example=10.0.0.1": 1}, 1, []string{`weight "a.example=10.0.0.1": codes "10.0.0.1": outside 127.0.0.0/8`}},
-		{"overflow", map[string]int{"a.example": 1 << 40}, 1, []string{`weight "a.example": 1099511627776 is not between`}},
+		{"overflow", map[string]int{"a.example": 1 << 30}, 1, []string{`weight "a.example": 1073741824 is not between`}},
 		{"same zone", map[string]int{"a.example": 1, "A.example.": 2}, 1, []string{`weights "A.example." and "a.example" are for the same zone`}},
 		{"same code", map[string]int{"a.example=127.0.0.2": 1, "a.example=127.0.0.2/32": 2}, 1, []string{"equally specific and both cover 127.0.0.2"}},
 		{"ranges that meet", map[string]int{"a.example=127.0.0.2-127.0.0.4": 1, "a.example=127.0.0.4-127.0.0.6": 2}, 1, []string{"both cover 127.0.0.4"}},

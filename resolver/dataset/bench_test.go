@@ -31,7 +31,7 @@ func bigFile(kind Kind, n int, texts bool) (text string, names []string) {
 			name = fmt.Sprintf("%x-%d.%s", r.Uint32(), r.IntN(100), []string{"com", "net", "example.org", "shop"}[r.IntN(4)])
 			key = "." + name
 		default:
-			a := uint32(r.IntN(223<<24)) + 1<<24
+			a := r.Uint32N(223<<24) + 1<<24
 			key, name = text4(a), reverse4(a)
 		}
 		s.WriteString(key)
@@ -153,5 +153,5 @@ func missing(kind Kind, name []byte, r *rand.Rand) []byte {
 	case DNSet:
 		return append([]byte{3, 'w', 'w', 'w', 4, 'm', 'a', 'i', 'l'}, name[1+int(name[0]):]...)
 	}
-	return wireName(reverse4(uint32(r.IntN(223<<24)) + 1<<24))
+	return wireName(reverse4(r.Uint32N(223<<24) + 1<<24))
 }

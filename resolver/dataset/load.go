@@ -190,16 +190,16 @@ func (b *builder) lines(ctx context.Context, r io.Reader) error {
 		}
 		br = bufio.NewReaderSize(zr, maxLine)
 	}
-	total := 0
+	total := int64(0)
 	for {
 		line, err := br.ReadSlice('\n')
-		total += len(line)
+		total += int64(len(line))
 		b.lineNo++
 		long := errors.Is(err, bufio.ErrBufferFull)
 		for errors.Is(err, bufio.ErrBufferFull) {
 			var more []byte
 			more, err = br.ReadSlice('\n')
-			total += len(more)
+			total += int64(len(more))
 		}
 		if err != nil && err != io.EOF {
 			return err
