@@ -82,6 +82,7 @@ func (s *Store) Status() Status {
 func (s *Store) Open(ctx context.Context) error {
 	z, problems, prints, err := load(ctx, s.specs, s.o.Options, s.seed)
 	s.finish(ctx, z, problems, prints, err)
+	s.expire(ctx)
 	return err
 }
 
@@ -95,6 +96,7 @@ func (s *Store) Run(ctx context.Context) {
 			return
 		case <-tick.C:
 			s.poll(ctx)
+			s.expire(ctx)
 		}
 	}
 }
@@ -109,12 +111,10 @@ func (s *Store) poll(ctx context.Context) {
 	}
 	if sameStats(now, s.tried) {
 		if !s.recheck {
-			s.expire(ctx)
 			return
 		}
 		if s.sameBytes(ctx, s.tried) {
 			s.recheck = false
-			s.expire(ctx)
 			return
 		}
 	}
@@ -170,9 +170,6 @@ func (s *Store) finish(ctx context.Context, z *Zone, problems []Problem, prints 
 	st := s.status
 	s.mu.Unlock()
 	s.report(ctx, st)
-	if err == nil {
-		s.expire(ctx)
-	}
 }
 
 // maxLogged is how many skipped lines of one load are logged one by one.

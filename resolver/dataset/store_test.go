@@ -213,6 +213,39 @@ func TestStore_expiry(t *testing.T) {
 	})
 }
 
+// TestStore_expiryBroken: data ends when it said, whatever has become of its
+// file since.
+func TestStore_expiryBroken(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		harm func(t *testing.T, path string)
+	}{
+		{"gone", func(t *testing.T, path string) { os.Remove(path) }},
+		{"for tomorrow", func(t *testing.T, path string) { overwrite(t, path, "$TIMESTAMP 2000:01:02\n192.0.2.2\n") }},
+		{"another type", func(t *testing.T, path string) { overwrite(t, path, "example.com\n") }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			watched(t, "$TIMESTAMP 1999:12:31 2000:01:01:00:01:00\n192.0.2.1\n", StoreOptions{}, func(t *testing.T, s *Store, path string) {
+				tt.harm(t, path)
+				after(59 * time.Second)
+				if !lists(s, "1.2.0.192") {
+					t.Error("the data is not in force before its end")
+				}
+				after(4 * time.Second)
+				if st := s.Status(); s.Zone() != nil || st.Zone != nil || !errors.Is(st.Err, ErrExpired) {
+					t.Errorf("expired data is in force: %v", st.Err)
+				}
+				after(4 * time.Second)
+				overwrite(t, path, "192.0.2.2\n")
+				after(5 * time.Second)
+				if st := s.Status(); st.Err != nil || !lists(s, "2.2.0.192") {
+					t.Errorf("new data is not in force after the old ones expired: %v", st.Err)
+				}
+			})
+		})
+	}
+}
+
 // TestStore_late starts without a file.
 func TestStore_late(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "data")
