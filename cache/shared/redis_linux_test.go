@@ -234,6 +234,32 @@ func TestCache_full(t *testing.T) {
 	})
 }
 
+// TestCache_forbidden: a server that answers a PING but refuses questions is
+// left alone, and the log says why.
+func TestCache_forbidden(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	a := ready(t, s.url())
+	a.Set([]byte("q"), "data", 300)
+	a.has("q", "data")
+	s.do("ACL", "SETUSER", "default", "-getrange")
+	eventually(t, "the log to say so", func() bool {
+		a.get("q")
+		return strings.Contains(a.log.String(), "NOPERM")
+	})
+	for range 1000 {
+		if got := a.get("q"); got != "not asked" {
+			t.Fatalf("a server that refuses questions is asked: %q", got)
+		}
+	}
+	s.do("ACL", "SETUSER", "default", "+getrange")
+	a.has("q", "data")
+	eventually(t, "the log to say so", func() bool { return strings.Contains(a.log.String(), "is back") })
+	if n := strings.Count(a.log.String(), "NOPERM"); n > 2 { // twice where a slow look came between
+		t.Errorf("the log says %d times that the server fails", n)
+	}
+}
+
 // TestCache_password: a wrong password is a server that fails, is not logged,
 // and is right as soon as the server thinks so.
 func TestCache_password(t *testing.T) {

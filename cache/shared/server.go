@@ -2,6 +2,7 @@ package shared
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"log/slog"
@@ -109,7 +110,7 @@ func (c *Cache) wait(event <-chan struct{}, most time.Duration) {
 	}
 }
 
-// look says whether the server answers in time.
+// look says whether the server answers questions in time.
 func (c *Cache) look(option rueidis.ClientOption) error {
 	if c.client.Load() == nil {
 		client, err := rueidis.NewClient(option)
@@ -120,18 +121,21 @@ func (c *Cache) look(option rueidis.ClientOption) error {
 	}
 	// The first one may have to wait for a new connection.
 	for _, most := range []time.Duration{patience, c.o.Timeout} {
-		if err := c.ping(most); err != nil {
+		if err := c.try(most); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *Cache) ping(most time.Duration) error {
+// try asks a question that nobody has, each time another, so that no one part
+// of a cluster speaks for all. A PING would tell too little: it is answered to
+// those who may not read, and by a replica without data.
+func (c *Cache) try(most time.Duration) error {
 	ctx, cancel := context.WithTimeout(c.ctx, most)
 	defer cancel()
 	client := *c.client.Load()
-	return client.Do(ctx, client.B().Ping().Build()).Error()
+	return client.Do(ctx, c.reading(client, answers, []byte(rand.Text()))).Error()
 }
 
 // report counts how a request ended. Those under way while the server fell

@@ -16,7 +16,7 @@
 //     read off the server. What an answer says can.
 //   - A question waits for Timeout at most. A server that is slow or down is
 //     left alone, and the proxy goes on as without it, until the server has
-//     answered a PING that nobody waits for. One that is full still answers.
+//     answered a question that nobody waits for. One that is full still answers.
 //
 // The package does not know what an answer is; whoever gets one judges it as
 // if the list had sent it. Beside answers it carries warnings: one proxy says
@@ -82,7 +82,7 @@ const (
 	maxRequests = 512         // under way at a time; more are not made
 	maxFailures = 3           // in a row, before the server is left alone
 	pause       = time.Second // between looks at a server that fails, and between writes that are refused
-	patience    = time.Second // of what nobody waits for: connecting, a write, a PING
+	patience    = time.Second // of what nobody waits for: connecting, a write, a look
 )
 
 // How a request ended.
