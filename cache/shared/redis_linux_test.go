@@ -162,6 +162,17 @@ func TestCache_stopped(t *testing.T) {
 	a.has("q", "data")
 }
 
+// TestCache_lateFailures: requests that fail just when the server was found well
+// do not keep it from being left alone later.
+func TestCache_lateFailures(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	a := ready(t, s.url())
+	a.failures.Store(maxFailures)
+	s.kill()
+	eventually(t, "the server to be left alone", func() bool { return a.get("q") == "not asked" })
+}
+
 // TestCache_bound: the wait is measured, with many questions at once.
 func TestCache_bound(t *testing.T) {
 	t.Parallel()

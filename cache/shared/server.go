@@ -145,7 +145,7 @@ func (c *Cache) report(err error) {
 	case err == nil:
 		c.failures.Store(0)
 	case c.ctx.Err() != nil: // we are leaving
-	case c.failures.Add(1) == maxFailures:
+	case c.failures.Add(1) >= maxFailures:
 		select {
 		case c.fell <- struct{}{}:
 		default:
