@@ -109,7 +109,7 @@ func (b *builder) line(s []byte) error {
 	case c == ':' && b.rrs == nil && !(b.kind == IP6Trie && len(s) > 1 && s[1] == ':'):
 		err = b.defaultLine(s)
 	default:
-		if err = b.entry(s); err == nil {
+		if err = b.entry(s); err == nil || errors.Is(err, errTextLong) {
 			b.entries++
 		}
 	}

@@ -133,6 +133,7 @@ func TestLoad_forms(t *testing.T) {
 		{"indented", "  " + strings.ReplaceAll(text, "\n", " \t\n \t")},
 		{"gzip", packed.String()},
 		{"a line too long", text + strings.Repeat("x", 3*maxLine) + "\n"},
+		{"a text too long", strings.Replace(text, "192.0.2.1\n", "192.0.2.1 "+strings.Repeat("x", 256)+"\n", 1)},
 		{"comments", "# one\n;two\n\n" + text + "#three"},
 	}
 	for _, tt := range tests {
