@@ -273,6 +273,28 @@ func TestObserve_stale(t *testing.T) {
 	}
 }
 
+// TestDecide_tooLong asks about the longest name below a zone whose list's own
+// name, with a key in it, is longer than the zone's: there is no such question.
+func TestDecide_tooLong(t *testing.T) {
+	l := &fakeList{err: upstream.ErrServfail}
+	z := testZone("bl.test", l)
+	z.Upstream, z.ServfailOnFailure = "k3y.list.example", true
+	s := newScene(t, []ZoneOptions{z})
+	long := strings.Repeat("a", 59) + strings.Repeat("."+strings.Repeat("a", 60), 3)
+	for name, want := range map[string]string{
+		long[:236] + ".bl.test": "SERVFAIL", // 255 octets with the list's name
+		long[:237] + ".bl.test": "NXDOMAIN",
+		long + ".bl.test":       "NXDOMAIN",
+	} {
+		if got := brief(s.ask(name, dns.TypeA)); got != want {
+			t.Errorf("a name of %d octets: %s, want %s", len(name)+2, got, want)
+		}
+	}
+	if l.questions() != 1 {
+		t.Errorf("the list was asked %q", l.asked)
+	}
+}
+
 func TestTTL_countsDown(t *testing.T) {
 	l := spamhaus()
 	s := newScene(t, []ZoneOptions{testZone("bl.test", l)})

@@ -7,6 +7,7 @@ import (
 	"dnsblproxy/cache"
 	"dnsblproxy/overrides"
 	"dnsblproxy/resolver/dataset"
+	"dnsblproxy/resolver/internal/wire"
 	"dnsblproxy/resolver/rbl"
 )
 
@@ -157,6 +158,9 @@ func (f *facts) answer(q *question, typ uint16) listAnswer {
 			f.renew = append(f.renew, need{question: q.of(typ)})
 		}
 		return listAnswer{state: fresh, data: packed(e.Data), ttl: left}
+	}
+	if len(q.labels)+len(z.upstream) > wire.MaxName {
+		return listAnswer{state: fresh, data: packed([]byte{wire.RcodeNXDomain}), ttl: ownTTL} // no list can hold it
 	}
 	if why, failed := f.cannotAsk(q, typ); failed {
 		if found && !why.distrust {
