@@ -20,7 +20,7 @@ func parseSlow(labels []string, holds Holds) Subject {
 	back := slices.Clone(labels)
 	slices.Reverse(back)
 	// netip refuses leading zeros, signs and values above 255.
-	if a, err := netip.ParseAddr(strings.Join(back, ".")); err == nil && a.Is4() {
+	if a, err := netip.ParseAddr(strings.Join(back, ".")); err == nil && a.Is4() && len(labels) == 4 {
 		return AddrSubject(a)
 	}
 	octets, nibbles := true, true
