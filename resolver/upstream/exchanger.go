@@ -221,7 +221,7 @@ func (e *Exchanger) rank(order *[maxServers]*server) int {
 		kept = min(kept+1, maxServers)
 	}
 	if bits := e.pool.rnd.uint64(); kept > 1 && bits%exploreOne == 0 {
-		i := 1 + int(bits>>32)%(kept-1)
+		i := 1 + int(bits>>32%uint64(kept-1))
 		if order[i].known() {
 			order[0], order[i] = order[i], order[0]
 		}
