@@ -122,16 +122,11 @@ func (d *proxy) zonesNow() statusView {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, z := range d.cfg.Load().Zones {
-		s := zoneStatus{Zone: z.Name, Source: z.Source, Mode: z.Mode}
-		if b := d.asked(z); b != nil {
-			st := b.guarded.State()
-			s.State, s.Reason, s.Since = st.Condition.String(), st.Reason, st.Since
-			if z.Budget > 0 {
-				u := b.guarded.Budget()
-				s.Budget = &spending{u.Limit, u.Used, u.Forecast}
-			}
-		}
-		view.Zones = append(view.Zones, s)
+		l := d.listNow(z)
+		view.Zones = append(view.Zones, zoneStatus{
+			Zone: z.Name, Source: z.Source, Mode: z.Mode,
+			State: l.state, Reason: l.reason, Since: l.since, Budget: (*spending)(l.budget),
+		})
 	}
 	for _, s := range d.rules.Status() {
 		view.Sources = append(view.Sources, sourceStatus{
@@ -143,13 +138,27 @@ func (d *proxy) zonesNow() statusView {
 	return view
 }
 
-// asked is what stands behind a zone whose list is asked, else nil: of a list
-// that is off nobody knows how it is. The caller holds d.mu.
-func (d *proxy) asked(z *config.Zone) *backend {
-	if b := d.backends[z.Name]; b != nil && b.guarded != nil && z.Mode != "off" {
-		return b
+// listNow is how the list behind a zone is.
+type listNow struct {
+	state, reason string
+	since         time.Time
+	budget        *upstream.Budget // nil without a bound
+}
+
+// listNow is empty for a zone whose list nobody asks: of one that is off it is
+// not known. The caller holds d.mu.
+func (d *proxy) listNow(z *config.Zone) (l listNow) {
+	b := d.backends[z.Name]
+	if b == nil || b.guarded == nil || z.Mode == "off" {
+		return l
 	}
-	return nil
+	s := b.guarded.State()
+	l.state, l.reason, l.since = s.Condition.String(), s.Reason, s.Since
+	if z.Budget > 0 {
+		u := b.guarded.Budget()
+		l.budget = &u
+	}
+	return l
 }
 
 // listStates is the metric of the lists' states: one of four is 1.
@@ -167,14 +176,13 @@ func (s listStates) Collect(ch chan<- prometheus.Metric) {
 	defer s.d.mu.Unlock()
 	conditions := []upstream.Condition{upstream.Healthy, upstream.Suspect, upstream.Quarantined, upstream.Unreachable}
 	for _, z := range s.d.cfg.Load().Zones {
-		b := s.d.asked(z)
-		if b == nil {
+		now := s.d.listNow(z).state
+		if now == "" {
 			continue
 		}
-		now := b.guarded.State().Condition
 		for _, c := range conditions {
 			value := 0.0
-			if c == now {
+			if c.String() == now {
 				value = 1
 			}
 			ch <- prometheus.MustNewConstMetric(listStateDesc, prometheus.GaugeValue, value, z.Name, c.String())

@@ -60,18 +60,14 @@ func (d *proxy) overview() admin.Overview {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, z := range d.cfg.Load().Zones {
-		l := admin.List{Zone: z.Name, Source: z.Source, Mode: z.Mode, Kind: z.Kind}
+		now := d.listNow(z)
+		l := admin.List{
+			Zone: z.Name, Source: z.Source, Mode: z.Mode, Kind: z.Kind,
+			State: now.state, Reason: now.reason, Since: now.since, Budget: (*admin.Budget)(now.budget),
+		}
 		if z.Source == "upstream" {
 			if known, ok := d.lists.Find(z.Upstream.Reveal()); ok {
 				l.Name, l.Docs = known.Name, known.Docs
-			}
-		}
-		if b := d.asked(z); b != nil {
-			st := b.guarded.State()
-			l.State, l.Reason, l.Since = st.Condition.String(), st.Reason, st.Since
-			if z.Budget > 0 {
-				u := b.guarded.Budget()
-				l.Budget = &admin.Budget{Limit: u.Limit, Used: u.Used, Forecast: u.Forecast}
 			}
 		}
 		o.Lists = append(o.Lists, l)
