@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"log/slog"
 	"net/url"
 	"time"
 
@@ -187,33 +186,5 @@ func (s listStates) Collect(ch chan<- prometheus.Metric) {
 			}
 			ch <- prometheus.MustNewConstMetric(listStateDesc, prometheus.GaugeValue, value, z.Name, c.String())
 		}
-	}
-}
-
-// loadSpent and saveSpent keep how much of a budget is spent over a restart,
-// and over a reload that changes the zone. d.mu is held when they are asked for.
-func (d *proxy) loadSpent(zone string) func() upstream.Spent {
-	before := d.backends[zone]
-	return func() upstream.Spent {
-		if before != nil && before.guarded != nil {
-			if s, ok := before.guarded.Spent(); ok {
-				return s
-			}
-		}
-		var s upstream.Spent
-		if _, err := d.kept.Load("budget "+zone, &s); err != nil {
-			d.log.Warn("budget starts anew", slog.String("zone", zone), slog.Any("error", err))
-		}
-		return s
-	}
-}
-
-func (d *proxy) saveSpent(zone string) func(upstream.Spent) error {
-	return func(s upstream.Spent) error {
-		err := d.kept.Save("budget "+zone, s)
-		if err != nil {
-			d.log.Warn("budget not kept", slog.String("zone", zone), slog.Any("error", err))
-		}
-		return err
 	}
 }

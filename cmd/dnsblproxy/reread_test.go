@@ -89,26 +89,37 @@ budget = 100
 	}
 }
 
-// TestApply_quarantine changes something about a list that lists the world: it
-// is believed no sooner for that. Another list is not to blame.
+// TestApply_quarantine changes something about a list that lists the world, or
+// switches it off and on: it is believed no sooner for that. Another list is
+// not to blame.
 func TestApply_quarantine(t *testing.T) {
 	const text = rereadConfig + `[zone."bl.example"]
 upstream = "list.example"
 `
 	d, _ := adminOf(t, text)
-	name, err := rbl.AppendName(nil, "list.example")
-	if err != nil {
-		t.Fatal(err)
+	lie := func() {
+		name, err := rbl.AppendName(nil, "list.example")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := d.backends["bl.example"]
+		b.guarded = upstream.NewList(upstream.ListOptions{Zone: name, Ask: b.asker, Holds: rbl.HoldsIP4, Quarantined: "it lists the world"})
 	}
-	before := d.backends["bl.example"]
-	before.guarded = upstream.NewList(upstream.ListOptions{Zone: name, Ask: before.asker, Holds: rbl.HoldsIP4, Quarantined: "it lists the world"})
+	lie()
 	for _, step := range []struct {
-		text string
-		want bool
+		name, text string
+		want       bool
 	}{
-		{text + "listed = [\"127.0.0.2\"]\n", true},
-		{strings.Replace(text, "list.example", "other.example", 1), false},
+		{"other codes", text + "listed = [\"127.0.0.2\"]\n", true},
+		{"off", text + "mode = \"off\"\n", true},
+		{"on", text, true},
+		{"not tested any more", text + "probe = false\n", false},
+		{"tested again", text, false},
+		{"another list", strings.Replace(text, "list.example", "other.example", 1), false},
 	} {
+		if step.name == "another list" {
+			lie()
+		}
 		c, err := parsed(t, step.text)
 		if err == nil {
 			err = d.apply(c)
@@ -118,7 +129,7 @@ upstream = "list.example"
 		}
 		s := d.backends["bl.example"].guarded.State()
 		if got := s.Condition == upstream.Quarantined; got != step.want {
-			t.Errorf("after a reload it is %v; in quarantine %t, want %t", s.Condition, got, step.want)
+			t.Errorf("%s: after a reload it is %v; in quarantine %t, want %t", step.name, s.Condition, got, step.want)
 		}
 	}
 }
@@ -210,29 +221,17 @@ func TestShownFile(t *testing.T) {
 // TestApply_mode switches a list on and off again: one that is off is asked
 // nothing, and one that was off is tested from then on like any other.
 func TestApply_mode(t *testing.T) {
-	list, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer list.Close()
 	tested := make(chan bool, 1)
-	go func() {
-		for buf := make([]byte, 512); ; {
-			n, from, err := list.ReadFromUDP(buf)
-			if err != nil {
-				return
+	via := fakeList(t, func(question []byte) (answer []byte) {
+		if !strings.HasPrefix(string(question[13:]), "loop-") { // the search for circles asks too
+			select {
+			case tested <- true:
+			default:
 			}
-			if !strings.HasPrefix(string(buf[13:n]), "loop-") { // the search for circles asks too
-				select {
-				case tested <- true:
-				default:
-				}
-			}
-			buf[2], buf[3] = buf[2]|0x80, 0x83    // NXDOMAIN
-			_, _ = list.WriteToUDP(buf[:n], from) // it is asked again
 		}
-	}()
-	text := "[admin]\nlisten = \"\"\n[zone.\"bl.example\"]\nvia = [\"" + list.LocalAddr().String() + "\"]\nmode = "
+		return unlisted(question)
+	})
+	text := "[admin]\nlisten = \"\"\n[zone.\"bl.example\"]\nvia = [\"" + via + "\"]\nmode = "
 	d, _ := adminOf(t, text+`"off"`)
 	apply := func(mode string) *backend {
 		t.Helper()
@@ -259,6 +258,31 @@ func TestApply_mode(t *testing.T) {
 	if apply(`"off"`) == on {
 		t.Error("a list that is off goes on being tested")
 	}
+}
+
+// fakeList answers DNS questions at the address that it returns.
+func fakeList(t *testing.T, answer func(question []byte) []byte) (addr string) {
+	t.Helper()
+	list, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { list.Close() })
+	go func() {
+		for buf := make([]byte, 512); ; {
+			n, from, err := list.ReadFromUDP(buf)
+			if err != nil {
+				return
+			}
+			_, _ = list.WriteToUDP(answer(buf[:n]), from) // it is asked again
+		}
+	}()
+	return list.LocalAddr().String()
+}
+
+func unlisted(question []byte) []byte {
+	question[2], question[3] = question[2]|0x80, 0x83 // NXDOMAIN
+	return question
 }
 
 func writeFile(t *testing.T, path, text string) {

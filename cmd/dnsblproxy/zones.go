@@ -298,9 +298,12 @@ func (d *proxy) newList(z *config.Zone, o *resolver.ZoneOptions, asker upstream.
 			name, _, bad := rbl.ErrorName(known, code)
 			return name, bad && !o.Listed.Contains(code)
 		},
-		Probe:    probed(z),
-		Budget:   uint64(z.Budget),
-		OnState:  func(from, to upstream.State) { d.stateChanged(log, z.Name, from, to) },
+		Probe:  probed(z),
+		Budget: uint64(z.Budget),
+		OnState: func(from, to upstream.State) {
+			d.keepQuarantine(log, z, from, to)
+			d.stateChanged(log, z.Name, from, to)
+		},
 		OnVoid:   func() { d.resolver.Forget(z.Name, true) },
 		OnClose:  func(rbl.Shape) { d.resolver.Forget(z.Name, false) },
 		OnBudget: func(b upstream.Budget) { budgetSpent(log, b) },
@@ -308,10 +311,8 @@ func (d *proxy) newList(z *config.Zone, o *resolver.ZoneOptions, asker upstream.
 	if known != nil {
 		opts.Judge = known.Probe
 	}
-	if before := d.backends[z.Name]; opts.Probe && before != nil && before.guarded != nil && before.upstream == o.Upstream {
-		if s := before.guarded.State(); s.Condition == upstream.Quarantined {
-			opts.Quarantined = s.Reason
-		}
+	if z.Probe { // else nothing ends the quarantine, also once a list that is off is on again
+		opts.Quarantined = d.quarantined(log, z)
 	}
 	if z.Budget > 0 {
 		opts.Load, opts.Save = d.loadSpent(z.Name), d.saveSpent(z.Name)

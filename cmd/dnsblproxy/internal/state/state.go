@@ -1,5 +1,5 @@
 // Package state keeps small facts over a restart, one JSON file each: how much
-// of a list's budget is spent, what was counted.
+// of a list's budget is spent, why it is in quarantine, what was counted.
 //
 // A file is written whole or not at all. One that cannot be read is set aside
 // and as good as absent: what is kept here helps, and must never keep the

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"log/slog"
+
+	"dnsblproxy/cmd/dnsblproxy/internal/config"
+	"dnsblproxy/resolver/upstream"
+)
+
+// loadSpent and saveSpent keep how much of a budget is spent over a restart,
+// and over a reload that changes the zone. d.mu is held when they are asked for.
+func (d *proxy) loadSpent(zone string) func() upstream.Spent {
+	before := d.backends[zone]
+	return func() upstream.Spent {
+		if before != nil && before.guarded != nil {
+			if s, ok := before.guarded.Spent(); ok {
+				return s
+			}
+		}
+		var s upstream.Spent
+		if _, err := d.kept.Load("budget "+zone, &s); err != nil {
+			d.log.Warn("budget starts anew", slog.String("zone", zone), slog.Any("error", err))
+		}
+		return s
+	}
+}
+
+func (d *proxy) saveSpent(zone string) func(upstream.Spent) error {
+	return func(s upstream.Spent) error {
+		err := d.kept.Save("budget "+zone, s)
+		if err != nil {
+			d.log.Warn("budget not kept", slog.String("zone", zone), slog.Any("error", err))
+		}
+		return err
+	}
+}
+
+// quarantine is why a list is in quarantine, as it is kept over a restart.
+type quarantine struct {
+	List string // a digest of the list's name, which may hold a key
+	Why  string // empty when it is in none
+}
+
+func (d *proxy) keepQuarantine(log *slog.Logger, z *config.Zone, from, to upstream.State) {
+	if from.Condition != upstream.Quarantined && to.Condition != upstream.Quarantined {
+		return
+	}
+	q := quarantine{List: digest(z)}
+	if to.Condition == upstream.Quarantined {
+		q.Why = to.Reason
+	}
+	if err := d.kept.Save("quarantine "+z.Name, q); err != nil {
+		log.Warn("a restart will forget whether the list is in quarantine", slog.Any("error", err))
+	}
+}
+
+// quarantined is why a zone's list was in quarantine before a reload, or a
+// restart; empty when it was not, or was another list. d.mu is held.
+func (d *proxy) quarantined(log *slog.Logger, z *config.Zone) string {
+	if b := d.backends[z.Name]; b != nil && b.guarded != nil {
+		if s := b.guarded.State(); s.Condition == upstream.Quarantined && b.upstream == z.Upstream.Reveal() {
+			return s.Reason
+		}
+		return ""
+	}
+	var q quarantine
+	if _, err := d.kept.Load("quarantine "+z.Name, &q); err != nil {
+		log.Warn("whether the list was in quarantine is not known", slog.Any("error", err))
+	}
+	if q.List != digest(z) {
+		return ""
+	}
+	return q.Why
+}
+
+func digest(z *config.Zone) string {
+	sum := sha256.Sum256([]byte(z.Upstream.Reveal()))
+	return hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"dnsblproxy/resolver/rbl"
+	"dnsblproxy/resolver/upstream"
+)
+
+// TestQuarantine_restart: a list that lists the world is not believed because
+// the proxy was restarted. Another list is, and one that was mended.
+func TestQuarantine_restart(t *testing.T) {
+	var mended atomic.Bool
+	via := fakeList(t, func(question []byte) []byte {
+		m := new(dns.Msg)
+		if m.Unpack(question) != nil || mended.Load() && !bytes.HasPrefix(question[12:], []byte("\x012\x010\x010\x03127")) {
+			return unlisted(question)
+		}
+		r := new(dns.Msg).SetReply(m)
+		listed, err := dns.NewRR(m.Question[0].Name + " 60 A 127.0.0.2")
+		if err != nil {
+			panic(err)
+		}
+		r.Answer = append(r.Answer, listed)
+		answer, err := r.Pack()
+		if err != nil {
+			panic(err)
+		}
+		return answer
+	})
+	lists, err := rbl.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := "state = \"" + t.TempDir() + "\"\n" + rereadConfig + `[zone."bl.example"]
+holds = ["ip4"]
+via = ["` + via + `"]
+upstream = "`
+	// run starts a proxy, waits for the list's state to become so, and ends it.
+	run := func(list, until string) (began upstream.Condition) {
+		t.Helper()
+		c, err := parsed(t, text+list+"\"\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		log := make(logLines, 100)
+		d, err := newProxy(c, lists, slog.New(slog.NewTextHandler(log, nil)), stateRoot(c))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.close()
+		began = d.backends["bl.example"].guarded.State().Condition
+		for until != "" && !strings.Contains(<-log, " to="+until+" ") {
+		}
+		return began
+	}
+	run("list.example", "quarantined")
+	if c := run("list.example", ""); c != upstream.Quarantined {
+		t.Fatalf("after a restart the list that lies is %v", c)
+	}
+	mended.Store(true)
+	if c := run("other.example", ""); c != upstream.Healthy {
+		t.Errorf("another list begins as %v", c)
+	}
+	run("list.example", "healthy")
+	if c := run("list.example", ""); c != upstream.Healthy {
+		t.Errorf("the list that was mended begins as %v", c)
+	}
+}
+
+// logLines are the lines of a log.
+type logLines chan string
+
+// Write implements io.Writer.
+func (l logLines) Write(line []byte) (int, error) {
+	l <- string(line)
+	return len(line), nil
+}
