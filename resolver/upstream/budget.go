@@ -37,6 +37,7 @@ type budget struct {
 
 	mu      sync.Mutex
 	spent   Spent
+	before  Spent // of another day: the clock may be set back to it
 	saved   Spent
 	told    int // 1: four fifths were reported, 2: all
 	subnets map[uint64]uint64
@@ -44,12 +45,10 @@ type budget struct {
 
 func newBudget(limit uint64, load func() Spent) *budget {
 	b := &budget{limit: limit, subnets: make(map[uint64]uint64)}
-	b.spent.Day = dayOf(time.Now())
 	if load != nil {
-		if s := load(); s.Day == b.spent.Day {
-			b.spent = s
-		}
+		b.spent = load()
 	}
+	b.roll(time.Now())
 	b.saved = b.spent
 	return b
 }
@@ -76,13 +75,18 @@ func (b *budget) take(now time.Time, subject netip.Addr, background bool) (ok, r
 	return true, b.tell()
 }
 
-// roll begins a new day.
+// roll begins a new day, or goes on with the one before if the clock was wrong.
 func (b *budget) roll(now time.Time) {
-	if d := dayOf(now); d != b.spent.Day {
-		b.spent = Spent{Day: d}
-		b.told = 0
-		clear(b.subnets)
+	d := dayOf(now)
+	if d == b.spent.Day {
+		return
 	}
+	b.spent, b.before = b.before, b.spent
+	if b.spent.Day != d {
+		b.spent = Spent{Day: d}
+	}
+	b.told = 0
+	clear(b.subnets)
 }
 
 // tell reports once a day each that four fifths, and all, are spent.

@@ -84,6 +84,41 @@ func TestBudget_newDay(t *testing.T) {
 	}
 }
 
+// A clock that was wrong for a while gives a list no second budget for the day
+// on which it is set right, wherever it was.
+func TestBudget_wrongClock(t *testing.T) {
+	today := time.Date(2026, 3, 1, 23, 59, 59, 0, time.UTC)
+	for name, wrong := range map[string]time.Time{
+		"a moment ahead": today.Add(time.Second), "a year ahead": today.AddDate(1, 0, 0),
+		"a day behind": today.Add(-day), "since 1970": time.Unix(0, 0),
+	} {
+		b := newBudget(10, nil)
+		asked := 0
+		for _, now := range []time.Time{today, wrong, today} {
+			for range 6 {
+				if ok, _ := b.take(now, netip.Addr{}, false); ok && now == today {
+					asked++
+				}
+			}
+		}
+		if asked != 10 {
+			t.Errorf("%s: %d questions of 10 were allowed", name, asked)
+		}
+	}
+}
+
+// The clock of a machine without a battery is set right after the start.
+func TestBudget_startsWithWrongClock(t *testing.T) {
+	now := time.Now()
+	b := newBudget(10, func() Spent { return Spent{Day: dayOf(now) + 1, Used: 10} })
+	if ok, _ := b.take(now, netip.Addr{}, false); !ok {
+		t.Error("what another day has spent counts today")
+	}
+	if ok, _ := b.take(now.Add(day), netip.Addr{}, false); ok {
+		t.Error("an eleventh question of ten was allowed, which were spent before the start")
+	}
+}
+
 // However many subnets ask, the counts kept stay bounded, and one that asks for
 // a tenth is still found out.
 func TestBudget_subnets(t *testing.T) {
