@@ -122,3 +122,38 @@ func TestDirect_deadParents(t *testing.T) {
 		}
 	})
 }
+
+// Hosts whose addresses nobody can find keep nobody waiting while others of the
+// list's are known: from the parent, or looked up.
+func TestDirect_hostsUnknown(t *testing.T) {
+	for name, ns := range map[string]string{"from the parent": "a.zen.list.org.", "looked up": "ns.example.net."} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x := newTree(t)
+				defer x.pool.Close()
+				x.resolve["ns.example.net"], x.resolve["slow.example.net"] = "198.51.100.4", "never"
+				x.org.become(authority("org.", "zen.list.org. 600 NS slow.example.net.",
+					"zen.list.org. 600 NS "+ns, "a.zen.list.org. 600 A 198.51.100.4"))
+				o := again(t, x.direct(t, "zen.list.org"))()
+				if say(o) != "127.0.0.4" || o.Took > time.Second {
+					t.Errorf("%s after %v", say(o), o.Took)
+				}
+			})
+		})
+	}
+}
+
+// A host that is found a moment later than others is asked, too.
+func TestDirect_hostsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTree(t)
+		defer x.pool.Close()
+		x.resolve["late.example.net"] = "198.51.100.4"
+		x.late = 300 * time.Millisecond
+		x.org.become(authority("org.", "zen.list.org. 600 NS late.example.net.",
+			"zen.list.org. 600 NS a.zen.list.org.", "a.zen.list.org. 600 A 198.51.100.3"))
+		if o := again(t, x.direct(t, "zen.list.org"))(); say(o) != "127.0.0.4" {
+			t.Errorf("%s, want the answer of the host that was looked up", say(o))
+		}
+	})
+}

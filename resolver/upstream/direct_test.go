@@ -89,6 +89,7 @@ type tree struct {
 	sub                 *fakeHost
 	resolved            []string // names that the resolver was asked
 	resolve             map[string]string
+	late                time.Duration // until the resolver answers; "never" it does not
 	finder              *Finder
 }
 
@@ -114,12 +115,22 @@ func newTree(t *testing.T) *tree {
 }
 
 // Exchange makes tree the resolver that is handed in.
-func (x *tree) Exchange(_ context.Context, q Question) Outcome {
+func (x *tree) Exchange(ctx context.Context, q Question) Outcome {
 	x.net.mu.Lock()
-	defer x.net.mu.Unlock()
 	x.resolved = append(x.resolved, q.Name.String())
+	a, ok := x.resolve[q.Name.String()]
+	x.net.mu.Unlock()
 	var o Outcome
-	if a, ok := x.resolve[q.Name.String()]; ok && q.Type == 1 {
+	late := time.NewTimer(x.late)
+	if a == "never" {
+		late.Stop()
+	}
+	select {
+	case <-late.C:
+	case <-ctx.Done():
+		return Outcome{Err: ctx.Err()}
+	}
+	if ok && q.Type == 1 {
 		v := netip.MustParseAddr(a).As4()
 		o.Response.Records, o.Response.TTL = [][]byte{v[:]}, 300
 	}

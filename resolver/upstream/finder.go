@@ -18,6 +18,10 @@ const (
 	maxCuts  = 1024 // zones above lists whose servers are kept
 	maxSteps = 16   // delegations followed from the root to a list
 	maxHosts = 8    // name servers of a zone whose addresses are looked up
+
+	// moreHosts is how long these may take once a server is known: a host that
+	// does not exist any more must not hold up all questions to the list.
+	moreHosts = 500 * time.Millisecond
 )
 
 // FinderOptions say where a Finder begins and whom it asks.
@@ -138,7 +142,7 @@ func (f *Finder) descend(ctx context.Context, d wire.Delegation, list wire.Name)
 	}
 	ttl := d.TTL
 	if len(missing) > 0 && f.opts.Resolver != nil {
-		found, least := f.lookUp(ctx, missing)
+		found, least := f.lookUp(ctx, missing, len(servers) > 0)
 		for _, a := range found {
 			servers = f.admit(servers, a)
 		}
@@ -160,8 +164,15 @@ func (f *Finder) admit(servers []netip.AddrPort, a netip.Addr) []netip.AddrPort 
 }
 
 // lookUp resolves hosts in both address families at once, and returns the
-// least TTL of the answers in seconds.
-func (f *Finder) lookUp(ctx context.Context, hosts []wire.Name) (found []netip.Addr, ttl uint32) {
+// least TTL of the answers in seconds. It waits no longer than moreHosts for
+// the rest when some server is known, by the caller or found.
+func (f *Finder) lookUp(ctx context.Context, hosts []wire.Name, known bool) (found []netip.Addr, ttl uint32) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	hurry := sync.OnceFunc(func() { time.AfterFunc(moreHosts, cancel) })
+	if known {
+		hurry()
+	}
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	ttl = 1<<31 - 1
@@ -174,6 +185,7 @@ func (f *Finder) lookUp(ctx context.Context, hosts []wire.Name) (found []netip.A
 				for _, r := range o.Response.Records {
 					if a, ok := netip.AddrFromSlice(r); ok && o.Err == nil {
 						found, ttl = append(found, a), min(ttl, o.Response.TTL)
+						hurry()
 					}
 				}
 			})
