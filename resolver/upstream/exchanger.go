@@ -180,6 +180,7 @@ func (e *Exchanger) Relay(packet []byte, tcp bool, done func([]byte, error)) (ca
 		go done(nil, ErrClosed)
 		return func() {}
 	}
+	e.askOthers(anyQuestion, f.started)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.pass = done
@@ -229,8 +230,11 @@ func (e *Exchanger) rank(order *[maxServers]*server) int {
 	return kept
 }
 
-// askOthers repeats a user's question to a server that was never asked, or did
-// not answer lately, so that it is got to know without anybody waiting for it.
+// anyQuestion is one that every resolver can answer, the root's name servers.
+var anyQuestion = Question{Name: wire.Name{0}, Type: wire.TypeNS}
+
+// askOthers asks q, which may be a user's, of a server that was never asked, or
+// did not answer lately, so that it is got to know without anybody waiting for it.
 func (e *Exchanger) askOthers(q Question, now time.Time) {
 	if len(e.servers) < 2 {
 		return

@@ -82,6 +82,43 @@ func TestTimeline_deadServer(t *testing.T) {
 	})
 }
 
+// A resolver that was silent is found to be back also when all that is asked of
+// it is passed on.
+func TestTimeline_relayFindsServers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net, p := fakePool(t)
+		defer p.Close()
+		dead := net.host(first, nil)
+		net.host(second, blocklist("example.")).delay = 200 * time.Millisecond
+		e := p.Exchanger(addrs(first, second), ExchangeOptions{})
+		pkt, err := new(dns.Msg).SetQuestion("mail.example.", dns.TypeMX).Pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ask := func() {
+			got := make(chan error)
+			e.Relay(pkt, false, func(_ []byte, err error) { got <- err })
+			if err := <-got; err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		for range 60 {
+			ask()
+		}
+		if n := len(dead.take()); n > 12 {
+			t.Errorf("the dead server was asked %d times in a minute, want a few", n)
+		}
+		dead.become(blocklist("example."))
+		for range 90 {
+			ask()
+		}
+		if !p.server(addrs(first)[0]).known() {
+			t.Error("nobody noticed that the server came back")
+		}
+	})
+}
+
 func TestTimeline_prefersTheFasterServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net, p := fakePool(t)
