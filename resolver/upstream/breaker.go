@@ -140,8 +140,8 @@ func (b *breaker) test(then func(listed bool, err error)) {
 		if err == nil {
 			listed, err = l.judge(o.Response.Records)
 		}
-		if err == nil && listed && b.open.Load() && l.opts.Probe && l.opts.Judge != rbl.ProbeNone {
-			b.welcome(then)
+		if err == nil && b.doubted() {
+			b.lookTwice(listed, then)
 			return
 		}
 		b.tested(err)
@@ -151,23 +151,31 @@ func (b *breaker) test(then func(listed bool, err error)) {
 	})
 }
 
-// welcome looks at a list that answers again before users see its answers: a
-// name that has been sold or parked meanwhile may list everything now. The
-// full tests follow.
-func (b *breaker) welcome(then func(listed bool, err error)) {
+// doubted reports whether users had no answer, or would have none.
+func (b *breaker) doubted() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.failures > 0 || b.open.Load()
+}
+
+// lookTwice asks about a random subject, too, before it believes that a list
+// answers: a resolver may have the test entry in its cache for long. And a name
+// that has been sold or parked meanwhile may list everything now; users are not
+// to see its answers before the full tests, which follow.
+func (b *breaker) lookTwice(listed bool, then func(listed bool, err error)) {
 	l := b.list
 	s := randomSubject(b.shape)
 	l.opts.Ask.probe(l.about(s), l.opts.Timeout, func(o Outcome) {
-		if o.Err == nil {
-			if listed, _ := l.judge(o.Response.Records); listed {
+		if o.Err == nil && listed && b.open.Load() && l.opts.Probe && l.opts.Judge != rbl.ProbeNone {
+			if lies, _ := l.judge(o.Response.Records); lies {
 				l.mu.Lock()
 				l.quarantine, l.liar = listsRandom(s), b
 				l.mu.Unlock()
 			}
 		}
-		b.tested(nil)
+		b.tested(o.Err)
 		if then != nil {
-			then(true, nil)
+			then(listed, o.Err)
 		}
 	})
 }

@@ -193,6 +193,37 @@ func TestList_oddNames(t *testing.T) {
 	})
 }
 
+// A resolver that has the test entry in its cache does not make a list answer
+// that is gone: nobody waits for it a second time, and once it is back it is
+// asked again.
+func TestList_testEntryCached(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		good := blocklist("bl.example.", "9.2.0.192")
+		g := guard(t, func(m *dns.Msg) *dns.Msg {
+			if strings.HasPrefix(m.Question[0].Name, "2.0.0.127.") {
+				return good(m)
+			}
+			return nil
+		}, func(o *ListOptions) { o.Probe = true })
+		defer g.end()
+		g.ask("192.0.2.9")
+		for range 100 {
+			time.Sleep(time.Second)
+			if o := g.ask("192.0.2.9"); o.Err != ErrBreaker || o.Took > 0 {
+				t.Fatalf("%v after %v, want the breaker at once", o.Err, o.Took)
+			}
+		}
+		if s := g.State(); s.Condition != Unreachable {
+			t.Errorf("state %+v", s)
+		}
+		g.host.become(good)
+		time.Sleep(openPause)
+		if o := g.ask("192.0.2.9"); say(o) != "127.0.0.2" {
+			t.Errorf("after it came back: %s", say(o))
+		}
+	})
+}
+
 // A list that fails for one address family goes on being asked for the other.
 func TestList_shapes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
