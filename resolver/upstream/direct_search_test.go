@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -156,4 +157,84 @@ func TestDirect_hostsLate(t *testing.T) {
 			t.Errorf("%s, want the answer of the host that was looked up", say(o))
 		}
 	})
+}
+
+// Who is above a list is told no more of its name than it takes to find the
+// next zone: it may hold a key.
+func TestDirect_tellsNoKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTree(t)
+		defer x.pool.Close()
+		x.bl.become(authority("zen.list.org.", "9.2.0.192.key.a.zen.list.org. 300 A 127.0.0.4"))
+		o := x.direct(t, "key.a.zen.list.org").Exchange(t.Context(), question(t, "9.2.0.192.key.a.zen.list.org", dns.TypeA))
+		if say(o) != "127.0.0.4" {
+			t.Error(say(o))
+		}
+		if got := fmt.Sprint(x.root.take(), x.org.take()); got != "[org.] [list.org. zen.list.org.]" {
+			t.Errorf("root and org were asked for %s", got)
+		}
+	})
+}
+
+// A zone that its parent's servers have themselves, and whose hosts they name
+// without addresses, is asked of them.
+func TestDirect_sameServers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTree(t)
+		defer x.pool.Close()
+		x.org.become(authority("org.", "list.org. 600 NS b.list.org.", "b.list.org. 600 A 198.51.100.4"))
+		list, domain := authority("zen.list.org.", "zen.list.org. 600 NS ns.zen.list.org.", "9.2.0.192.zen.list.org. 300 A 127.0.0.4"), authority("list.org.")
+		x.bl.become(func(m *dns.Msg) *dns.Msg {
+			if dns.IsSubDomain("zen.list.org.", dns.CanonicalName(m.Question[0].Name)) {
+				return list(m)
+			}
+			return domain(m)
+		})
+		if o := again(t, x.direct(t, "zen.list.org"))(); say(o) != "127.0.0.4" {
+			t.Error(say(o))
+		}
+	})
+}
+
+// The servers of a list's domain may have what stands between it and the list
+// themselves, without addresses of hosts, or fail to answer for it: the list is
+// found all the same. Those above the domain are told no more for that.
+func TestDirect_oddParents(t *testing.T) {
+	for name, between := range map[string]func(m *dns.Msg) *dns.Msg{
+		"hosts without addresses": authority("zen.list.org.", "zen.list.org. 600 NS ns.nowhere.example."),
+		"SERVFAIL":                failing(dns.RcodeServerFailure),
+		"NXDOMAIN":                failing(dns.RcodeNameError),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x := newTree(t)
+				defer x.pool.Close()
+				x.org.become(authority("org.", "list.org. 600 NS b.list.org.", "b.list.org. 600 A 198.51.100.4"))
+				list := authority("list.org.", "key.zen.list.org. 600 NS ns.key.zen.list.org.", "ns.key.zen.list.org. 600 A 198.51.100.5")
+				x.bl.become(func(m *dns.Msg) *dns.Msg {
+					if dns.CanonicalName(m.Question[0].Name) == "zen.list.org." {
+						return between(m)
+					}
+					return list(m)
+				})
+				x.sub.become(authority("key.zen.list.org.", "1.key.zen.list.org. 300 A 127.0.0.4"))
+				ask := func() Outcome {
+					return x.direct(t, "key.zen.list.org").Exchange(t.Context(), question(t, "1.key.zen.list.org", dns.TypeA))
+				}
+				if o := ask(); say(o) != "127.0.0.4" {
+					t.Error(say(o))
+				}
+				x.finder.cuts = map[string]*cut{}
+				x.org.become(between)
+				if o := ask(); o.Err == nil && name != "hosts without addresses" {
+					t.Error(say(o))
+				}
+				for _, name := range append(x.root.take(), x.org.take()...) {
+					if name != "org." && name != "list.org." {
+						t.Errorf("a server above the list's domain was asked for %s", name)
+					}
+				}
+			})
+		})
+	}
 }

@@ -162,8 +162,8 @@ func TestDirect(t *testing.T) {
 				t.Errorf("%s took %v", name, o.Took)
 			}
 		}
-		if n := len(x.root.take()) + len(x.org.take()); n != 2 {
-			t.Errorf("root and org were asked %d times, want 2", n)
+		if n := len(x.root.take()) + len(x.org.take()); n != 3 {
+			t.Errorf("root and org were asked %d times, want 3: once for each label", n)
 		}
 		if len(x.resolved) > 0 {
 			t.Errorf("the resolver was asked for %v", x.resolved)

@@ -91,34 +91,54 @@ func (f *Finder) newCut(zone wire.Name, servers []netip.AddrPort, ttl time.Durat
 var errNoZone = errors.New("zone does not exist")
 
 // find asks from the nearest known zone above zone downwards. The result may
-// be a zone above, when zone is a part of it.
+// be a zone above, when zone is a part of it. Servers are asked for one label
+// more than their own zone has, and for one more when that leads nowhere
+// (RFC 9156): the rest is not for them, and may be a key.
 func (f *Finder) find(ctx context.Context, zone wire.Name) (*cut, error) {
 	c := f.above(zone)
+	name := towards(zone, c.zone)
 	for range maxSteps {
-		o := c.servers.sweep(ctx, Question{Name: zone, Type: wire.TypeNS})
-		if o.Err != nil {
-			f.forget(c)
-			return nil, fmt.Errorf("asking for the list's name servers: %w", o.Err)
-		}
-		if o.delegation == nil {
-			if o.Response.Rcode == wire.RcodeNXDomain {
-				return nil, fmt.Errorf("%w: %w", ErrUnreachable, errNoZone)
-			}
-			return c, nil
-		}
-		next, err := f.descend(ctx, *o.delegation, zone)
+		o := c.servers.sweep(ctx, Question{Name: name, Type: wire.TypeNS})
+		var next *cut
+		err := o.Err
 		if err != nil {
+			err = fmt.Errorf("asking for the list's name servers: %w", err)
+		} else if o.delegation != nil {
+			next, err = f.descend(ctx, *o.delegation, zone)
+			if o.Response.Authoritative {
+				err = nil // without addresses, for they are c's
+			}
+		}
+		whole := len(name) == len(zone)
+		// What the servers of a domain say of a name without records may be wrong.
+		odd := !whole && c.zone.Labels() > 1
+		switch {
+		case err != nil && (!odd || errors.Is(o.Err, ErrTimeout) || errors.Is(o.Err, ErrUnreachable)):
 			f.forget(c)
 			return nil, err
-		}
-		if len(next.zone) == len(zone) {
+		case next != nil && len(next.zone) == len(zone):
 			f.acquaint(ctx, next)
 			return next, nil
+		case next != nil:
+			f.keep(next)
+			c, name = next, next.zone
+		case o.Response.Rcode == wire.RcodeNXDomain && !odd:
+			return nil, fmt.Errorf("%w: %w", ErrUnreachable, errNoZone)
+		case whole:
+			return c, nil
 		}
-		f.keep(next)
-		c = next
+		name = towards(zone, name)
 	}
 	return nil, fmt.Errorf("%w: too many delegations", ErrUnreachable)
+}
+
+// towards returns the name one label below above on the way to zone, which is
+// under it.
+func towards(zone, above wire.Name) wire.Name {
+	for len(zone.Parent()) > len(above) {
+		zone = zone.Parent()
+	}
+	return zone
 }
 
 // acquaint asks a zone's servers for its SOA, all of them if need be, so that
