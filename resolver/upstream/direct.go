@@ -83,7 +83,7 @@ func (d *Direct) call(c *call, q Question) ticket {
 		} else {
 			d.seek(d.zone, c, func(ctx context.Context) (*cut, error) { return d.finder.find(ctx, d.zone) })
 		}
-	} else if left := at.expires.Sub(c.started); left < at.expires.Sub(at.found)/10 && at == d.base && !paused {
+	} else if at == d.base && at.ends(c.started) && !paused {
 		d.seek(d.zone, nil, func(ctx context.Context) (*cut, error) { return d.finder.find(ctx, d.zone) })
 	}
 	d.mu.Unlock()

@@ -238,3 +238,29 @@ func TestDirect_oddParents(t *testing.T) {
 		})
 	}
 }
+
+// A list that is a part of a zone is searched again once in that zone's time,
+// not with each question in the last tenth of it.
+func TestDirect_partOfZone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTree(t)
+		defer x.pool.Close()
+		d := x.direct(t, "a.zen.list.org")
+		x.bl.become(authority("zen.list.org.", "9.2.0.192.a.zen.list.org. 300 A 127.0.0.4"))
+		for range 3600 {
+			if o := d.Exchange(t.Context(), question(t, "9.2.0.192.a.zen.list.org", dns.TypeA)); say(o) != "127.0.0.4" {
+				t.Fatal(say(o))
+			}
+			time.Sleep(time.Second)
+		}
+		searches := 0
+		for _, name := range x.bl.take() {
+			if name == "a.zen.list.org." {
+				searches++
+			}
+		}
+		if searches > 10 {
+			t.Errorf("%d searches in an hour, six times the zone's TTL", searches)
+		}
+	})
+}

@@ -66,6 +66,12 @@ type cut struct {
 	expires time.Time
 }
 
+// ends reports whether less than a tenth of the cut's time is left, or none: it
+// is time to search anew.
+func (c *cut) ends(now time.Time) bool {
+	return c.expires.Sub(now) < c.expires.Sub(c.found)/10
+}
+
 // Finder returns a finder that knows the roots only.
 func (p *Pool) Finder(opts FinderOptions) *Finder {
 	if opts.Port == 0 {
@@ -221,7 +227,7 @@ func (f *Finder) above(zone wire.Name) *cut {
 	defer f.mu.Unlock()
 	now := time.Now()
 	for n := zone.Parent(); len(n) > 1; n = n.Parent() {
-		if c := f.cuts[string(n)]; c != nil && now.Before(c.expires) {
+		if c := f.cuts[string(n)]; c != nil && !c.ends(now) {
 			return c
 		}
 	}
