@@ -159,7 +159,9 @@ func (d *Direct) search(key string, find func(context.Context) (*cut, error)) {
 		d.failed, d.failure = now, err
 		if d.base != nil && now.Sub(d.base.found) < oldServers {
 			old := *d.base // better than nobody
-			old.expires = now.Add(leastTTL)
+			if least := now.Add(leastTTL); old.expires.Before(least) {
+				old.expires = least
+			}
 			d.base, at, err = &old, &old, nil
 		}
 	}

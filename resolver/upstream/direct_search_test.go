@@ -264,3 +264,24 @@ func TestDirect_partOfZone(t *testing.T) {
 		}
 	})
 }
+
+// A search that fails before its time takes nothing from the time of the
+// servers that are known.
+func TestDirect_renewalFailsEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTree(t)
+		defer x.pool.Close()
+		x.org.become(authority("org.", "zen.list.org. 86400 NS b.zen.list.org.", "b.zen.list.org. 86400 A 198.51.100.4"))
+		ask := again(t, x.direct(t, "zen.list.org"))
+		ask()
+		x.org.become(nil)
+		x.root.become(nil)
+		time.Sleep(22 * time.Hour)
+		for range 5 {
+			if o := ask(); say(o) != "127.0.0.4" || o.Took > time.Second {
+				t.Fatalf("%s after %v", say(o), o.Took)
+			}
+			time.Sleep(10 * time.Minute)
+		}
+	})
+}
