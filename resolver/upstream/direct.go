@@ -91,7 +91,7 @@ func (d *Direct) call(c *call, q Question) ticket {
 	case at != nil:
 		c.launch(at)
 	case err != nil:
-		go c.finish(Outcome{Err: err})
+		go c.unfound(err)
 	}
 	return ticket{held: c}
 }
@@ -168,7 +168,7 @@ func (d *Direct) search(key string, find func(context.Context) (*cut, error)) {
 	d.mu.Unlock()
 	for _, c := range calls {
 		if err != nil {
-			c.finish(Outcome{Err: err})
+			c.unfound(err)
 		} else {
 			c.launch(at)
 		}
@@ -227,7 +227,7 @@ func (c *call) wait() {
 	defer c.mu.Unlock()
 	c.out = ticket{}
 	if c.timer == nil && !c.over {
-		c.timer = time.AfterFunc(c.limit-time.Since(c.started), func() { c.finish(Outcome{Err: ErrTimeout}) })
+		c.timer = time.AfterFunc(c.limit-time.Since(c.started), func() { c.unfound(ErrTimeout) })
 	}
 }
 
@@ -286,6 +286,18 @@ func (c *call) stop(_ uint32, err error) {
 	default:
 		go c.finish(Outcome{Err: err})
 	}
+}
+
+// unfound ends a question for which there is nobody to ask. Silence where
+// servers were searched for counts like theirs.
+func (c *call) unfound(err error) {
+	c.mu.Lock()
+	over := c.over
+	c.mu.Unlock()
+	if !over && c.slow != nil && errors.Is(err, ErrTimeout) {
+		c.slow()
+	}
+	c.finish(Outcome{Err: err})
 }
 
 // finish calls done, once.

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -8,6 +9,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"dnsblproxy/resolver/rbl"
 )
 
 // again asks about the same address each time.
@@ -283,5 +286,32 @@ func TestDirect_renewalFailsEarly(t *testing.T) {
 			}
 			time.Sleep(10 * time.Minute)
 		}
+	})
+}
+
+// A list whose name servers cannot be found keeps nobody waiting twice.
+func TestDirect_deadParentsOpenTheBreaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTree(t)
+		defer x.pool.Close()
+		x.root.become(nil)
+		zone := question(t, "zen.list.org", 1).Name
+		l := NewList(ListOptions{Zone: zone, Ask: x.finder.Direct(zone), Holds: rbl.HoldsIP4})
+		ctx, stop := context.WithCancel(t.Context())
+		ran := make(chan struct{})
+		go func() { l.Run(ctx); close(ran) }()
+		waited := time.Duration(0)
+		for range 20 {
+			start, done := time.Now(), make(chan Outcome)
+			l.Start(Ask{Question: question(t, "9.2.0.192.zen.list.org", 1), Shape: rbl.IP4}, func(o Outcome) { done <- o })
+			<-done
+			waited += time.Since(start)
+			time.Sleep(time.Second)
+		}
+		if waited > 3*time.Second || !l.Open(rbl.IP4) {
+			t.Errorf("20 questions waited for %v, open %t", waited, l.Open(rbl.IP4))
+		}
+		stop()
+		<-ran
 	})
 }
