@@ -81,7 +81,7 @@ func (p *Pool) getFlight() *flight {
 	f.at, f.n, f.overTCP = 0, 0, false
 	f.fresh() // by overTCP
 	f.bad = [maxServers]bool{}
-	f.zone, f.server = nil, nil
+	f.zone = nil
 	f.started = time.Now()
 	return f
 }
@@ -99,6 +99,8 @@ func (f *flight) land() {
 	done, pass, out, kept := f.done, f.pass, f.out, f.kept
 	p := f.pool
 	f.out, f.kept, f.done, f.pass, f.slow = Outcome{}, nil, nil, nil, nil
+	f.server = nil
+	clear(f.order[:f.n]) // its timer may keep it for longer than anybody needs them
 	p.free.Put(f)
 	switch {
 	case pass == nil:
