@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -80,6 +81,7 @@ func (l *List) save() {
 func (l *List) examine(ctx context.Context) {
 	answered, listed, passed := false, false, false
 	world, liar := "", (*breaker)(nil)
+	var trouble *CodeError
 	var unsure []*breaker // who answers, but not all tests
 	for _, b := range l.breakers {
 		if b == nil {
@@ -90,10 +92,11 @@ func (l *List) examine(ctx context.Context) {
 			continue
 		}
 		answered, listed = true, listed || hit
-		why, ok := l.listsTheWorld(ctx, b.shape)
-		passed = passed || ok && why == ""
-		if !ok {
+		why, err := l.listsTheWorld(ctx, b.shape)
+		passed = passed || err == nil && why == ""
+		if err != nil {
 			unsure = append(unsure, b)
+			errors.As(err, &trouble)
 		}
 		if world == "" && why != "" {
 			world, liar = why, b
@@ -108,9 +111,13 @@ func (l *List) examine(ctx context.Context) {
 		l.quarantine = ""
 	}
 	if answered {
-		l.suspicion = ""
-		if !listed && l.opts.Judge == rbl.ProbeRFC {
+		switch {
+		case !listed && l.opts.Judge == rbl.ProbeRFC:
 			l.suspicion = "it does not list its test entry (RFC 5782, section 5)"
+		case trouble != nil:
+			l.suspicion = "asked about what no list holds, the " + trouble.Error()
+		default:
+			l.suspicion = ""
 		}
 	}
 	l.update()
@@ -137,26 +144,26 @@ func (l *List) askListed(ctx context.Context, b *breaker) (listed bool, err erro
 }
 
 // listsTheWorld asks for what no list may hold, and each time once more before
-// it believes it. why is empty when all is well; ok is false when that could
-// not be found out.
-func (l *List) listsTheWorld(ctx context.Context, shape rbl.Shape) (why string, ok bool) {
+// it believes it. why is empty when all is well; err is why that could not be
+// found out.
+func (l *List) listsTheWorld(ctx context.Context, shape rbl.Shape) (why string, err error) {
 	if l.opts.Judge == rbl.ProbeRFC {
 		entry := func() rbl.Subject { return testSubject(shape, rbl.TestUnlisted) }
 		if s, listed, err := l.askTwice(ctx, entry); err != nil {
-			return "", false
+			return "", err
 		} else if listed {
-			return "it lists " + s.String() + ", which no list may (RFC 5782, section 5)", true
+			return "it lists " + s.String() + ", which no list may (RFC 5782, section 5)", nil
 		}
 	}
 	if l.opts.Judge != rbl.ProbeNone {
 		entry := func() rbl.Subject { return randomSubject(shape) }
 		if s, listed, err := l.askTwice(ctx, entry); err != nil {
-			return "", false
+			return "", err
 		} else if listed {
-			return listsRandom(s), true
+			return listsRandom(s), nil
 		}
 	}
-	return "", true
+	return "", nil
 }
 
 func listsRandom(s rbl.Subject) string {

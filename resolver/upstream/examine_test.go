@@ -16,6 +16,13 @@ import (
 // What the tests of RFC 5782, section 5 make of a list.
 func TestList_examine(t *testing.T) {
 	hasLocalhost := blocklist("bl.example.", "1.0.0.127")
+	listed := blocklist("bl.example.")
+	rewritten := func(m *dns.Msg) *dns.Msg { // by a resolver that knows no NXDOMAIN
+		if r := listed(m); r.Rcode == dns.RcodeSuccess {
+			return r
+		}
+		return always("203.0.113.80")(m)
+	}
 	empty := func(m *dns.Msg) *dns.Msg { return failing(3)(m) }
 	tests := []struct {
 		name   string
@@ -34,6 +41,7 @@ func TestList_examine(t *testing.T) {
 		{"parked", always("203.0.113.5"), rbl.ProbeRFC, Unreachable, "outside_127"},
 		{"error code", always("127.255.255.254"), rbl.ProbeRFC, Unreachable, "blocked"},
 		{"code that is no listing", always("127.0.0.1"), rbl.ProbeRFC, Suspect, "test entry"},
+		{"errors in the place of NXDOMAIN", rewritten, rbl.ProbeRFC, Suspect, "outside_127"},
 		{"silent", nil, rbl.ProbeRFC, Unreachable, "no answer"},
 		{"refuses", failing(5), rbl.ProbeRFC, Unreachable, "refused"},
 	}
