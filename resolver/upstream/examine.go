@@ -107,7 +107,7 @@ func (l *List) examine(ctx context.Context) {
 	switch {
 	case world != "":
 		l.quarantine, l.liar = world, liar
-	case passed && !slices.Contains(unsure, l.liar):
+	case passed && !slices.ContainsFunc(unsure, func(b *breaker) bool { return l.liar == nil || l.liar == b }):
 		l.quarantine = ""
 	}
 	if answered {

@@ -112,8 +112,7 @@ func TestList_liesInOneShape(t *testing.T) {
 				return others(m)
 			}
 		}
-		g := guard(t, answer(world), func(o *ListOptions) { o.Probe, o.Holds = true, rbl.HoldsIP4|rbl.HoldsIP6 })
-		defer g.end()
+		var g *guarded
 		want := func(when string, want Condition) {
 			t.Helper()
 			time.Sleep(10 * time.Minute)
@@ -121,9 +120,17 @@ func TestList_liesInOneShape(t *testing.T) {
 				t.Errorf("%s: %+v, want %v", when, s, want)
 			}
 		}
+		g = guard(t, answer(world), func(o *ListOptions) { o.Probe, o.Holds = true, rbl.HoldsIP4|rbl.HoldsIP6 })
 		want("it lists the world", Quarantined)
 		g.host.become(answer(failing(dns.RcodeServerFailure)))
 		want("only the test entry is answered", Quarantined)
+		why := g.State().Reason
+		g.end()
+		g = guard(t, answer(failing(dns.RcodeServerFailure)), func(o *ListOptions) {
+			o.Probe, o.Holds, o.Quarantined = true, rbl.HoldsIP4|rbl.HoldsIP6, why
+		})
+		defer g.end()
+		want("another one has taken its place", Quarantined)
 		g.host.become(answer(good))
 		want("it was mended", Healthy)
 	})

@@ -113,7 +113,7 @@ type List struct {
 	mu         sync.Mutex // also around the hooks
 	closed     bool
 	quarantine string   // why; empty when not
-	liar       *breaker // whose tests showed it; nil when they were another list's
+	liar       *breaker // whose tests showed it; nil when that was another list's: any may be
 	suspicion  string   // why it is suspect, from the tests
 }
 
