@@ -62,6 +62,11 @@ func (a *app) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// SIGINT and SIGTERM end the context; a second one ends the process. The
+	// other commands have nothing to wind up: they die of the first.
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
 	log := newLog(c, a.err)
 	warn(log, c.Warnings)
 	root := stateRoot(c)

@@ -116,9 +116,6 @@ const resolvConf = "/etc/resolv.conf"
 // spfOne prints the result for one address, its name first.
 func (a *app) spfOne(ctx context.Context, r spf.Resolver, q spf.Query) error {
 	o := spf.CheckHost(ctx, r, q, spf.Options{Explain: true})
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	type step struct {
 		Domain string `json:"domain"`
 		Term   string `json:"term"`
