@@ -18,13 +18,15 @@ import (
 	"dnsblproxy/resolver/rbl"
 )
 
-// fileRow is one zone's decision about one address of a file. Then is what
-// another configuration would decide; empty without one.
+// fileRow is one zone's decision about one address of a file. Then and what
+// follows is what another configuration would decide; empty without one.
 type fileRow struct {
 	Address string `json:"address"`
 	lookupAnswer
-	Then     string `json:"then,omitempty"`
-	ThenRule string `json:"then_rule,omitempty"`
+	Then        string   `json:"then,omitempty"`
+	ThenCodes   []string `json:"then_codes,omitempty"`
+	ThenRule    string   `json:"then_rule,omitempty"`
+	ThenObserve bool     `json:"then_observe,omitempty"`
 }
 
 // lookupFile looks up every address of a file and prints the decisions, or
@@ -113,37 +115,63 @@ func changes(addr string, before, after []lookupAnswer) []fileRow {
 	const unserved = "not served"
 	var rows []fileRow
 	for _, b := range before {
-		row := fileRow{Address: addr, lookupAnswer: b, Then: unserved}
+		then := lookupAnswer{Verdict: unserved}
 		if i := slices.IndexFunc(after, func(x lookupAnswer) bool { return x.Zone == b.Zone }); i >= 0 {
-			row.Then, row.ThenRule = after[i].Verdict, after[i].Rule
-			if row.Then == b.Verdict && slices.Equal(after[i].Codes, b.Codes) {
+			if then = after[i]; then.same(&b) {
 				continue
 			}
 		}
-		rows = append(rows, row)
+		rows = append(rows, changed(addr, b, then))
 	}
 	for _, x := range after {
 		if !slices.ContainsFunc(before, func(b lookupAnswer) bool { return b.Zone == x.Zone }) {
-			then, rule := x.Verdict, x.Rule
-			x.Verdict, x.Rule = unserved, ""
-			rows = append(rows, fileRow{Address: addr, lookupAnswer: x, Then: then, ThenRule: rule})
+			b := x
+			b.Verdict, b.Codes, b.Rule, b.Observe = unserved, []string{}, "", false
+			rows = append(rows, changed(addr, b, x))
 		}
 	}
 	return rows
 }
 
+func changed(addr string, before, then lookupAnswer) fileRow {
+	return fileRow{Address: addr, lookupAnswer: before,
+		Then: then.Verdict, ThenCodes: then.Codes, ThenRule: then.Rule, ThenObserve: then.Observe}
+}
+
+// same reports whether two decisions are one for the mail server, which is
+// told of no listing where the zone only observes.
+func (l *lookupAnswer) same(o *lookupAnswer) bool {
+	listing := l.Verdict == "listed" || l.Verdict == "denied"
+	return l.Verdict == o.Verdict && slices.Equal(l.Codes, o.Codes) && (l.Observe == o.Observe || !listing)
+}
+
 func (r *fileRow) print(w *tabwriter.Writer) {
-	verdict := r.Verdict
+	verdict, why := brief(r.Verdict, r.Observe), because(r.Codes, r.Rule)
 	if r.Then != "" {
-		verdict += " -> " + r.Then
-	}
-	why := strings.Join(r.Codes, ", ")
-	for _, rule := range []string{r.Rule, r.ThenRule} {
-		if rule != "" {
-			why = strings.TrimSpace(why + " rule " + rule)
+		verdict += " -> " + brief(r.Then, r.ThenObserve)
+		switch then := because(r.ThenCodes, r.ThenRule); {
+		case why == "":
+			why = then
+		case then != "" && then != why:
+			why += " -> " + then
 		}
 	}
 	fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Address, r.Zone, verdict, why)
+}
+
+func brief(verdict string, observe bool) string {
+	if observe {
+		return verdict + " (observe)"
+	}
+	return verdict
+}
+
+func because(codes []string, rule string) string {
+	why := strings.Join(codes, ", ")
+	if rule != "" {
+		why = strings.TrimSpace(why + " rule " + rule)
+	}
+	return why
 }
 
 // readAddresses reads the file, or standard input for "-", each address once,

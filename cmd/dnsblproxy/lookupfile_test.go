@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"text/tabwriter"
 )
 
 // TestReadAddresses reads lists and logs from standard input: what is no
@@ -33,6 +34,49 @@ func TestReadAddresses(t *testing.T) {
 	a := &app{in: strings.NewReader("nothing\n")}
 	if _, err := a.readAddresses("-"); err == nil || !strings.Contains(err.Error(), "standard input holds no address") {
 		t.Errorf("of a list without an address: %v", err)
+	}
+}
+
+// TestChanges: what another configuration changes for the mail server, and
+// nothing else.
+func TestChanges(t *testing.T) {
+	const zone, code = "bl.example", "127.0.0.2"
+	unlisted := lookupAnswer{Zone: zone, Verdict: "unlisted"}
+	listed := lookupAnswer{Zone: zone, Verdict: "listed", Codes: []string{code}}
+	watched := lookupAnswer{Zone: zone, Verdict: "listed", Codes: []string{code}, Observe: true}
+	denied := lookupAnswer{Zone: zone, Verdict: "denied", Codes: []string{code}, Rule: "ours"}
+	other := lookupAnswer{Zone: zone, Verdict: "denied", Codes: []string{"127.0.0.9"}, Rule: "ours"}
+	exempt := lookupAnswer{Zone: zone, Verdict: "exempt", Rule: "fax"}
+	spared := lookupAnswer{Zone: zone, Verdict: "exempt", Rule: "fax", Observe: true}
+	for _, tt := range []struct {
+		name          string
+		before, after []lookupAnswer
+		want          string // "" for no change
+	}{
+		{"the same", []lookupAnswer{listed}, []lookupAnswer{listed}, ""},
+		{"another verdict", []lookupAnswer{exempt}, []lookupAnswer{listed}, "exempt -> listed rule fax -> 127.0.0.2"},
+		{"another code", []lookupAnswer{denied}, []lookupAnswer{other}, "denied -> denied 127.0.0.2 rule ours -> 127.0.0.9 rule ours"},
+		{"observed no longer", []lookupAnswer{watched}, []lookupAnswer{listed}, "listed (observe) -> listed 127.0.0.2"},
+		{"only observed now", []lookupAnswer{listed}, []lookupAnswer{watched}, "listed -> listed (observe) 127.0.0.2"},
+		{"observed, and exempt all the same", []lookupAnswer{spared}, []lookupAnswer{exempt}, ""},
+		{"a zone that goes", []lookupAnswer{unlisted}, nil, "unlisted -> not served"},
+		{"a zone that comes", nil, []lookupAnswer{denied}, "not served -> denied 127.0.0.2 rule ours"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var b bytes.Buffer
+			w := tabwriter.NewWriter(&b, 0, 0, 1, ' ', 0)
+			for _, r := range changes("192.0.2.1", tt.before, tt.after) {
+				r.print(w)
+			}
+			w.Flush()
+			want := "192.0.2.1 " + zone + " " + tt.want + "\n"
+			if tt.want == "" {
+				want = ""
+			}
+			if got := strings.ReplaceAll(b.String(), " \n", "\n"); got != want {
+				t.Errorf("changes = %q, want %q", got, want)
+			}
+		})
 	}
 }
 
