@@ -68,12 +68,35 @@ func (a *app) lookupFile(ctx context.Context, f lookupFlags) error {
 	}
 	return a.table(func(w *tabwriter.Writer) {
 		if then != nil {
-			fmt.Fprintf(w, "%d addresses, %d decisions would change\n", len(addrs), len(rows))
+			printChanges(w, len(addrs), rows)
+			return
 		}
 		for _, r := range rows {
 			r.print(w)
 		}
 	})
+}
+
+// printChanges puts last what may be no change at all.
+func printChanges(w *tabwriter.Writer, addrs int, rows []fileRow) {
+	var sure, unsure []fileRow
+	for _, r := range rows {
+		if r.unsure() {
+			unsure = append(unsure, r)
+		} else {
+			sure = append(sure, r)
+		}
+	}
+	fmt.Fprintf(w, "%d addresses, %d decisions would change\n", addrs, len(sure))
+	for _, r := range sure {
+		r.print(w)
+	}
+	if len(unsure) > 0 {
+		fmt.Fprintf(w, "%d more differ, but one of the two could not ask the list:\n", len(unsure))
+	}
+	for _, r := range unsure {
+		r.print(w)
+	}
 }
 
 // lookupsAtOnce bounds what a file asks of the lists at a time.
@@ -143,6 +166,13 @@ func changed(addr string, before, then lookupAnswer) fileRow {
 func (l *lookupAnswer) same(o *lookupAnswer) bool {
 	listing := l.Verdict == "listed" || l.Verdict == "denied"
 	return l.Verdict == o.Verdict && slices.Equal(l.Codes, o.Codes) && (l.Observe == o.Observe || !listing)
+}
+
+// unsure reports whether a list's own answer stands against none: that may be
+// the list's doing, and not the configuration's.
+func (r *fileRow) unsure() bool {
+	answer := func(verdict string) bool { return verdict == "listed" || verdict == "unlisted" }
+	return r.Verdict == "failed" && answer(r.Then) || answer(r.Verdict) && r.Then == "failed"
 }
 
 func (r *fileRow) print(w *tabwriter.Writer) {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"text/tabwriter"
@@ -77,6 +78,30 @@ func TestChanges(t *testing.T) {
 				t.Errorf("changes = %q, want %q", got, want)
 			}
 		})
+	}
+}
+
+// TestPrintChanges: a list that could not be asked is not counted as a change
+// of the configuration, a rule that comes or goes is.
+func TestPrintChanges(t *testing.T) {
+	var rows []fileRow
+	for _, verdicts := range [][2]string{{"failed", "listed"}, {"exempt", "failed"}, {"unlisted", "failed"}, {"failed", "denied"}, {"failed", "not served"}} {
+		rows = append(rows, changed("192.0.2.1", lookupAnswer{Zone: "bl.example", Verdict: verdicts[0]}, lookupAnswer{Verdict: verdicts[1]}))
+	}
+	const want = `9 addresses, 3 decisions would change
+192.0.2.1 bl.example exempt -> failed
+192.0.2.1 bl.example failed -> denied
+192.0.2.1 bl.example failed -> not served
+2 more differ, but one of the two could not ask the list:
+192.0.2.1 bl.example failed -> listed
+192.0.2.1 bl.example unlisted -> failed
+`
+	var b bytes.Buffer
+	w := tabwriter.NewWriter(&b, 0, 0, 1, ' ', 0)
+	printChanges(w, 9, rows)
+	w.Flush()
+	if got := regexp.MustCompile(` +\n`).ReplaceAllString(b.String(), "\n"); got != want {
+		t.Errorf("printed\n%swant\n%s", got, want)
 	}
 }
 
