@@ -246,7 +246,7 @@ func clientAddresses(r io.Reader) (out clients, err error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
-		text, _, _ := strings.Cut(strings.TrimSpace(lines.Text()), "#")
+		text, _, _ := strings.Cut(strings.TrimPrefix(lines.Text(), "\ufeff"), "#")
 		if m := postfixClient.FindStringSubmatch(text); m != nil {
 			text, out.log = m[1], true
 		}

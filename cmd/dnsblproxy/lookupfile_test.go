@@ -14,6 +14,7 @@ import (
 func TestReadAddresses(t *testing.T) {
 	for _, tt := range []struct{ name, in, want, told string }{
 		{"a list", "# ours\n192.0.2.1 # a\n\n192.0.2.1\n::ffff:192.0.2.2\n2001:db8::1\n", "[192.0.2.1 192.0.2.2 2001:db8::1]", ""},
+		{"a list of Windows", "\ufeff192.0.2.1\r\n192.0.2.2\r\n", "[192.0.2.1 192.0.2.2]", ""},
 		{"a list with other things", "192.0.2.1\nexample.com\n10.0.0.0/8\n", "[192.0.2.1]",
 			"standard input: 2 lines hold no address and are left out, the first of them \"example.com\"\n"},
 		{"a log", "Nov 20 00:00:01 mx postfix/smtpd[1]: connect from unknown[192.0.2.9]\n" +
