@@ -163,9 +163,10 @@ func (r record) item() (Item, error) {
 
 func readJSON(name string, data []byte) ([]Item, []error) {
 	dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))))
+	dec.DisallowUnknownFields()
 	var records []record
 	if err := dec.Decode(&records); err != nil {
-		return nil, []error{&Problem{File: name, Msg: fmt.Sprintf("the file is no JSON array of objects with the key entry: %v", err)}}
+		return nil, []error{&Problem{File: name, Msg: fmt.Sprintf("the file is no JSON array of objects with entry, until and comment: %v", err)}}
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return nil, []error{&Problem{File: name, Msg: "something follows the JSON array; remove it"}}
@@ -199,7 +200,9 @@ func readCSV(name string, data []byte) ([]Item, []error) {
 		}
 		line, _ := c.FieldPos(0)
 		if first && slices.ContainsFunc(row, isEntryColumn) && !slices.ContainsFunc(row, isEntry) {
-			order = lowered(row)
+			if order, err = columnsOf(row); err != nil {
+				return nil, []error{&Problem{File: name, Line: line, Msg: err.Error()}}
+			}
 			continue
 		}
 		it, err := rowRecord(order, row).item()
@@ -223,12 +226,27 @@ func isEntry(s string) bool {
 	return err == nil
 }
 
-func lowered(row []string) []string {
-	out := make([]string, len(row))
-	for i, s := range row {
-		out[i] = strings.ToLower(strings.TrimSpace(s))
+// columnsOf reads a head. An unknown column may well be a date that the entry
+// would lose, as an unknown key of JSON may.
+func columnsOf(head []string) (order []string, err error) {
+	for _, s := range head {
+		name := strings.ToLower(strings.TrimSpace(s))
+		switch {
+		case isEntryColumn(name):
+			name = "entry"
+		case name == "expires":
+			name = "until"
+		case name == "description":
+			name = "comment"
+		case name != "" && !slices.Contains(columns, name):
+			return nil, fmt.Errorf("unknown column %q; name it entry, until or comment, or take it out", s)
+		}
+		if name != "" && slices.Contains(order, name) {
+			return nil, fmt.Errorf("%q is a second column for the same; take one of them out", s)
+		}
+		order = append(order, name)
 	}
-	return out
+	return order, nil
 }
 
 func rowRecord(order, row []string) (r record) {
@@ -236,13 +254,12 @@ func rowRecord(order, row []string) (r record) {
 		if i >= len(order) {
 			break
 		}
-		v = strings.TrimSpace(v)
-		switch {
-		case isEntryColumn(order[i]):
+		switch v = strings.TrimSpace(v); order[i] {
+		case "entry":
 			r.Entry = v
-		case order[i] == "until" || order[i] == "expires":
+		case "until":
 			r.Until = v
-		case order[i] == "comment" || order[i] == "description":
+		case "comment":
 			r.Comment = v
 		}
 	}
