@@ -159,9 +159,9 @@ func newAllowImport(a *app) *cobra.Command {
 that are covered there already are left out. If any line is wrong nothing is
 changed.
 
-text: one entry a line, then perhaps "until DATE", then perhaps a # comment
-csv:  entry, until, comment, in this order or under a line with these words
-json: an array of objects with entry, until, comment`,
+  text   one entry a line, then perhaps "until DATE", then perhaps a # comment
+  csv    entry, until, comment, in this order or under a line with these words
+  json   an array of objects with entry, until, comment`,
 		Args: oneArg("a FILE"),
 		RunE: a.does(func(_ context.Context, args []string) error {
 			f, err := overrides.ParseFormat(format)
