@@ -28,6 +28,9 @@ func (e Entry) String() string {
 	return s
 }
 
+// Ended reports whether the last day on which the entry counts is over at t.
+func (e Entry) Ended(t time.Time) bool { return ended(endOf(e.Until), t.Unix()) }
+
 // Overlaps reports whether something is in both e and o.
 func (e Entry) Overlaps(o Entry) bool {
 	if e.Domain.Name == "" || o.Domain.Name == "" {

@@ -57,6 +57,9 @@ func newAllowAdd(a *app) *cobra.Command {
 			}
 			items := make([]overrides.Item, len(entries))
 			for i, e := range entries {
+				if e.Ended(time.Now()) {
+					return usagef("%s is over; write a later day, or none", e)
+				}
 				items[i] = overrides.Item{Entry: e, Comment: comment}
 			}
 			path, err := a.ruleFile(name)
@@ -156,8 +159,8 @@ func newAllowImport(a *app) *cobra.Command {
 		Use:   "import --rule NAME FILE",
 		Short: "add what a file holds to a rule's file",
 		Long: `Adds the entries of FILE ("-": standard input) to the file of a rule. Entries
-that are covered there already are left out. If any line is wrong nothing is
-changed.
+that are covered there already, or whose last day is over, are left out. If any
+line is wrong nothing is changed.
 
   text   one entry a line, then perhaps "until DATE", then perhaps a # comment
   csv    entry, until, comment, in this order or under a line with these words
@@ -176,6 +179,7 @@ changed.
 			if len(problems) > 0 {
 				return errors.Join(problems...)
 			}
+			items = a.current(args[0], items)
 			path, err := a.ruleFile(name)
 			if err != nil {
 				return err
@@ -190,6 +194,17 @@ changed.
 	ruleFlag(cmd, &name)
 	formatFlag(cmd, &format)
 	return cmd
+}
+
+// current leaves out what would do nothing any more, and says so.
+func (a *app) current(path string, items []overrides.Item) []overrides.Item {
+	ended := func(it overrides.Item) bool { return it.Entry.Ended(time.Now()) }
+	if i := slices.IndexFunc(items, ended); i >= 0 {
+		first, all := items[i].Entry.String(), len(items)
+		items = slices.DeleteFunc(items, ended)
+		fmt.Fprintf(a.err, "%s: %d entries are over and are left out, the first of them %q\n", path, all-len(items), first)
+	}
+	return items
 }
 
 // readFile reads a file, or standard input for "-".
@@ -231,9 +246,6 @@ func entriesOf(args []string, expires string) ([]overrides.Entry, error) {
 		if until, err = time.ParseInLocation(time.DateOnly, expires, time.Local); err != nil {
 			return nil, usagef("--expires: %q is no date; write it like 2027-03-31", expires)
 		}
-		if until.AddDate(0, 0, 1).Before(time.Now()) {
-			return nil, usagef("--expires: %s is over", expires)
-		}
 	}
 	var all []overrides.Entry
 	var wrong []error
@@ -244,6 +256,9 @@ func entriesOf(args []string, expires string) ([]overrides.Entry, error) {
 			continue
 		}
 		if expires != "" {
+			if !e.Until.IsZero() {
+				wrong = append(wrong, fmt.Errorf("%s has a day of its own; write that or --expires", e))
+			}
 			e.Until = until
 		}
 		all = append(all, e)
