@@ -62,10 +62,10 @@ func refusal(path string, e, by Entry) error {
 }
 
 // RemoveItems takes the lines with these entries out of a rule file, in any
-// spelling, and leaves everything else as it is. An entry that no line holds
-// is refused, and then nothing is written.
-func RemoveItems(path string, entries []Entry) error {
-	return edit(path, func(old []byte) ([]byte, error) {
+// spelling, leaves everything else as it is, and returns how many lines went. An
+// entry that no line holds is refused, and then nothing is written.
+func RemoveItems(path string, entries []Entry) (removed int, err error) {
+	err = edit(path, func(old []byte) ([]byte, error) {
 		present, problems := ParseRuleFile(path, old)
 		if len(problems) > 0 {
 			return nil, errors.Join(problems...)
@@ -92,8 +92,13 @@ func RemoveItems(path string, entries []Entry) error {
 				out = append(out, line...)
 			}
 		}
+		removed = len(drop)
 		return out, nil
 	})
+	if err != nil {
+		return 0, err
+	}
+	return removed, nil
 }
 
 func notThere(path string, present []Entry, e Entry) error {

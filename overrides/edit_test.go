@@ -124,7 +124,7 @@ func TestRemoveItems(t *testing.T) {
 			for _, it := range items(t, tt.remove...) {
 				entries = append(entries, it.Entry)
 			}
-			err := RemoveItems(path, entries)
+			n, err := RemoveItems(path, entries)
 			data, _ := os.ReadFile(path)
 			if tt.after == "" {
 				if err == nil || !strings.Contains(err.Error(), tt.want) || string(data) != before {
@@ -132,8 +132,8 @@ func TestRemoveItems(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || string(data) != tt.after {
-				t.Fatalf("RemoveItems = %v; the file is\n%q, want\n%q", err, data, tt.after)
+			if lines := strings.Count(before, "\n") - strings.Count(strings.TrimSuffix(tt.after, "\r\n"), "\n"); err != nil || n != lines || string(data) != tt.after {
+				t.Fatalf("RemoveItems = %d, %v; the file is\n%q, want %d lines less:\n%q", n, err, data, lines, tt.after)
 			}
 		})
 	}
@@ -314,7 +314,7 @@ func TestEdit_remove_undoes_add(t *testing.T) {
 		if _, err := AddItems(path, add, false); err != nil {
 			continue // covered already, which other tests look at
 		}
-		if err := RemoveItems(path, entries); err != nil {
+		if _, err := RemoveItems(path, entries); err != nil {
 			t.Fatal(err)
 		}
 		if after, err := os.ReadFile(path); err != nil || string(after) != before {

@@ -94,11 +94,12 @@ func newAllowRemove(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := overrides.RemoveItems(path, entries); err != nil {
+			removed, err := overrides.RemoveItems(path, entries)
+			if err != nil {
 				return err
 			}
 			a.tellExempt(ctx, entries)
-			return a.edited(path, "removed", len(entries), 0)
+			return a.edited(path, "removed", removed, 0)
 		}),
 	}
 	ruleFlag(cmd, &name)
