@@ -114,10 +114,13 @@ func notThere(path string, present []Entry, e Entry) error {
 }
 
 // edit replaces the file by what f makes of it. The folder is locked
-// meanwhile; a symbolic link stays one.
+// meanwhile; a symbolic link stays one, and one that leads nowhere, perhaps to
+// what is not mounted, is no empty file.
 func edit(path string, f func(old []byte) ([]byte, error)) error {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target
+	} else if to, link := os.Readlink(path); link == nil {
+		return &Problem{File: path, Msg: fmt.Sprintf("this is a link to %s, which cannot be read; create that, or remove the link", to)}
 	}
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {

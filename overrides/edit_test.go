@@ -161,6 +161,16 @@ func TestEdit_keeps_mode_and_link(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(dir, ".*")); len(left) > 0 {
 		t.Errorf("temporary files are left: %v", left)
 	}
+	// A share that is not mounted: the entries that it holds are not forgotten.
+	if err := os.Remove(real); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := AddItems(link, items(t, "192.0.2.3"), false); err == nil || !strings.Contains(err.Error(), "a link to "+real) {
+		t.Errorf("AddItems to a link that leads nowhere: %v", err)
+	}
+	if target, err := os.Readlink(link); err != nil || target != real {
+		t.Errorf("the link leads to %q, %v", target, err)
+	}
 }
 
 func TestEdit_loses_nothing_to_another(t *testing.T) {
