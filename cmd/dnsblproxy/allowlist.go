@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -248,12 +247,12 @@ func holds(line, part string) bool {
 func annotate(c *config.Config, all []exemption) {
 	comments := make(map[string][]string) // by rule, then by line
 	for _, u := range c.Allow {
-		if u.File == "" || config.Readable(u.File) != nil {
-			continue // the last good set is in force; its comments are gone
-		}
-		data, err := os.ReadFile(u.File)
-		if err != nil {
+		if u.File == "" {
 			continue
+		}
+		data, err := config.ReadFile(u.File)
+		if err != nil {
+			continue // the last good set is in force; its comments are gone
 		}
 		comments[u.Name] = strings.Split(string(data), "\n")
 	}

@@ -141,10 +141,10 @@ func (a *app) inspect(ctx context.Context, lists *rbl.Table) (c *config.Config, 
 // ruleFileProblems reads the file of a rule. That it is unreadable config has
 // said.
 func ruleFileProblems(c *config.Config, r overrides.Rule) []config.Problem {
-	if r.File == "" || config.Readable(r.File) != nil {
+	if r.File == "" {
 		return nil
 	}
-	data, err := os.ReadFile(r.File)
+	data, err := config.ReadFile(r.File)
 	if err != nil {
 		return nil
 	}
@@ -204,7 +204,7 @@ func pairProblems(c *config.Config) []config.Problem {
 		return nil
 	}
 	for _, p := range []string{c.Admin.TLSCert, c.Admin.TLSKey} {
-		if _, err := os.Stat(p); err != nil {
+		if config.Readable(p) != nil {
 			return nil // config has said it
 		}
 	}

@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
 	"time"
 
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
@@ -50,7 +49,7 @@ func newClient(c *config.Config) (*client, error) {
 		http:  &http.Client{Transport: transport, Timeout: time.Minute},
 	}
 	if c.Admin.TLSCert != "" {
-		text, err := os.ReadFile(c.Admin.TLSCert)
+		text, err := config.ReadFile(c.Admin.TLSCert)
 		if err != nil {
 			return nil, err
 		}

@@ -142,10 +142,7 @@ func (a *app) loadAll(ctx context.Context) (*config.Config, *rbl.Table, error) {
 		return nil, lists, err
 	}
 	cl, other := newClient(served)
-	if other == nil {
-		other = cl.get(ctx, "zones", nil, new(any))
-	}
-	if errors.Is(other, errNoServer) {
+	if other != nil || errors.Is(cl.get(ctx, "zones", nil, new(any)), errNoServer) {
 		return nil, lists, err
 	}
 	fmt.Fprintf(a.err, "%v\nthe running server goes on without; this is what it says\n", err)

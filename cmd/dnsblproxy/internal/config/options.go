@@ -1,6 +1,7 @@
 package config
 
 import (
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -73,24 +74,45 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Readable opens the file: permissions alone do not tell. It has to be a
-// regular one: a pipe that nobody writes to would never be open, and a device
-// has no end.
+// Readable opens the file: permissions alone do not tell.
 func Readable(path string) error {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := openRegular(path)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	switch info, err := f.Stat(); {
-	case err != nil:
-		return err
-	case info.IsDir():
-		return &os.PathError{Op: "read", Path: path, Err: errFolder}
-	case !info.Mode().IsRegular():
-		return &os.PathError{Op: "read", Path: path, Err: errIrregular}
+	return f.Close()
+}
+
+// ReadFile reads a file that is [Readable].
+func ReadFile(path string) ([]byte, error) {
+	f, err := openRegular(path)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	defer f.Close()
+	return io.ReadAll(f)
+}
+
+// openRegular opens a regular file: a pipe that nobody writes to would never be
+// open, and a device has no end.
+func openRegular(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+	case info.IsDir():
+		err = &os.PathError{Op: "read", Path: path, Err: errFolder}
+	case !info.Mode().IsRegular():
+		err = &os.PathError{Op: "read", Path: path, Err: errIrregular}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 func localAddrs() ([]netip.Addr, error) {
