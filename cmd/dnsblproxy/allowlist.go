@@ -73,7 +73,8 @@ func (e exemption) print(w *tabwriter.Writer) {
 	if until == "" {
 		until = "-"
 	}
-	fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", entry, e.Rule, e.place(), zones, until, e.Comment)
+	comment := strings.Join(strings.Fields(e.Comment), " ") // that of a rule may have lines
+	fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", entry, e.Rule, e.place(), zones, until, comment)
 }
 
 // place is the source, with the line where there is one.
