@@ -62,7 +62,7 @@ func (a *app) check(ctx context.Context, offline bool) error {
 		if err != nil {
 			return err
 		}
-		lying, err := listWarnings(ctx, c, lists)
+		lying, err := a.listWarnings(ctx, c, lists)
 		if err != nil {
 			return err
 		}

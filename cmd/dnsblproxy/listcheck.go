@@ -11,7 +11,7 @@ import (
 // listWarnings asks every list for its test entry (RFC 5782, section 5), the
 // way the server would, and says in words what comes of it: a list that
 // answers with an error code tells there what it wants.
-func listWarnings(ctx context.Context, c *config.Config, lists *rbl.Table) ([]config.Problem, error) {
+func (a *app) listWarnings(ctx context.Context, c *config.Config, lists *rbl.Table) ([]config.Problem, error) {
 	asked := *c
 	asked.Zones, asked.Allow, asked.Deny = nil, nil, nil
 	for _, z := range c.Zones {
@@ -22,7 +22,7 @@ func listWarnings(ctx context.Context, c *config.Config, lists *rbl.Table) ([]co
 	if len(asked.Zones) == 0 {
 		return nil, nil
 	}
-	decide, end, err := own(ctx, &asked, lists)
+	decide, end, err := a.own(ctx, &asked, lists)
 	if err != nil {
 		return nil, err
 	}

@@ -92,7 +92,7 @@ func (a *app) lookup(ctx context.Context, what string, all bool) error {
 		return err
 	}
 	if all {
-		more, err := everywhere(ctx, c, lists, subject)
+		more, err := a.everywhere(ctx, c, lists, subject)
 		if err != nil {
 			return err
 		}
@@ -167,17 +167,21 @@ func (a *app) decider(ctx context.Context, c *config.Config, lists *rbl.Table) (
 		return nil, nil, err
 	}
 	fmt.Fprintf(a.err, "%v; this command decides by itself\n", err)
-	return own(ctx, c, lists)
+	return a.own(ctx, c, lists)
 }
 
-// own decides with a configuration in this process.
-func own(ctx context.Context, c *config.Config, lists *rbl.Table) (decider, func(), error) {
+// own decides with a configuration in this process, and says which sources of
+// its rules have no part in that.
+func (a *app) own(ctx context.Context, c *config.Config, lists *rbl.Table) (decider, func(), error) {
 	// It keeps nothing: the state belongs to the server.
 	p, err := newProxy(unwatched(c), lists, slog.New(slog.DiscardHandler), "")
 	if err != nil {
 		return nil, nil, err
 	}
 	p.waitForSources(ctx, firstLoad)
+	for _, problem := range unloaded(c, p.rules) {
+		fmt.Fprintln(a.err, problem)
+	}
 	return func(ctx context.Context, s rbl.Subject) ([]lookupAnswer, error) { return p.lookup(ctx, s), nil }, p.close, nil
 }
 
@@ -195,7 +199,7 @@ func unwatched(c *config.Config) *config.Config {
 }
 
 // everywhere asks the well-known lists that c does not serve, without rules.
-func everywhere(ctx context.Context, c *config.Config, lists *rbl.Table, s rbl.Subject) ([]lookupAnswer, error) {
+func (a *app) everywhere(ctx context.Context, c *config.Config, lists *rbl.Table, s rbl.Subject) ([]lookupAnswer, error) {
 	all := *c
 	all.Zones, all.Allow, all.Deny, all.State = nil, nil, nil, ""
 	served := map[string]bool{}
@@ -213,7 +217,7 @@ func everywhere(ctx context.Context, c *config.Config, lists *rbl.Table, s rbl.S
 			Kind: l.Kind.String(), Holds: l.Holds.Strings(), Mode: "enforce", OnFailure: "unlisted",
 		})
 	}
-	decide, end, err := own(ctx, &all, lists)
+	decide, end, err := a.own(ctx, &all, lists)
 	if err != nil {
 		return nil, err
 	}

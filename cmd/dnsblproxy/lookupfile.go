@@ -54,7 +54,7 @@ func (a *app) lookupFile(ctx context.Context, f lookupFlags) error {
 			return err
 		}
 		var end func()
-		if then, end, err = own(ctx, other, lists); err != nil {
+		if then, end, err = a.own(ctx, other, lists); err != nil {
 			return err
 		}
 		defer end()

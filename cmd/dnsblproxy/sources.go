@@ -50,19 +50,34 @@ func sourceWarnings(ctx context.Context, c *config.Config) (warnings []config.Pr
 		return nil, nil
 	}
 	err = withSources(ctx, c, func(engine *overrides.Engine) {
+		warnings = unloaded(c, engine)
 		for _, s := range engine.Status() {
 			if !s.Enabled {
 				continue
 			}
-			path := []any{s.Action.String(), s.Rule, s.Source.Kind.String()}
-			what := s.Action.String() + "." + s.Rule + ": " + s.Source.String() + ": "
-			if s.LastError != "" {
-				warnings = append(warnings, c.Problem(what+s.LastError, "", path...))
-			}
 			for _, w := range s.Warnings {
-				warnings = append(warnings, c.Problem(what+w, "", path...))
+				warnings = append(warnings, sourceProblem(c, s, w))
 			}
 		}
 	})
 	return warnings, err
+}
+
+// unloaded says of the sources that a rule now lacks why it does.
+func unloaded(c *config.Config, engine *overrides.Engine) (problems []config.Problem) {
+	for _, s := range engine.Status() {
+		switch {
+		case !s.Enabled:
+		case s.LastError != "":
+			problems = append(problems, sourceProblem(c, s, s.LastError))
+		case !s.Tried:
+			problems = append(problems, sourceProblem(c, s, "still loading"))
+		}
+	}
+	return problems
+}
+
+func sourceProblem(c *config.Config, s overrides.SourceStatus, what string) config.Problem {
+	what = s.Action.String() + "." + s.Rule + ": " + s.Source.String() + ": " + what
+	return c.Problem(what, "", s.Action.String(), s.Rule, s.Source.Kind.String())
 }
