@@ -171,7 +171,7 @@ func (f *feedFetcher) readAnswer(resp *http.Response, conditional bool) (fetched
 		return got, nil
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fetched{}, fmt.Errorf("fetching the feed: the server answers %s", resp.Status)
+		return fetched{}, fmt.Errorf("fetching the feed: the server answers %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxFeed+1))
 	if err != nil {

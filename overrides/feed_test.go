@@ -50,7 +50,7 @@ func answer(status int, body string, headers ...string) func(*http.Request) (*ht
 		for i := 0; i < len(headers); i += 2 {
 			h.Set(headers[i], headers[i+1])
 		}
-		return &http.Response{StatusCode: status, Status: fmt.Sprint(status, " ", http.StatusText(status)),
+		return &http.Response{StatusCode: status, Status: fmt.Sprint(status, " no secret\x1b[2J"),
 			Body: io.NopCloser(strings.NewReader(body)), Header: h, Request: req}, nil
 	}
 }
