@@ -255,6 +255,13 @@ func TestExamine_wrong(t *testing.T) {
 			check: "zones", finding: "rspamd asks ix.dnsbl.manitu.net (/etc/rspamd/local.d/rbl.conf:3)", fix: "ix.dnsbl",
 		},
 		{
+			name: "list of rspamd on one line",
+			breaks: func(m *machine) {
+				m.files["etc/rspamd/local.d/rbl.conf"] = "rbls { own { rbl = \"ix.dnsbl.manitu.net\"; # rbl = \"old.example\"\n} }\n# rbls { rbl = \"old.example\"; }\n"
+			},
+			check: "zones", finding: "rspamd asks ix.dnsbl.manitu.net (/etc/rspamd/local.d/rbl.conf:1)", fix: "ix.dnsbl",
+		},
+		{
 			name: "list of SpamAssassin",
 			breaks: func(m *machine) {
 				m.files["etc/spamassassin/local.cf"] = "header RCVD eval:check_rbl('own', 'bl.mailspike.net.')\n"
@@ -367,6 +374,11 @@ func TestExamine_harmless(t *testing.T) {
 			delete(m.files, "etc/postfix/main.cf")
 			m.servers["127.0.0.1:53"] = elsewhere
 			m.files["etc/rspamd/local.d/options.inc"] = "dns { \n nameserver = \"master-slave:127.0.0.1:5353\"; }\n"
+		}},
+		{"rspamd alone, as README has it", func(m *machine) {
+			delete(m.files, "etc/postfix/main.cf")
+			m.servers["127.0.0.1:53"] = elsewhere
+			m.files["etc/rspamd/local.d/options.inc"] = "# dns { nameserver = \"192.0.2.44\"; }\ndns { nameserver = \"127.0.0.1:5353\"; }\n"
 		}},
 		{"key hidden by a reply map", func(m *machine) {
 			m.in.Zones = append(m.in.Zones, Zone{Name: "zen.dq.spamhaus.net", Holds: []string{"ip4"}, Public: true})

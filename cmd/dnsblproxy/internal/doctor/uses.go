@@ -23,7 +23,7 @@ func (e *examination) lists() []use {
 	var all []use
 	all = append(all, e.postfix()...)
 	all = append(all, e.exim()...)
-	all = append(all, e.matches("rspamd", regexp.MustCompile(`^\s*rbl\s*=\s*"?([^";\s]+)`),
+	all = append(all, e.matches("rspamd", regexp.MustCompile(`^[^#]*?\brbl\s*=\s*"?([^";\s]+)`),
 		"/etc/rspamd/local.d/*.conf", "/etc/rspamd/override.d/*.conf", "/etc/rspamd/rspamd.conf.local")...)
 	all = append(all, e.matches("SpamAssassin", regexp.MustCompile(
 		`^\s*(?:header\s+\S+\s+eval:check_rbl\w*\(\s*'[^']*'\s*,\s*'([^']+)'|(?:urirhsbl|urirhssub|uridnsbl|uridnssub|urinsrhsbl|urinsrhssub|urifullnsrhsbl|urifullnsrhssub)\s+\S+\s+(\S+))`),
@@ -196,7 +196,7 @@ func (e *examination) exim() []use {
 // ownResolvers are those that filters ask instead of the system's.
 func (e *examination) ownResolvers() []Server {
 	var all []Server
-	re := regexp.MustCompile(`^\s*(?:nameserver\s*=|dns_server\s)(.*)`)
+	re := regexp.MustCompile(`^[^#]*?\b(?:nameserver\s*=|dns_server\s)(.*)`)
 	address := regexp.MustCompile(`\d+\.\d+\.\d+\.\d+(?::\d+)?`)
 	for _, file := range e.glob("/etc/rspamd/local.d/options.inc", "/etc/rspamd/override.d/options.inc",
 		"/etc/spamassassin/*.cf", "/etc/mail/spamassassin/*.cf") {
