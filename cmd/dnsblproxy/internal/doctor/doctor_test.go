@@ -262,6 +262,13 @@ func TestExamine_wrong(t *testing.T) {
 			check: "zones", finding: "rspamd asks ix.dnsbl.manitu.net (/etc/rspamd/local.d/rbl.conf:1)", fix: "ix.dnsbl",
 		},
 		{
+			name: "list of SpamAssassin in double quotes",
+			breaks: func(m *machine) {
+				m.files["etc/spamassassin/local.cf"] = "header RCVD eval:check_rbl_txt(\"own\", \"bl.mailspike.net.\")\n"
+			},
+			check: "zones", finding: "SpamAssassin asks bl.mailspike.net (/etc/spamassassin/local.cf:1)", fix: "bl.mailspike.net",
+		},
+		{
 			name: "list of SpamAssassin",
 			breaks: func(m *machine) {
 				m.files["etc/spamassassin/local.cf"] = "header RCVD eval:check_rbl('own', 'bl.mailspike.net.')\n"

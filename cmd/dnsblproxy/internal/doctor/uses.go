@@ -26,7 +26,7 @@ func (e *examination) lists() []use {
 	all = append(all, e.matches("rspamd", regexp.MustCompile(`^[^#]*?\brbl\s*=\s*"?([^";\s]+)`),
 		"/etc/rspamd/local.d/*.conf", "/etc/rspamd/override.d/*.conf", "/etc/rspamd/rspamd.conf.local")...)
 	all = append(all, e.matches("SpamAssassin", regexp.MustCompile(
-		`^\s*(?:header\s+\S+\s+eval:check_rbl\w*\(\s*'[^']*'\s*,\s*'([^']+)'|(?:urirhsbl|urirhssub|uridnsbl|uridnssub|urinsrhsbl|urinsrhssub|urifullnsrhsbl|urifullnsrhssub)\s+\S+\s+(\S+))`),
+		`^\s*(?:header\s+\S+\s+eval:check_rbl\w*\(\s*['"][^'"]*['"]\s*,\s*['"]([^'"]+)['"]|(?:urirhsbl|urirhssub|uridnsbl|uridnssub|urinsrhsbl|urinsrhssub|urifullnsrhsbl|urifullnsrhssub)\s+\S+\s+(\S+))`),
 		"/etc/spamassassin/*.cf", "/etc/mail/spamassassin/*.cf")...)
 	return all
 }
