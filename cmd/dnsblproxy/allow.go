@@ -62,7 +62,7 @@ func newAllowAdd(a *app) *cobra.Command {
 				}
 				items[i] = overrides.Item{Entry: e, Comment: comment}
 			}
-			path, err := a.ruleFile(name)
+			path, err := a.ruleFile(name, items...)
 			if err != nil {
 				return err
 			}
@@ -181,7 +181,7 @@ line is wrong nothing is changed.
 				return errors.Join(problems...)
 			}
 			items = a.current(args[0], items)
-			path, err := a.ruleFile(name)
+			path, err := a.ruleFile(name, items...)
 			if err != nil {
 				return err
 			}
@@ -272,9 +272,9 @@ func entriesOf(args []string, expires string) ([]overrides.Entry, error) {
 
 // ruleFile finds the file of an allow rule, and makes its folder. The file
 // itself may be missing yet, and other problems of the configuration do not
-// matter here, as long as the rule can be read. Of a rule that is not in force
-// it says so.
-func (a *app) ruleFile(name string) (string, error) {
+// matter here, as long as the rule can be read. It says what keeps the rule, or
+// some of what is to be added, from having an effect.
+func (a *app) ruleFile(name string, add ...overrides.Item) (string, error) {
 	lists, err := rbl.Builtin()
 	if err != nil {
 		return "", err
@@ -297,7 +297,22 @@ func (a *app) ruleFile(name string) (string, error) {
 	case !over.IsZero() && !time.Now().Before(over.AddDate(0, 0, 1)):
 		fmt.Fprintf(a.err, "the rule expired after %s: what is in its file does nothing\n", over.Format(time.DateOnly))
 	}
+	a.tellExcepted(u, add)
 	return shownPath(u.File), readableFolder(filepath.Dir(u.File))
+}
+
+// tellExcepted says once of each exception of the rule that it outweighs
+// something to be added.
+func (a *app) tellExcepted(u *config.Rule, add []overrides.Item) {
+	for _, text := range u.Except {
+		out, err := overrides.ParseEntry(text)
+		if err != nil {
+			continue // an include of SPF
+		}
+		if i := slices.IndexFunc(add, func(it overrides.Item) bool { return out.Overlaps(it.Entry) }); i >= 0 {
+			fmt.Fprintf(a.err, "%s does nothing where the rule has except = [%q]\n", add[i].Entry, text)
+		}
+	}
 }
 
 // readableFolder makes a folder that everybody may look into whatever the
