@@ -98,7 +98,7 @@ func newAllowRemove(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a.tellExempt(ctx, entries)
+			defer a.tellExempt(ctx, entries)
 			return a.edited(path, "removed", removed, 0)
 		}),
 	}
