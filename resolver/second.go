@@ -96,7 +96,7 @@ func (z *zone) believable(data packed, typ uint16) bool {
 			continue
 		}
 		code, ok := rec.code()
-		if _, _, bad := rbl.ErrorName(nil, code); !ok || bad && !z.Listed.Contains(code) {
+		if _, _, bad := rbl.ErrorName(nil, code); !ok || bad && !z.Listed.Names(code) {
 			return false
 		}
 	}

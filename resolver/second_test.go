@@ -357,3 +357,18 @@ func TestSecond_believable(t *testing.T) {
 		t.Errorf("a good value: %s after %d questions", got, b.list.questions())
 	}
 }
+
+// TestZone_believable_range: an error code is none only where listed names it.
+func TestZone_believable_range(t *testing.T) {
+	blocked := packed(appendPacked([]byte{0}, wire.Answer, wire.TypeA, []byte("\x7f\xff\xff\xfe")))
+	for listed, want := range map[string]bool{"127.0.0.0/8": false, "127.255.255.254": true} {
+		set, err := rbl.ParseCodeSet([]string{listed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		z := &zone{ZoneOptions: ZoneOptions{Listed: set}}
+		if got := z.believable(blocked, wire.TypeA); got != want {
+			t.Errorf("listed = %q: 127.255.255.254 is believed: %t", listed, got)
+		}
+	}
+}

@@ -293,13 +293,10 @@ func (d *proxy) newList(z *config.Zone, o *resolver.ZoneOptions, asker upstream.
 	log := d.log.With(slog.String("zone", z.Name))
 	opts := upstream.ListOptions{
 		Zone: name, Ask: asker, Holds: o.Holds, Timeout: d.cfg.Load().Resolver.Timeout,
-		Listed: o.Listed.Contains,
-		Classify: func(code rbl.Code) (string, bool) {
-			name, _, bad := rbl.ErrorName(known, code)
-			return name, bad && !o.Listed.Contains(code)
-		},
-		Probe:  probed(z),
-		Budget: uint64(z.Budget),
+		Listed:   o.Listed.Contains,
+		Classify: classify(known, o.Listed),
+		Probe:    probed(z),
+		Budget:   uint64(z.Budget),
 		OnState: func(from, to upstream.State) {
 			d.keepQuarantine(log, z, from, to)
 			d.stateChanged(log, z.Name, from, to)
@@ -318,6 +315,16 @@ func (d *proxy) newList(z *config.Zone, o *resolver.ZoneOptions, asker upstream.
 		opts.Load, opts.Save = d.loadSpent(z.Name), d.saveSpent(z.Name)
 	}
 	return upstream.NewList(opts)
+}
+
+// classify tells which answers of a list are errors. The configuration beats
+// what is known of the list, but it has to name the code: whoever writes
+// "127.0.0.0/8" does not want to refuse all mail when the list blocks us.
+func classify(known *rbl.List, listed rbl.CodeSet) func(rbl.Code) (string, bool) {
+	return func(code rbl.Code) (string, bool) {
+		name, _, bad := rbl.ErrorName(known, code)
+		return name, bad && !listed.Names(code)
+	}
 }
 
 // relay passes names outside the zones on.

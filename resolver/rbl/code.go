@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -115,6 +116,12 @@ func (s CodeSet) Contains(c Code) bool {
 		}
 	}
 	return false
+}
+
+// Names reports whether c is in the set by itself, and not as one of a range or
+// of a pattern, which may hold it by accident.
+func (s CodeSet) Names(c Code) bool {
+	return slices.Contains(s.terms, codeTerm{first: c, last: c})
 }
 
 // Empty reports whether the set was made of no spelling at all.

@@ -54,6 +54,26 @@ func check(t *testing.T, set CodeSet, codes []string, want bool) {
 	}
 }
 
+// TestCodeSet_Names: what a range holds it does not name.
+func TestCodeSet_Names(t *testing.T) {
+	set, err := ParseCodeSet([]string{"127.0.1.0/24", "127.0.0.2-127.0.0.11", "127.0.0.&128", "127.255.255.254", "127.0.2.255/32"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for code, want := range map[string]bool{
+		"127.255.255.254": true, "127.0.2.255": true,
+		"127.0.1.0": false, "127.0.1.255": false, "127.0.0.2": false, "127.0.0.128": false, "127.0.0.1": false,
+	} {
+		c, err := ParseCode(code)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := set.Names(c); got != want {
+			t.Errorf("%v names %s: %t", set, code, got)
+		}
+	}
+}
+
 func TestDefaultListed(t *testing.T) {
 	set := DefaultListed()
 	check(t, set, []string{"127.0.0.0", "127.0.0.2", "127.0.1.1", "127.1.0.1", "127.255.254.255"}, true)
