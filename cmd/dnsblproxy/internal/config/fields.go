@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -42,12 +43,19 @@ func (r *reader) listener(v value, s string) (netip.AddrPort, bool) {
 	}
 	what := fmt.Sprintf("%s: %q is no address with a port", dotted(v.path), s)
 	instead := `write "127.0.0.1:5353", or "[::1]:5353" for IPv6`
-	switch host, port, _ := strings.Cut(s, ":"); {
+	admin := v.path[0] == "admin" // one address, on loopback without more ado
+	if admin {
+		instead = `write "127.0.0.1:9353", or "[::1]:9353" for IPv6`
+	}
+	host, port, _ := strings.Cut(s, ":")
+	_, fault := strconv.ParseUint(port, 10, 16)
+	switch everywhere := host == "" || host == "*"; {
 	case err == nil && ap.Port() == 0:
 		instead = "write a port from 1 to 65535; a port chosen anew at each start could not be asked"
-	case host == "" || host == "*":
+	case fault != nil:
+	case everywhere && !admin:
 		instead = fmt.Sprintf(`write "0.0.0.0:%s" and "[::]:%s" for all addresses`, port, port)
-	case host == "localhost":
+	case everywhere || host == "localhost":
 		instead = fmt.Sprintf(`write "127.0.0.1:%s"`, port)
 	}
 	r.bad(v.path, what, instead)
@@ -300,7 +308,7 @@ func weightsField(p *[]Weight) field {
 			e := value{m[key], append(slices.Clip(v.path), key)}
 			n, ok := m[key].(int64)
 			if !ok || n == 0 || n < -math.MaxInt16 || n > math.MaxInt16 {
-				r.bad(e.path, fmt.Sprintf("the weight of %q is %s", key, weightless(m[key])), "write a whole number other than 0, without quotes")
+				r.bad(e.path, fmt.Sprintf("the weight of %q is %s", key, weightless(m[key])), "write a whole number from -32767 to 32767 other than 0, without quotes")
 				continue
 			}
 			zone, set, hasCodes := strings.Cut(key, "=")
