@@ -27,21 +27,46 @@ func (d Domain) String() string {
 func ParseDomain(s string) (Domain, error) {
 	s = strings.TrimSpace(s)
 	name, below := strings.CutPrefix(s, ".")
-	name = strings.ToLower(strings.TrimSuffix(name, "."))
 	if rest, ok := strings.CutPrefix(name, "*."); ok {
 		return Domain{}, fmt.Errorf("%q has a wildcard; write .%s for the domain and all below it", s, rest)
 	}
+	name, err := canonical(name, "example.com, or .example.com for all below it too")
+	if err != nil {
+		return Domain{}, fmt.Errorf("%q %w", s, err)
+	}
+	return Domain{Name: name, Below: below}, nil
+}
+
+// ParseHost reads the name of one host, domain or zone: "example.com".
+func ParseHost(s string) (string, error) {
+	s = strings.TrimSpace(s)
+	for _, prefix := range []string{".", "*."} {
+		if rest, ok := strings.CutPrefix(s, prefix); ok && rest != "" {
+			return "", fmt.Errorf("%q begins with %q; write %s", s, prefix, rest)
+		}
+	}
+	name, err := canonical(s, "example.com")
+	if err != nil {
+		return "", fmt.Errorf("%q %w", s, err)
+	}
+	return name, nil
+}
+
+// canonical is name in lower case, without the trailing dot and in A-labels. An
+// error goes on after the name, and ends with what it is to be like.
+func canonical(name, like string) (string, error) {
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
 	if !ascii(name) {
 		a, err := idna.Lookup.ToASCII(name)
 		if err != nil {
-			return Domain{}, fmt.Errorf("%q is no internationalized domain name; write its xn-- form", s)
+			return "", fmt.Errorf("is no internationalized domain name; write its xn-- form")
 		}
 		name = a
 	}
 	if err := checkName(name); err != nil {
-		return Domain{}, fmt.Errorf("%q is no domain name (%w); write it like example.com, or .example.com for all below it too", s, err)
+		return "", fmt.Errorf("is no domain name (%w); write it like %s", err, like)
 	}
-	return Domain{Name: name, Below: below}, nil
+	return name, nil
 }
 
 func ascii(s string) bool {

@@ -115,6 +115,27 @@ func TestParseDomain(t *testing.T) {
 	}
 }
 
+// TestParseHost: nothing is told to be written that is refused then.
+func TestParseHost(t *testing.T) {
+	for in, want := range map[string]string{
+		"Mail.Example.COM.": "mail.example.com",
+		" bücher.example":   "xn--bcher-kva.example",
+		".example.com":      `".example.com" begins with "."; write example.com`,
+		"*.example.com":     `"*.example.com" begins with "*."; write example.com`,
+		"example":           `"example" is no domain name (it has one label only); write it like example.com`,
+		".":                 `"." is no domain name (it is empty); write it like example.com`,
+		"":                  `"" is no domain name (it is empty); write it like example.com`,
+	} {
+		got, err := ParseHost(in)
+		if err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("ParseHost(%q): %s; want %s", in, got, want)
+		}
+	}
+}
+
 func TestParseRuleFile(t *testing.T) {
 	const in = "\ufeff# fax senders\r\n192.0.2.7 # one\r\n\r\n" +
 		"203.0.113.10 - 203.0.113.20 until 2027-03-31\r\n.example.com\r\n  2001:db8::/48"

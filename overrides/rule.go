@@ -187,25 +187,13 @@ func (v *validator) check(key, text string, err error) {
 func (v *validator) hosts(key string, names []string) {
 	seen := make(map[string]bool)
 	for _, s := range names {
-		name, err := hostName(s)
+		name, err := ParseHost(s)
 		v.check(key, s, err)
 		if err == nil && seen[name] {
 			v.fault(key, s, "%q stands there twice; write it once", s)
 		}
 		seen[name] = true
 	}
-}
-
-// hostName reads the name of a host or of a domain to be asked in the DNS.
-func hostName(s string) (string, error) {
-	d, err := ParseDomain(s)
-	if err != nil {
-		return "", err
-	}
-	if d.Below {
-		return "", fmt.Errorf("%q begins with a dot; write %s", s, d.Name)
-	}
-	return d.Name, nil
 }
 
 func (v *validator) except(s string) {
@@ -215,7 +203,7 @@ func (v *validator) except(s string) {
 		v.check("except", s, err)
 		return
 	}
-	name, err := hostName(domain)
+	name, err := ParseHost(domain)
 	if err != nil {
 		v.check("except", s, err)
 		return
@@ -224,7 +212,7 @@ func (v *validator) except(s string) {
 		v.fault("except", s, "%q leaves an include out, but the rule has no spf source; remove it", s)
 	}
 	for _, d := range v.rule.SPF {
-		if n, err := hostName(d); err == nil && n == name {
+		if n, err := ParseHost(d); err == nil && n == name {
 			v.fault("except", s, "%q would leave out the whole of spf %s; remove one of the two", s, name)
 		}
 	}
@@ -313,7 +301,7 @@ func Warnings(r Rule) []error {
 	var out []error
 	for _, s := range r.CIDR {
 		if rg, err := ParseRange(s); err == nil && rg.Whole() {
-			out = append(out, r.problem("cidr", s, fmt.Sprintf("%s covers every address of its family; this %ss the world", s, r.Action)))
+			out = append(out, r.problem("cidr", s, fmt.Sprintf("%s covers every address of its family; this is to %s the world", s, r.Action)))
 		}
 	}
 	if r.Action == Deny && len(r.SPF) > 0 {

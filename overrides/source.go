@@ -104,15 +104,15 @@ func sourcesOf(r *Rule) []*source {
 		add(KindDomains, "", "").content = staticDomains(r.Domains)
 	}
 	for _, d := range r.SPF {
-		n, _ := hostName(d)
+		n, _ := ParseHost(d)
 		add(KindSPF, n, n)
 	}
 	for _, d := range r.A {
-		n, _ := hostName(d)
+		n, _ := ParseHost(d)
 		add(KindA, n, n)
 	}
 	for _, d := range r.MX {
-		n, _ := hostName(d)
+		n, _ := ParseHost(d)
 		add(KindMX, n, n)
 	}
 	if r.URL != "" {
@@ -161,7 +161,7 @@ func exceptSPF(r *Rule) []string {
 	var out []string
 	for _, s := range r.Except {
 		if d, ok := strings.CutPrefix(s, "spf:"); ok {
-			if n, err := hostName(d); err == nil {
+			if n, err := ParseHost(d); err == nil {
 				out = append(out, n)
 			}
 		}

@@ -71,14 +71,8 @@ func instead(err error, write string) error {
 
 // domainName checks the name of a zone, a host or a domain.
 func domainName(s string) error {
-	d, err := overrides.ParseDomain(s)
-	if err != nil {
-		return err
-	}
-	if d.Below {
-		return fmt.Errorf("%q begins with a dot; write %q", s, d.Name)
-	}
-	return nil
+	_, err := overrides.ParseHost(s)
+	return err
 }
 
 // jqFilter asks overrides about a filter alone.
