@@ -41,7 +41,7 @@ func configReference(settings []setting) []byte {
 	var b bytes.Buffer
 	b.WriteString("# Configuration\n\n" + generated)
 	b.WriteString("One file in TOML: `--config FILE`, else `config.toml` in the working directory, else\n`/etc/dnsblproxy/config.toml`. `dnsblproxy check` reads it and names every mistake with its line.\n" +
-		"Durations are written `\"90s\"`, sizes `\"64MiB\"`; relative paths start at the file's folder; `${NAME}` stands\nfor an environment variable in `upstream`, `url`, `secret` and `token`, or for its line `NAME=...` in the file `environment`\nbeside the configuration. NAME in a table's header is yours to choose.\n" +
+		"Durations are written `\"90s\"`, sizes `\"64MiB\"`; relative paths start at the file's folder; `${NAME}` stands\nfor an environment variable in `upstream`, `url`, `secret`, `token` and a webhook of `notify`, or for its line `NAME=...` in the\nfile `environment` beside the configuration. NAME in a table's header is yours to choose.\n" +
 		"[config.example.toml](../config.example.toml) shows all of it in use.\n")
 	table := "-"
 	for _, s := range settings {
@@ -245,9 +245,9 @@ working directory, else /etc/dnsblproxy/config.toml. "dnsblproxy check" names
 every mistake in it with its line.
 
 Durations are written "90s", sizes "64MiB". Relative paths start at the file's
-folder. ${NAME} stands for an environment variable in upstream, url, secret and
-token, or for its line NAME=... in the file "environment" beside the
-configuration. NAME in the header of a table is yours to choose.`)
+folder. ${NAME} stands for an environment variable in upstream, url, secret,
+token and a webhook of notify, or for its line NAME=... in the file
+"environment" beside the configuration. NAME in the header of a table is yours to choose.`)
 	table := "-"
 	for _, s := range settings {
 		if s.Table != table {
