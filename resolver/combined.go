@@ -103,6 +103,9 @@ func (f *facts) weigh(q *question) (sum decision, known bool) {
 		case d.exempt && sum.hit.Rule == nil:
 			sum.hit = d.hit
 		}
+		if d.stale && failed == 0 {
+			sum.ede, sum.reason = edeStaleNXDomain, m.Name+": "+d.reason
+		}
 		sum.ttl = min(sum.ttl, d.ttl)
 		sum.stale = sum.stale || d.stale
 	}
@@ -114,6 +117,9 @@ func (f *facts) weigh(q *question) (sum decision, known bool) {
 	switch {
 	case v.Listed:
 		sum.verdict, sum.form, sum.code, sum.text = Listed, formOwn, ownCode, v.Text
+		if sum.ede == edeStaleNXDomain {
+			sum.ede = edeStale
+		}
 	case failed == len(z.members):
 		sum.verdict = Failed
 	}

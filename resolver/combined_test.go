@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -299,6 +300,34 @@ func TestCombined_failure(t *testing.T) {
 			if got := fmt.Sprint(brief(m), " ", code); got != want {
 				t.Errorf("%s, type %d: %s, want %s", name, typ, got, want)
 			}
+		}
+	}
+}
+
+// TestCombined_stale: a sum of old answers says that it is one. RFC 8914,
+// sections 4.4 and 4.20.
+func TestCombined_stale(t *testing.T) {
+	l := spamhaus()
+	s := newScene(t, []ZoneOptions{
+		testZone("old.test", l), testZone("dead.test", &fakeList{err: upstream.ErrTimeout}),
+		weighed(t, "sum.test", 1, map[string]int{"old.test": 1}),
+		weighed(t, "half.test", 1, map[string]int{"old.test": 1, "dead.test": 1}),
+	})
+	want := map[string]string{
+		"1.2.0.192.sum.test":  "NOERROR 127.0.0.2 3 old.test: no answer in time",
+		"9.2.0.192.sum.test":  "NXDOMAIN 19 old.test: no answer in time",
+		"9.2.0.192.half.test": "NXDOMAIN 22 dead.test: no answer in time",
+	}
+	for name := range want {
+		s.ask(name, dns.TypeA)
+	}
+	s.r.clock.mono.Add(uint32(20 * time.Minute / time.Second))
+	l.set(func() { l.err = upstream.ErrTimeout })
+	for name, want := range want {
+		m := s.ask(name, dns.TypeA)
+		code, text := ede(m)
+		if got := fmt.Sprint(brief(m), " ", code, " ", text); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 	}
 }
