@@ -119,6 +119,26 @@ func TestFlight_budgetForWhoJoins(t *testing.T) {
 	})
 }
 
+// TestSaved_notWhatStaysListed: an exemption that takes one code of two away
+// lets nobody in.
+func TestSaved_notWhatStaysListed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		z := testZone("bl.test", spamhaus())
+		z.NoOverride = codes(t, "127.0.0.2")
+		s := newScene(t, []ZoneOptions{z}, overrides.Rule{Name: "office", CIDR: []string{"192.0.2.0/24"}})
+		for range 3 {
+			if got := brief(s.ask("2.2.0.192.bl.test", dns.TypeA)); got != "NOERROR 127.0.0.2" {
+				t.Fatalf("got %s, want what is beyond exemptions alone", got)
+			}
+			s.ask("1.2.0.192.bl.test", dns.TypeA)
+		}
+		if got := gathered(t, s, "dnsblproxy_exempted_listings_total"); got != 3 {
+			t.Errorf("exempted_listings_total = %v, want 3: those of the address that was let in", got)
+		}
+		s.r.Close()
+	})
+}
+
 func TestVerify_countsWhatAnExemptionSaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := spamhaus()

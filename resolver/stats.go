@@ -179,14 +179,15 @@ func (k *known) counter(label string) prometheus.Counter {
 	return next[label]
 }
 
-// savedListing counts the codes of data that rule took away from z.
+// savedListing counts the codes of data, all of which rule took away from z:
+// where one is beyond exemptions nothing was saved.
 func (c *counts) savedListing(z *zone, rule string, data packed) {
-	if removable, fixed := z.listing(data); removable && !fixed {
-		c.saved.Add(1)
+	if removable, fixed := z.listing(data); !removable || fixed {
+		return
 	}
+	c.saved.Add(1)
 	for rec := range data.records {
-		code, ok := rec.code()
-		if ok && z.Listed.Contains(code) && !z.NoOverride.Contains(code) {
+		if code, ok := rec.code(); ok && z.Listed.Contains(code) {
 			c.stats.saved.WithLabelValues(c.zone, rule, z.label(code)).Inc()
 		}
 	}
