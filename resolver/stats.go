@@ -98,7 +98,7 @@ func newStats(shards int, c *cache.Cache) *stats {
 		errors:     counter("list_errors_total", "Answers of lists that must not be taken for a listing, by name.", "zone", "error"),
 		exemptions: counter("exemptions_total", "Answers that an allow rule made unlisted.", "zone", "rule"),
 		saved:      counter("exempted_listings_total", "Exemptions of what the list did list: mail saved.", "zone", "rule", "code"),
-		asked:      counter("upstream_queries_total", "Questions sent to lists, by outcome.", "zone", "result"),
+		asked:      counter("upstream_queries_total", "Questions for lists, by outcome; budget: not sent; breaker: not sent, or not waited for.", "zone", "result"),
 		askedTook: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "dnsblproxy", Name: "upstream_duration_seconds",
 			Help:    "Time from the first packet sent to a list to a usable answer or the final failure.",
