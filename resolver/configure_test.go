@@ -2,10 +2,12 @@ package resolver
 
 import (
 	"fmt"
+	"net/netip"
 	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 	"weak"
 
 	"github.com/miekg/dns"
@@ -56,6 +58,43 @@ func TestConfigure_letsGo(t *testing.T) {
 			t.Error("the zone of before is still in memory")
 		}
 	})
+}
+
+// TestConfigure_lowerLimits: what was kept under longer lives is not kept on.
+func TestConfigure_lowerLimits(t *testing.T) {
+	limits := Settings{MaxTTL: time.Hour, MaxNegativeTTL: 15 * time.Minute, Stale: time.Hour}
+	for name, tt := range map[string]struct {
+		change func(*Settings)
+		asked  int
+	}{
+		"nothing":             {func(*Settings) {}, 1},
+		"longer":              {func(s *Settings) { s.MaxTTL, s.MaxNegativeTTL, s.Stale = 2*time.Hour, time.Hour, 2*time.Hour }, 1},
+		"shorter":             {func(s *Settings) { s.MaxTTL = time.Minute }, 2},
+		"shorter when none":   {func(s *Settings) { s.MaxNegativeTTL = time.Minute }, 2},
+		"not as long in need": {func(s *Settings) { s.Stale = 0 }, 2},
+	} {
+		l := spamhaus()
+		s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+		set := func(o Settings) {
+			o.Zones, o.Clients = []ZoneOptions{testZone("bl.test", l)}, []netip.Prefix{netip.PrefixFrom(testClient, 32)}
+			if err := s.r.Configure(o); err != nil {
+				t.Fatal(err)
+			}
+		}
+		set(limits)
+		s.ask("1.2.0.192.bl.test", dns.TypeA)
+		o := limits
+		tt.change(&o)
+		set(o)
+		m := s.ask("1.2.0.192.bl.test", dns.TypeA)
+		if ttl := m.Answer[0].Header().Ttl; l.questions() != tt.asked || ttl > uint32(o.MaxTTL/time.Second) {
+			t.Errorf("%s: %d questions and a TTL of %d, want %d and no more than %s", name, l.questions(), ttl, tt.asked, o.MaxTTL)
+		}
+		set(o)
+		if s.ask("1.2.0.192.bl.test", dns.TypeA); l.questions() != tt.asked {
+			t.Errorf("%s: reloaded once more, %d questions, want %d", name, l.questions(), tt.asked)
+		}
+	}
 }
 
 // TestConfigure_whileForgotten has a list found to lie in the middle of a

@@ -174,7 +174,8 @@ func (r *Resolver) Close() {
 func (r *Resolver) Configure(s Settings) error {
 	r.mu.Lock() // what is void must not be taken over
 	defer r.mu.Unlock()
-	before := r.snap.Load().zones
+	now := r.snap.Load()
+	before, limits := now.zones, newLimits(&s)
 	zones := make([]*zone, 0, len(s.Zones))
 	for i := range s.Zones {
 		z, err := r.newZone(&s.Zones[i])
@@ -185,17 +186,19 @@ func (r *Resolver) Configure(s Settings) error {
 		if old != nil {
 			z.voided.Store(old.voided.Load()) // the other proxies' answers are the same
 		}
-		if old != nil && old.Fingerprint == z.Fingerprint {
+		same := old != nil && old.Fingerprint == z.Fingerprint
+		if same {
 			z.answers.Store(old.answers.Load())
 			z.flushes.Store(old.flushes.Load())
-		} else {
+		}
+		if !same || limits.shorter(now.limits) {
 			z.flush(r.cache)
 		}
 		zones = append(zones, z)
 	}
 	next := &snapshot{
 		zones: newZoneTable(zones), relay: s.Relay, prefetch: s.Prefetch,
-		limits: newLimits(&s), deadline: cmp.Or(s.Deadline, 4*time.Second),
+		limits: limits, deadline: cmp.Or(s.Deadline, 4*time.Second),
 	}
 	for _, z := range zones {
 		for _, name := range z.Members {
@@ -274,6 +277,11 @@ func newLimits(s *Settings) limits {
 // administrator wants answers kept that are not to be. RFC 2308, section 5.
 func (l limits) life(r *wire.Response) uint32 {
 	return min(max(r.TTL, l.minTTL), l.most(len(r.Records) > 0))
+}
+
+// shorter reports whether some of what was kept under before is kept no longer.
+func (l limits) shorter(before limits) bool {
+	return l.maxTTL < before.maxTTL || l.maxNegative < before.maxNegative || l.stale < before.stale
 }
 
 // most is the longest life of an answer with records, or without.
