@@ -132,11 +132,11 @@ func judge(q *question, f *facts) decision {
 	case z.Mode == Off:
 		f.step(3, "the zone is off")
 		return decision{ttl: ownTTL}
-	case q.subject.Test != rbl.NotTest:
-		return f.test(q)
 	case !z.Holds.Has(q.subject.Shape):
 		f.step(0, "the list holds no such names: ", q.subject.Shape.String())
 		return decision{ttl: ownTTL}
+	case q.subject.Test != rbl.NotTest:
+		return f.test(q)
 	}
 
 	set := f.match(q)
@@ -342,7 +342,7 @@ func (f *facts) test(q *question) decision {
 		}
 		return d.aged(a)
 	}
-	if q.subject.Test == rbl.TestListed && q.zone.Holds.Has(q.subject.Shape) {
+	if q.subject.Test == rbl.TestListed {
 		f.step(4, "a test entry that every list has")
 		return decision{verdict: Listed, form: formOwn, code: ownCode, text: "RFC 5782 test entry", ttl: ownTTL}
 	}

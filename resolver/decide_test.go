@@ -229,6 +229,27 @@ func TestExplain_agrees(t *testing.T) {
 	}
 }
 
+// TestHolds_testEntries: a list is not asked for the test entries of what it
+// does not hold either. The DBL answers an address with an error code.
+func TestHolds_testEntries(t *testing.T) {
+	domains, addresses := &fakeList{all: "127.0.1.2"}, &fakeList{all: "127.0.0.2"}
+	dbl, bl := testZone("dbl.test", domains), testZone("bl.test", addresses)
+	dbl.Holds, bl.Holds = rbl.HoldsDomain, rbl.HoldsIP4
+	s := newScene(t, []ZoneOptions{dbl, bl})
+	mapped := "2.0.0.0.0.0.f.7.f.f.f.f." + strings.Repeat("0.", 20)
+	for name, want := range map[string]string{
+		"2.0.0.127.dbl.test": "NXDOMAIN", mapped + "dbl.test": "NXDOMAIN", "test.dbl.test": "NOERROR 127.0.1.2",
+		"2.0.0.127.bl.test": "NOERROR 127.0.0.2", mapped + "bl.test": "NXDOMAIN", "test.bl.test": "NXDOMAIN",
+	} {
+		if got := brief(s.ask(name, dns.TypeA)); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+	if domains.questions() != 1 || addresses.questions() != 1 {
+		t.Errorf("%d and %d questions, want one each", domains.questions(), addresses.questions())
+	}
+}
+
 // TestExplain_observe wants what a zone that only observes would have said.
 func TestExplain_observe(t *testing.T) {
 	z := testZone("bl.test", spamhaus())
