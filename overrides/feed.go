@@ -54,8 +54,10 @@ func (e *Engine) userAgent() string {
 }
 
 // redirect follows to https only; from loopback also to loopback, which is as
-// near as the feed itself, and with insecure from http to http.
+// near as the feed itself, and with insecure from http to http. Where it leads
+// nobody is told whence, which may hold a key.
 func (f *feedFetcher) redirect(req *http.Request, via []*http.Request) error {
+	req.Header.Del("Referer")
 	if len(via) > maxRedirects {
 		return fmt.Errorf("more than %d redirects", maxRedirects)
 	}
@@ -79,8 +81,17 @@ type fetched struct {
 }
 
 // fetch asks for the feed and judges what comes. Nothing but a plausible set
-// replaces the last good one.
+// replaces the last good one. What went wrong is said without the URL's key,
+// which DNS, TLS and the server may all repeat.
 func (f *feedFetcher) fetch(ctx context.Context, prev *content) result {
+	r := f.load(ctx, prev)
+	if r.err != nil {
+		r.err = errors.New(f.rule.hide(r.err.Error()))
+	}
+	return r
+}
+
+func (f *feedFetcher) load(ctx context.Context, prev *content) result {
 	ctx, cancel := context.WithTimeout(ctx, feedTimeout)
 	defer cancel()
 	if prev.empty() {
@@ -136,7 +147,7 @@ func (f *feedFetcher) get(ctx context.Context) (fetched, error) {
 	if u.Scheme == "file" {
 		body, err := readBounded(u.Path, maxFeed)
 		if err != nil {
-			return fetched{}, errors.New(f.rule.hide("reading the feed: " + err.Error()))
+			return fetched{}, fmt.Errorf("reading the feed: %w", err)
 		}
 		return fetched{body: body}, nil
 	}

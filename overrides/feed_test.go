@@ -317,6 +317,39 @@ func TestFeed_redirects_insecure(t *testing.T) {
 	}
 }
 
+// TestFeed_keeps_its_key: neither the log nor the server that a redirect leads to
+// learns what the URL holds.
+func TestFeed_keeps_its_key(t *testing.T) {
+	redirect := answer(302, "", "Location", "https://other.example/ranges")
+	for name, reply := range map[string]func(*http.Request) (*http.Response, error){
+		"no such host": func(req *http.Request) (*http.Response, error) {
+			return nil, fmt.Errorf("dial tcp: lookup %s: no such host", req.URL.Host)
+		},
+		"bad redirect": func(req *http.Request) (*http.Response, error) {
+			return answer(302, "", "Location", "https://other.example:x"+req.URL.Path)(req)
+		},
+		"status": func(req *http.Request) (*http.Response, error) {
+			resp, err := answer(404, "")(req)
+			resp.Status = "404 no " + req.URL.Path
+			return resp, err
+		},
+		"echo": func(req *http.Request) (*http.Response, error) { return answer(200, req.URL.Host)(req) },
+		"referer": func(req *http.Request) (*http.Response, error) {
+			if req.URL.Host != "other.example" {
+				return redirect(req)
+			}
+			return nil, fmt.Errorf("it was told %q", req.Header)
+		},
+	} {
+		e := &Engine{transport: &feedServer{answer: reply}}
+		r := feedRule(func(r *Rule) { r.URL, r.Secrets = "https://hush.example/hush/feed?key=hush", []string{"hush"} })
+		got := e.newFeedFetcher(sourcesOf(&r)[0]).fetch(t.Context(), nil)
+		if got.err == nil || strings.Contains(got.err.Error(), "hush") || strings.Contains(got.err.Error(), "Referer") {
+			t.Errorf("%s: err = %v, want one without the key", name, got.err)
+		}
+	}
+}
+
 func TestFeed_file(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ranges.txt")
 	if err := os.WriteFile(path, []byte(goodFeed), 0o600); err != nil {
