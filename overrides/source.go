@@ -3,6 +3,8 @@ package overrides
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"net/url"
 	"strings"
 	"time"
@@ -15,7 +17,7 @@ type sourceKey struct {
 	action Action
 	rule   string
 	kind   Kind
-	spec   string // what is asked; for a feed with its jq program
+	spec   string // what is asked; of a feed a hash, for its URL may hold a key
 }
 
 // String is the key as the state files are named after.
@@ -116,7 +118,8 @@ func sourcesOf(r *Rule) []*source {
 		add(KindMX, n, n)
 	}
 	if r.URL != "" {
-		add(KindURL, r.URL+"\x00"+r.JQ, r.ShownURL())
+		sum := sha256.Sum256([]byte(r.URL + "\x00" + r.JQ))
+		add(KindURL, hex.EncodeToString(sum[:]), r.ShownURL())
 	}
 	return out
 }

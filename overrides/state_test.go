@@ -124,6 +124,20 @@ func TestState_damaged_files_are_set_aside(t *testing.T) {
 	}
 }
 
+func TestState_holds_no_key_of_a_feed(t *testing.T) {
+	opts := Options{StateDir: t.TempDir(), Transport: &feedServer{answer: answer(200, goodFeed)}}
+	r := feedRule(func(r *Rule) { r.URL = "https://user:secret@feeds.example/ranges?key=secret" })
+	run(t, nil, opts, []Rule{r}, func(*timeline) {})
+	files, err := filepath.Glob(filepath.Join(opts.StateDir, "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("files = %v, %v, want one", files, err)
+	}
+	data, err := os.ReadFile(files[0])
+	if err != nil || !strings.Contains(string(data), "192.0.2.0/24") || strings.Contains(string(data), "secret") {
+		t.Errorf("the kept set is %s, %v, want the ranges without the key", data, err)
+	}
+}
+
 func TestState_unwritable_folder_is_not_fatal(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
