@@ -86,10 +86,10 @@ type builderDomain struct {
 }
 
 func (b *builder) addRule(l loaded) {
-	end := l.rule.end()
-	if !l.rule.Enabled || ended(end, b.now) {
+	if !l.rule.Active(b.now) {
 		return
 	}
+	end := l.rule.end()
 	rule := uint32(len(b.t.rules))
 	b.t.rules = append(b.t.rules, b.scope(l.rule))
 	for _, s := range l.sources {

@@ -2,6 +2,7 @@ package overrides
 
 import (
 	"net/netip"
+	"os"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
@@ -94,6 +95,36 @@ func TestExpired_rule_says_so_once(t *testing.T) {
 		}
 		if n := tl.log.count("rule expired"); n != 1 {
 			t.Errorf("logged %d times, want once", n)
+		}
+	})
+}
+
+// A rule that does nothing needs no file, and reads it once it does something.
+func TestExpired_rule_needs_no_file(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "efax.txt")
+	synctest.Test(t, func(t *testing.T) {
+		over, off, now := fileRule(path), fileRule(path), fileRule(path)
+		over.Expires, off.Enabled = time.Now().AddDate(0, 0, -1), false
+		for _, idle := range []Rule{over, off} {
+			tl := start(t, nil, Options{}, idle)
+			tl.elapse(time.Minute)
+			if st := tl.status(); st.Failures > 0 {
+				t.Errorf("the file of a rule that does nothing is missed: %s", st.LastError)
+			}
+			if err := tl.Replace([]Rule{now}, nil); err == nil {
+				t.Error("a rule that counts is accepted without its file")
+			}
+			write(t, path, "192.0.2.1\n")
+			if err := tl.Replace([]Rule{now}, nil); err != nil {
+				t.Fatal(err)
+			}
+			tl.want("at once", "+192.0.2.1")
+			write(t, path, "192.0.2.2\n")
+			tl.elapse(3 * time.Second)
+			tl.want("changed", "-192.0.2.1", "+192.0.2.2")
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
 		}
 	})
 }

@@ -172,7 +172,8 @@ func duplicates(rules []Rule) []error {
 	return out
 }
 
-// firstRead reads the files that no rule in force has loaded yet.
+// firstRead reads the files that no rule in force has loaded yet, of rules that
+// do anything.
 func (e *Engine) firstRead(sources []*source) error {
 	known := make(map[sourceKey]bool)
 	e.mu.Lock()
@@ -181,8 +182,9 @@ func (e *Engine) firstRead(sources []*source) error {
 	}
 	e.mu.Unlock()
 	var problems []error
+	now := time.Now()
 	for _, s := range sources {
-		if s.file == nil || known[s.key] || !s.rule.Enabled {
+		if s.file == nil || known[s.key] || !s.active(now) {
 			continue
 		}
 		c, err := s.file.read()
@@ -281,6 +283,9 @@ func (s *source) carry(o *source, now time.Time) {
 	case KindCIDR, KindDomains:
 		return
 	case KindFile:
+		if o.content == nil {
+			return // the rule did nothing, and its file was read just now
+		}
 		s.file, s.logged, s.nextEnd = o.file, o.logged, o.nextEnd
 	}
 	s.content, s.valid, s.since, s.success, s.tried = o.content, o.valid, o.since, o.success, o.tried
@@ -334,9 +339,7 @@ func (e *Engine) snapshot() (rules []loaded, zones []string, tried bool) {
 }
 
 // active reports whether the source's rule does anything at now.
-func (s *source) active(now time.Time) bool {
-	return s.rule.Enabled && !ended(s.rule.end(), now.Unix())
-}
+func (s *source) active(now time.Time) bool { return s.rule.Active(now.Unix()) }
 
 // wantBuild asks for a build soon.
 func (e *Engine) wantBuild() {

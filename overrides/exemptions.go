@@ -22,7 +22,7 @@ func (e *Engine) Exemptions(action Action) iter.Seq[Exemption] {
 	now := time.Now().Unix()
 	return func(yield func(Exemption) bool) {
 		for _, r := range rules {
-			if r.rule.Action != action || !r.rule.Enabled || ended(r.rule.end(), now) {
+			if r.rule.Action != action || !r.rule.Active(now) {
 				continue
 			}
 			for _, s := range r.sources {

@@ -111,6 +111,9 @@ func (r *Rule) Key() string { return r.Action.String() + "." + r.Name }
 // end returns when the rule stops counting, as endOf does.
 func (r *Rule) end() uint32 { return endOf(r.Expires) }
 
+// Active reports whether the rule does anything at now, in seconds since 1970.
+func (r *Rule) Active(now int64) bool { return r.Enabled && !ended(r.end(), now) }
+
 func (r *Rule) limits() (bits4, bits6 int) {
 	limit := func(n, byDefault, width int) int {
 		switch {

@@ -86,7 +86,7 @@ func (e *Engine) pollFiles() {
 	e.mu.Lock()
 	var files []*source
 	for _, s := range e.sources {
-		if s.file != nil && s.rule.Enabled {
+		if s.file != nil && s.active(time.Now()) {
 			files = append(files, s)
 		}
 	}

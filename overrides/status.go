@@ -85,13 +85,13 @@ func (e *Engine) RuleStatus() []RuleStatus {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	now := time.Now()
+	now := time.Now().Unix()
 	out := make([]RuleStatus, 0, len(e.rules))
 	for _, r := range e.rules {
 		o := open[r]
 		out = append(out, RuleStatus{
 			Action: r.Action, Rule: r.Name, Comment: r.Comment, Zones: r.Zones,
-			Enabled: r.Enabled && !ended(r.end(), now.Unix()),
+			Enabled: r.Active(now),
 			V4:      o.n4.float(), V6: o.n6.float(),
 		})
 	}

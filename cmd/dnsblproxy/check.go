@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -138,10 +139,10 @@ func (a *app) inspect(ctx context.Context, lists *rbl.Table) (c *config.Config, 
 	return c, problems, warnings, nil
 }
 
-// ruleFileProblems reads the file of a rule. That it is unreadable config has
-// said.
+// ruleFileProblems reads the file of a rule that does anything. That it is
+// unreadable config has said.
 func ruleFileProblems(c *config.Config, r overrides.Rule) []config.Problem {
-	if r.File == "" {
+	if r.File == "" || !r.Active(time.Now().Unix()) {
 		return nil
 	}
 	data, err := config.ReadFile(r.File)

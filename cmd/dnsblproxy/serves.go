@@ -101,13 +101,12 @@ func zoneViewOf(z *config.Zone, lists *rbl.Table) zoneView {
 }
 
 func ruleViewOf(r overrides.Rule, now time.Time) rulesView {
-	v := rulesView{Rule: r.Name, Action: r.Action.String(), Comment: r.Comment, Zones: r.Zones, Enabled: r.Enabled, Sources: []string{}}
+	v := rulesView{Rule: r.Name, Action: r.Action.String(), Comment: r.Comment, Zones: r.Zones, Enabled: r.Active(now.Unix()), Sources: []string{}}
 	if v.Zones == nil {
 		v.Zones = []string{}
 	}
 	if !r.Expires.IsZero() {
 		v.Expires = r.Expires.Format(time.DateOnly)
-		v.Enabled = v.Enabled && now.Before(r.Expires.AddDate(0, 0, 1))
 	}
 	add := func(kind string, names ...string) {
 		for _, n := range names {

@@ -27,11 +27,12 @@ func (r *reader) checkRule(u *Rule, kind string) {
 	}
 	r.checkScope(at("zones"), what, u.Zones)
 	r.checkURL(u, at, what)
-	if u.File != "" {
+	over := !u.Expires.IsZero() && !r.Now().Before(u.Expires.AddDate(0, 0, 1))
+	if u.File != "" && u.Enabled && !over { // a rule that does nothing needs no file
 		r.readable(at("file"), u.File)
 	}
 	r.checkExcept(u, at, what)
-	if !u.Expires.IsZero() && !r.Now().Before(u.Expires.AddDate(0, 0, 1)) {
+	if over {
 		r.warn(at("expires"), what+" has expired and does nothing", "remove it, or write a later date")
 	}
 }

@@ -191,6 +191,18 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
+// A rule that does nothing needs no file: a restart after its last day, when the
+// file may be gone too, is no time to refuse the configuration.
+func TestUnreadable_rule_file(t *testing.T) {
+	for line, want := range map[string]int{"": 1, "enabled = false": 0, "expires = 2026-11-20": 0, "expires = 2026-11-21": 1} {
+		_, err := Parse("c.toml", "[zone.a]\n[allow.x]\nfile = 'gone.txt'\n"+line, testOptions(t))
+		var e *Error
+		if errors.As(err, &e); want == 0 && err != nil || want > 0 && (e == nil || len(e.Problems) != want) {
+			t.Errorf("with %q: Parse = %v, want %d problems", line, err, want)
+		}
+	}
+}
+
 func TestLine(t *testing.T) {
 	c := parse(t, "[zone.a]\n[allow.x]\ncidr = [\n'192.0.2.1',\n'192.0.2.2']\n")
 	for _, tt := range []struct {
