@@ -286,7 +286,7 @@ func (s *source) carry(o *source, now time.Time) {
 		if o.content == nil {
 			return // the rule did nothing, and its file was read just now
 		}
-		s.file, s.logged, s.nextEnd = o.file, o.logged, o.nextEnd
+		s.file, s.logged, s.nextEnd, s.busy = o.file, o.logged, o.nextEnd, o.busy
 	}
 	s.content, s.valid, s.since, s.success, s.tried = o.content, o.valid, o.since, o.success, o.tried
 	s.err, s.errAt, s.failing, s.retries, s.failures = o.err, o.errAt, o.failing, o.retries, o.failures

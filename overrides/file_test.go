@@ -118,6 +118,27 @@ func TestFile_broken_or_gone_keeps_the_last_good(t *testing.T) {
 	})
 }
 
+// A file that is never at rest keeps its last good set, and that is in the log.
+func TestFile_written_for_ever(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "efax.txt")
+	write(t, path, "192.0.2.1\n")
+	e, err := Open([]Rule{fileRule(path)}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := e.sources[0]
+	for look := 1; look <= 2*maxBusy; look++ {
+		e.looked(s.key, nil, errBusy)
+		if failed := s.failures > 0; failed != (look >= maxBusy) {
+			t.Fatalf("after %d looks: failed is %t (%v)", look, failed, s.err)
+		}
+	}
+	e.pollFile(s) // at rest, and as it was
+	if got := e.Status()[0].LastError; got != "" {
+		t.Errorf("LastError = %q once it is at rest", got)
+	}
+}
+
 func TestFile_lines_end_and_say_so_once(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "efax.txt")
 	synctest.Test(t, func(t *testing.T) {

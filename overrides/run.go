@@ -100,13 +100,21 @@ func (e *Engine) pollFile(s *source) {
 	s.file.mu.Lock()
 	c, err := s.file.read()
 	s.file.mu.Unlock()
-	if errors.Is(err, errBusy) {
-		return // looked at again in two seconds
-	}
+	e.looked(s.key, c, err)
+}
+
+// looked judges what a look at a rule file found.
+func (e *Engine) looked(key sourceKey, c *content, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if s = e.current(s.key); s == nil {
+	s := e.current(key)
+	if s == nil {
 		return // gone with a reload meanwhile
+	}
+	if !errors.Is(err, errBusy) {
+		s.busy = 0
+	} else if s.busy++; s.busy < maxBusy {
+		return // looked at again in two seconds
 	}
 	first := !s.tried
 	s.tried = true

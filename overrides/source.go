@@ -50,6 +50,7 @@ type source struct {
 	failures uint64
 	logged   *content  // of a file: whose ended lines are in the log
 	nextEnd  time.Time // of a file: when the next line ends
+	busy     int       // of a file: looks in a row that found it being written
 	next     time.Time // of the next attempt; zero: none planned
 	warnings []string
 	stop     context.CancelFunc // of its goroutine; nil without one

@@ -13,6 +13,10 @@ import (
 // 3 s, reading and building included.
 const pollEvery = 2 * time.Second
 
+// maxBusy is how many looks in a row may find a file being written before that
+// is a failure.
+const maxBusy = 15
+
 // settle is how old a file's modification time has to be before an unchanged
 // one proves an unchanged file: coarse file systems count whole seconds.
 const settle = 3 * time.Second
@@ -36,7 +40,7 @@ type stamp struct {
 }
 
 // errBusy says that the file changed while it was read.
-var errBusy = errors.New("the file is being written")
+var errBusy = errors.New("the file is being written; write it elsewhere and rename it when it is whole")
 
 func stampOf(path string) (stamp, error) {
 	info, err := os.Stat(path)
