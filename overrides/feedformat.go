@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"strings"
 
 	"github.com/itchyny/gojq"
@@ -19,8 +20,8 @@ const maxDepth = 200
 // readFeed returns the ranges of a feed's body. Text has an entry a line with
 // # or ; comments, and every line must be one. JSON with a program: every
 // string it gives must be one. JSON without: every string of the document
-// that is as a whole an address, CIDR or range. A feed without any is an
-// error, because nobody publishes one on purpose.
+// that is as a whole an address, CIDR or range; what looks like a CIDR must be
+// one. A feed without any is an error, because nobody publishes one on purpose.
 func readFeed(ctx context.Context, body []byte, code *gojq.Code) ([]Range, error) {
 	var ranges []Range
 	var err error
@@ -136,11 +137,14 @@ func numbers(v any, depth int) (any, error) {
 func collectRanges(v any, out *[]Range, depth int) error {
 	switch v := v.(type) {
 	case string:
-		if rangeLike(v) {
-			r, err := ParseRange(v)
-			if err == nil {
-				*out = append(*out, r)
-			}
+		if !rangeLike(v) {
+			return nil
+		}
+		r, err := ParseRange(v)
+		if err == nil {
+			*out = append(*out, r)
+		} else if prefixLike(v) {
+			return fmt.Errorf("the feed holds what is no range: %w; or leave it out with jq", err)
 		}
 	case []any:
 		for _, e := range v {
@@ -163,4 +167,12 @@ func collectRanges(v any, out *[]Range, depth int) error {
 func rangeLike(s string) bool {
 	return len(s) >= 2 && len(s) <= 100 && strings.ContainsAny(s, ".:") &&
 		strings.Trim(s, "0123456789abcdefABCDEF.:/- ") == ""
+}
+
+// prefixLike tells an address with something behind a slash from dates and
+// versions.
+func prefixLike(s string) bool {
+	addr, _, ok := strings.Cut(s, "/")
+	_, err := netip.ParseAddr(addr)
+	return ok && err == nil
 }
