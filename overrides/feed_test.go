@@ -374,6 +374,8 @@ func TestFeed_formats(t *testing.T) {
 		{"host bits", `["192.0.2.0/24", {"prefix": "198.51.100.5/24"}]`, "", "198.51.100.5/24 has host bits set"},
 		{"too long a prefix", `["192.0.2.0/24", "198.51.100.0/33"]`, "", "has a prefix length above 32"},
 		{"no prefix after all", `["192.0.2.0/24", "1.2/3", "2026/11/22", "10.1.2.3-4"]`, "", "192.0.2.0/24"},
+		{"more values than memory", "[" + strings.Repeat("[],", maxValues/2) + `"192.0.2.1"]`, "", "more than 2097152 values"},
+		{"more lines than memory", strings.Repeat("::\n", maxValues+1), "", "more than 2097152 lines"},
 		{"byte order mark", "\ufeff[\"192.0.2.1\"]", "", "192.0.2.1"},
 		{"jq", `{"a":["192.0.2.1"],"b":["192.0.2.2"]}`, ".b[]", "192.0.2.2"},
 		{"jq gives text", `{"a":["192.0.2.1"],"b":"no"}`, ".b", "jq gave no range"},

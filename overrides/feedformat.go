@@ -17,6 +17,11 @@ import (
 // ten thousand, which is far more than any feed has.
 const maxDepth = 200
 
+// maxValues bounds what a feed is taken apart into. A feed of maxFeed has no more
+// unless it is made to fill memory: a value costs up to 400 bytes, which 32 MiB
+// of "{}," would turn into gigabytes.
+const maxValues = 1 << 21
+
 // readFeed returns the ranges of a feed's body. Text has an entry a line with
 // # or ; comments, and every line must be one. JSON with a program: every
 // string it gives must be one. JSON without: every string of the document
@@ -43,6 +48,9 @@ func readFeed(ctx context.Context, body []byte, code *gojq.Code) ([]Range, error
 }
 
 func readTextFeed(body []byte) ([]Range, error) {
+	if bytes.Count(body, []byte{'\n'}) > maxValues {
+		return nil, fmt.Errorf("the feed has more than %d lines", maxValues)
+	}
 	var out []Range
 	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
 	for line := 1; len(body) > 0; line++ {
@@ -68,6 +76,9 @@ func readTextFeed(body []byte) ([]Range, error) {
 }
 
 func readJSONFeed(ctx context.Context, body []byte, code *gojq.Code) ([]Range, error) {
+	if bytes.Count(body, []byte{','})+bytes.Count(body, []byte{'['})+bytes.Count(body, []byte{'{'}) > maxValues {
+		return nil, fmt.Errorf("the feed has more than %d values", maxValues)
+	}
 	doc, err := decodeJSON(body)
 	if err != nil {
 		return nil, fmt.Errorf("the feed is broken JSON: %w", err)
