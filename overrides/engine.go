@@ -252,7 +252,7 @@ func (e *Engine) recall(s *source) {
 	}
 	set, err := e.store.load(s.key)
 	if err != nil {
-		e.log.Warn("kept set not used", "rule", s.rule.Key(), "source", s.source.String(), "error", err)
+		e.log.Warn("kept set not used", s.attr(), slog.Any("error", err))
 		return
 	}
 	if set.content == nil {
@@ -272,7 +272,7 @@ func (e *Engine) sweepState() {
 	}
 	e.mu.Unlock()
 	if err := e.store.sweep(used, time.Now()); err != nil {
-		e.log.Warn("old kept sets not removed", "error", err)
+		e.log.Warn("old kept sets not removed", slog.Any("error", err))
 	}
 }
 
@@ -313,7 +313,7 @@ func (e *Engine) rebuild() {
 	t := build(rules, zones, start.Unix())
 	e.table.Store(t)
 	e.took = time.Since(start)
-	e.log.Debug("rule table built", "intervals", t.Intervals(), "bytes", t.Bytes(), "took", e.took)
+	e.log.Debug("rule table built", slog.Int("intervals", t.Intervals()), slog.Int("bytes", t.Bytes()), slog.Duration("took", e.took))
 	if tried {
 		e.readyOnce.Do(func() { close(e.ready) })
 	}

@@ -3,6 +3,7 @@ package overrides
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -144,7 +145,7 @@ func (e *Engine) accept(s *source, r result) {
 		s.valid = r.valid
 		e.adoptContent(s, r.content, now)
 	case r.drop && !s.content.empty():
-		e.log.Error("rule source opens nothing any more", "rule", s.rule.Key(), "source", s.source.String(), "error", r.err)
+		e.log.Error("rule source opens nothing any more", s.attr(), slog.Any("error", r.err))
 		s.content, s.sure, s.since, s.unkept = &content{}, nil, now, true
 		e.wantBuild()
 	}
@@ -171,7 +172,7 @@ func (e *Engine) keep(s *source) {
 		err = e.store.save(s.key, set)
 	}
 	if err != nil {
-		e.log.Warn("set not kept for a restart", "rule", s.rule.Key(), "source", s.source.String(), "error", err)
+		e.log.Warn("set not kept for a restart", s.attr(), slog.Any("error", err))
 	}
 }
 

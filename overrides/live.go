@@ -3,6 +3,7 @@ package overrides
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"net/netip"
 	"sync"
@@ -261,7 +262,7 @@ func (e *Engine) countPass(s *source, a netip.Addr, now time.Time) error {
 	}
 	p.remove(a)
 	if !p.refused {
-		e.log.Warn("rule source refused", "rule", s.rule.Key(), "source", s.source.String(), "error", errGuard)
+		e.log.Warn("rule source refused", s.attr(), slog.Any("error", errGuard))
 	}
 	p.refused = true
 	return errGuard

@@ -3,6 +3,7 @@ package overrides
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 )
@@ -161,16 +162,14 @@ func (e *Engine) failed(s *source, err error, keeps bool, now time.Time) {
 	s.failures++
 	s.retries++
 	if !again {
-		e.log.Warn("rule source failed", "rule", s.rule.Key(), "source", s.source.String(),
-			"error", err, "keeps_last_good", keeps)
+		e.log.Warn("rule source failed", s.attr(), slog.Any("error", err), slog.Bool("keeps_last_good", keeps))
 	}
 }
 
 // recovered notes a good attempt. The caller holds mu.
 func (e *Engine) recovered(s *source, now time.Time) {
 	if s.err != nil {
-		e.log.Info("rule source recovered", "rule", s.rule.Key(), "source", s.source.String(),
-			"failed_for", now.Sub(s.failing))
+		e.log.Info("rule source recovered", s.attr(), slog.Duration("failed_for", now.Sub(s.failing)))
 	}
 	s.err, s.failing, s.retries = nil, time.Time{}, 0
 	s.doubt, s.sure = time.Time{}, nil
@@ -183,11 +182,11 @@ func (e *Engine) adoptContent(s *source, c *content, now time.Time) {
 		return
 	}
 	if c.empty() && !s.content.empty() { // on purpose or not: nobody forgets it in silence
-		e.log.Warn("rule source opens nothing any more", "rule", s.rule.Key(), "source", s.source.String())
+		e.log.Warn("rule source opens nothing any more", s.attr())
 	} else {
 		n4, n6 := c.counts()
-		e.log.Info("rule source loaded", "rule", s.rule.Key(), "source", s.source.String(),
-			"ipv4", n4.float(), "ipv6", n6.float(), "domains", len(c.domains))
+		e.log.Info("rule source loaded", s.attr(),
+			slog.Float64("ipv4", n4.float()), slog.Float64("ipv6", n6.float()), slog.Int("domains", len(c.domains)))
 	}
 	s.content, s.since, s.unkept = c, now, true
 	e.wantBuild()
@@ -203,7 +202,7 @@ func (e *Engine) logExpired(now time.Time) {
 		over := r.Enabled && ended(r.end(), now.Unix())
 		before, known := e.expired[r.Key()]
 		if over && !before {
-			e.log.Warn("rule expired and does nothing any more", "rule", r.Key(), "expires", r.Expires.Format(time.DateOnly))
+			e.log.Warn("rule expired and does nothing any more", slog.String("rule", r.Key()), slog.String("expires", r.Expires.Format(time.DateOnly)))
 		}
 		if over && !before && known {
 			e.wantBuild()
@@ -217,7 +216,7 @@ func (e *Engine) logExpired(now time.Time) {
 		first := s.logged != s.content
 		lines, next := s.content.endedBetween(s.nextEnd, now, first)
 		if lines > 0 {
-			e.log.Info("lines of a rule file ended and do nothing any more", "rule", s.rule.Key(), "source", s.source.String(), "entries", lines)
+			e.log.Info("lines of a rule file ended and do nothing any more", s.attr(), slog.Int("entries", lines))
 		}
 		if lines > 0 && !first {
 			e.wantBuild()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"log/slog"
 	"net/url"
 	"strings"
 	"time"
@@ -54,6 +55,11 @@ type source struct {
 	next     time.Time // of the next attempt; zero: none planned
 	warnings []string
 	stop     context.CancelFunc // of its goroutine; nil without one
+}
+
+// attr names the source in the log.
+func (s *source) attr() slog.Attr {
+	return slog.Group("", slog.String("rule", s.rule.Key()), slog.String("source", s.source.String()))
 }
 
 // isStatic reports whether the source was typed into the configuration.
