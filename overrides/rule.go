@@ -232,7 +232,7 @@ func (v *validator) feed() {
 		}
 		return
 	}
-	v.check("url", r.ShownURL(), r.checkURL())
+	v.check("url", r.ShownURL(), CheckURL(*r))
 	if r.JQ != "" {
 		_, err := compileJQ(r.JQ)
 		v.check("jq", r.JQ, err)
@@ -242,10 +242,10 @@ func (v *validator) feed() {
 	}
 }
 
-// checkURL refuses what a feed may not be fetched from. Whoever answers in its
-// place decides what is exempt, hence https. The URL may hold a key, so that its
-// errors show what others may see of it.
-func (r *Rule) checkURL() error {
+// CheckURL refuses a rule's URL from which a feed may not be fetched. Whoever
+// answers in its place decides what is exempt, hence https. The URL may hold a
+// key, so that the error shows what others may see of it.
+func CheckURL(r Rule) error {
 	u, err := url.Parse(r.URL)
 	if err != nil {
 		return errors.New("it is no URL; write it like https://example.com/ranges.json")

@@ -41,6 +41,9 @@ func syntax(lists *rbl.Table) config.Syntax {
 		Watched: watchable,
 		Domain:  domainName,
 		JQ:      jqFilter,
+		Feed: func(u *config.Rule) error {
+			return overrides.CheckURL(overrides.Rule{URL: u.URL.Reveal(), Secrets: keys(u.Keys), Insecure: u.Insecure})
+		},
 		WellKnown: func(upstream string) config.Known {
 			l, ok := lists.Find(upstream)
 			if !ok {

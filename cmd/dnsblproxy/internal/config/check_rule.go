@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 )
@@ -37,7 +36,7 @@ func (r *reader) checkRule(u *Rule, kind string) {
 	}
 }
 
-// checkURL wants an address that nobody on the way can change.
+// checkURL wants what is said of a feed to have one.
 func (r *reader) checkURL(u *Rule, at func(...any) []any, what string) {
 	if u.URL == "" {
 		if u.JQ != "" && !r.reported(at("url")) {
@@ -48,22 +47,11 @@ func (r *reader) checkURL(u *Rule, at func(...any) []any, what string) {
 		}
 		return
 	}
-	parsed, err := url.Parse(u.URL.Reveal())
-	if err != nil { // its text repeats the URL, which may hold a key
-		r.bad(at("url"), what+": url is no URL", `write "https://host/path" or "file:///path"`)
+	if r.Feed == nil {
 		return
 	}
-	switch {
-	case parsed.Scheme == "https" && parsed.Hostname() != "":
-	case parsed.Scheme == "file" && parsed.Host == "" && strings.HasPrefix(parsed.Path, "/"):
-	case parsed.Scheme == "http" && parsed.Hostname() != "":
-		if !u.Insecure && !loopbackHost(parsed.Hostname()) {
-			r.bad(at("url"), what+": whoever sits between us and an http:// feed decides what is let in", "write https://, or insecure = true to take the risk")
-		}
-	case parsed.Scheme == "file":
-		r.bad(at("url"), what+": a file:// feed needs an absolute path", `write "file:///path", or use file = "path"`)
-	default:
-		r.bad(at("url"), what+": url has to be https://, file:// or http:// on loopback", `write "https://host/path"`)
+	if err := r.Feed(u); err != nil {
+		r.badErr(at("url"), err)
 	}
 }
 

@@ -36,6 +36,7 @@ type Syntax struct {
 	Watched func(s string) error // one element of a watch's cidr
 	Domain  func(s string) error // a domain name, lower case, without a trailing dot
 	JQ      func(s string) error // a jq filter
+	Feed    func(u *Rule) error  // a rule's url, of which the error shows no key
 
 	// WellKnown finds the list by what it is asked, keyed forms too.
 	WellKnown func(upstream string) Known

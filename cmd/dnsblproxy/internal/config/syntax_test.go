@@ -16,7 +16,7 @@ func testOptions(t testing.TB) Options {
 	t.Helper()
 	env := map[string]string{"KEY": "abcd1234", "SPACED": "a b", "EMPTY": "", "SECRET": "hush"}
 	return Options{
-		Syntax:     Syntax{Codes: testCodes, Prefix: testPrefix, Watched: testPrefix, Domain: testDomain, JQ: testJQ, WellKnown: testKnown},
+		Syntax:     Syntax{Codes: testCodes, Prefix: testPrefix, Watched: testPrefix, Domain: testDomain, JQ: testJQ, Feed: testFeed, WellKnown: testKnown},
 		LookupEnv:  func(name string) (string, bool) { v, ok := env[name]; return v, ok },
 		ResolvConf: "resolv.conf",
 		LocalAddrs: func() ([]netip.Addr, error) { return []netip.Addr{netip.MustParseAddr("10.1.2.3")}, nil },
@@ -67,6 +67,13 @@ func testDomain(s string) error {
 func testJQ(s string) error {
 	if strings.Count(s, "[") != strings.Count(s, "]") {
 		return fmt.Errorf("%q is no jq filter; close the bracket", s)
+	}
+	return nil
+}
+
+func testFeed(u *Rule) error {
+	if !strings.HasPrefix(u.URL.Reveal(), "https://") && !u.Insecure {
+		return errors.New("it is not encrypted; write https://")
 	}
 	return nil
 }
