@@ -9,12 +9,13 @@ import (
 	"dnsblproxy/overrides/spf"
 )
 
-// maxAnswers is how many DNS answers are kept for live evaluation. Each of
-// its questions but one or two is the same for every address.
-const maxAnswers = 4096
+// maxAnswers is how many DNS answers are kept for live evaluation, some 300 B
+// each. Each of its questions but one or two is the same for every address.
+const maxAnswers = 1 << 14
 
-// answers keeps DNS answers for their TTL, so that the evaluation of one
-// address asks only what depends on the address. Errors are not kept.
+// answers keeps DNS answers for their TTL, those of compiling a record among them,
+// so that the evaluation of one address asks only what depends on the address.
+// Errors are not kept.
 type answers struct {
 	mu   sync.Mutex
 	kept map[asked]keptAnswer
@@ -30,29 +31,42 @@ type keptAnswer struct {
 	expires time.Time
 }
 
-// through returns a resolver that asks r what is not kept, within b.
-func (c *answers) through(r Resolver, b *spf.Budget) Resolver { return cachedResolver{c, r, b} }
+// into returns a resolver that asks r and keeps the answers.
+func (c *answers) into(r Resolver) Resolver { return keepingResolver{c, r} }
 
-type cachedResolver struct {
+type keepingResolver struct {
 	answers *answers
 	next    Resolver
-	budget  *spf.Budget
+}
+
+// Lookup asks and keeps the answer.
+func (r keepingResolver) Lookup(ctx context.Context, name string, t spf.Type) (spf.Answer, error) {
+	a, err := r.next.Lookup(ctx, name, t)
+	if err == nil && a.TTL > 0 {
+		r.answers.put(asked{name, t}, a, time.Now())
+	}
+	return a, err
+}
+
+// through returns a resolver that asks r what is not kept, within b.
+func (c *answers) through(r Resolver, b *spf.Budget) Resolver {
+	return cachedResolver{keepingResolver{c, r}, b}
+}
+
+type cachedResolver struct {
+	keepingResolver
+	budget *spf.Budget
 }
 
 // Lookup answers from what is kept, or asks and keeps the answer.
 func (r cachedResolver) Lookup(ctx context.Context, name string, t spf.Type) (spf.Answer, error) {
-	q := asked{name, t}
-	if a, ok := r.answers.get(q, time.Now()); ok {
+	if a, ok := r.answers.get(asked{name, t}, time.Now()); ok {
 		return a, nil
 	}
 	if !r.budget.Spend() {
 		return spf.Answer{}, spf.ErrBudget
 	}
-	a, err := r.next.Lookup(ctx, name, t)
-	if err == nil && a.TTL > 0 {
-		r.answers.put(q, a, time.Now())
-	}
-	return a, err
+	return r.keepingResolver.Lookup(ctx, name, t)
 }
 
 // get returns the answer with the time it has left as its TTL.

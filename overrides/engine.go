@@ -90,9 +90,8 @@ func Open(rules []Rule, opts Options) (*Engine, error) {
 		slots:   make(chan struct{}, maxFetches),
 		ready:   make(chan struct{}),
 		live:    newLiveState(),
-
-		compiler: newCompiler(opts.Resolver),
 	}
+	e.compiler = newCompiler(opts.Resolver, &e.live.answers)
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}

@@ -147,6 +147,41 @@ func TestLive_shares_time_and_questions(t *testing.T) {
 	})
 }
 
+// A mail asks what depends on its address and nothing else, so that fifty domains
+// can speak for it; of more, those that were not asked come with the next mail.
+func TestLive_asks_what_depends_on_the_address(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeDNS()
+		var domains []string
+		for i := range 60 {
+			d := fmt.Sprintf("d%d.example", i)
+			domains = append(domains, d)
+			dns.txt[d] = "v=spf1 include:_spf." + d + " -all"
+			dns.txt["_spf."+d] = "v=spf1 exists:%{i}." + d + " -all"
+			dns.hosts["192.0.2.1."+d] = "127.0.0.2"
+		}
+		tl := start(t, dns, Options{}, spfRule(domains...))
+		a := netip.MustParseAddr("192.0.2.1")
+		hits := tl.Table().Lookup(a).AppendLive(nil, AnyZone, time.Now().Unix())
+		for mail, want := range []int{50, 60} {
+			tl.wantLive("at any time", "192.0.2.1", true)
+			n := 0
+			for _, h := range hits {
+				if pass, _ := tl.LiveKnown(h, a); pass {
+					n++
+				}
+			}
+			if n != want {
+				t.Errorf("mail %d: %d domains pass, want %d", mail+1, n, want)
+			}
+			tl.elapse(liveUnsure)
+		}
+		if n := dns.count("_spf.d0.example"); n != 1 {
+			t.Errorf("a record was asked for %d times, want once, when it was compiled", n)
+		}
+	})
+}
+
 func TestLive_refuses_what_passes_for_everybody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dns := liveDNS()

@@ -17,13 +17,14 @@ import (
 // domain. What it came to serves them until it is nearly time to renew it.
 type compiler struct {
 	resolver Resolver // nil without one
+	answers  *answers // which live evaluation will want
 
 	mu   sync.Mutex
 	jobs map[string]*compilation // by domain and includes that are left out
 }
 
-func newCompiler(r Resolver) *compiler {
-	return &compiler{resolver: r, jobs: make(map[string]*compilation)}
+func newCompiler(r Resolver, a *answers) *compiler {
+	return &compiler{resolver: r, answers: a, jobs: make(map[string]*compilation)}
 }
 
 // compilation is one record, compiled or being so. All but done is there once
@@ -66,7 +67,7 @@ func (p *compiler) compile(ctx context.Context, domain string, except []string) 
 			c = &compilation{done: make(chan struct{})}
 			p.jobs[key] = c
 			p.mu.Unlock()
-			c.run(ctx, domain, withoutIncludes(p.resolver, except))
+			p.run(ctx, c, domain, except)
 			return c
 		}
 		p.mu.Unlock()
@@ -83,16 +84,17 @@ func (p *compiler) compile(ctx context.Context, domain string, except []string) 
 	}
 }
 
-func (c *compilation) run(ctx context.Context, domain string, r Resolver) {
+func (p *compiler) run(ctx context.Context, c *compilation, domain string, except []string) {
 	defer func() {
 		c.at = time.Now()
 		close(c.done)
 	}()
-	m, err := spf.Compile(ctx, r, domain, spf.CompileOptions{})
+	m, err := spf.Compile(ctx, withoutIncludes(p.answers.into(p.resolver), except), domain, spf.CompileOptions{})
 	if err != nil {
 		c.err = fmt.Errorf("SPF of %q: %w", domain, err)
 		return
 	}
+	r := withoutIncludes(p.answers.through(p.resolver, nil), except)
 	if m.Has(spf.TempError) {
 		c.m, c.broad = m, tooBroad(ctx, r, m.Domain(), fromMap(m, nil))
 		return
