@@ -289,7 +289,7 @@ func (s *source) carry(o *source, now time.Time) {
 	}
 	s.content, s.valid, s.since, s.success, s.tried = o.content, o.valid, o.since, o.success, o.tried
 	s.err, s.errAt, s.failing, s.retries, s.failures = o.err, o.errAt, o.failing, o.retries, o.failures
-	s.doubt, s.sure = o.doubt, o.sure
+	s.doubt, s.sure, s.shrunk = o.doubt, o.sure, o.shrunk
 	s.next, s.warnings, s.kept, s.unkept = o.next, o.warnings, o.kept, o.unkept
 	if !sameDemands(s.rule, o.rule) {
 		s.next, s.retries = now, 0

@@ -38,7 +38,7 @@ type feedFetcher struct {
 }
 
 func (e *Engine) newFeedFetcher(s *source) *feedFetcher {
-	f := &feedFetcher{rule: s.rule, userAgent: e.userAgent(), valid: s.valid}
+	f := &feedFetcher{rule: s.rule, userAgent: e.userAgent(), valid: s.valid, shrunk: s.shrunk}
 	if s.rule.JQ != "" {
 		f.code, _ = compileJQ(s.rule.JQ) // Validate has seen that it compiles
 	}
@@ -88,6 +88,7 @@ func (f *feedFetcher) fetch(ctx context.Context, prev *content) result {
 	if r.err != nil {
 		r.err = errors.New(f.rule.hide(r.err.Error()))
 	}
+	r.shrunk = f.shrunk
 	return r
 }
 

@@ -128,6 +128,9 @@ func TestFeed_believes_a_loss_seen_twice(t *testing.T) {
 		srv.set(answer(200, "198.51.100.1\n2001:db8::/48"))
 		tl.elapse(time.Hour + time.Second)
 		tl.want("seen once", "+192.0.2.1")
+		if err := tl.Replace([]Rule{feedRule()}, nil); err != nil { // which is not forgotten
+			t.Fatal(err)
+		}
 		tl.elapse(time.Hour)
 		tl.want("seen twice", "-192.0.2.1", "+198.51.100.1")
 	})

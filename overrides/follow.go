@@ -131,7 +131,7 @@ func (e *Engine) accept(s *source, r result) {
 		s.tried = true
 		e.wantBuild()
 	}
-	s.warnings = r.warnings
+	s.warnings, s.shrunk = r.warnings, r.shrunk
 	if r.err != nil {
 		s.doubted(r, now)
 		e.failed(s, r.err, !r.drop && !s.content.empty(), now)

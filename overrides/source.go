@@ -37,6 +37,7 @@ type source struct {
 
 	content  *content
 	valid    validators // of a feed: of content
+	shrunk   *content   // of a feed: see feedFetcher
 	since    time.Time  // when content last changed
 	success  time.Time  // when it was last confirmed
 	kept     time.Time  // the success that StateDir knows of; zero: none
@@ -81,6 +82,7 @@ type fetcher interface {
 type result struct {
 	content  *content // what to open from now on; nil: what was before
 	valid    validators
+	shrunk   *content // of a feed: see feedFetcher
 	drop     bool     // with err: open nothing from now on
 	sure     *content // with err: what of content is not from before
 	over     bool     // prev was what is sure, for the rest was in doubt for too long
