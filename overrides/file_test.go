@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -184,6 +185,32 @@ func TestFile_same_stamp_is_noticed_while_young(t *testing.T) {
 	if err != nil || c == nil || c.ranges()[0].String() != "192.0.2.9" {
 		t.Errorf("read = %v, %v, want the change", c, err)
 	}
+}
+
+// A file whose time lies ahead, as an unpacked one's may for hours, is not read
+// anew at every look for as long.
+func TestFile_of_the_future_is_read_once(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "efax.txt")
+	write(t, path, "192.0.2.1\n")
+	synctest.Test(t, func(t *testing.T) {
+		ahead := time.Now().Add(time.Hour)
+		if err := os.Chtimes(path, ahead, ahead); err != nil {
+			t.Fatal(err)
+		}
+		w := &watched{path: path}
+		var read []bool
+		for range 4 {
+			c, err := w.read()
+			if err != nil {
+				t.Fatal(err)
+			}
+			read = append(read, c != nil)
+			time.Sleep(pollEvery)
+		}
+		if want := []bool{true, true, true, false}; !slices.Equal(read, want) {
+			t.Errorf("looks that read it: %t, want %t", read, want)
+		}
+	})
 }
 
 // Rights that come back, and what else keeps a file from being opened for a

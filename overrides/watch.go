@@ -17,8 +17,9 @@ const pollEvery = 2 * time.Second
 // is a failure.
 const maxBusy = 15
 
-// settle is how old a file's modification time has to be before an unchanged
-// one proves an unchanged file: coarse file systems count whole seconds.
+// settle is how old a file's modification time has to be, or for how long it has
+// been seen, before an unchanged one proves an unchanged file: coarse file systems
+// count whole seconds.
 const settle = 3 * time.Second
 
 // watched is a rule file as it was last read. It is handed on from one
@@ -29,7 +30,8 @@ type watched struct {
 	mu      sync.Mutex // held around read
 	good    bool       // the last reading had no fault
 	seen    stamp
-	settled bool // seen was old enough when the file was read
+	since   time.Time // when seen was seen first
+	settled bool      // seen was old enough when the file was read
 }
 
 // stamp tells versions of a file apart, also across a rename over it.
@@ -65,7 +67,10 @@ func (w *watched) read() (*content, error) {
 	if before == w.seen && w.settled {
 		return nil, nil
 	}
-	settled := time.Since(before.mtime) > settle
+	if before != w.seen {
+		w.since = time.Now()
+	}
+	settled := time.Since(before.mtime) > settle || time.Since(w.since) > settle
 	c, refused, readErr := readRuleFile(w.path)
 	after, err := stampOf(w.path)
 	if err != nil {
