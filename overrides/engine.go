@@ -222,7 +222,7 @@ func (e *Engine) install(rules []*Rule, sources []*source, zones []string) {
 			s.carry(o, now)
 			changed[s.key] = !sameDemands(s.rule, o.rule)
 		} else {
-			e.recall(s)
+			e.recall(s, now)
 		}
 		if err := guard(s.rule, s.content); err != nil && s.isFetched() {
 			e.failed(s, err, false, now)
@@ -244,8 +244,9 @@ func (e *Engine) install(rules []*Rule, sources []*source, zones []string) {
 }
 
 // recall loads what was kept of a source before a restart. Only sources that
-// are fetched are kept.
-func (e *Engine) recall(s *source) {
+// are fetched are kept. What was not confirmed since then is in doubt since then,
+// but not for so long that the first failure is the last.
+func (e *Engine) recall(s *source, now time.Time) {
 	if !s.isFetched() {
 		return
 	}
@@ -258,6 +259,9 @@ func (e *Engine) recall(s *source) {
 		return
 	}
 	s.content, s.since, s.success, s.kept = set.content, set.at, set.at, set.at
+	if s.key.kind != KindURL {
+		s.doubt = now.Add(-min(max(now.Sub(set.at), 0), giveUp-recallGrace))
+	}
 	if set.valid.agent == e.userAgent() {
 		s.valid = set.valid
 	}

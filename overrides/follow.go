@@ -22,6 +22,8 @@ const (
 	firstRetry = 30 * time.Second
 	lastRetry  = 10 * time.Minute
 	giveUp     = 24 * time.Hour // after which a set that cannot be confirmed goes
+
+	recallGrace = time.Hour // of giveUp, left to an older set after a start: the network may come up after us
 )
 
 // fetchTimeout bounds one attempt: an SPF record asks a few dozen questions of

@@ -54,6 +54,34 @@ func TestState_exempts_after_a_restart_without_DNS(t *testing.T) {
 	run(t, dns, opts, rules, func(tl *timeline) { tl.want("what was given up stays away", "-203.0.113.1", "+198.51.100.7") })
 }
 
+// The day for which a set stands in for what cannot be asked does not begin anew
+// with every restart. One that is older yet has an hour, for the network may come
+// up after us.
+func TestState_a_day_is_a_day_over_restarts(t *testing.T) {
+	opts := Options{StateDir: t.TempDir()}
+	dns := newFakeDNS()
+	dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.1"
+	at := func(hours int, f func(*timeline)) {
+		synctest.Test(t, func(t *testing.T) {
+			time.Sleep(time.Duration(hours) * time.Hour)
+			f(start(t, dns, opts, spfRule("efax.com")))
+		})
+	}
+	at(0, func(*timeline) {})
+	dns.fail["*"] = true
+	at(20, func(tl *timeline) {
+		tl.want("after 20 h", "+192.0.2.1")
+		tl.elapse(3 * time.Hour)
+		tl.want("after 23 h", "+192.0.2.1")
+	})
+	at(72, func(tl *timeline) {
+		tl.elapse(50 * time.Minute)
+		tl.want("after three days", "+192.0.2.1")
+		tl.elapse(25 * time.Minute)
+		tl.want("an hour later", "-192.0.2.1")
+	})
+}
+
 func TestState_is_loaded_before_Run(t *testing.T) {
 	opts := Options{StateDir: t.TempDir()}
 	dns := newFakeDNS()
