@@ -119,6 +119,52 @@ func TestFile_broken_or_gone_keeps_the_last_good(t *testing.T) {
 	})
 }
 
+// What a job writes line by line, after the shell has emptied or made the file for
+// it, is read when it is whole; what is renamed over it, at once.
+func TestFile_written_slowly(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "efax.txt")
+	synctest.Test(t, func(t *testing.T) {
+		write(t, path, "192.0.2.1\n192.0.2.2\n192.0.2.3\n")
+		tl := start(t, nil, Options{}, fileRule(path))
+		tl.elapse(time.Minute)
+		fill := func(when string) {
+			f, err := os.Create(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			for i := range 4 {
+				tl.elapse(900 * time.Millisecond)
+				tl.want(when, "+192.0.2.1", "+192.0.2.2", "+192.0.2.3", "-192.0.2.4")
+				fmt.Fprintf(f, "192.0.2.%d\n", i+2)
+			}
+			tl.elapse(3 * time.Second)
+			tl.want(when+", whole", "-192.0.2.1", "+192.0.2.2", "+192.0.2.5")
+			write(t, path, "192.0.2.1\n192.0.2.2\n192.0.2.3\n")
+			tl.elapse(3 * time.Second)
+		}
+		fill("emptied and written")
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		tl.elapse(3 * time.Second)
+		fill("removed and written")
+		if err := os.Truncate(path, 0); err != nil {
+			t.Fatal(err)
+		}
+		tl.elapse(3 * time.Second)
+		tl.want("emptied", "-192.0.2.2")
+		for i := range 40 {
+			write(t, path, fmt.Sprintf("192.0.2.%d\n", i))
+			tl.elapse(1100 * time.Millisecond)
+			tl.want("renamed over it again and again", fmt.Sprintf("+192.0.2.%d", i))
+		}
+		if n := tl.log.count("rule source failed"); n != 1 { // when it was removed
+			t.Errorf("the log tells of %d failures, want one:\n%s", n, tl.log.b.String())
+		}
+	})
+}
+
 // A file that is never at rest keeps its last good set, and that is in the log.
 func TestFile_written_for_ever(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "efax.txt")
@@ -199,7 +245,7 @@ func TestFile_of_the_future_is_read_once(t *testing.T) {
 		}
 		w := &watched{path: path}
 		var read []bool
-		for range 4 {
+		for range 6 {
 			c, err := w.read()
 			if err != nil {
 				t.Fatal(err)
@@ -207,7 +253,7 @@ func TestFile_of_the_future_is_read_once(t *testing.T) {
 			read = append(read, c != nil)
 			time.Sleep(pollEvery)
 		}
-		if want := []bool{true, true, true, false}; !slices.Equal(read, want) {
+		if want := []bool{true, true, true, true, true, false}; !slices.Equal(read, want) {
 			t.Errorf("looks that read it: %t, want %t", read, want)
 		}
 	})

@@ -115,7 +115,7 @@ func (e *Engine) looked(key sourceKey, c *content, err error) {
 	if !errors.Is(err, errBusy) {
 		s.busy = 0
 	} else if s.busy++; s.busy < maxBusy {
-		return // looked at again in two seconds
+		return // looked at again in a second
 	}
 	first := !s.tried
 	s.tried = true

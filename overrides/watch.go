@@ -11,11 +11,11 @@ import (
 
 // pollEvery is how often rule files are looked at. A change is in force within
 // 3 s, reading and building included.
-const pollEvery = 2 * time.Second
+const pollEvery = time.Second
 
 // maxBusy is how many looks in a row may find a file being written before that
 // is a failure.
-const maxBusy = 15
+const maxBusy = 30
 
 // settle is how old a file's modification time has to be, or for how long it has
 // been seen, before an unchanged one proves an unchanged file: coarse file systems
@@ -30,8 +30,11 @@ type watched struct {
 	mu      sync.Mutex // held around read
 	good    bool       // the last reading had no fault
 	seen    stamp
-	since   time.Time // when seen was seen first
-	settled bool      // seen was old enough when the file was read
+	settled bool // seen was old enough when the file was read
+
+	latest stamp     // of the latest look
+	since  time.Time // when that was seen first
+	waits  int       // looks in a row that left the file to its writer
 }
 
 // stamp tells versions of a file apart, also across a rename over it.
@@ -41,7 +44,7 @@ type stamp struct {
 	inode uint64
 }
 
-// errBusy says that the file changed while it was read.
+// errBusy says that the file changed while it was read, or may be going to.
 var errBusy = errors.New("the file is being written; write it elsewhere and rename it when it is whole")
 
 func stampOf(path string) (stamp, error) {
@@ -57,7 +60,8 @@ func stampOf(path string) (stamp, error) {
 }
 
 // read returns the file's content if it has changed since the last call, nil
-// if it has not. What changes while it is read is not trusted: errBusy.
+// if it has not. What changes while it is read is not trusted: errBusy. Nor is
+// what was written a moment ago, for more may follow.
 func (w *watched) read() (*content, error) {
 	before, err := stampOf(w.path)
 	if err != nil {
@@ -67,8 +71,8 @@ func (w *watched) read() (*content, error) {
 	if before == w.seen && w.settled {
 		return nil, nil
 	}
-	if before != w.seen {
-		w.since = time.Now()
+	if w.underWay(before) {
+		return nil, fmt.Errorf("%s: %w", w.path, errBusy)
 	}
 	settled := time.Since(before.mtime) > settle || time.Since(w.since) > settle
 	c, refused, readErr := readRuleFile(w.path)
@@ -82,4 +86,21 @@ func (w *watched) read() (*content, error) {
 	// What is refused may be granted later, which leaves the stamp as it is.
 	w.seen, w.settled, w.good = before, settled && !refused, readErr == nil
 	return c, readErr
+}
+
+// underWay reports whether somebody may be writing the file: it has changed since
+// the latest look. One that was renamed over another is whole. That ends in time for
+// the change not to be a failure.
+func (w *watched) underWay(now stamp) bool {
+	before := w.latest
+	if now != before {
+		w.latest, w.since = now, time.Now()
+	}
+	renamed := w.seen != stamp{} && now.inode != before.inode
+	if before == (stamp{}) || now == w.seen || now == before || renamed || w.waits == maxBusy-1 {
+		w.waits = 0
+		return false
+	}
+	w.waits++
+	return true
 }
