@@ -303,7 +303,7 @@ func (s *source) carry(o *source, now time.Time) {
 // sameDemands reports whether what a source has loaded under one rule is what
 // it would load under the other.
 func sameDemands(a, b *Rule) bool {
-	return a.MaxV4 == b.MaxV4 && a.MaxV6 == b.MaxV6 && a.Refresh == b.Refresh &&
+	return a.URL == b.URL && a.MaxV4 == b.MaxV4 && a.MaxV6 == b.MaxV6 && a.Refresh == b.Refresh &&
 		a.Insecure == b.Insecure && a.Enabled == b.Enabled && slices.Equal(exceptSPF(a), exceptSPF(b))
 }
 

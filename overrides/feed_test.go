@@ -136,6 +136,30 @@ func TestFeed_believes_a_loss_seen_twice(t *testing.T) {
 	})
 }
 
+// Another key for the same feed is tried at once, and forgets nothing.
+func TestFeed_key_is_exchanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		with := func(key string) Rule {
+			return feedRule(func(r *Rule) { r.URL, r.Secrets = "https://feeds.example/"+key+"/ranges", []string{key} })
+		}
+		keys := map[string]int{}
+		srv := &feedServer{answer: answer(200, goodFeed)}
+		tl := start(t, nil, Options{Transport: srv}, with("first"))
+		srv.set(func(req *http.Request) (*http.Response, error) {
+			keys[strings.Split(req.URL.Path, "/")[1]]++
+			return answer(403, "")(req)
+		})
+		if err := tl.Replace([]Rule{with("second")}, nil); err != nil {
+			t.Fatal(err)
+		}
+		tl.elapse(time.Second)
+		tl.want("with a key that does not fit", "+192.0.2.1")
+		if keys["first"] != 0 || keys["second"] != 1 {
+			t.Errorf("asked with %v, want once with the second", keys)
+		}
+	})
+}
+
 func TestFeed_refused_is_not_asked_for_conditionally(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &feedServer{answer: answer(200, goodFeed, "ETag", `"good"`)}

@@ -127,7 +127,7 @@ func sourcesOf(r *Rule) []*source {
 		add(KindMX, n, n)
 	}
 	if r.URL != "" {
-		sum := sha256.Sum256([]byte(r.URL + "\x00" + r.JQ))
+		sum := sha256.Sum256([]byte(r.hide(r.URL) + "\x00" + r.JQ)) // the same with another key
 		add(KindURL, hex.EncodeToString(sum[:]), r.ShownURL())
 	}
 	return out
