@@ -196,8 +196,8 @@ func (a *app) resolveExemptions(ctx context.Context, c *config.Config) ([]exempt
 	err := withSources(ctx, c, func(engine *overrides.Engine) {
 		all = exemptionsIn(engine)
 		for _, s := range engine.Status() {
-			if s.Action == overrides.Allow && s.LastError != "" {
-				fmt.Fprintf(a.err, "rule %s: %s: %s\n", s.Rule, s.Source, s.LastError)
+			if why := trouble(s); s.Action == overrides.Allow && why != "" {
+				fmt.Fprintf(a.err, "rule %s: %s: %s\n", s.Rule, s.Source, why)
 			}
 		}
 	})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -39,6 +40,14 @@ func withSources(ctx context.Context, c *config.Config, use func(*overrides.Engi
 	return nil
 }
 
+// trouble says why a source opens less than it should, "" if it does not.
+func trouble(s overrides.SourceStatus) string {
+	if s.Enabled && !s.Tried && s.LastError == "" {
+		return fmt.Sprintf("it was not loaded within %s", resolvePatience)
+	}
+	return s.LastError
+}
+
 // sourceWarnings says what is wrong at present with the sources that others
 // publish: what fails, what opens too much, and what is unwise to trust.
 func sourceWarnings(ctx context.Context, c *config.Config) (warnings []config.Problem, err error) {
@@ -66,12 +75,8 @@ func sourceWarnings(ctx context.Context, c *config.Config) (warnings []config.Pr
 // unloaded says of the sources that a rule now lacks why it does.
 func unloaded(c *config.Config, engine *overrides.Engine) (problems []config.Problem) {
 	for _, s := range engine.Status() {
-		switch {
-		case !s.Enabled:
-		case s.LastError != "":
-			problems = append(problems, sourceProblem(c, s, s.LastError))
-		case !s.Tried:
-			problems = append(problems, sourceProblem(c, s, "still loading"))
+		if why := trouble(s); s.Enabled && why != "" {
+			problems = append(problems, sourceProblem(c, s, why))
 		}
 	}
 	return problems
