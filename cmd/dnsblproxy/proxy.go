@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -90,7 +91,8 @@ func newProxy(c *config.Config, lists *rbl.Table, log *slog.Logger, root string)
 	var err error
 	d.rules, err = overrides.Open(rules(c), overrides.Options{
 		Zones: zoneNames(c), Resolver: d.dns, UserAgent: "dnsblproxy/" + readVersion().Version,
-		StateDir: stateDir(root, "sources"), Logger: log, Registerer: d.reg,
+		Transport: feedTransport(func() []netip.AddrPort { return d.cfg.Load().Nameservers }),
+		StateDir:  stateDir(root, "sources"), Logger: log, Registerer: d.reg,
 	})
 	if err != nil {
 		d.close()

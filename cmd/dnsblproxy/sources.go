@@ -3,7 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
@@ -22,6 +26,7 @@ func withSources(ctx context.Context, c *config.Config, use func(*overrides.Engi
 	engine, err := overrides.Open(rules(c), overrides.Options{
 		Zones: zoneNames(c), Resolver: dnsResolver{pool.Exchanger(c.Nameservers, exchangeOptions(c))},
 		UserAgent: "dnsblproxy/" + readVersion().Version,
+		Transport: feedTransport(func() []netip.AddrPort { return c.Nameservers }),
 	})
 	if err != nil {
 		return config.Join(ruleProblems(c, err))
@@ -38,6 +43,21 @@ func withSources(ctx context.Context, c *config.Config, use func(*overrides.Engi
 	cancel()
 	running.Wait()
 	return nil
+}
+
+// feedTransport fetches feeds, and asks the [resolver] for their hosts, beside the
+// machine's own table. Its resolv.conf may name ourselves, who answer nobody before
+// the feeds are loaded.
+func feedTransport(servers func() []netip.AddrPort) *http.Transport {
+	var turn atomic.Uint32
+	ask := func(ctx context.Context, network, _ string) (net.Conn, error) {
+		all := servers()
+		to := all[turn.Add(1)%uint32(len(all))] // another one when one is silent
+		return new(net.Dialer).DialContext(ctx, network, to.String())
+	}
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.DialContext = (&net.Dialer{Resolver: &net.Resolver{PreferGo: true, Dial: ask}}).DialContext
+	return t
 }
 
 // trouble says why a source opens less than it should, "" if it does not.

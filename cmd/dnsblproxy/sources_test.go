@@ -1,10 +1,58 @@
 package main
 
 import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 
+	"github.com/miekg/dns"
+
 	"dnsblproxy/overrides"
+	"dnsblproxy/resolver/rbl"
 )
+
+// A feed's host is asked of the [resolver]: resolv.conf may name ourselves, who
+// answer nobody before the feeds are loaded.
+func TestFeed_host(t *testing.T) {
+	lists, err := rbl.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := &dns.Server{PacketConn: conn, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		m := new(dns.Msg).SetReply(q)
+		if q.Question[0].Qtype == dns.TypeA && q.Question[0].Name == "feeds.example." {
+			m.Answer = append(m.Answer, &dns.A{Hdr: dns.RR_Header{Name: "feeds.example.", Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 60}, A: net.IPv4(127, 0, 0, 1)})
+		}
+		_ = w.WriteMsg(m)
+	})}
+	go func() { _ = names.ActivateAndServe() }()
+	defer func() { _ = names.Shutdown() }()
+	feed := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "192.0.2.1") }))
+	defer feed.Close()
+
+	t.Chdir(t.TempDir())
+	_, port, _ := net.SplitHostPort(feed.Listener.Addr().String())
+	writeFile(t, "config.toml", fmt.Sprintf("[zone.'local.rbl.internal']\nsource = 'deny'\n[resolver]\nservers = [%q]\n"+
+		"[allow.x]\nurl = 'http://feeds.example:%s/'\ninsecure = true\n", conn.LocalAddr(), port))
+	c, err := (&app{}).load(lists)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = withSources(t.Context(), c, func(e *overrides.Engine) {
+		if s := e.Status()[0]; s.V4 != 1 {
+			t.Errorf("the feed opens %.0f addresses, want one: %s", s.V4, trouble(s))
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
 
 // What took too long to load is no less missing than what failed.
 func TestTrouble(t *testing.T) {
