@@ -187,6 +187,11 @@ func (e *Engine) evaluate(job *liveJob, k sourceKey, a netip.Addr) {
 			v.pass = false
 		}
 	}
+	e.mu.Lock()
+	if after := e.current(k); after == nil || !sameDemands(after.rule, s.rule) {
+		v.sure, v.expires = time.Time{}, now.Add(liveLeast) // of a rule that is another one now
+	}
+	e.mu.Unlock()
 	e.live.keep(liveKey{k, a}, v, now)
 }
 

@@ -298,6 +298,34 @@ func TestLive_follows_a_reload(t *testing.T) {
 	})
 }
 
+// What was under way when the exceptions changed is known to its waiters only.
+func TestLive_reload_meanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := liveDNS("192.0.2.1")
+		dns.txt["jfax.com"] = "v=spf1 include:efax.com -all"
+		r := spfRule("jfax.com")
+		tl := start(t, dns, Options{}, r)
+		dns.set(func() { dns.slow = time.Second })
+		a := netip.MustParseAddr("192.0.2.1")
+		hits := tl.Table().Lookup(a).AppendLive(nil, AnyZone, time.Now().Unix())
+		done := false
+		tl.LiveStart(a, hits, func() { done = true })
+		tl.elapse(time.Millisecond)
+		r.Except = []string{"spf:efax.com"}
+		if err := tl.Replace([]Rule{r}, nil); err != nil {
+			t.Fatal(err)
+		}
+		tl.elapse(2 * time.Second)
+		if _, known := tl.LiveKnown(hits[0], a); !known || !done {
+			t.Errorf("done: %t, with a verdict: %t", done, known)
+		}
+		tl.elapse(liveLeast)
+		if pass, _ := tl.LiveKnown(hits[0], a); pass {
+			t.Error("the include that is left out goes on passing")
+		}
+	})
+}
+
 func TestLive_after_the_end(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dns := liveDNS("192.0.2.1")
