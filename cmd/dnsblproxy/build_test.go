@@ -132,6 +132,28 @@ except = [
 	}
 }
 
+// TestZoneNotAsAsked holds that a zone is refused that no question would ever
+// find, and a list that would be asked by a name that it does not have.
+func TestZoneNotAsAsked(t *testing.T) {
+	for _, tt := range []struct{ name, text, want string }{
+		{"international", `[zone."bücher.example"]`, `zone "bücher.example" is not spelled as it is asked in the DNS; write it without blanks, and in its xn-- form`},
+		{"wide letters", `[zone."ｚen.spamhaus.org"]`, `zone "ｚen.spamhaus.org" is not`},
+		{"a blank before", `[zone." bl.spamcop.net"]`, `zone " bl.spamcop.net" is not`},
+		{"a blank behind", `[zone."bl.spamcop.net "]`, `zone "bl.spamcop.net " is not`},
+		{"an international list", "[zone.\"bl.example\"]\nupstream = \"bücher.example\"", `:3: zone."bl.example".upstream is no domain name`},
+		{"a list with a blank", "[zone.\"bl.example\"]\nupstream = \"bl.spamcop.net \"", `:3: zone."bl.example".upstream is no domain name`},
+		{"no name at all", `[zone."bl..example"]`, `zone."bl..example": "bl..example" is no domain name`},
+		{"as asked", `[zone."xn--bcher-kva.example"]`, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := parsed(t, "resolver.servers = [\"192.0.2.53\"]\n"+tt.text)
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("it says %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
 func TestSecrets(t *testing.T) {
 	lists, err := rbl.Builtin()
 	if err != nil {

@@ -152,7 +152,7 @@ func upstreamField(z *Zone) field {
 			return true
 		}
 		z.Upstream = Secret(canonical(z.Upstream.Reveal()))
-		if r.Domain != nil && r.Domain(z.Upstream.Reveal()) != nil {
+		if name := z.Upstream.Reveal(); r.Domain != nil && r.Domain(name) != nil || !asAsked(name) {
 			r.bad(v.path, dotted(v.path)+" is no domain name", "write the list's zone, such as \"zen.spamhaus.org\"")
 		}
 		return true

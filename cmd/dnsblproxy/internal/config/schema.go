@@ -96,10 +96,8 @@ func (d *defaults) addZone(r *reader, path []any, name string) []field {
 				"put both into one table (case and a trailing dot make no difference)")
 		}
 	}
-	if r.Domain != nil {
-		if err := r.Domain(z.Name); err != nil {
-			r.badErr(path, err)
-		}
+	if r.checked(value{path: path}, z.Name, r.Domain) && !asAsked(z.Name) {
+		r.bad(path, fmt.Sprintf("zone %q is not spelled as it is asked in the DNS", name), "write it without blanks, and in its xn-- form")
 	}
 	r.c.Zones = append(r.c.Zones, &z)
 	return zoneFields(&z)
@@ -206,6 +204,12 @@ func (r *reader) name(path []any, name string) {
 
 // canonical is the form in which names of zones are compared.
 func canonical(name string) string { return strings.TrimSuffix(strings.ToLower(name), ".") }
+
+// asAsked says whether a domain name that was accepted is spelled as questions
+// have it: zones and lists are compared with these byte for byte.
+func asAsked(name string) bool {
+	return !strings.ContainsFunc(name, func(c rune) bool { return c <= ' ' || c > '~' })
+}
 
 func zoneName(_ *reader, _ value, s string) (string, bool) { return canonical(s), true }
 
