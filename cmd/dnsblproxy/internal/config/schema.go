@@ -72,7 +72,7 @@ func schema(d *defaults) []field {
 
 func cacheFields(c *Cache) []field {
 	return []field{
-		size("size", &c.Size, 1<<20),
+		size("size", &c.Size, 1<<20, 1<<40),
 		duration("min_ttl", &c.MinTTL, 0),
 		duration("max_ttl", &c.MaxTTL, 0),
 		duration("max_negative_ttl", &c.MaxNegativeTTL, 0),

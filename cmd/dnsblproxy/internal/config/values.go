@@ -125,7 +125,7 @@ func shortDuration(d time.Duration) string {
 var sizePattern = regexp.MustCompile(`^([0-9]{1,12}) ?(KiB|MiB|GiB|B)$`)
 
 // size is a number of bytes with its unit.
-func size(key string, p *int64, least int64) field {
+func size(key string, p *int64, least, most int64) field {
 	units := map[string]int64{"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 	const want = `a size with its unit, such as "64MiB"`
 	return field{key: key, want: want, def: strconv.Quote(shortSize(*p)), read: func(r *reader, v value) bool {
@@ -140,8 +140,9 @@ func size(key string, p *int64, least int64) field {
 			return true
 		}
 		n, err := strconv.ParseInt(m[1], 10, 64)
-		if err != nil || n > math.MaxInt64/units[m[2]] {
-			r.bad(v.path, fmt.Sprintf("%s: %q is too large", dotted(v.path), s), "write "+want)
+		if err != nil || n > most/units[m[2]] {
+			r.bad(v.path, fmt.Sprintf("%s cannot be %q", dotted(v.path), s),
+				fmt.Sprintf("write %q or less", shortSize(most)))
 			return true
 		}
 		if n *= units[m[2]]; n < least {
