@@ -44,6 +44,9 @@ func (a *app) serve(ctx context.Context) error {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
+	// A journal that is started anew closes the log. That would end the process
+	// too, and systemd takes this signal for a clean end; so writing fails.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	lists, err := rbl.Builtin()
 	if err != nil {
 		return err
