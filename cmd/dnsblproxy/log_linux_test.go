@@ -22,6 +22,17 @@ func TestLog_reader_gone(t *testing.T) {
 	s.end(t)
 }
 
+// TestLog_stuck has a journal that reads no more, as one whose disk hangs. A
+// page of log is full after some thirty listings.
+func TestLog_stuck(t *testing.T) {
+	s := startLogged(t)
+	if _, _, errno := syscall.Syscall(syscall.SYS_FCNTL, s.log.Fd(), syscall.F_SETPIPE_SZ, 4096); errno != 0 {
+		t.Fatal(errno)
+	}
+	s.listed(t, 80)
+	s.end(t)
+}
+
 // logged is a server whose log the test reads, or does not.
 type logged struct {
 	addr  string

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -291,19 +290,6 @@ func zoneNames(c *config.Config) []string {
 		names = append(names, z.Name)
 	}
 	return names
-}
-
-// newLog makes the log of the running server.
-func newLog(c *config.Config, w io.Writer) *slog.Logger {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(strings.ToUpper(c.Log.Level))); err != nil {
-		level = slog.LevelInfo // config has checked it
-	}
-	o := &slog.HandlerOptions{Level: level}
-	if c.Log.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, o))
-	}
-	return slog.New(slog.NewTextHandler(w, o))
 }
 
 // stateRoot is the folder for what outlives a restart, "" if nothing does.

@@ -70,7 +70,8 @@ func (a *app) serve(ctx context.Context) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	log := newLog(c, a.err)
+	log, endLog := startLog(c, a.err)
+	defer endLog()
 	warn(log, c.Warnings)
 	root := stateRoot(c)
 	if err := state.Dir(root).Check(); err != nil {
