@@ -1,6 +1,9 @@
 package config
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +14,15 @@ import (
 // know what stands there.
 const besides = "environment"
 
+// elsewhere says where to write a variable that is not set. The server itself
+// may be unable to read the file that systemd starts it from.
+func (r *reader) elsewhere(name string) string {
+	if r.unreadable {
+		return fmt.Sprintf("write %s=... into the file %q beside the configuration and restart the server: systemd reads it then, and this user cannot", name, besides)
+	}
+	return fmt.Sprintf("set it where the server is started (systemd: EnvironmentFile=), or write %s=... into the file %q beside the configuration", name, besides)
+}
+
 // variable is what a ${NAME} stands for: the variable of the process, else
 // that of the file; "" when neither has it.
 func (r *reader) variable(name string) string {
@@ -20,8 +32,9 @@ func (r *reader) variable(name string) string {
 	if r.environment == nil {
 		text, err := os.ReadFile(filepath.Join(r.folder, besides))
 		if err != nil {
-			text = nil // there is none, or it is root's
+			text = nil
 		}
+		r.unreadable = err != nil && !errors.Is(err, fs.ErrNotExist) // it may be root's
 		r.environment = variables(string(text))
 	}
 	return r.environment[name]

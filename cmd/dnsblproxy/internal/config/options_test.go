@@ -76,6 +76,19 @@ func TestEnvironmentFile(t *testing.T) {
 	}
 }
 
+// TestEnvironmentFile_unreadable has the server reload a configuration that
+// names a new key: the administrator has written it where it belongs.
+func TestEnvironmentFile_unreadable(t *testing.T) {
+	folder := t.TempDir()
+	if err := os.Mkdir(filepath.Join(folder, "environment"), 0o700); err != nil { // no file, which root cannot read either
+		t.Fatal(err)
+	}
+	_, err := Parse(filepath.Join(folder, "config.toml"), "[admin]\ntoken = \"${NEW}\"\n[zone.a]\n", testOptions(t))
+	if err == nil || !strings.HasSuffix(err.Error(), `write NEW=... into the file "environment" beside the configuration and restart the server: systemd reads it then, and this user cannot`) {
+		t.Errorf("it says %v, want that a restart is needed", err)
+	}
+}
+
 func TestShown(t *testing.T) {
 	for _, tt := range []struct {
 		name, text, want string

@@ -49,6 +49,7 @@ type reader struct {
 	warnings []Problem
 
 	environment map[string]string // of the file; nil before it is read
+	unreadable  bool              // there is such a file, which cannot be read
 }
 
 // bad reports a problem at the line of path.

@@ -246,8 +246,7 @@ func secret(key string, p *Secret, keys *[]Secret) field {
 			text := r.variable(name)
 			if text == "" {
 				complete = false
-				r.bad(v.path, fmt.Sprintf("%s names the environment variable %s, which is not set", dotted(v.path), name),
-					fmt.Sprintf("set it where the server is started (systemd: EnvironmentFile=), or write %s=... into the file %q beside the configuration", name, besides))
+				r.bad(v.path, fmt.Sprintf("%s names the environment variable %s, which is not set", dotted(v.path), name), r.elsewhere(name))
 			}
 			got = append(got, Secret(text))
 			return text
