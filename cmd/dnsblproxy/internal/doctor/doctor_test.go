@@ -387,6 +387,11 @@ func TestExamine_harmless(t *testing.T) {
 			m.servers["127.0.0.1:53"] = elsewhere
 			m.files["etc/rspamd/local.d/options.inc"] = "# dns { nameserver = \"192.0.2.44\"; }\ndns { nameserver = \"127.0.0.1:5353\"; }\n"
 		}},
+		{"SpamAssassin alone, with its resolver in brackets", func(m *machine) {
+			delete(m.files, "etc/postfix/main.cf")
+			m.servers["127.0.0.1:53"] = elsewhere
+			m.files["etc/spamassassin/local.cf"] = "dns_server [127.0.0.1]:5353\n"
+		}},
 		{"key hidden by a reply map", func(m *machine) {
 			m.in.Zones = append(m.in.Zones, Zone{Name: "zen.dq.spamhaus.net", Holds: []string{"ip4"}, Public: true})
 			m.files["etc/postfix/main.cf"] += "  key.zen.dq.spamhaus.net\npostscreen_dnsbl_reply_map = texthash:/etc/postfix/reply\n"

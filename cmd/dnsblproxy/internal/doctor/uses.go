@@ -198,6 +198,7 @@ func (e *examination) ownResolvers() []Server {
 	var all []Server
 	re := regexp.MustCompile(`^[^#]*?\b(?:nameserver\s*=|dns_server\s)(.*)`)
 	address := regexp.MustCompile(`\d+\.\d+\.\d+\.\d+(?::\d+)?`)
+	plain := strings.NewReplacer("[", "", "]", "") // SpamAssassin's [127.0.0.1]:53
 	for _, file := range e.glob("/etc/rspamd/local.d/options.inc", "/etc/rspamd/override.d/options.inc",
 		"/etc/spamassassin/*.cf", "/etc/mail/spamassassin/*.cf") {
 		for line, text := range e.lines(file) {
@@ -205,7 +206,7 @@ func (e *examination) ownResolvers() []Server {
 			if m == nil {
 				continue
 			}
-			for _, a := range address.FindAllString(m[1], -1) {
+			for _, a := range address.FindAllString(plain.Replace(m[1]), -1) {
 				if !strings.Contains(a, ":") {
 					a += ":53"
 				}
