@@ -90,7 +90,7 @@ func Open(o Options) (*Server, error) {
 	}
 	var config *tls.Config
 	if o.TLSCert != "" || o.TLSKey != "" {
-		pair, err := newPair(o.TLSCert, o.TLSKey)
+		pair, err := newPair(o.TLSCert, o.TLSKey, o.Log)
 		if err != nil {
 			return nil, err
 		}
