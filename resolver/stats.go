@@ -212,6 +212,18 @@ func (c *counts) asked(o *upstream.Outcome, why failure) {
 	}
 }
 
+// Fault counts, by name, that a list answered a test question of ours with an
+// error. Users' questions do not come to know of it while the breaker is open.
+func (r *Resolver) Fault(zoneName string, err error) {
+	z := r.snap.Load().zones.named(zoneName)
+	if z == nil {
+		return
+	}
+	if why := z.failure(err); why.distrust {
+		r.stats.errors.WithLabelValues(z.counts.zone, why.name).Inc()
+	}
+}
+
 // listed counts the codes with which a list answered.
 func (c *counts) listed(z *zone, data packed) {
 	for rec := range data.records {

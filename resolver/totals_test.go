@@ -49,6 +49,18 @@ func TestTotals(t *testing.T) {
 	}
 }
 
+// TestFault counts what a list answered our own questions, by name, so that an
+// alert can tell why it is unreachable.
+func TestFault(t *testing.T) {
+	s := newScene(t, []ZoneOptions{testZone("bl.test", spamhaus())})
+	s.r.Fault("bl.test", &upstream.CodeError{Name: "blocked"})
+	s.r.Fault("bl.test", upstream.ErrTimeout) // no answer is no answer to distrust
+	s.r.Fault("gone.test", &upstream.CodeError{Name: "blocked"})
+	if got := gathered(t, s, "dnsblproxy_list_errors_total"); got != 1 {
+		t.Errorf("%v errors are counted, want 1", got)
+	}
+}
+
 // TestListing asks two zones for the same address, then what is known of it.
 func TestListing(t *testing.T) {
 	one, two := spamhaus(), spamhaus()

@@ -301,6 +301,7 @@ func (d *proxy) newList(z *config.Zone, o *resolver.ZoneOptions, asker upstream.
 			d.keepQuarantine(log, z, from, to)
 			d.stateChanged(log, z.Name, from, to)
 		},
+		OnFault:  func(err error) { d.resolver.Fault(z.Name, err) },
 		OnVoid:   func() { d.resolver.Forget(z.Name, true) },
 		OnClose:  func(rbl.Shape) { d.resolver.Forget(z.Name, false) },
 		OnBudget: func(b upstream.Budget) { budgetSpent(log, b) },

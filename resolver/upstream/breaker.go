@@ -218,6 +218,9 @@ func (b *breaker) conclude(err error) (opened bool) {
 		out.cancel(ErrBreaker)
 	}
 	l.update()
+	if err != nil && l.opts.OnFault != nil {
+		l.opts.OnFault(err)
+	}
 	if was && err == nil {
 		if l.opts.OnClose != nil {
 			l.opts.OnClose(b.shape)

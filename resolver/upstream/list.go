@@ -94,6 +94,7 @@ type ListOptions struct {
 	// The hooks are called one at a time and must not call the list back,
 	// State aside. Any may be nil.
 	OnState  func(from, to State)
+	OnFault  func(error)     // a test question of ours has failed
 	OnVoid   func()          // quarantined: the answers cached from this list are void
 	OnClose  func(rbl.Shape) // the breaker has closed: remembered failures are void
 	OnBudget func(Budget)    // four fifths of the budget are spent, or all; each once a day

@@ -287,7 +287,10 @@ func TestList_releasesWaiters(t *testing.T) {
 
 func TestList_errorCode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := guard(t, always("127.255.255.254"), nil)
+		var faults []string
+		g := guard(t, always("127.255.255.254"), func(o *ListOptions) {
+			o.OnFault = func(err error) { faults = append(faults, err.Error()) }
+		})
 		defer g.end()
 		var code *CodeError
 		if o := g.ask("192.0.2.9"); !errors.As(o.Err, &code) || code.Code.String() != "127.255.255.254" {
@@ -298,6 +301,14 @@ func TestList_errorCode(t *testing.T) {
 		g.Start(txt, func(o Outcome) { ch <- o })
 		if o := <-ch; o.Err != nil {
 			t.Errorf("TXT: %v", o.Err)
+		}
+		for range userFailures { // have us ask ourselves
+			g.ask("192.0.2.9")
+		}
+		time.Sleep(harshPause + time.Second)
+		synctest.Wait()
+		if len(faults) != 2 || faults[1] != "list answered 127.255.255.254: blocked" {
+			t.Errorf("test questions failed by %q, want twice by the code", faults)
 		}
 	})
 }

@@ -76,6 +76,22 @@ func TestFaults(t *testing.T) {
 	t.Logf("\n%s", table.String())
 }
 
+// TestFaults_test_question has the metrics know why a list is unreachable that
+// has refused our own question, so that no other has asked it.
+func TestFaults_test_question(t *testing.T) {
+	t.Parallel()
+	all := Faults()
+	list := startFaulty(t, "bl.example")
+	list.Set(all[slices.IndexFunc(all, func(f Fault) bool { return f.Name == "error code 254" })])
+	proxy := startProxy(t, ProxyOptions{Config: zone("bl.example", "", list.Addr)})
+	eventually(t, 10*time.Second, "the error code to be counted", func() error {
+		if proxy.metric(t, "dnsblproxy_list_errors_total", `zone="bl.example"`, `error="blocked"`) == 0 {
+			return errors.New("it is not")
+		}
+		return nil
+	})
+}
+
 func faultZone(i int) string { return fmt.Sprintf("f%d.example", i) }
 
 func millis(d time.Duration) string { return fmt.Sprintf("%d ms", d.Milliseconds()) }
