@@ -295,6 +295,7 @@ func (d *proxy) newList(z *config.Zone, o *resolver.ZoneOptions, asker upstream.
 		Zone: name, Ask: asker, Holds: o.Holds, Timeout: d.cfg.Load().Resolver.Timeout,
 		Listed:   o.Listed.Contains,
 		Classify: classify(known, o.Listed),
+		Help:     o.Help,
 		Probe:    probed(z),
 		Budget:   uint64(z.Budget),
 		OnState: func(from, to upstream.State) {

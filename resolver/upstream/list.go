@@ -53,9 +53,16 @@ type State struct {
 type CodeError struct {
 	Code rbl.Code
 	Name string // as Classify says
+	Help string // what to do about it, if Help knows
 }
 
-func (e *CodeError) Error() string { return fmt.Sprintf("list answered %v: %s", e.Code, e.Name) }
+func (e *CodeError) Error() string {
+	text := fmt.Sprintf("list answered %v: %s", e.Code, e.Name)
+	if e.Help != "" {
+		text += " (" + e.Help + ")"
+	}
+	return text
+}
 
 // ListOptions describe one list. Zone, Ask and Holds are required.
 type ListOptions struct {
@@ -70,6 +77,7 @@ type ListOptions struct {
 	// its name. Nil: as package rbl says of lists that it does not know.
 	Listed   func(rbl.Code) bool
 	Classify func(rbl.Code) (name string, isError bool)
+	Help     func(rbl.Code) string // what to do about an error; may be nil
 
 	// Probe has Run test the list as RFC 5782, section 5 says, at start and
 	// about every Every (default 5 min).
@@ -252,7 +260,11 @@ func (l *List) judge(records [][]byte) (listed bool, err error) {
 	for _, r := range records {
 		code := rbl.Code(binary.BigEndian.Uint32(r))
 		if name, isError := l.opts.Classify(code); isError {
-			return false, &CodeError{Code: code, Name: name}
+			e := &CodeError{Code: code, Name: name}
+			if l.opts.Help != nil {
+				e.Help = l.opts.Help(code)
+			}
+			return false, e
 		}
 		listed = listed || l.opts.Listed(code)
 	}

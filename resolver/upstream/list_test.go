@@ -289,6 +289,7 @@ func TestList_errorCode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var faults []string
 		g := guard(t, always("127.255.255.254"), func(o *ListOptions) {
+			o.Help = func(c rbl.Code) string { return "buy " + c.String() }
 			o.OnFault = func(err error) { faults = append(faults, err.Error()) }
 		})
 		defer g.end()
@@ -307,8 +308,11 @@ func TestList_errorCode(t *testing.T) {
 		}
 		time.Sleep(harshPause + time.Second)
 		synctest.Wait()
-		if len(faults) != 2 || faults[1] != "list answered 127.255.255.254: blocked" {
+		if len(faults) != 2 || faults[1] != "list answered 127.255.255.254: blocked (buy 127.255.255.254)" {
 			t.Errorf("test questions failed by %q, want twice by the code", faults)
+		}
+		if why := g.State().Reason; why != "the test question for ip4 fails: "+faults[1] {
+			t.Errorf("the list is unreachable because %q", why)
 		}
 	})
 }
