@@ -96,10 +96,9 @@ func Open(o Options) (*Server, error) {
 		}
 		config = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.get}
 	}
-	// net.Listen's errors name the address.
 	l, err := net.Listen(network(o.Listen.Addr()), o.Listen.String())
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("opening the admin address: %w", err) // it names the address
 	}
 	l = netutil.LimitListener(l, maxConnections)
 	if config != nil {

@@ -240,6 +240,8 @@ func TestAddressInUse(t *testing.T) {
 	if second, err := Open(o); err == nil {
 		second.Close()
 		t.Error("a second server binds the same address")
+	} else if !strings.HasPrefix(err.Error(), "opening the admin address: ") {
+		t.Errorf("it fails with %q, which does not say what the address is for", err)
 	}
 }
 
