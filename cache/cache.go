@@ -242,10 +242,10 @@ func (c *Cache) Set(k Key, data string, life, keep uint32) {
 	if p == nil {
 		return
 	}
-	switch c.queue.put(p) {
-	case 1:
+	switch n := c.queue.put(p); {
+	case n == 1:
 		c.alarm.Reset(gatherFor)
-	case maxQueued / 2:
+	case n%portion == 0:
 		c.alarm.Reset(0)
 	}
 }

@@ -19,17 +19,21 @@ const (
 	// It must be below the 32,768 that ristretto queues before it drops.
 	maxBatch = 1 << 10
 
-	// gatherFor is how long the drainer waits for company of the first write.
-	// Waking up and waiting for ristretto costs as much for one write as for a
-	// hundred. Gets find what waits, so nobody is kept.
-	gatherFor = 5 * time.Millisecond
-
 	// A portion is how many writes are made at a stretch unless a rush of
 	// them waits. With one processor nobody looks at the network meanwhile;
 	// after a portion somebody does.
-	portion      = 16
+	//
+	// They are made as soon as so many wait: whoever brings the last of them is
+	// about to wait for a list or a client, and the processor is awake. Being
+	// woken by a timer for them costs more than they do.
+	portion = 16
+
 	rush         = 1 << 10
 	breathingFor = 200 * time.Microsecond
+
+	// gatherFor is how long fewer than a portion wait for company. Gets find
+	// what waits, so nobody is kept.
+	gatherFor = 100 * time.Millisecond
 )
 
 // shard is a part of what stands in front of the store.
@@ -181,8 +185,8 @@ func signal(ch chan struct{}) {
 // only one that writes there, and never writes a key twice without waiting in
 // between: of two writes to a new key ristretto would keep the first.
 //
-// The first write that waits sets the alarm, and while more wait it is set
-// again after each portion.
+// The first write that waits sets the alarm, each portion has it ring, and while
+// some wait it is set again.
 func (c *Cache) drain() {
 	defer close(c.done)
 	defer c.alarm.Stop()
@@ -202,12 +206,16 @@ func (c *Cache) drain() {
 	}
 }
 
-// pause returns how long others have the processor between two portions.
+// pause returns how long what waits may go on waiting. Others have the processor
+// between two portions.
 func (c *Cache) pause() time.Duration {
-	if c.queue.n.Load() >= rush {
+	switch n := c.queue.n.Load(); {
+	case n >= rush:
 		return 0
+	case n >= portion || len(c.flushing) > 0:
+		return breathingFor
 	}
-	return breathingFor
+	return gatherFor
 }
 
 // round makes the next writes and does what belongs to them. It reports whether
