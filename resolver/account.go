@@ -98,7 +98,7 @@ func (r *Resolver) verify(q *question, d *decision) {
 		z.counts.savedListing(z, d.hit.Rule.Name, packed(e.Data))
 		return
 	}
-	if _, open := z.List.Open(q.subject.Shape); open {
+	if _, _, open := z.List.Open(q.subject.Shape); open {
 		return
 	}
 	if _, bad := z.List.Quarantined(); bad {

@@ -307,7 +307,7 @@ func (f *facts) failed(q *question, a listAnswer, hit overrides.Hit, exempt bool
 		return exempted(hit)
 	}
 	d := decision{verdict: Failed, ttl: staleTTL, ede: a.why.ede, reason: a.why.text}
-	d.vain = a.why.distrust || q.zone.Source == SourceRDNS
+	d.vain = a.why.vain || q.zone.Source == SourceRDNS
 	return f.onFailure(q, d, "the list cannot")
 }
 
@@ -423,7 +423,7 @@ func (f *facts) apex(q *question) decision {
 		return decision{lacking: true}
 	case failing:
 		d := decision{verdict: Failed, form: formServFail, ttl: staleTTL, ede: a.why.ede, reason: a.why.text}
-		if a.why.distrust {
+		if a.why.vain {
 			d.form = formNoData
 		}
 		return d

@@ -139,6 +139,8 @@ func TestDecide_failures(t *testing.T) {
 		{"an error code is no SERVFAIL", servfail, &fakeList{err: &upstream.CodeError{Name: "public resolver"}}, "9.2.0.192", "NXDOMAIN", 22},
 		{"a quarantined list", servfail, &fakeList{lies: "lists the world"}, "9.2.0.192", "NXDOMAIN", 22},
 		{"an open breaker", testZone("bl.test", nil), &fakeList{open: "no answer since noon"}, "9.2.0.192", "NXDOMAIN", 22},
+		{"an open breaker and on_failure servfail", servfail, &fakeList{open: "no answer since noon"}, "9.2.0.192", "SERVFAIL", 22},
+		{"a breaker that an error code opened", servfail, &fakeList{open: "blocked", refuses: true}, "9.2.0.192", "NXDOMAIN", 22},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

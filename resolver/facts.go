@@ -111,9 +111,12 @@ type failure struct {
 	ede  uint16
 
 	// distrust says that the list answers, but must not be believed: it is
-	// quarantined or sends error codes. Nothing of that ever turns into
-	// SERVFAIL, since a retry cannot help.
+	// quarantined or sends error codes.
 	distrust bool
+
+	// vain says that to ask again cannot help, for the same reasons, so that
+	// this never turns into SERVFAIL.
+	vain bool
 
 	// spare says that only questions that nobody waits for are refused.
 	spare bool
@@ -196,17 +199,17 @@ func (f *facts) cannotAsk(q *question, typ uint16) (failure, bool) {
 
 // lies is the failure of a list that is quarantined.
 func lies(why string) failure {
-	return failure{name: "quarantined", text: why, ede: edeUnreachable, distrust: true}
+	return failure{name: "quarantined", text: why, ede: edeUnreachable, distrust: true, vain: true}
 }
 
 // breaker says why the zone's list is not to be asked about a shape of
 // subject, if it is not.
 func (z *zone) breaker(s rbl.Shape) (why failure, open bool) {
-	text, open := z.List.Open(s)
+	text, vain, open := z.List.Open(s)
 	if !open {
 		return failure{}, false
 	}
-	return failure{name: "breaker", text: text, ede: edeUnreachable}, true
+	return failure{name: "breaker", text: text, ede: edeUnreachable, vain: vain}, true
 }
 
 // lack notes a fact to fetch.

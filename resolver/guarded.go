@@ -1,6 +1,8 @@
 package resolver
 
 import (
+	"cmp"
+
 	"dnsblproxy/resolver/rbl"
 	"dnsblproxy/resolver/upstream"
 )
@@ -20,14 +22,12 @@ func (g *Guarded) Start(a Ask, done func(upstream.Outcome)) {
 }
 
 // Open implements List.
-func (g *Guarded) Open(s rbl.Shape) (string, bool) {
+func (g *Guarded) Open(s rbl.Shape) (why string, vain, open bool) {
 	if !g.list.Open(s) {
-		return "", false
+		return "", false, false
 	}
-	if why := g.list.State().Reason; why != "" {
-		return why, true
-	}
-	return "the list does not answer", true
+	why = cmp.Or(g.list.State().Reason, "the list does not answer")
+	return why, g.list.Refuses(s), true
 }
 
 // Quarantined implements List.

@@ -16,8 +16,9 @@ type List interface {
 	Start(a Ask, done func(upstream.Outcome))
 
 	// Open says why the list is not to be asked about a shape of subject at
-	// present, if it is not. It costs next to nothing.
-	Open(s rbl.Shape) (why string, open bool)
+	// present, if it is not; vain that who asks again is not better off. It
+	// costs next to nothing.
+	Open(s rbl.Shape) (why string, vain, open bool)
 
 	// Quarantined says why nothing the list says may be believed, if so.
 	Quarantined() (why string, yes bool)
@@ -42,7 +43,7 @@ func (z *zone) failure(err error) failure {
 	var code *upstream.CodeError
 	switch {
 	case errors.As(err, &code):
-		f.name, f.ede, f.distrust = code.Name, edeUnreachable, true
+		f.name, f.ede, f.distrust, f.vain = code.Name, edeUnreachable, true, true
 		f.text = z.hide.text(code.Name + ": " + z.help(code.Code))
 	case errors.Is(err, upstream.ErrTimeout):
 		f.name, f.ede = "timeout", edeUnreachable

@@ -189,7 +189,7 @@ func (m *misses) ask(tb testing.TB) {
 type unlistedList struct{ asked chan func(upstream.Outcome) }
 
 func (l *unlistedList) Start(_ Ask, done func(upstream.Outcome)) { l.asked <- done }
-func (l *unlistedList) Open(rbl.Shape) (string, bool)            { return "", false }
+func (l *unlistedList) Open(rbl.Shape) (string, bool, bool)      { return "", false, false }
 func (l *unlistedList) Quarantined() (string, bool)              { return "", false }
 
 func (l *unlistedList) answer() {

@@ -25,6 +25,7 @@ type fakeList struct {
 	ttl     uint32
 	err     error
 	open    string
+	refuses bool // why it is open
 	lies    string
 	spent   bool // but for questions that somebody waits for
 	hold    chan struct{}
@@ -84,10 +85,10 @@ func (l *fakeList) answer(a Ask, key string) upstream.Outcome {
 	return upstream.Outcome{Response: r, Took: time.Millisecond}
 }
 
-func (l *fakeList) Open(rbl.Shape) (string, bool) {
+func (l *fakeList) Open(rbl.Shape) (why string, vain, open bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.open, l.open != ""
+	return l.open, l.refuses, l.open != ""
 }
 
 func (l *fakeList) Quarantined() (string, bool) {

@@ -79,7 +79,7 @@ const (
 
 // Open implements resolver.List: reverse DNS is everybody's, and never down
 // as a whole.
-func (*reverse) Open(rbl.Shape) (string, bool) { return "", false }
+func (*reverse) Open(rbl.Shape) (why string, vain, open bool) { return "", false, false }
 
 // Quarantined implements resolver.List.
 func (*reverse) Quarantined() (string, bool) { return "", false }

@@ -25,6 +25,7 @@ type breaker struct {
 	list  *List
 	shape rbl.Shape
 	open  atomic.Bool
+	coded atomic.Bool // it is open because of an error code
 
 	mu       sync.Mutex
 	failures int       // of users' attempts, in a row
@@ -211,6 +212,7 @@ func (b *breaker) conclude(err error) (opened bool) {
 		b.reason = ""
 	} else {
 		b.reason = err.Error()
+		b.coded.Store(errors.As(err, new(*CodeError)))
 		cut = b.fail(err, was)
 	}
 	b.mu.Unlock()

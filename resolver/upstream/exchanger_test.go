@@ -276,16 +276,17 @@ func TestExchanger_portClosed(t *testing.T) {
 	s.close()
 	p := newPool(t, Options{})
 	q := question(t, "a.bl.example", dns.TypeA)
-	o := p.Exchanger([]netip.AddrPort{s.addr}, ExchangeOptions{}).Exchange(t.Context(), q)
-	if o.Err != ErrUnreachable || o.Took > 900*time.Millisecond {
-		t.Errorf("closed port: %v after %v", o.Err, o.Took)
+	patient := ExchangeOptions{Timeout: time.Hour, Deadline: time.Hour} // who waits for silence fails the test
+	o := p.Exchanger([]netip.AddrPort{s.addr}, patient).Exchange(t.Context(), q)
+	if o.Err != ErrUnreachable {
+		t.Errorf("closed port: %v", o.Err)
 	}
 	p.server(s.addr).fails.Store(0)
 	p.server(s.addr).rtt.Store(1)
 	p.server(good.addr).rtt.Store(2)
-	o = p.Exchanger([]netip.AddrPort{s.addr, good.addr}, ExchangeOptions{}).Exchange(t.Context(), q)
-	if say(o) != "127.0.0.2" || o.Took > 900*time.Millisecond {
-		t.Errorf("closed port, then a good one: %s after %v", say(o), o.Took)
+	o = p.Exchanger([]netip.AddrPort{s.addr, good.addr}, patient).Exchange(t.Context(), q)
+	if say(o) != "127.0.0.2" {
+		t.Errorf("closed port, then a good one: %s", say(o))
 	}
 }
 

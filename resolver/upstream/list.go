@@ -179,6 +179,10 @@ func (l *List) Quarantined() (why string, yes bool) {
 // Open reports whether the breaker of a shape is open: Start would fail.
 func (l *List) Open(shape rbl.Shape) bool { return l.breaker(shape).open.Load() }
 
+// Refuses reports whether it is open because the list answers an error code: to
+// ask again cannot help.
+func (l *List) Refuses(shape rbl.Shape) bool { return l.breaker(shape).coded.Load() }
+
 func (l *List) breaker(shape rbl.Shape) *breaker {
 	var b *breaker
 	switch shape {

@@ -314,6 +314,15 @@ func TestList_errorCode(t *testing.T) {
 		if why := g.State().Reason; why != "the test question for ip4 fails: "+faults[1] {
 			t.Errorf("the list is unreachable because %q", why)
 		}
+		if !g.Open(rbl.IP4) || !g.Refuses(rbl.IP4) {
+			t.Errorf("open %t, refuses %t, want both", g.Open(rbl.IP4), g.Refuses(rbl.IP4))
+		}
+		g.host.become(nil) // silent
+		time.Sleep(openLimit + time.Second)
+		synctest.Wait()
+		if !g.Open(rbl.IP4) || g.Refuses(rbl.IP4) {
+			t.Errorf("silent: open %t, refuses %t, want the first", g.Open(rbl.IP4), g.Refuses(rbl.IP4))
+		}
 	})
 }
 

@@ -67,8 +67,8 @@ func (l *list) Start(a resolver.Ask, done func(upstream.Outcome)) {
 }
 
 // Open and Quarantined say that the list is well.
-func (l *list) Open(rbl.Shape) (string, bool) { return "", false }
-func (l *list) Quarantined() (string, bool)   { return "", false }
+func (l *list) Open(rbl.Shape) (string, bool, bool) { return "", false, false }
+func (l *list) Quarantined() (string, bool)         { return "", false }
 
 // life is how long an answer is kept.
 func (l *list) life(addr uint32) time.Duration {
