@@ -217,9 +217,7 @@ func (b *bench) dnsperf(c *contender, _ window) (Figure, error) {
 	cmd := exec.Command("dnsperf", "-s", c.Addr.Addr().String(), "-p", strconv.Itoa(int(c.Addr.Port())),
 		"-d", file, "-c", "8", "-l", "1")
 	cmd.Stdout, cmd.Stderr = &out, &out
-	// Its thread that sends would keep the one that receives from the
-	// processor if they had but one.
-	if err := proc.Start(cmd, b.processors...); err != nil {
+	if err := proc.Start(cmd, b.own); err != nil {
 		return Figure{}, err
 	}
 	if err := cmd.Wait(); err != nil {

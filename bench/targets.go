@@ -28,6 +28,9 @@ func (r *Results) targets() []Target {
 	if has(warmMany, peers.Proxy) {
 		add("CPU per cached answer, 128 outstanding, of a bare loop's", r.ratio(warmMany, "cpu", peers.Proxy, peers.Bare).Median, 0.95)
 		add("CPU per cached answer, 8 clients, of a bare loop's", r.ratio(warmFew, "cpu", peers.Proxy, peers.Bare).Median, 1)
+		if has(dnsperf8, peers.Proxy) {
+			add("likewise, asked by dnsperf -c 8", r.ratio(dnsperf8, "cpu", peers.Proxy, peers.Bare).Median, 1)
+		}
 		for _, what := range []string{"p50", "p99"} {
 			add(what+" of cached answers one at a time, of the best peer's", r.best(warmOne, what), 1)
 		}
