@@ -138,7 +138,7 @@ func run(ctx context.Context, o *options, w io.Writer) error {
 		return err
 	}
 	defer stop()
-	b := &bench{o: o, log: w, server: server, own: own, processors: cpus, res: &Results{Machine: *machine}}
+	b := &bench{o: o, log: w, server: server, own: own, res: &Results{Machine: *machine}}
 	if err := b.all(ctx); err != nil {
 		return err
 	}
@@ -155,7 +155,6 @@ type bench struct {
 	o           *options
 	log         io.Writer
 	server, own int // processors
-	processors  []int
 	res         *Results
 }
 
