@@ -196,12 +196,24 @@ func (c *Cache) drain() {
 			return
 		case <-c.alarm.C:
 			if c.round() {
-				c.alarm.Reset(c.pause())
+				c.rest()
 			}
 		case settled := <-c.settle:
 			for c.round() {
 			}
 			close(settled)
+		}
+	}
+}
+
+// rest sets the alarm for what is left. It looks again behind that, for it may have
+// undone the alarm of a portion that came in that moment.
+func (c *Cache) rest() {
+	for {
+		d := c.pause()
+		c.alarm.Reset(d)
+		if d <= c.pause() {
+			return
 		}
 	}
 }

@@ -6,23 +6,34 @@ import (
 	"time"
 )
 
-// What is set gets into the store by itself, and what comes meanwhile too.
+// What is set gets into the store by itself: a few writes wait for company, a
+// portion of them does not, and what comes meanwhile gets there too.
 func TestCache_drains_by_itself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := newCache(t, Options{})
 		z := c.Zone("z", "")
+		waiting := func() int64 {
+			synctest.Wait()
+			return c.queue.n.Load()
+		}
 		for from := uint32(0); from < 10_000; from += 1000 {
+			for i := range uint32(portion - 1) {
+				c.Set(z.IP4(1, addr(from+i)), "data", 60, 0)
+			}
+			time.Sleep(gatherFor / 2)
+			if n := waiting(); n != portion-1 {
+				t.Errorf("%d writes wait for company, want %d", n, portion-1)
+			}
 			for i := range uint32(1000) {
 				c.Set(z.IP4(1, addr(from+i)), "data", 60, 0)
 			}
-			if c.queue.n.Load() < 1000 {
-				t.Error("nothing waits for company")
+			time.Sleep(2 * 1000 / portion * breathingFor)
+			if n := waiting(); n >= portion {
+				t.Errorf("%d writes wait, which are a portion", n)
 			}
-			time.Sleep(gatherFor + breathingFor)
 			c.Set(z.IP4(1, addr(from)), "newer", 60, 0)
-			time.Sleep(gatherFor + 1000/portion*breathingFor)
-			synctest.Wait()
-			if n := c.queue.n.Load(); n != 0 {
+			time.Sleep(2 * gatherFor)
+			if n := waiting(); n != 0 {
 				t.Fatalf("%d writes wait long after they were set", n)
 			}
 		}
