@@ -43,8 +43,9 @@ func openSocket(ctx context.Context, path string) (*output, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The handshake may wait for the reader; the end of the server may not.
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // the handshake tells
+	// The handshake may wait for the reader; the end of the server may not. It sets
+	// deadlines of its own, which would undo one of ours.
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // the handshake tells
 	defer stop()
 	stream, err := framestream.NewWriter(conn, &framestream.WriterOptions{
 		ContentTypes: [][]byte{dnstap.FSContentType}, Bidirectional: true, Timeout: writeTime,
