@@ -25,7 +25,6 @@ func again(t *testing.T, d *Direct) func() Outcome {
 func TestDirect_renews(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newTree(t)
-		defer x.pool.Close()
 		d := x.direct(t, "zen.list.org")
 		ask := again(t, d)
 		ask()
@@ -59,7 +58,6 @@ func TestDirect_renews(t *testing.T) {
 func TestDirect_renewalFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newTree(t)
-		defer x.pool.Close()
 		d := x.direct(t, "zen.list.org")
 		ask := again(t, d)
 		ask()
@@ -85,7 +83,6 @@ func TestDirect_renewalFails(t *testing.T) {
 func TestDirect_rediscovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newTree(t)
-		defer x.pool.Close()
 		d := x.direct(t, "zen.list.org")
 		ask := func() string {
 			return say(d.Exchange(t.Context(), question(t, "9.2.0.192.zen.list.org", dns.TypeA)))
@@ -107,7 +104,6 @@ func TestDirect_rediscovers(t *testing.T) {
 func TestDirect_deadParents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newTree(t)
-		defer x.pool.Close()
 		x.root.become(nil)
 		d := x.direct(t, "zen.list.org")
 		q := question(t, "9.2.0.192.zen.list.org", dns.TypeA)
@@ -134,7 +130,6 @@ func TestDirect_hostsUnknown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				x := newTree(t)
-				defer x.pool.Close()
 				x.resolve["ns.example.net"], x.resolve["slow.example.net"] = "198.51.100.4", "never"
 				x.org.become(authority("org.", "zen.list.org. 600 NS slow.example.net.",
 					"zen.list.org. 600 NS "+ns, "a.zen.list.org. 600 A 198.51.100.4"))
@@ -151,7 +146,6 @@ func TestDirect_hostsUnknown(t *testing.T) {
 func TestDirect_hostsLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newTree(t)
-		defer x.pool.Close()
 		x.resolve["late.example.net"] = "198.51.100.4"
 		x.late = 300 * time.Millisecond
 		x.org.become(authority("org.", "zen.list.org. 600 NS late.example.net.",
@@ -167,7 +161,6 @@ func TestDirect_hostsLate(t *testing.T) {
 func TestDirect_tellsNoKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newTree(t)
-		defer x.pool.Close()
 		x.bl.become(authority("zen.list.org.", "9.2.0.192.key.a.zen.list.org. 300 A 127.0.0.4"))
 		o := x.direct(t, "key.a.zen.list.org").Exchange(t.Context(), question(t, "9.2.0.192.key.a.zen.list.org", dns.TypeA))
 		if say(o) != "127.0.0.4" {
@@ -184,7 +177,6 @@ func TestDirect_tellsNoKey(t *testing.T) {
 func TestDirect_sameServers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newTree(t)
-		defer x.pool.Close()
 		x.org.become(authority("org.", "list.org. 600 NS b.list.org.", "b.list.org. 600 A 198.51.100.4"))
 		list, domain := authority("zen.list.org.", "zen.list.org. 600 NS ns.zen.list.org.", "9.2.0.192.zen.list.org. 300 A 127.0.0.4"), authority("list.org.")
 		x.bl.become(func(m *dns.Msg) *dns.Msg {
@@ -211,7 +203,6 @@ func TestDirect_oddParents(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				x := newTree(t)
-				defer x.pool.Close()
 				x.org.become(authority("org.", "list.org. 600 NS b.list.org.", "b.list.org. 600 A 198.51.100.4"))
 				list := authority("list.org.", "key.zen.list.org. 600 NS ns.key.zen.list.org.", "ns.key.zen.list.org. 600 A 198.51.100.5")
 				x.bl.become(func(m *dns.Msg) *dns.Msg {
@@ -247,7 +238,6 @@ func TestDirect_oddParents(t *testing.T) {
 func TestDirect_partOfZone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newTree(t)
-		defer x.pool.Close()
 		d := x.direct(t, "a.zen.list.org")
 		x.bl.become(authority("zen.list.org.", "9.2.0.192.a.zen.list.org. 300 A 127.0.0.4"))
 		for range 3600 {
@@ -273,7 +263,6 @@ func TestDirect_partOfZone(t *testing.T) {
 func TestDirect_renewalFailsEarly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newTree(t)
-		defer x.pool.Close()
 		x.org.become(authority("org.", "zen.list.org. 86400 NS b.zen.list.org.", "b.zen.list.org. 86400 A 198.51.100.4"))
 		ask := again(t, x.direct(t, "zen.list.org"))
 		ask()
@@ -293,7 +282,6 @@ func TestDirect_renewalFailsEarly(t *testing.T) {
 func TestDirect_deadParentsOpenTheBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newTree(t)
-		defer x.pool.Close()
 		x.root.become(nil)
 		zone := question(t, "zen.list.org", 1).Name
 		l := NewList(ListOptions{Zone: zone, Ask: x.finder.Direct(zone), Holds: rbl.HoldsIP4})

@@ -97,6 +97,7 @@ func newTree(t *testing.T) *tree {
 	t.Helper()
 	x := &tree{resolve: make(map[string]string)}
 	x.net, x.pool = fakePool(t)
+	t.Cleanup(x.pool.Close) // in the bubble, at its end
 	x.root = x.net.host(rootAddr, authority(".", "org. 86400 NS ns.org.", "ns.org. 86400 A 198.51.100.2"))
 	x.org = x.net.host(orgAddr, authority("org.",
 		"zen.list.org. 600 NS a.zen.list.org.", "zen.list.org. 600 NS b.zen.list.org.",
@@ -144,7 +145,6 @@ func (x *tree) direct(t *testing.T, zone string) *Direct {
 func TestDirect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newTree(t)
-		defer x.pool.Close()
 		d := x.direct(t, "zen.list.org")
 		for name, want := range map[string]string{
 			"9.2.0.192.zen.list.org": "127.0.0.4",
@@ -180,7 +180,6 @@ func TestDirect(t *testing.T) {
 func TestDirect_skipsTheDeadServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newTree(t)
-		defer x.pool.Close()
 		d := x.direct(t, "zen.list.org")
 		slow := 0
 		for range 50 {
@@ -203,7 +202,6 @@ func TestDirect_skipsTheDeadServer(t *testing.T) {
 func TestDirect_hosts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newTree(t)
-		defer x.pool.Close()
 		x.net.host(outAddr, authority("zen.list.org.", "9.2.0.192.zen.list.org. 300 A 127.0.0.5"))
 		x.org.become(authority("org.",
 			"zen.list.org. 600 NS ns.example.net.", "zen.list.org. 600 NS noglue.zen.list.org.",
@@ -234,7 +232,6 @@ func TestDirect_authority(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		x := newTree(t)
-		defer x.pool.Close()
 		x.dead.become(bits(false, true, "9.2.0.192.zen.list.org. 300 A 127.0.0.66"))
 		x.bl.become(bits(false, false, "9.2.0.192.zen.list.org. 300 A 127.0.0.4"))
 		d := x.direct(t, "zen.list.org")
@@ -250,7 +247,6 @@ func TestDirect_authority(t *testing.T) {
 func TestDirect_noSuchZone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newTree(t)
-		defer x.pool.Close()
 		o := x.direct(t, "gone.org").Exchange(t.Context(), question(t, "2.0.0.127.gone.org", dns.TypeA))
 		if !errors.Is(o.Err, ErrUnreachable) || strings.Contains(o.Err.Error(), "gone") {
 			t.Errorf("%v, want ErrUnreachable without the zone's name", o.Err)
@@ -263,7 +259,6 @@ func TestDirect_noSuchZone(t *testing.T) {
 func TestDirect_countlessServers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newTree(t)
-		defer x.pool.Close()
 		d := x.direct(t, "zen.list.org")
 		ask := func(i int) {
 			d.Exchange(t.Context(), question(t, fmt.Sprintf("%d.%d.0.192.zen.list.org", i&255, i>>8), dns.TypeA))
@@ -299,7 +294,6 @@ func TestDirect_countlessServers(t *testing.T) {
 func TestDirect_list(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newTree(t)
-		defer x.pool.Close()
 		zone := question(t, "zen.list.org", 1).Name
 		l := NewList(ListOptions{Zone: zone, Ask: x.finder.Direct(zone), Holds: rbl.HoldsIP4, Probe: true})
 		ctx, stop := context.WithCancel(t.Context())
@@ -352,7 +346,6 @@ func TestDirect_cancel(t *testing.T) {
 func TestDirect_cancelBetween(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newTree(t)
-		defer x.pool.Close()
 		x.sub.become(nil)
 		d := x.direct(t, "zen.list.org")
 		got := make(chan Outcome, 1)
