@@ -1,6 +1,7 @@
 package overrides
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -253,10 +254,44 @@ func TestFile_of_the_future_is_read_once(t *testing.T) {
 			read = append(read, c != nil)
 			time.Sleep(pollEvery)
 		}
-		if want := []bool{true, true, true, true, true, false}; !slices.Equal(read, want) {
-			t.Errorf("looks that read it: %t, want %t", read, want)
+		if want := []bool{true, false, false, false, false, false}; !slices.Equal(read, want) {
+			t.Errorf("looks that compiled it: %t, want %t", read, want)
+		}
+		if !w.settled {
+			t.Error("it is still read at every look")
 		}
 	})
+}
+
+// A fault of reading is over as soon as the file can be read, though it says
+// what it said before.
+func TestFile_comes_back_as_it_was(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "efax.txt")
+	aside := path + ".aside"
+	write(t, path, "192.0.2.1\n")
+	w := &watched{path: path}
+	look := func(what string, found, good bool) {
+		t.Helper()
+		c, err := w.read()
+		if (c != nil) != found || (err == nil) != good || w.good != good {
+			t.Fatalf("%s: content %v, error %v, good %t; want content %t, good %t", what, c, err, w.good, found, good)
+		}
+	}
+	look("at first", true, true)
+	look("again", false, true)
+	if err := errors.Join(os.Rename(path, aside), os.Mkdir(path, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	look("a folder in its place", false, false)
+	if err := errors.Join(os.Remove(path), os.Rename(aside, path)); err != nil {
+		t.Fatal(err)
+	}
+	look("back", true, true)
+	if err := os.Chtimes(path, time.Time{}, time.Now().Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	w.waits = maxBusy - 1 // at rest
+	look("touched", false, true)
 }
 
 // Rights that come back, and what else keeps a file from being opened for a

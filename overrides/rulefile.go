@@ -76,20 +76,14 @@ func parseLine(text []byte) (Entry, error) {
 	return e, err
 }
 
-// readRuleFile reads and compiles the file. The error joins all problems, or
-// says with refused that the system keeps the file from being read.
-func readRuleFile(name string) (c *content, refused bool, err error) {
-	data, err := readBounded(name, maxRuleFile)
-	if err != nil {
-		_, refused = errors.AsType[*os.PathError](err)
-		return nil, refused, &Problem{File: name, Msg: fileFault(err)}
-	}
-	c = &content{}
+// compileRuleFile compiles what was read of the file. The error joins all problems.
+func compileRuleFile(name string, data []byte) (*content, error) {
+	c := &content{}
 	if problems := eachEntry(name, data, c.addEntry); len(problems) > 0 {
-		return nil, false, errors.Join(problems...)
+		return nil, errors.Join(problems...)
 	}
 	c.seal()
-	return c, false, nil
+	return c, nil
 }
 
 // fileFault says what keeps a file from being read, without its name, which

@@ -1,6 +1,7 @@
 package overrides
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -30,7 +31,8 @@ type watched struct {
 	mu      sync.Mutex // held around read
 	good    bool       // the last reading had no fault
 	seen    stamp
-	settled bool // seen was old enough when the file was read
+	settled bool              // seen was old enough when the file was read
+	sum     [sha256.Size]byte // of what was read
 
 	latest stamp     // of the latest look
 	since  time.Time // when that was seen first
@@ -60,12 +62,12 @@ func stampOf(path string) (stamp, error) {
 }
 
 // read returns the file's content if it has changed since the last call, nil
-// if it has not. What changes while it is read is not trusted: errBusy. Nor is
+// if it has not, be its stamp a new one. What changes while it is read is not trusted: errBusy. Nor is
 // what was written a moment ago, for more may follow.
 func (w *watched) read() (*content, error) {
 	before, err := stampOf(w.path)
 	if err != nil {
-		w.seen, w.good = stamp{}, false // when it comes back it is read, whatever its stamp
+		w.seen, w.sum, w.good = stamp{}, [sha256.Size]byte{}, false // when it comes back it is read, whatever its stamp
 		return nil, err
 	}
 	if before == w.seen && w.settled {
@@ -75,7 +77,7 @@ func (w *watched) read() (*content, error) {
 		return nil, fmt.Errorf("%s: %w", w.path, errBusy)
 	}
 	settled := time.Since(before.mtime) > settle || time.Since(w.since) > settle
-	c, refused, readErr := readRuleFile(w.path)
+	data, readErr := readBounded(w.path, maxRuleFile)
 	after, err := stampOf(w.path)
 	if err != nil {
 		return nil, err
@@ -83,9 +85,20 @@ func (w *watched) read() (*content, error) {
 	if after != before {
 		return nil, fmt.Errorf("%s: %w", w.path, errBusy)
 	}
-	// What is refused may be granted later, which leaves the stamp as it is.
-	w.seen, w.settled, w.good = before, settled && !refused, readErr == nil
-	return c, readErr
+	// What the system refuses may be granted later, which leaves the stamp as it is.
+	_, refused := errors.AsType[*os.PathError](readErr)
+	w.seen, w.settled = before, settled && !refused
+	if readErr != nil {
+		w.sum, w.good = [sha256.Size]byte{}, false
+		return nil, &Problem{File: w.path, Msg: fileFault(readErr)}
+	}
+	sum := sha256.Sum256(data)
+	if sum == w.sum {
+		return nil, nil
+	}
+	c, err := compileRuleFile(w.path, data)
+	w.sum, w.good = sum, err == nil
+	return c, err
 }
 
 // underWay reports whether somebody may be writing the file: it has changed since
