@@ -263,7 +263,7 @@ func (d *proxy) openAdmin() (*admin.Server, error) {
 		return nil, err
 	}
 	return admin.Open(admin.Options{
-		Listen: c.Admin.Listen, Token: c.Admin.Token.Reveal(), TLSCert: c.Admin.TLSCert, TLSKey: c.Admin.TLSKey,
+		Listen: c.Admin.Listen, Token: c.Admin.Token.Reveal(), TLSCert: c.Admin.TLSCert, TLSKey: c.Admin.TLSKey, ReadFile: config.ReadFile,
 		Gatherer: d.reg, Ready: d.isReady, API: d.api(), Page: page, Log: d.log,
 	})
 }

@@ -17,7 +17,7 @@ func (a *app) reread(lists *rbl.Table, before *config.Config, own []netip.AddrPo
 		return nil, err
 	}
 	o := loadOptions(lists)
-	o.Inherited = own
+	o.Inherited, o.ReadFile = own, config.ReadFile // the server waits for nobody
 	known := map[string]bool{}
 	for _, u := range append(before.Allow[:len(before.Allow):len(before.Allow)], before.Deny...) {
 		known[u.File] = true

@@ -14,6 +14,7 @@ import (
 // line in the log: nobody would know before it runs out.
 type pair struct {
 	certFile, keyFile string
+	readFile          func(path string) ([]byte, error)
 	log               *slog.Logger
 
 	mu     sync.Mutex
@@ -22,15 +23,27 @@ type pair struct {
 	broken [2]time.Time // likewise, of what was reported last
 }
 
-func newPair(certFile, keyFile string, log *slog.Logger) (*pair, error) {
-	p := &pair{certFile: certFile, keyFile: keyFile, log: log}
+func newPair(o Options) (*pair, error) {
+	p := &pair{certFile: o.TLSCert, keyFile: o.TLSKey, readFile: o.ReadFile, log: o.Log}
 	p.stamps = p.stat()
-	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
+	cert, err := p.load()
 	if err != nil {
 		return nil, fmt.Errorf("reading tls_cert and tls_key: %w", err)
 	}
 	p.cert = &cert
 	return p, nil
+}
+
+func (p *pair) load() (tls.Certificate, error) {
+	cert, err := p.readFile(p.certFile)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := p.readFile(p.keyFile)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(cert, key)
 }
 
 func (p *pair) stat() (stamps [2]time.Time) {
@@ -47,7 +60,7 @@ func (p *pair) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if now := p.stat(); now != p.stamps {
-		cert, err := tls.LoadX509KeyPair(p.certFile, p.keyFile)
+		cert, err := p.load()
 		switch {
 		case err == nil:
 			p.cert, p.stamps = &cert, now

@@ -27,6 +27,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,6 +41,7 @@ type Options struct {
 	TLSCert string // PEM file, with TLSKey; likewise
 	TLSKey  string
 
+	ReadFile func(path string) ([]byte, error) // of these two; nil: os.ReadFile
 	Gatherer prometheus.Gatherer
 	Ready    func() error        // nil: ready from the start
 	API      map[string]Endpoint // by the part of the path after /api/v1/
@@ -88,9 +90,12 @@ func Open(o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.ReadFile == nil {
+		o.ReadFile = os.ReadFile
+	}
 	var config *tls.Config
 	if o.TLSCert != "" || o.TLSKey != "" {
-		pair, err := newPair(o.TLSCert, o.TLSKey, o.Log)
+		pair, err := newPair(o)
 		if err != nil {
 			return nil, err
 		}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 )
@@ -30,7 +29,7 @@ func (r *reader) variable(name string) string {
 		return text
 	}
 	if r.environment == nil {
-		text, err := os.ReadFile(filepath.Join(r.folder, besides))
+		text, err := ReadFile(filepath.Join(r.folder, besides))
 		if err != nil {
 			text = nil
 		}

@@ -16,15 +16,16 @@ import (
 type Options struct {
 	Syntax
 
-	Flag       string                           // that names the file; "": --config
-	LookupEnv  func(name string) (string, bool) // nil: os.LookupEnv
-	ResolvConf string                           // "": /etc/resolv.conf
-	LocalAddrs func() ([]netip.Addr, error)     // nil: those of the interfaces
-	Inherited  []netip.AddrPort                 // the sockets behind "systemd", where they are known
-	LookPath   func(command string) error       // of watch.NAME.notify; nil: not looked at
-	Readable   func(path string) error          // nil: [Readable]
-	Now        func() time.Time                 // nil: time.Now
-	Local      *time.Location                   // of expires; nil: time.Local
+	Flag       string                            // that names the file; "": --config
+	ReadFile   func(path string) ([]byte, error) // of the configuration itself; nil: os.ReadFile, pipes too
+	LookupEnv  func(name string) (string, bool)  // nil: os.LookupEnv
+	ResolvConf string                            // "": /etc/resolv.conf
+	LocalAddrs func() ([]netip.Addr, error)      // nil: those of the interfaces
+	Inherited  []netip.AddrPort                  // the sockets behind "systemd", where they are known
+	LookPath   func(command string) error        // of watch.NAME.notify; nil: not looked at
+	Readable   func(path string) error           // nil: [Readable]
+	Now        func() time.Time                  // nil: time.Now
+	Local      *time.Location                    // of expires; nil: time.Local
 }
 
 // Syntax holds the checks of those who own a syntax. Each returns nil or an
@@ -51,6 +52,9 @@ type Known struct {
 }
 
 func (o Options) withDefaults() Options {
+	if o.ReadFile == nil {
+		o.ReadFile = os.ReadFile
+	}
 	if o.LookupEnv == nil {
 		o.LookupEnv = os.LookupEnv
 	}
@@ -162,7 +166,7 @@ func resolvConf(text string) []nameserver {
 // readResolvConf is resolvConf for a file. An unreadable one means the local
 // machine, as it does for every other program.
 func readResolvConf(path string) []nameserver {
-	text, err := os.ReadFile(path)
+	text, err := ReadFile(path)
 	if err != nil {
 		text = nil
 	}

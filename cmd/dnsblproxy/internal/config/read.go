@@ -71,7 +71,7 @@ func (r *reader) badErr(path []any, err error) {
 // When the file is at least TOML, the Config is returned beside the error,
 // for nothing but finding more problems.
 func Load(path string, o Options) (*Config, error) {
-	text, err := os.ReadFile(path)
+	text, err := o.withDefaults().ReadFile(path)
 	if err != nil {
 		var pe *os.PathError
 		if errors.As(err, &pe) {

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"dnsblproxy/resolver/rbl"
+)
+
+// TestReread_pipe reloads while pipes that nobody writes to stand where files
+// stood: the server does not wait for them.
+func TestReread_pipe(t *testing.T) {
+	lists, err := rbl.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ name, want string }{
+		{"config.toml", "config.toml: reading the configuration: is no regular file"},
+		{"environment", "the environment variable OWN_KEY, which is not set"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			writeFile(t, "config.toml", rereadConfig+"url = \"https://127.0.0.1:1/${OWN_KEY}\"\n")
+			writeFile(t, "environment", "OWN_KEY=abcd\n")
+			a := &app{}
+			before, err := a.load(lists)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pipeInstead(t, tt.name)
+			if _, err := a.reread(lists, before, nil); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("reread = %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+// TestOpenAdmin_pipe asks the admin address while a pipe stands where its key
+// stood.
+func TestOpenAdmin_pipe(t *testing.T) {
+	cert, key := pemPair(t)
+	addr := freeAddr(t)
+	c, err := parsed(t, strings.Replace(rereadConfig, `listen = ""`,
+		fmt.Sprintf("listen = %q\ntls_cert = %q\ntls_key = %q", addr, cert, key), 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lists, err := rbl.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := newProxy(c, lists, slog.New(slog.DiscardHandler), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.close()
+	s, err := d.openAdmin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, end := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	pipeInstead(t, key)
+	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 20 * time.Second}, "tcp", addr, &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatalf("asking while the key is a pipe: %v", err)
+	}
+	conn.Close()
+	end()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// pipeInstead puts a pipe where a file is.
+func pipeInstead(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// pemPair is a certificate with its key, in files.
+func pemPair(t *testing.T) (cert, key string) {
+	t.Helper()
+	s := httptest.NewTLSServer(nil)
+	defer s.Close()
+	pair := s.TLS.Certificates[0]
+	private, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	writeFile(t, cert, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]})))
+	writeFile(t, key, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})))
+	return cert, key
+}
