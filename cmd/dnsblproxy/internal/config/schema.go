@@ -73,10 +73,10 @@ func schema(d *defaults) []field {
 func cacheFields(c *Cache) []field {
 	return []field{
 		size("size", &c.Size, 1<<20, 1<<40),
-		duration("min_ttl", &c.MinTTL, 0),
-		duration("max_ttl", &c.MaxTTL, 0),
-		duration("max_negative_ttl", &c.MaxNegativeTTL, 0),
-		duration("stale", &c.Stale, 0),
+		ttl("min_ttl", &c.MinTTL),
+		ttl("max_ttl", &c.MaxTTL),
+		ttl("max_negative_ttl", &c.MaxNegativeTTL),
+		ttl("stale", &c.Stale),
 		boolean("prefetch", &c.Prefetch),
 		table("shared",
 			secret("url", &c.Shared.URL, nil),

@@ -110,6 +110,22 @@ func durationUpTo(key string, p *time.Duration, least, most time.Duration) field
 	}}
 }
 
+// ttl is a duration in whole seconds, as the DNS counts them.
+func ttl(key string, p *time.Duration) field {
+	f := duration(key, p, 0)
+	inner := f.read
+	f.read = func(r *reader, v value) bool {
+		before := *p
+		ok := inner(r, v)
+		if *p%time.Second != 0 {
+			*p = before
+			r.bad(v.path, fmt.Sprintf("%s cannot be %q", dotted(v.path), v.raw), "write whole seconds, which the DNS counts in")
+		}
+		return ok
+	}
+	return f
+}
+
 // shortDuration prints "1h" where Duration.String prints "1h0m0s".
 func shortDuration(d time.Duration) string {
 	s := d.String()
