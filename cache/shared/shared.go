@@ -137,7 +137,8 @@ func parseURL(text string) (rueidis.ClientOption, error) {
 	case errors.As(err, &whole):
 		err = errors.New("the URL cannot be read")
 	case err != nil:
-		err = errors.New(strings.TrimPrefix(err.Error(), "redis: "))
+		what, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "redis: "), ":") // what follows may be of the password
+		err = errors.New(what)
 	case len(option.InitAddress) == 0 || option.InitAddress[0] == "":
 		err = errors.New("the URL names no server")
 	}

@@ -55,7 +55,7 @@ func sharedProblems(c *config.Config) []config.Problem {
 
 func sharedProblem(c *config.Config, err error) config.Problem {
 	return c.Problem("cache.shared.url: "+strings.TrimPrefix(err.Error(), "shared cache: "),
-		`write "redis://127.0.0.1:6379/0", "rediss://..." for TLS, or "unix:///path?db=0"`, "cache", "shared", "url")
+		`write "redis://127.0.0.1:6379/0", "rediss://..." for TLS, or "unix:///path?db=0"; a slash in a password is %2F`, "cache", "shared", "url")
 }
 
 // Warnings between proxies: how often each looks for those of others, and how
