@@ -105,7 +105,7 @@ func Open(o Options) (*Cache, error) {
 	}
 	option, err := parseURL(o.URL)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("shared cache: %w", err)
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = 20 * time.Millisecond
@@ -142,10 +142,7 @@ func parseURL(text string) (rueidis.ClientOption, error) {
 	case len(option.InitAddress) == 0 || option.InitAddress[0] == "":
 		err = errors.New("the URL names no server")
 	}
-	if err != nil {
-		return option, fmt.Errorf("shared cache: %w", err)
-	}
-	return option, nil
+	return option, err
 }
 
 // Close ends requests under way and the connection.

@@ -44,6 +44,7 @@ func syntax(lists *rbl.Table) config.Syntax {
 		Feed: func(u *config.Rule) error {
 			return overrides.CheckURL(overrides.Rule{URL: u.URL.Reveal(), Secrets: keys(u.Keys), Insecure: u.Insecure})
 		},
+		Shared: sharedURL,
 		WellKnown: func(upstream string) config.Known {
 			l, ok := lists.Find(upstream)
 			if !ok {

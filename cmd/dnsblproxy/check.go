@@ -129,7 +129,7 @@ func (a *app) inspect(ctx context.Context, lists *rbl.Table) (c *config.Config, 
 	}
 	more, skipped := datasetProblems(ctx, c)
 	problems, warnings = append(problems, more...), append(warnings, skipped...)
-	problems = append(append(problems, pairProblems(c)...), sharedProblems(c)...)
+	problems = append(problems, pairProblems(c)...)
 	if e := config.Join(problems); errors.As(e, &wrong) {
 		problems = wrong.Problems
 	}

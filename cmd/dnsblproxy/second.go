@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,27 +34,16 @@ func (d *proxy) openShared(c *config.Config) (resolver.SecondLevel, error) {
 		Count: func(result string) { requests.WithLabelValues(result).Inc() },
 	})
 	if err != nil {
-		return nil, &config.Error{Problems: []config.Problem{sharedProblem(c, err)}}
+		return nil, err
 	}
 	d.reg.MustRegister(requests)
 	return d.shared, nil
 }
 
-// sharedProblems looks at the URL of the shared cache; whether the server is
-// there is no matter of the configuration.
-func sharedProblems(c *config.Config) []config.Problem {
-	if c.Cache.Shared.URL == "" {
-		return nil
-	}
-	if err := shared.CheckURL(c.Cache.Shared.URL.Reveal()); err != nil {
-		return []config.Problem{sharedProblem(c, err)}
-	}
-	return nil
-}
-
-func sharedProblem(c *config.Config, err error) config.Problem {
-	return c.Problem("cache.shared.url: "+strings.TrimPrefix(err.Error(), "shared cache: "),
-		`write "redis://127.0.0.1:6379/0", "rediss://..." for TLS, or "unix:///path?db=0"; a slash in a password is %2F`, "cache", "shared", "url")
+// sharedURL checks the URL of the shared cache; whether the server is there is
+// no matter of the configuration.
+func sharedURL(s string) error {
+	return instead(shared.CheckURL(s), `write "redis://127.0.0.1:6379/0", "rediss://..." for TLS, or "unix:///path?db=0"; a slash in a password is %2F`)
 }
 
 // Warnings between proxies: how often each looks for those of others, and how

@@ -243,10 +243,10 @@ func (r *reader) checkCache() {
 		}
 		return
 	}
-	switch scheme(c.Shared.URL.Reveal()) {
-	case "redis", "rediss", "valkey", "valkeys", "unix":
-	default:
-		r.bad(append(shared, "url"), "cache.shared.url is no address of a Redis or Valkey server", `write "redis://127.0.0.1:6379/0", "rediss://..." for TLS, or "unix:///path"`)
+	if r.Shared != nil {
+		if err := r.Shared(c.Shared.URL.Reveal()); err != nil {
+			r.badErr(append(shared, "url"), err)
+		}
 	}
 	if c.Shared.Secret == "" && !r.reported(append(shared, "secret")) {
 		r.bad(append(shared, "url"), "cache.shared has no secret, so that whoever writes to the store decides what is listed",

@@ -6,12 +6,6 @@ import (
 	"strings"
 )
 
-// scheme is the part of a URL before the colon, lower case.
-func scheme(s string) string {
-	before, _, _ := strings.Cut(s, ":")
-	return strings.ToLower(before)
-}
-
 // checkRule checks what allow and deny rules have in common.
 func (r *reader) checkRule(u *Rule, kind string) {
 	path := []any{kind, u.Name}

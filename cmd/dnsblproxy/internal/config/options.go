@@ -38,6 +38,7 @@ type Syntax struct {
 	Domain  func(s string) error // a domain name, lower case, without a trailing dot
 	JQ      func(s string) error // a jq filter
 	Feed    func(u *Rule) error  // a rule's url, of which the error shows no key
+	Shared  func(s string) error // the url of cache.shared, likewise
 
 	// WellKnown finds the list by what it is asked, keyed forms too.
 	WellKnown func(upstream string) Known

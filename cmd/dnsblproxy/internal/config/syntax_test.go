@@ -16,7 +16,7 @@ func testOptions(t testing.TB) Options {
 	t.Helper()
 	env := map[string]string{"KEY": "abcd1234", "SPACED": "a b", "EMPTY": "", "SECRET": "hush"}
 	return Options{
-		Syntax:     Syntax{Codes: testCodes, Prefix: testPrefix, Watched: testPrefix, Domain: testDomain, JQ: testJQ, Feed: testFeed, WellKnown: testKnown},
+		Syntax:     Syntax{Codes: testCodes, Prefix: testPrefix, Watched: testPrefix, Domain: testDomain, JQ: testJQ, Feed: testFeed, Shared: testShared, WellKnown: testKnown},
 		LookupEnv:  func(name string) (string, bool) { v, ok := env[name]; return v, ok },
 		ResolvConf: "resolv.conf",
 		LocalAddrs: func() ([]netip.Addr, error) { return []netip.Addr{netip.MustParseAddr("10.1.2.3")}, nil },
@@ -74,6 +74,13 @@ func testJQ(s string) error {
 func testFeed(u *Rule) error {
 	if !strings.HasPrefix(u.URL.Reveal(), "https://") && !u.Insecure {
 		return errors.New("it is not encrypted; write https://")
+	}
+	return nil
+}
+
+func testShared(s string) error {
+	if !strings.HasPrefix(s, "redis://") {
+		return errors.New("no URL of a server; write \"redis://127.0.0.1:6379/0\"")
 	}
 	return nil
 }
