@@ -204,7 +204,7 @@ func TestUnreadable_rule_file(t *testing.T) {
 }
 
 func TestLine(t *testing.T) {
-	c := parse(t, "[zone.a]\n[allow.x]\ncidr = [\n'192.0.2.1',\n'192.0.2.2']\n")
+	c := parse(t, "[zone.a]\n[allow.x]\ncidr = [\n'192.0.2.1',\n'192.0.2.2']\n[zone.'B.']\nprobe = false\n")
 	for _, tt := range []struct {
 		path    []any
 		line    int
@@ -214,6 +214,8 @@ func TestLine(t *testing.T) {
 		{[]any{"allow", "x", "cidr", 2}, 3, false},
 		{[]any{"allow", "x", "spf"}, 2, false},
 		{[]any{"deny"}, 1, false},
+		{[]any{"zone", "b", "probe"}, 7, true},
+		{[]any{"zone", "b", "via"}, 6, false},
 	} {
 		if got := c.Line(tt.path...); got != tt.line || c.Defined(tt.path...) != tt.defined {
 			t.Errorf("Line(%v) = %d, %t, want %d, %t", tt.path, got, c.Defined(tt.path...), tt.line, tt.defined)

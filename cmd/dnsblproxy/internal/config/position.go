@@ -47,6 +47,15 @@ func (n *node) find(path []any) (found *node, exact bool) {
 	return n, true
 }
 
+// alias lets the last key of path be found by another name too, unless that is
+// the name of something else.
+func (n *node) alias(path []any, name string) {
+	to, exact := n.find(path)
+	if table, _ := n.find(path[:len(path)-1]); exact && table.kids[name] == nil {
+		table.kids[name] = to
+	}
+}
+
 // scanner finds the lines of keys. It is used for documents that the TOML
 // library has accepted, so it checks nothing: on a document that is not TOML
 // it returns some tree and always ends. The library itself keeps lines per

@@ -88,6 +88,7 @@ func cacheFields(c *Cache) []field {
 func (d *defaults) addZone(r *reader, path []any, name string) []field {
 	z := d.Zone
 	z.Name, z.Line = canonical(name), r.c.Line(path...)
+	r.c.root.alias(path, z.Name)
 	z.Holds = slices.Clone(z.Holds)
 	z.Upstream = Secret(z.Name)
 	for _, other := range r.c.Zones {
