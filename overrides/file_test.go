@@ -419,3 +419,26 @@ func TestValidate(t *testing.T) {
 		t.Errorf("Warnings = %v, want two", w)
 	}
 }
+
+// TestWarnings_except warns of exceptions that take nothing out of what is
+// typed, and of none that others may make good tomorrow.
+func TestWarnings_except(t *testing.T) {
+	for _, tt := range []struct {
+		rule Rule
+		want int
+	}{
+		{Rule{CIDR: []string{"192.0.2.0/24"}, Except: []string{"192.0.2.0", "192.0.2.255", "192.0.2.7-198.51.100.1"}}, 0},
+		{Rule{CIDR: []string{"192.0.2.0/24"}, Except: []string{"192.0.1.255", "192.0.3.0", "2001:db8::/32"}}, 3},
+		{Rule{CIDR: []string{"::/0"}, Except: []string{"0.0.0.0/0"}}, 1 + 1}, // and the world
+		{Rule{Domains: []string{"example.com"}, Except: []string{"192.0.2.1"}}, 1},
+		{Rule{CIDR: []string{"junk"}, Except: []string{"192.0.2.1"}}, 0},
+		{Rule{File: "x", Except: []string{"192.0.2.1"}}, 0},
+		{Rule{URL: "x", Except: []string{"192.0.2.1"}}, 0},
+		{Rule{SPF: []string{"example.com"}, Except: []string{"192.0.2.1", "spf:example.net"}}, 0},
+		{Rule{MX: []string{"example.com"}, Except: []string{"192.0.2.1"}}, 0},
+	} {
+		if w := Warnings(tt.rule); len(w) != tt.want {
+			t.Errorf("Warnings of %v without %v = %v, want %d", tt.rule.CIDR, tt.rule.Except, w, tt.want)
+		}
+	}
+}

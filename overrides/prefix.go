@@ -21,6 +21,11 @@ func (r Range) holds(o Range) bool {
 	return r.First.Compare(o.First) <= 0 && o.Last.Compare(r.Last) <= 0
 }
 
+// meets reports whether some of o is in r.
+func (r Range) meets(o Range) bool {
+	return r.First.Compare(o.Last) <= 0 && o.First.Compare(r.Last) <= 0
+}
+
 // String writes the range as an address, as a CIDR where it is one, else as
 // First-Last. ParseRange reads it back.
 func (r Range) String() string {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -299,12 +300,29 @@ func (v *validator) deny() {
 	}
 }
 
+// neverHolds reports whether r, all of which is typed in the rule itself, has
+// no address of x. What others publish and a file may have one tomorrow.
+func (r *Rule) neverHolds(x Range) bool {
+	if r.File != "" || r.URL != "" || len(r.SPF)+len(r.A)+len(r.MX) > 0 {
+		return false
+	}
+	return !slices.ContainsFunc(r.CIDR, func(s string) bool {
+		rg, err := ParseRange(s)
+		return err != nil || rg.meets(x)
+	})
+}
+
 // Warnings returns what is permitted but seldom meant, each as a *Problem.
 func Warnings(r Rule) []error {
 	var out []error
 	for _, s := range r.CIDR {
 		if rg, err := ParseRange(s); err == nil && rg.Whole() {
 			out = append(out, r.problem("cidr", s, fmt.Sprintf("%s covers every address of its family; this is to %s the world", s, r.Action)))
+		}
+	}
+	for _, s := range r.Except {
+		if x, err := ParseRange(s); err == nil && r.neverHolds(x) {
+			out = append(out, r.problem("except", s, fmt.Sprintf("%s is in no range of the rule, so that nothing is taken out; mend it, or remove it", s)))
 		}
 	}
 	if r.Action == Deny && len(r.SPF) > 0 {

@@ -24,7 +24,7 @@ const checkLong = `Reads the configuration and every file that it names, and pri
 as "file:line: what is wrong; what to write instead", all at once. Without a
 problem it prints what would be served, asks each list for its test entry and
 loads what others publish (SPF records, hosts, feeds), and warns of what fails,
-opens too much or is unwise to trust. With --offline it asks nobody.
+does nothing, opens too much or is unwise to trust. With --offline it asks nobody.
 
 Warnings do not change the exit status.`
 
@@ -107,7 +107,7 @@ func (a *app) inspect(ctx context.Context, lists *rbl.Table) (c *config.Config, 
 	if c == nil {
 		return nil, problems, nil, nil
 	}
-	warnings = c.Warnings
+	warnings = warningsOf(c, lists)
 	known := make(map[int]bool) // lines that config has complained of: say it once
 	for _, p := range problems {
 		known[p.Line] = true
@@ -124,7 +124,6 @@ func (a *app) inspect(ctx context.Context, lists *rbl.Table) (c *config.Config, 
 				problems = append(problems, p)
 			}
 		}
-		warnings = append(warnings, ruleProblems(c, overrides.Warnings(r)...)...)
 		problems = append(problems, ruleFileProblems(c, r)...)
 	}
 	more, skipped := datasetProblems(ctx, c)

@@ -196,6 +196,7 @@ func (d *proxy) apply(c *config.Config) error {
 	if d.watcher != nil {
 		d.watcher.Set(watches(c, d.lists))
 	}
+	warn(d.log, c, d.lists)
 	for _, setting := range waiting(d.began, c) {
 		d.log.Warn("a changed setting waits for a restart", slog.String("setting", setting))
 	}

@@ -57,6 +57,25 @@ func TestApply_waits(t *testing.T) {
 	}
 }
 
+// TestApply_warns has a reload say what is written in vain, as the start does.
+func TestApply_warns(t *testing.T) {
+	d, _ := adminOf(t, rereadConfig)
+	var log bytes.Buffer
+	d.log = slog.New(slog.NewTextHandler(&log, nil))
+	c, err := parsed(t, rereadConfig+"except = [\"192.0.2.1\"]\n[zone.\"rdns.example\"]\nsource = \"rdns\"\nno_override = [\"127.0.0.1\"]\n")
+	if err == nil {
+		err = d.apply(c)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"config.toml:11: deny.own.except: 192.0.2.1 is in no range", "config.toml:14: zone \\\"rdns.example\\\": 127.0.0.1 in no_override does nothing"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log says %q, want %q", log.String(), want)
+		}
+	}
+}
+
 // TestApply_budget changes a zone whose list has been asked: what that took of
 // its budget is spent, also where nothing outlives a restart.
 func TestApply_budget(t *testing.T) {

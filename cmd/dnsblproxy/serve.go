@@ -72,7 +72,7 @@ func (a *app) serve(ctx context.Context) error {
 	context.AfterFunc(ctx, stop)
 	log, endLog := startLog(c, a.err)
 	defer endLog()
-	warn(log, c.Warnings)
+	warn(log, c, lists)
 	root := stateRoot(c)
 	if err := state.Dir(root).Check(); err != nil {
 		log.Warn("nothing outlives a restart", slog.Any("error", err))
@@ -137,13 +137,6 @@ func (d *proxy) run(ctx context.Context, srv *resolver.Server, adm *admin.Server
 // grace is how long questions in flight may take when the server stops: as
 // long as the default deadline, and a moment.
 const grace = 5 * time.Second
-
-// warn writes down what is worth a line, and no reason to refuse.
-func warn(log *slog.Logger, problems []config.Problem) {
-	for _, p := range problems {
-		log.Warn("configuration", slog.String("problem", p.String()))
-	}
-}
 
 // waitForSources waits until every source was tried, but not for ever.
 func (d *proxy) waitForSources(ctx context.Context, most time.Duration) {

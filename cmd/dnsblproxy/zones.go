@@ -77,12 +77,29 @@ func fingerprint(c *config.Config, z *config.Zone) string {
 // probed reports whether the zone's list is tested: one that is off asks nobody.
 func probed(z *config.Zone) bool { return z.Probe && modes[z.Mode] != resolver.Off }
 
+// knownList is what is known of the list that a zone asks, nil if nothing is.
+func knownList(lists *rbl.Table, z *config.Zone) *rbl.List {
+	if z.Source != "upstream" {
+		return nil
+	}
+	known, _ := lists.Find(z.Upstream.Reveal())
+	return known
+}
+
+// listed are the codes that are a listing.
+func listed(z *config.Zone, known *rbl.List) (rbl.CodeSet, error) {
+	switch {
+	case len(z.Listed) > 0:
+		return rbl.ParseCodeSet(z.Listed)
+	case known != nil:
+		return known.Listed, nil
+	}
+	return rbl.DefaultListed(), nil
+}
+
 // zoneOptions is all of a zone but what stands behind it.
 func (d *proxy) zoneOptions(z *config.Zone) (resolver.ZoneOptions, error) {
-	known, _ := d.lists.Find(z.Upstream.Reveal())
-	if z.Source != "upstream" {
-		known = nil
-	}
+	known := knownList(d.lists, z)
 	o := resolver.ZoneOptions{
 		Name: z.Name, Source: sources[z.Source], Mode: modes[z.Mode],
 		Allow:             z.Kind == "allow" || z.Source == "allow",
@@ -99,15 +116,8 @@ func (d *proxy) zoneOptions(z *config.Zone) (resolver.ZoneOptions, error) {
 	if o.NoOverride, err = rbl.ParseCodeSet(z.NoOverride); err != nil {
 		return o, err
 	}
-	switch {
-	case len(z.Listed) > 0:
-		if o.Listed, err = rbl.ParseCodeSet(z.Listed); err != nil {
-			return o, err
-		}
-	case known != nil:
-		o.Listed = known.Listed
-	default:
-		o.Listed = rbl.DefaultListed()
+	if o.Listed, err = listed(z, known); err != nil {
+		return o, err
 	}
 	names, err := rbl.ParseCodeNames(z.Codes)
 	if err != nil {

@@ -69,6 +69,9 @@ type octetSet [4]uint64 // bit v is set for value v
 
 func (s *octetSet) add(v int)       { s[v>>6] |= 1 << (v & 63) }
 func (s *octetSet) has(v byte) bool { return s[v>>6]>>(v&63)&1 != 0 }
+func (s *octetSet) meets(o *octetSet) bool {
+	return s[0]&o[0]|s[1]&o[1]|s[2]&o[2]|s[3]&o[3] != 0
+}
 func (t codeTerm) contains(c Code) bool {
 	if t.octets == nil {
 		return t.first <= c && c <= t.last
@@ -116,6 +119,37 @@ func (s CodeSet) Contains(c Code) bool {
 		}
 	}
 	return false
+}
+
+// Meets reports whether some code is in both sets.
+func (s CodeSet) Meets(o CodeSet) bool {
+	for _, t := range s.terms {
+		if slices.ContainsFunc(o.terms, t.meets) {
+			return true
+		}
+	}
+	return false
+}
+
+func (t codeTerm) meets(o codeTerm) bool {
+	switch {
+	case t.octets == nil && o.octets == nil:
+		return t.first <= o.last && o.first <= t.last
+	case t.octets == nil:
+		return o.meets(t)
+	case o.octets == nil:
+		c := o.first
+		for c <= o.last && !t.contains(c) {
+			c++
+		}
+		return c <= o.last
+	}
+	for i, set := range t.octets {
+		if !set.meets(&o.octets[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // Names reports whether c is in the set by itself, and not as one of a range or

@@ -55,6 +55,35 @@ func check(t *testing.T, set CodeSet, codes []string, want bool) {
 }
 
 // TestCodeSet_Names: what a range holds it does not name.
+// TestCodeSet_Meets holds every pair of spellings against the codes themselves.
+func TestCodeSet_Meets(t *testing.T) {
+	spellings := []string{
+		"127.0.0.2", "127.0.0.3", "127.0.0.0-127.0.0.2", "127.0.0.4-127.0.1.9", "127.0.1.0/24", "127.0.0.&1", "127.0.0.&6",
+		"127.0.1.[2;9]", "127.0.[0..1].4", "127.0.[0..1].[4..255]", "127.0.1.&128",
+	}
+	parse := func(s string) CodeSet {
+		set, err := ParseCodeSet([]string{s})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return set
+	}
+	for _, a := range spellings {
+		for _, b := range spellings {
+			x, y, want := parse(a), parse(b), false
+			for c := Code(0x7f000000); c < 0x7f000200; c++ {
+				want = want || x.Contains(c) && y.Contains(c)
+			}
+			if x.Meets(y) != want {
+				t.Errorf("%s meets %s: %t, want %t", a, b, !want, want)
+			}
+		}
+	}
+	if (CodeSet{}).Meets(DefaultListed()) || DefaultListed().Meets(CodeSet{}) {
+		t.Error("an empty set meets another")
+	}
+}
+
 func TestCodeSet_Names(t *testing.T) {
 	set, err := ParseCodeSet([]string{"127.0.1.0/24", "127.0.0.2-127.0.0.11", "127.0.0.&128", "127.255.255.254", "127.0.2.255/32"})
 	if err != nil {

@@ -38,6 +38,7 @@ func (r *reader) check() {
 	r.checkCombined()
 	for _, u := range c.Allow {
 		r.checkRule(u, "allow")
+		r.checkAllow(u)
 	}
 	for _, u := range c.Deny {
 		r.checkRule(u, "deny")

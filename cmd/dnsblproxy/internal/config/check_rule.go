@@ -67,6 +67,19 @@ func (r *reader) checkScope(path []any, what string, zones []string) {
 	}
 }
 
+// checkAllow warns of a rule that is for allowlists only: their answers no rule
+// changes.
+func (r *reader) checkAllow(u *Rule) {
+	heeds := func(name string) bool {
+		z := r.zone(name)
+		return z == nil || z.Kind != "allow" || z.Source == "allow"
+	}
+	if len(u.Zones) > 0 && !slices.ContainsFunc(u.Zones, heeds) {
+		r.warn([]any{"allow", u.Name, "zones"}, fmt.Sprintf(`allow rule %q does nothing, for each of its zones is of kind "allow", whose answers no rule changes`, u.Name),
+			`name zones of kind "block", or none for all of them`)
+	}
+}
+
 // checkDeny checks what only deny rules have to obey.
 func (r *reader) checkDeny(u *Rule) {
 	path := []any{"deny", u.Name}

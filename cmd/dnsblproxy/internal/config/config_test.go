@@ -129,6 +129,15 @@ expires = 2026-11-20
 [allow.today]
 cidr = ["192.0.2.1"]
 expires = 2026-11-21
+[zone."list.dnswl.example"]
+[zone."allowed.rbl.internal"]
+source = "allow"
+[allow.nowhere]
+cidr = ["192.0.2.1"]
+zones = ["list.dnswl.example"]
+[allow.somewhere]
+cidr = ["192.0.2.1"]
+zones = ["list.dnswl.example", "allowed.rbl.internal"]
 `)
 	var got []string
 	for _, w := range c.Warnings {
@@ -138,6 +147,7 @@ expires = 2026-11-21
 		"2 resolver.deadline is 9s: stub resolvers give up after 5s and ask again",
 		`3 zone "local.rbl.internal" lists nobody, for no deny rule names it`,
 		`7 allow rule "old" has expired and does nothing`,
+		`16 allow rule "nowhere" does nothing, for each of its zones is of kind "allow", whose answers no rule changes`,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("warnings = %q, want %q", got, want)
