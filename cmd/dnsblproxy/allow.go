@@ -123,10 +123,10 @@ func (a *app) tellExempt(ctx context.Context, entries []overrides.Entry) {
 		return
 	}
 	all := exemptionsIn(engine)
-	if cl, err := newClient(c); err == nil {
-		var running []exemption
-		if cl.get(ctx, "exemptions", nil, &running) == nil {
-			all = append(all, slices.DeleteFunc(running, exemption.typed)...)
+	if cl, err := running(ctx, c); err == nil {
+		var loaded []exemption
+		if cl.get(ctx, "exemptions", nil, &loaded) == nil {
+			all = append(all, slices.DeleteFunc(loaded, exemption.typed)...)
 		}
 	}
 	annotate(c, all)

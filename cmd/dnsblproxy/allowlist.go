@@ -174,7 +174,7 @@ func (a *app) ready(ctx context.Context) (*config.Config, error) {
 
 // exemptions asks the running server, else finds out by itself.
 func (a *app) exemptions(ctx context.Context, c *config.Config) ([]exemption, error) {
-	cl, err := newClient(c)
+	cl, err := running(ctx, c)
 	all := []exemption{}
 	if err == nil {
 		err = cl.get(ctx, "exemptions", nil, &all)

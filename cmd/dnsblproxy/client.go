@@ -20,13 +20,26 @@ import (
 
 // errNoServer means that no server of ours answers at the admin address of
 // the configuration.
-var errNoServer = errors.New("no server is running")
+var errNoServer = errors.New("no server answers")
 
 // client asks the running server by its API.
 type client struct {
 	base  url.URL
 	token string
 	http  *http.Client
+}
+
+// aliveTime is how long a server may take to say that it is alive. One that
+// hangs takes the connection, and would be waited for as for a long answer.
+const aliveTime = 5 * time.Second
+
+// running is the server of the configuration, or errNoServer.
+func running(ctx context.Context, c *config.Config) (*client, error) {
+	cl, err := newClient(c)
+	if err != nil {
+		return nil, err
+	}
+	return cl, cl.alive(ctx)
 }
 
 // newClient finds the server by the configuration. It is errNoServer when
@@ -74,13 +87,24 @@ func pinned(pemText []byte) *tls.Config {
 	}
 }
 
-// get asks /api/v1/NAME and decodes the answer.
-func (cl *client) get(ctx context.Context, name string, query url.Values, into any) error {
-	u := cl.base
-	u.Path, u.RawQuery = "/api/v1/"+name, query.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+// alive is errNoServer if nobody answers.
+func (cl *client) alive(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, aliveTime, fmt.Errorf("it is silent for %v", aliveTime))
+	defer cancel()
+	resp, err := cl.ask(ctx, "/healthz", nil)
 	if err != nil {
 		return err
+	}
+	return resp.Body.Close()
+}
+
+// ask sends one question. The caller closes the body.
+func (cl *client) ask(ctx context.Context, path string, query url.Values) (*http.Response, error) {
+	u := cl.base
+	u.Path, u.RawQuery = path, query.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 	if cl.token != "" {
 		req.Header.Set("Authorization", "Bearer "+cl.token)
@@ -91,7 +115,16 @@ func (cl *client) get(ctx context.Context, name string, query url.Values, into a
 		if errors.As(err, &ue) { // its text repeats the address with the question
 			err = ue.Err
 		}
-		return fmt.Errorf("%w at %s: %w", errNoServer, cl.base.Host, err)
+		return nil, fmt.Errorf("%w at %s: %w", errNoServer, cl.base.Host, err)
+	}
+	return resp, nil
+}
+
+// get asks /api/v1/NAME and decodes the answer.
+func (cl *client) get(ctx context.Context, name string, query url.Values, into any) error {
+	resp, err := cl.ask(ctx, "/api/v1/"+name, query)
+	if err != nil {
+		return err
 	}
 	defer resp.Body.Close()
 	const most = 256 << 20

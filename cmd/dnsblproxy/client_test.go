@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"encoding/pem"
 	"errors"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -12,6 +15,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
 )
@@ -60,7 +65,13 @@ func TestClient(t *testing.T) {
 			t.Errorf("get(%s) = %v, want %s", path, err, want)
 		}
 	}
+	if err := cl.alive(t.Context()); err != nil {
+		t.Errorf("alive = %v", err)
+	}
 	server.Close()
+	if err := cl.alive(t.Context()); !errors.Is(err, errNoServer) {
+		t.Errorf("alive without a server = %v, want errNoServer", err)
+	}
 	if err := cl.get(t.Context(), "echo", nil, &got); !errors.Is(err, errNoServer) {
 		t.Errorf("get from nobody = %v, want errNoServer", err)
 	}
@@ -69,6 +80,30 @@ func TestClient(t *testing.T) {
 	if _, err := newClient(off); !errors.Is(err, errNoServer) {
 		t.Errorf("newClient without admin = %v, want errNoServer", err)
 	}
+}
+
+// TestClientHung holds that nobody waits long for a server that takes the
+// connection and says nothing.
+func TestClientHung(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl, err := newClient(adminAt("127.0.0.1:9353"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		go io.Copy(io.Discard, theirs)
+		cl.http.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) { return ours, nil }
+		start := time.Now()
+		err = cl.alive(t.Context())
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("waited %v", took)
+		}
+		const want = "no server answers at 127.0.0.1:9353: it is silent for 5s"
+		if !errors.Is(err, errNoServer) || err.Error() != want {
+			t.Errorf("alive = %v, want %s", err, want)
+		}
+	})
 }
 
 // TestClientTrustsOneCertificate holds that the token goes to nobody but the

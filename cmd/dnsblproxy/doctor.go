@@ -124,7 +124,7 @@ func patient(c *config.Config, lists *rbl.Table) doctor.Input {
 // serverStatus asks the running server about its lists and sources.
 func serverStatus(ctx context.Context, c *config.Config) (doctor.Status, error) {
 	var s doctor.Status
-	cl, err := newClient(c)
+	cl, err := running(ctx, c)
 	if err != nil {
 		return s, err
 	}

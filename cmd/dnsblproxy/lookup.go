@@ -142,8 +142,7 @@ func (a *app) loadAll(ctx context.Context) (*config.Config, *rbl.Table, error) {
 	if other != nil { // there are other problems
 		return nil, lists, err
 	}
-	cl, other := newClient(served)
-	if other != nil || errors.Is(cl.get(ctx, "zones", nil, new(any)), errNoServer) {
+	if _, other := running(ctx, served); other != nil {
 		return nil, lists, err
 	}
 	fmt.Fprintf(a.err, "%v\nthe running server goes on without; this is what it says\n", err)
@@ -156,13 +155,12 @@ type decider func(context.Context, rbl.Subject) ([]lookupAnswer, error)
 // decider is the running server, or without one the same code in this
 // process. end is due when it is no longer needed.
 func (a *app) decider(ctx context.Context, c *config.Config, lists *rbl.Table) (d decider, end func(), err error) {
-	cl, err := newClient(c)
+	cl, err := running(ctx, c)
 	if err == nil {
-		if err = cl.get(ctx, "zones", nil, new(statusView)); err == nil {
-			return func(ctx context.Context, s rbl.Subject) (answers []lookupAnswer, err error) {
-				return answers, cl.get(ctx, "lookup", url.Values{"q": {s.String()}}, &answers)
-			}, func() {}, nil
-		}
+		return func(ctx context.Context, s rbl.Subject) (answers []lookupAnswer, err error) {
+			err = cl.get(ctx, "lookup", url.Values{"q": {s.String()}}, &answers)
+			return answers, err
+		}, func() {}, nil
 	}
 	if !errors.Is(err, errNoServer) {
 		return nil, nil, err

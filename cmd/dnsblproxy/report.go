@@ -80,7 +80,7 @@ func (a *app) figures(ctx context.Context, since time.Duration) error {
 	if err != nil {
 		return err
 	}
-	cl, err := newClient(c)
+	cl, err := running(ctx, c)
 	var all []report.Figures
 	if err == nil {
 		err = cl.get(ctx, "report", url.Values{"since": {since.String()}}, &all)

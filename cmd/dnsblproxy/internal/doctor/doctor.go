@@ -215,7 +215,7 @@ func (e *examination) glob(patterns ...string) []string {
 // came to.
 func (e *examination) server(ctx context.Context, err error) {
 	if err != nil {
-		e.bad("server", "start it: systemctl start dnsblproxy, or dnsblproxy serve", "%v", err)
+		e.bad("server", "start it, anew if it hangs: systemctl restart dnsblproxy, or dnsblproxy serve", "%v", err)
 	}
 	if len(e.Zones) == 0 {
 		return

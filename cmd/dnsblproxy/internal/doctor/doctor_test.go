@@ -139,8 +139,8 @@ func TestExamine_wrong(t *testing.T) {
 	}{
 		{
 			name:   "not running",
-			breaks: func(m *machine) { m.down = errors.New("no server is running at 127.0.0.1:9353") },
-			check:  "server", finding: "no server is running", fix: "systemctl start dnsblproxy",
+			breaks: func(m *machine) { m.down = errors.New("no server answers at 127.0.0.1:9353") },
+			check:  "server", finding: "no server answers", fix: "systemctl restart dnsblproxy",
 		},
 		{
 			name:   "listener silent",
