@@ -27,7 +27,7 @@ type Format string
 // The formats of import and export.
 const (
 	FormatText Format = "text" // a rule file
-	FormatCSV  Format = "csv"  // entry,until,comment,rule,source with a header
+	FormatCSV  Format = "csv"  // entry,until,comment,rule,source with a header; read with semicolons too
 	FormatJSON Format = "json" // an array of objects with these keys
 )
 
@@ -187,6 +187,11 @@ func readJSON(name string, data []byte) ([]Item, []error) {
 func readCSV(name string, data []byte) ([]Item, []error) {
 	c := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))))
 	c.FieldsPerRecord, c.TrimLeadingSpace = -1, true
+	// Spreadsheets write semicolons where the comma is decimal. Neither stands
+	// in an entry or a head, so that the first one is between two cells.
+	if i := bytes.IndexAny(data, ",;"); i >= 0 && data[i] == ';' {
+		c.Comma = ';'
+	}
 	order := columns
 	var items []Item
 	var problems []error

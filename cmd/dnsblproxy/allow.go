@@ -164,7 +164,8 @@ that are covered there already, or whose last day is over, are left out. If any
 line is wrong nothing is changed.
 
   text   one entry a line, then perhaps "until DATE", then perhaps a # comment
-  csv    entry, until, comment, in this order or under a line with these words
+  csv    entry, until, comment, in this order or under a line with these words;
+         with commas or semicolons
   json   an array of objects with entry, until, comment`,
 		Args: oneArg("a FILE"),
 		RunE: a.does(func(_ context.Context, args []string) error {
