@@ -241,6 +241,7 @@ func TestReadItems_of_others(t *testing.T) {
 		{"json with a fault", FormatJSON, `[{"entry":"192.0.2.1"},{"entry":"x"}]`, "object 2: "},
 		{"json with another key", FormatJSON, `[{"entry":"192.0.2.1","untill":"2027-03-31"}]`, `unknown field "untill"`},
 		{"json of something else", FormatJSON, `{"entry":"192.0.2.1"}`, "no JSON array"},
+		{"json of nothing", FormatJSON, "null", "no JSON array"},
 		{"json twice", FormatJSON, `[][]`, "something follows"},
 		{"bad date", FormatJSON, `[{"entry":"192.0.2.1","until":"soon"}]`, `"soon" is no date`},
 		{"text", FormatText, "192.0.2.1 # a # b\n", "192.0.2.1 # a # b"},

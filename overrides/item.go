@@ -165,7 +165,11 @@ func readJSON(name string, data []byte) ([]Item, []error) {
 	dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))))
 	dec.DisallowUnknownFields()
 	var records []record
-	if err := dec.Decode(&records); err != nil {
+	err := dec.Decode(&records)
+	if err == nil && records == nil {
+		err = errors.New("it is null")
+	}
+	if err != nil {
 		return nil, []error{&Problem{File: name, Msg: fmt.Sprintf("the file is no JSON array of objects with entry, until and comment: %v", err)}}
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
