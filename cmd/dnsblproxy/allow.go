@@ -173,15 +173,20 @@ line is wrong nothing is changed.
 			if err != nil {
 				return usageError{fmt.Errorf("--format: %w", err)}
 			}
-			data, err := a.readFile(args[0])
+			in, from, err := a.open(args[0])
 			if err != nil {
 				return err
 			}
-			items, problems := overrides.ReadItems(args[0], f, data)
+			defer in.Close()
+			data, err := io.ReadAll(in)
+			if err != nil {
+				return err
+			}
+			items, problems := overrides.ReadItems(from, f, data)
 			if len(problems) > 0 {
 				return errors.Join(problems...)
 			}
-			items = a.current(args[0], items)
+			items = a.current(from, items)
 			path, err := a.ruleFile(name, items...)
 			if err != nil {
 				return err
@@ -199,22 +204,23 @@ line is wrong nothing is changed.
 }
 
 // current leaves out what would do nothing any more, and says so.
-func (a *app) current(path string, items []overrides.Item) []overrides.Item {
+func (a *app) current(from string, items []overrides.Item) []overrides.Item {
 	ended := func(it overrides.Item) bool { return it.Entry.Ended(time.Now()) }
 	if i := slices.IndexFunc(items, ended); i >= 0 {
 		first, all := items[i].Entry.String(), len(items)
 		items = slices.DeleteFunc(items, ended)
-		fmt.Fprintf(a.err, "%s: %d entries are over and are left out, the first of them %q\n", path, all-len(items), first)
+		fmt.Fprintf(a.err, "%s: %d entries are over and are left out, the first of them %q\n", from, all-len(items), first)
 	}
 	return items
 }
 
-// readFile reads a file, or standard input for "-".
-func (a *app) readFile(path string) ([]byte, error) {
+// open opens a file, or standard input for "-". The name is for messages.
+func (a *app) open(path string) (in io.ReadCloser, name string, err error) {
 	if path == "-" {
-		return io.ReadAll(a.in)
+		return io.NopCloser(a.in), "standard input", nil
 	}
-	return os.ReadFile(path)
+	in, err = os.Open(path)
+	return in, path, err
 }
 
 // edited says what was done to a rule's file.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -207,15 +206,11 @@ func because(codes []string, rule string) string {
 // readAddresses reads the file, or standard input for "-", each address once,
 // in order. Lines of a list that it cannot read are told of.
 func (a *app) readAddresses(path string) ([]netip.Addr, error) {
-	in, name := a.in, "standard input"
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		in, name = f, path
+	in, name, err := a.open(path)
+	if err != nil {
+		return nil, err
 	}
+	defer in.Close()
 	found, err := clientAddresses(in)
 	switch {
 	case err != nil:
