@@ -7,8 +7,15 @@ import (
 	"time"
 )
 
-// Spent is how much of a budget one day has used.
+// Spent is how much of a budget a day has used, and the day counted before it:
+// the clock may be set back to that.
 type Spent struct {
+	DaySpent
+	Before DaySpent
+}
+
+// DaySpent is how much one day has used.
+type DaySpent struct {
 	Day  int64 // days since 1970-01-01, UTC
 	Used uint64
 }
@@ -37,7 +44,6 @@ type budget struct {
 
 	mu      sync.Mutex
 	spent   Spent
-	before  Spent // of another day: the clock may be set back to it
 	saved   Spent
 	told    int // 1: four fifths were reported, 2: all
 	subnets map[uint64]uint64
@@ -81,9 +87,9 @@ func (b *budget) roll(now time.Time) {
 	if d == b.spent.Day {
 		return
 	}
-	b.spent, b.before = b.before, b.spent
+	b.spent.DaySpent, b.spent.Before = b.spent.Before, b.spent.DaySpent
 	if b.spent.Day != d {
-		b.spent = Spent{Day: d}
+		b.spent.DaySpent = DaySpent{Day: d}
 	}
 	b.told = 0
 	clear(b.subnets)

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -14,7 +15,7 @@ import (
 
 func TestList_budget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		saved := Spent{Day: dayOf(time.Now()), Used: 40}
+		saved := Spent{DaySpent: DaySpent{Day: dayOf(time.Now()), Used: 40}}
 		g := guard(t, blocklist("bl.example."), func(o *ListOptions) {
 			o.Probe, o.Budget = true, 100
 			o.Load = func() Spent { return saved }
@@ -68,7 +69,7 @@ func TestList_budget(t *testing.T) {
 }
 
 func TestBudget_newDay(t *testing.T) {
-	b := newBudget(10, func() Spent { return Spent{Day: 1, Used: 10} })
+	b := newBudget(10, func() Spent { return Spent{DaySpent: DaySpent{Day: 1, Used: 10}} })
 	now := time.Now()
 	if ok, _ := b.take(now, netip.Addr{}, false); !ok {
 		t.Error("what another day has spent counts today")
@@ -110,13 +111,41 @@ func TestBudget_wrongClock(t *testing.T) {
 // The clock of a machine without a battery is set right after the start.
 func TestBudget_startsWithWrongClock(t *testing.T) {
 	now := time.Now()
-	b := newBudget(10, func() Spent { return Spent{Day: dayOf(now) + 1, Used: 10} })
+	b := newBudget(10, func() Spent { return Spent{DaySpent: DaySpent{Day: dayOf(now) + 1, Used: 10}} })
 	if ok, _ := b.take(now, netip.Addr{}, false); !ok {
 		t.Error("what another day has spent counts today")
 	}
 	if ok, _ := b.take(now.Add(day), netip.Addr{}, false); ok {
 		t.Error("an eleventh question of ten was allowed, which were spent before the start")
 	}
+}
+
+// Nor does a restart meanwhile, whatever the clock says then.
+func TestBudget_restartWithWrongClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		for name, c := range map[string]struct{ right, wrong time.Time }{
+			"right again": {now, now.AddDate(1, 0, 0)}, "still wrong": {now.Add(-day), now},
+		} {
+			b := newBudget(10, func() Spent { return Spent{DaySpent: DaySpent{Day: dayOf(c.right), Used: 6}} })
+			b.take(c.right, netip.Addr{}, false)
+			b.take(c.wrong, netip.Addr{}, false)
+			saved, _ := b.unsaved()
+			text, err := json.Marshal(saved)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b = newBudget(10, func() (s Spent) {
+				if err := json.Unmarshal(text, &s); err != nil {
+					t.Error(err)
+				}
+				return s
+			})
+			if f := b.figures(c.right); f.Used != 7 {
+				t.Errorf("%s: %s is %d used, want 7", name, text, f.Used)
+			}
+		}
+	})
 }
 
 // However many subnets ask, the counts kept stay bounded, and one that asks for
