@@ -111,7 +111,7 @@ type Input struct {
 	Files  fs.FS  // the machine's, from its root folder on
 	Config string // path of the configuration, for fixes
 
-	Listen    []netip.AddrPort
+	Listen    []netip.AddrPort // empty: sockets that systemd opened, wherever
 	Zones     []Zone
 	Resolvers []Server // empty: those of resolv.conf
 	Clients   []Client
@@ -231,7 +231,14 @@ func (e *examination) server(ctx context.Context, err error) {
 				"something else than dnsblproxy answers at %s", at)
 		}
 	}
-	e.fine("server", "dnsblproxy runs and answers at %s", list(e.Listen))
+	switch {
+	case len(e.Listen) > 0:
+		e.fine("server", "dnsblproxy runs and answers at %s", list(e.Listen))
+	case e.Status != nil:
+		e.fine("server", "dnsblproxy runs; systemd alone knows where it answers")
+	default:
+		e.fine("server", "not to be tried: systemd alone knows where dnsblproxy answers, and admin.listen is off")
+	}
 }
 
 // reachable is the address at which a listener is asked from this machine.

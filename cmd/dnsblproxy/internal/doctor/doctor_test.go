@@ -100,14 +100,19 @@ func (m *machine) ask(_ context.Context, server netip.AddrPort, name string) Rep
 	return Reply{Ours: strings.HasPrefix(name, "18.52.")}
 }
 
-func (m *machine) examine() []Finding {
+func (m *machine) examine() []Finding { return m.examineBy(true) }
+
+// examineBy looks at a machine whose proxy tells of itself, or does not.
+func (m *machine) examineBy(admin bool) []Finding {
 	files := fstest.MapFS{}
 	for name, text := range m.files {
 		files[name] = &fstest.MapFile{Data: []byte(text)}
 	}
 	in := m.in
 	in.Files, in.Ask = files, m.ask
-	in.Status = func(context.Context) (Status, error) { return m.status, m.down }
+	if admin {
+		in.Status = func(context.Context) (Status, error) { return m.status, m.down }
+	}
 	in.Clock = func() Clock { return m.clock }
 	return Examine(context.Background(), in)
 }
@@ -423,5 +428,29 @@ func TestExamine_harmless(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestExamine_systemd: nothing is said to answer that could not be asked.
+func TestExamine_systemd(t *testing.T) {
+	for admin, want := range map[bool]string{
+		true:  "dnsblproxy runs; systemd alone",
+		false: "not to be tried: systemd alone",
+	} {
+		m := newMachine()
+		m.in.Listen = nil
+		m.servers["127.0.0.1:53"] = strips
+		found := m.examineBy(admin)
+		for _, f := range found {
+			if !f.OK {
+				t.Errorf("%+v", f)
+			}
+			if f.Check == "server" && !strings.HasPrefix(f.Finding, want) {
+				t.Errorf("server, with admin %t: %s, want %s", admin, f.Finding, want)
+			}
+			if f.Check == "rebind" && !strings.HasPrefix(f.Finding, "not to be tried") {
+				t.Errorf("rebind: %s", f.Finding)
+			}
+		}
 	}
 }

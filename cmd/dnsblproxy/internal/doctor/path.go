@@ -88,6 +88,9 @@ func (e *examination) path(ctx context.Context) {
 	if slices.ContainsFunc(e.found, func(f Finding) bool { return f.Check == "path" && !f.OK }) {
 		e.fine("rebind", "not to be tried before questions arrive here")
 	}
+	if len(e.Listen) == 0 {
+		e.fine("rebind", "not to be tried: systemd alone knows where dnsblproxy answers")
+	}
 	e.fine("rebind", "listings get through")
 }
 
