@@ -1,6 +1,7 @@
 package overrides
 
 import (
+	"slices"
 	"sort"
 	"strings"
 )
@@ -8,9 +9,10 @@ import (
 // cover tells whether entries already open what another one would, for at
 // least as long: by the same entry, or by others without an end.
 type cover struct {
-	exact  map[opened]Entry // the one that ends last
-	below  map[string]Entry // domains with all below, without end
-	ranges *content         // ranges without end
+	entries []Entry          // by line
+	exact   map[opened]Entry // the one that ends last
+	below   map[string]Entry // domains with all below, without end
+	ranges  *content         // ranges without end
 }
 
 // opened is what an entry opens.
@@ -20,7 +22,7 @@ type opened struct {
 }
 
 func coverOf(entries []Entry) *cover {
-	c := &cover{exact: make(map[opened]Entry), below: make(map[string]Entry)}
+	c := &cover{entries: entries, exact: make(map[opened]Entry), below: make(map[string]Entry)}
 	var endless []Entry
 	for _, e := range entries {
 		c.add(e)
@@ -58,14 +60,19 @@ func (c *cover) covers(e Entry) (by Entry, ok bool) {
 	if e.Domain.Name != "" {
 		return c.coversDomain(e.Domain)
 	}
+	line := 0
 	for _, y := range c.ranges.layers {
 		if e.Range.First.Is4() {
-			by, ok = coveredBy(y.v4, v4Of(e.Range.First), v4Of(e.Range.Last))
+			line, ok = coveredBy(y.v4, v4Of(e.Range.First), v4Of(e.Range.Last))
 		} else {
-			by, ok = coveredBy(y.v6, v6Of(e.Range.First), v6Of(e.Range.Last))
+			line, ok = coveredBy(y.v6, v6Of(e.Range.First), v6Of(e.Range.Last))
 		}
 	}
-	return by, ok
+	if !ok {
+		return Entry{}, false
+	}
+	i, _ := slices.BinarySearchFunc(c.entries, line, func(e Entry, line int) int { return e.Line - line })
+	return c.entries[i], true
 }
 
 func (c *cover) coversDomain(d Domain) (Entry, bool) {
@@ -78,18 +85,18 @@ func (c *cover) coversDomain(d Domain) (Entry, bool) {
 }
 
 // coveredBy reports whether spans, sorted and disjoint, hold every address
-// from lo to hi, and returns the one that holds lo.
-func coveredBy[A point[A]](spans []span[A], lo, hi A) (Entry, bool) {
+// from lo to hi, and returns the line of the one that holds lo.
+func coveredBy[A point[A]](spans []span[A], lo, hi A) (line int, ok bool) {
 	i := sort.Search(len(spans), func(i int) bool { return lo.less(spans[i].lo) }) - 1
 	if i < 0 || spans[i].hi.less(lo) {
-		return Entry{}, false
+		return 0, false
 	}
-	first := spans[i]
+	line = int(spans[i].line)
 	for spans[i].hi.less(hi) {
 		if i+1 == len(spans) || spans[i].hi.next() != spans[i+1].lo {
-			return Entry{}, false
+			return 0, false
 		}
 		i++
 	}
-	return Entry{Range: Range{first.lo.addr(), first.hi.addr()}, Line: int(first.line)}, true
+	return line, true
 }

@@ -42,6 +42,7 @@ func TestAddItems(t *testing.T) {
 		{"longer than all before", "192.0.2.7 until 2027-03-31\n", []string{"192.0.2.7"}, "192.0.2.7 until 2027-03-31\n192.0.2.7\n", ""},
 		{"shorter than before", before, []string{"198.51.100.0/24 until 2027-01-01"}, "", "f.txt:4: 198.51.100.0/24 until 2027-01-01 is there already"},
 		{"within another", "10.0.0.0/8\n", []string{"10.1.0.0/16"}, "", "f.txt:1: 10.1.0.0/16 is covered already by 10.0.0.0/8"},
+		{"within one of which others have a part", "192.0.2.9\n192.0.2.0/24\n", []string{"192.0.2.5"}, "", "f.txt:2: 192.0.2.5 is covered already by 192.0.2.0/24"},
 		{"within two", "10.0.0.0/25\n10.0.0.128/25\n", []string{"10.0.0.0/24"}, "", "f.txt:1: 10.0.0.0/24 is covered already"},
 		{"half within", "10.0.0.0/25\n", []string{"10.0.0.0/24"}, "10.0.0.0/25\n10.0.0.0/24\n", ""},
 		{"within one that ends", "10.0.0.0/8 until 2027-01-01\n", []string{"10.1.0.0/16"}, "10.0.0.0/8 until 2027-01-01\n10.1.0.0/16\n", ""},
