@@ -28,14 +28,15 @@ type StoreOptions struct {
 type Status struct {
 	Zone     *Zone     // what is served; nil before the first good load and after the data's expiry
 	Loaded   time.Time // when it was loaded
+	Since    time.Time // when Zone or Err last became nil or ceased to be
 	Err      error     // why the files as they are now are not served; nil when they are
 	Problems []Problem // the lines skipped in the last load, good or not
 }
 
 // Store serves the newest good data of one zone's files. A change is read
 // twice, Settle apart, and counts only when both readings are the same, so that
-// a file that is being written is not served half. What cannot be read leaves
-// the last good data in force.
+// a file that is being written is not served half. What cannot be read, or does
+// not come to rest, leaves the last good data in force.
 type Store struct {
 	specs []Spec
 	o     StoreOptions
@@ -43,13 +44,17 @@ type Store struct {
 	zone  atomic.Pointer[Zone]
 
 	mu     sync.Mutex
-	status Status
+	status Status // written by the goroutine of Open and Run alone
 
 	// The rest belongs to the goroutine of Open and then Run.
 	tried   []fingerprint // the files as last loaded, or as refused
 	recheck bool          // look at the bytes once more: a write within the clock's grain does not show in a stat
 	said    string        // the last complaint, to make it once; empty: all is well
+	moving  time.Time     // since when every look finds a file that is written to; zero: they stand still
 }
+
+// restless is how long a file may be written to before that is an error.
+const restless = time.Minute
 
 // NewStore returns a Store that has read nothing yet.
 func NewStore(specs []Spec, o StoreOptions) *Store {
@@ -113,7 +118,7 @@ func (s *Store) poll(ctx context.Context) {
 		if !s.recheck {
 			return
 		}
-		if s.sameBytes(ctx, s.tried) {
+		if s.sameBytes(ctx, s.tried) == nil {
 			s.recheck = false
 			return
 		}
@@ -124,30 +129,43 @@ func (s *Store) poll(ctx context.Context) {
 // reload reads the files twice and takes them when they stand still.
 func (s *Store) reload(ctx context.Context, now []fingerprint) {
 	z, problems, prints, err := load(ctx, s.specs, s.o.Options, s.seed)
-	if err != nil {
-		if ctx.Err() != nil || errors.Is(err, ErrChanged) {
-			return // the next look sees it anew
+	if err == nil {
+		wait := time.NewTimer(s.o.Settle)
+		defer wait.Stop()
+		select {
+		case <-ctx.Done():
+		case <-wait.C:
+			err = s.sameBytes(ctx, prints)
 		}
+	}
+	switch {
+	case ctx.Err() != nil:
+	case errors.Is(err, ErrChanged): // the next look sees it anew
+		s.unsettled(ctx, err)
+	case err != nil:
 		s.tried, s.recheck = now, false
 		s.finish(ctx, nil, problems, nil, err)
-		return
+	default:
+		s.finish(ctx, z, problems, prints, nil)
 	}
-	wait := time.NewTimer(s.o.Settle)
-	defer wait.Stop()
-	select {
-	case <-ctx.Done():
-		return
-	case <-wait.C:
-	}
-	if !s.sameBytes(ctx, prints) {
+}
+
+// unsettled waits for files that are being written to, and complains once.
+func (s *Store) unsettled(ctx context.Context, err error) {
+	since := s.moving
+	switch {
+	case since.IsZero():
+		since = s.o.Now()
 		s.o.Log.LogAttrs(ctx, slog.LevelDebug, "zone files are being written", slog.Any("files", s.specs))
-		return
+	case s.o.Now().Sub(since) >= restless && !errors.Is(s.status.Err, ErrChanged):
+		s.finish(ctx, nil, nil, nil, fmt.Errorf("%w, every time for %v", err, restless))
 	}
-	s.finish(ctx, z, problems, prints, nil)
+	s.moving = since
 }
 
 // finish publishes the outcome of a load.
 func (s *Store) finish(ctx context.Context, z *Zone, problems []Problem, prints []fingerprint, err error) {
+	s.moving = time.Time{}
 	if err == nil {
 		s.tried, s.recheck = prints, true
 		s.zone.Store(z)
@@ -162,12 +180,21 @@ func (s *Store) finish(ctx context.Context, z *Zone, problems []Problem, prints 
 	if s.said != "" && s.said == said {
 		return
 	}
-	s.mu.Lock()
-	s.status.Err, s.status.Problems = err, problems
-	if err == nil {
-		s.status.Zone, s.status.Loaded = z, s.o.Now()
-	}
 	st := s.status
+	st.Err, st.Problems = err, problems
+	if err == nil {
+		st.Zone, st.Loaded = z, s.o.Now()
+	}
+	s.publish(ctx, st)
+}
+
+// publish makes st the status and tells of it.
+func (s *Store) publish(ctx context.Context, st Status) {
+	if before := s.status; before.Since.IsZero() || (before.Err == nil) != (st.Err == nil) || (before.Zone == nil) != (st.Zone == nil) {
+		st.Since = s.o.Now()
+	}
+	s.mu.Lock()
+	s.status = st
 	s.mu.Unlock()
 	s.report(ctx, st)
 }
@@ -204,11 +231,9 @@ func (s *Store) expire(ctx context.Context) {
 		return
 	}
 	s.zone.Store(nil)
-	s.mu.Lock()
-	s.status.Zone, s.status.Err, s.status.Problems = nil, fmt.Errorf("%w on %s", ErrExpired, z.expires.Format(time.DateTime)), nil
 	st := s.status
-	s.mu.Unlock()
-	s.report(ctx, st)
+	st.Zone, st.Err, st.Problems = nil, fmt.Errorf("%w on %s", ErrExpired, z.expires.Format(time.DateTime)), nil
+	s.publish(ctx, st)
 }
 
 // stat looks at every file without reading it, but for whether it may: that a
@@ -250,16 +275,16 @@ func sameStats(a, b []fingerprint) bool {
 	return true
 }
 
-// sameBytes reads the files again and reports whether they still are what
-// prints say.
-func (s *Store) sameBytes(ctx context.Context, prints []fingerprint) bool {
+// sameBytes reads the files again; its error names the first that no longer is
+// what prints say.
+func (s *Store) sameBytes(ctx context.Context, prints []fingerprint) error {
 	for _, p := range prints {
 		now, err := hashFile(ctx, p.name, s.seed)
 		if err != nil || !p.sameStat(now) || now.hash != p.hash {
-			return false
+			return fmt.Errorf("reading %s: %w", p.name, ErrChanged)
 		}
 	}
-	return true
+	return nil
 }
 
 func hashFile(ctx context.Context, name string, seed maphash.Seed) (fingerprint, error) {

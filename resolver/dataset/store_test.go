@@ -94,6 +94,35 @@ func TestStore_growing(t *testing.T) {
 	})
 }
 
+// TestStore_restless writes to a file at every look: after a minute that is
+// said, once, and the file is taken when it stands still after all.
+func TestStore_restless(t *testing.T) {
+	var seen []Status
+	o := StoreOptions{Changed: func(st Status) { seen = append(seen, st) }}
+	watched(t, "192.0.2.1\n", o, func(t *testing.T, s *Store, path string) {
+		after(2100 * time.Millisecond) // between a first reading and the second
+		text := ""
+		for i := range 60 {
+			text += "192.0.2.2\n"
+			overwrite(t, path, text)
+			after(2 * time.Second)
+			if err := s.Status().Err; errors.Is(err, ErrChanged) != (i > 30) || !lists(s, "1.2.0.192") {
+				t.Fatalf("after %d looks: Err = %v", i+1, err)
+			}
+		}
+		if err := s.Status().Err; !strings.Contains(err.Error(), path) {
+			t.Errorf("Err = %v, want the file's name", err)
+		}
+		after(2300 * time.Millisecond)
+		if err := s.Status().Err; err != nil || !lists(s, "2.2.0.192") {
+			t.Errorf("the file stands still and is not in force: %v", err)
+		}
+	})
+	if len(seen) != 3 {
+		t.Errorf("reported %d times, want good, restless and good", len(seen))
+	}
+}
+
 // TestStore_sameStat changes the file such that no stat shows it.
 func TestStore_sameStat(t *testing.T) {
 	watched(t, "192.0.2.1\n", StoreOptions{}, func(t *testing.T, s *Store, path string) {
@@ -140,6 +169,7 @@ func TestStore_broken(t *testing.T) {
 			var seen []Status
 			o := StoreOptions{Changed: func(st Status) { seen = append(seen, st) }}
 			watched(t, "192.0.2.1\n", o, func(t *testing.T, s *Store, path string) {
+				after(time.Second) // the looks come every two
 				tt.harm(t, path)
 				after(9 * time.Second)
 				if len(seen) != 2 {
@@ -151,6 +181,9 @@ func TestStore_broken(t *testing.T) {
 				}
 				if !lists(s, "1.2.0.192") || st.Zone != s.Zone() {
 					t.Error("the last good data is not in force")
+				}
+				if began := time.Now().Add(-8 * time.Second); !st.Since.Equal(began) {
+					t.Errorf("broken since %v, want %v", st.Since, began)
 				}
 				os.Remove(path)
 				overwrite(t, path, "192.0.2.3\n")
