@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"dnsblproxy/cmd/dnsblproxy/internal/admin"
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/resolver"
+	"dnsblproxy/resolver/dataset"
 	"dnsblproxy/resolver/rbl"
 	"dnsblproxy/resolver/upstream"
 )
@@ -88,7 +90,7 @@ type zoneStatus struct {
 	Zone   string    `json:"zone"`
 	Source string    `json:"source"`
 	Mode   string    `json:"mode"`
-	State  string    `json:"state,omitempty"` // of the list behind it
+	State  string    `json:"state,omitempty"` // of the list or the data behind it
 	Reason string    `json:"reason,omitempty"`
 	Since  time.Time `json:"since,omitzero"`
 	Budget *spending `json:"budget,omitempty"`
@@ -137,18 +139,23 @@ func (d *proxy) zonesNow() statusView {
 	return view
 }
 
-// listNow is how the list behind a zone is.
+// listNow is how the list behind a zone is, or its data.
 type listNow struct {
 	state, reason string
 	since         time.Time
 	budget        *upstream.Budget // nil without a bound
 }
 
-// listNow is empty for a zone whose list nobody asks: of one that is off it is
-// not known. The caller holds d.mu.
+// listNow is empty for a zone without a list or data, and for one that is off:
+// of a list that nobody asks it is not known. The caller holds d.mu.
 func (d *proxy) listNow(z *config.Zone) (l listNow) {
 	b := d.backends[z.Name]
-	if b == nil || b.guarded == nil || z.Mode == "off" {
+	switch {
+	case b == nil || z.Mode == "off":
+		return l
+	case b.data != nil:
+		return dataNow(b.data.Status())
+	case b.guarded == nil:
 		return l
 	}
 	s := b.guarded.State()
@@ -160,11 +167,23 @@ func (d *proxy) listNow(z *config.Zone) (l listNow) {
 	return l
 }
 
+// dataNow says of data files what is said of a list.
+func dataNow(s dataset.Status) listNow {
+	switch {
+	case s.Err == nil:
+		return listNow{state: upstream.Healthy.String(), since: s.Since}
+	case s.Zone == nil:
+		return listNow{state: upstream.Unreachable.String(), reason: s.Err.Error(), since: s.Since}
+	}
+	reason := fmt.Sprintf("%v; what was loaded at %s is in force", s.Err, s.Loaded.UTC().Format(time.RFC3339))
+	return listNow{state: upstream.Suspect.String(), reason: reason, since: s.Since}
+}
+
 // listStates is the metric of the lists' states: one of four is 1.
 type listStates struct{ d *proxy }
 
 var listStateDesc = prometheus.NewDesc("dnsblproxy_list_state",
-	"1 for the state that a zone's list is in.", []string{"zone", "state"}, nil)
+	"1 for the state that a zone's list is in; for data files suspect is that they cannot be read again, unreachable that they have expired.", []string{"zone", "state"}, nil)
 
 // Describe implements prometheus.Collector.
 func (listStates) Describe(ch chan<- *prometheus.Desc) { ch <- listStateDesc }

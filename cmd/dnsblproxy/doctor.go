@@ -106,6 +106,9 @@ func patient(c *config.Config, lists *rbl.Table) doctor.Input {
 			Name: z.Name, Place: fmt.Sprintf("%s:%d", shownPath(c.Path), z.Line), Holds: z.Holds,
 			Public: z.Source != "upstream" || z.Mode == "off" || z.Via.Mode == "direct" || lists.Key(z.Upstream.Reveal()) != "",
 		}
+		if z.Source == "file" {
+			out.Data = place("zone", z.Name, "files")
+		}
 		for _, s := range z.Via.Servers {
 			out.Servers = append(out.Servers, doctor.Server{Addr: s, Place: place("zone", z.Name, "via")})
 		}

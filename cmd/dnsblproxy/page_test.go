@@ -127,6 +127,43 @@ func TestState_off(t *testing.T) {
 	}
 }
 
+// dataConfig has a zone with data of its own.
+func dataConfig(file string) string {
+	return fmt.Sprintf("%s[zone.\"data.example\"]\nsource = \"file\"\nfiles = [\"ip4set:%s\"]\n", rereadConfig, file)
+}
+
+// TestState_data: whether data files can be read again is told wherever the
+// state of a list is.
+func TestState_data(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "entries")
+	writeFile(t, file, "192.0.2.1\n")
+	d, h := adminOf(t, dataConfig(file))
+	b := d.backends["data.example"]
+	b.stop() // the test itself has it look at the file
+	<-b.ended
+	for _, step := range []struct {
+		name, text, state, reason, tile string
+	}{
+		{"good", "192.0.2.1\n", "healthy", "", "0 asked, 2 of our own<"},
+		{"broken", "<html>\n", "suspect", "more lines are bad than good: 1 against 0; is it a ip4set file?; what was loaded at 20", "1 unwell<"},
+		{"good again", "192.0.2.1\n", "healthy", "", "0 asked, 2 of our own<"},
+		{"too old", "$TIMESTAMP 2001:01:01 +1d\n192.0.2.1\n", "unreachable", "the data has expired on 2001-01-02", "1 unwell<"},
+	} {
+		writeFile(t, file, step.text)
+		_ = b.data.Open(t.Context()) // the error is what the server tells of
+		for path, want := range map[string]string{
+			"/api/v1/zones": fmt.Sprintf(`"state": %q`, step.state),
+			"/metrics":      fmt.Sprintf(`dnsblproxy_list_state{state=%q,zone="data.example"} 1`, step.state),
+			"/":             step.tile,
+		} {
+			body := fetch(t, h, path)
+			if !strings.Contains(body, want) || path != "/metrics" && !strings.Contains(body, step.reason) {
+				t.Errorf("%s: %s lacks %q or %q", step.name, path, want, step.reason)
+			}
+		}
+	}
+}
+
 // TestLookup_missing says what the question lacks, not what is wrong with it.
 func TestLookup_missing(t *testing.T) {
 	_, h := adminOf(t, rereadConfig)

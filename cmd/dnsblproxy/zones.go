@@ -24,11 +24,11 @@ type backend struct {
 	fingerprint string
 	stop        context.CancelFunc
 	ended       chan struct{}
-	list        resolver.List    // nil for zones that ask nobody
-	upstream    string           // of source upstream: the list's name
-	guarded     *upstream.List   // likewise
-	asker       upstream.Asker   // likewise
-	data        resolver.Dataset // of source file
+	list        resolver.List  // nil for zones that ask nobody
+	upstream    string         // of source upstream: the list's name
+	guarded     *upstream.List // likewise
+	asker       upstream.Asker // likewise
+	data        *dataset.Store // of source file
 }
 
 // settings turns the configuration into the resolver's, with the backends
@@ -57,7 +57,10 @@ func (d *proxy) settings(c *config.Config, before map[string]*backend) (resolver
 			}
 		}
 		backends[z.Name] = b
-		o.List, o.File = b.list, b.data
+		o.List = b.list
+		if b.data != nil {
+			o.File = b.data
+		}
 		s.Zones = append(s.Zones, o)
 	}
 	return s, backends, nil

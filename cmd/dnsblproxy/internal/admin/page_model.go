@@ -21,7 +21,7 @@ type List struct {
 	Kind   string // block or allow
 	Docs   string // the list's own documentation, https; or ""
 
-	State  string    // healthy, suspect, quarantined, unreachable; "" for zones that ask nobody
+	State  string    // healthy, suspect, quarantined, unreachable; "" for zones that ask nobody and read no file
 	Reason string    // of a state other than healthy
 	Since  time.Time // when it came to be in this state; zero: since the start
 

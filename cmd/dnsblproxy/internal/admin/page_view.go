@@ -231,13 +231,13 @@ func (v *view) listsTile() tile {
 	asked, off := 0, 0
 	for _, l := range v.Lists {
 		switch {
-		case l.State != "":
-			asked++
-			if l.State != "healthy" {
-				ill = append(ill, l.Zone)
-			}
 		case l.Mode == "off":
 			off++
+		case l.Source == "upstream":
+			asked++
+		}
+		if l.State != "" && l.State != "healthy" {
+			ill = append(ill, l.Zone)
 		}
 	}
 	t.Note = countText(float64(asked)) + " asked, " + countText(float64(len(v.Lists)-asked-off)) + " of our own"

@@ -47,6 +47,7 @@ type Zone struct {
 	Name  string
 	Place string // where it is configured: "config.toml:12"
 	Holds []string
+	Data  string // where its data files are named; "" for other zones
 
 	// Servers are asked for the list's answers, other than the resolvers;
 	// Place is where they are written.
@@ -87,8 +88,8 @@ type Status struct {
 	Sources []SourceStatus
 }
 
-// ListStatus is the state of a list; State is healthy if nothing is wrong,
-// and empty for a zone without one. Spent is the day's budget if nothing is
+// ListStatus is the state of a list or of data files; State is healthy if
+// nothing is wrong, and empty for a zone without either. Spent is the day's budget if nothing is
 // left of it, else 0.
 type ListStatus struct {
 	Zone, State, Reason string
@@ -324,7 +325,11 @@ func (e *examination) status(s *Status) {
 	for _, l := range s.Lists {
 		fix, place := "dnsblproxy lookup 127.0.0.2 shows what the list answers; see its own pages", ""
 		for _, z := range e.Zones {
-			if z.Name == l.Zone {
+			switch {
+			case z.Name != l.Zone:
+			case z.Data != "":
+				fix = z.Data + ": mend the file, or name another"
+			default:
 				place = z.Place + ": "
 				fix = place + `if the list is gone for good, take the zone out or set mode = "off"`
 			}
@@ -338,7 +343,7 @@ func (e *examination) status(s *Status) {
 		}
 		e.bad("lists", fix, "%s is %s: %s", l.Zone, l.State, cmp.Or(l.Reason, "no reason is known"))
 	}
-	e.fine("lists", "all lists answer as lists do")
+	e.fine("lists", "all lists answer as lists do, and data files can be read")
 	for _, src := range s.Sources {
 		if src.Err == "" {
 			continue

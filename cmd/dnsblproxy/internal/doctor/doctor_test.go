@@ -336,6 +336,14 @@ func TestExamine_wrong(t *testing.T) {
 			check: "lists", finding: "zen.spamhaus.org is quarantined: it lists 127.0.0.1", fix: "config.toml:3",
 		},
 		{
+			name: "data file that is gone",
+			breaks: func(m *machine) {
+				m.in.Zones[0].Data = "config.toml:5"
+				m.status.Lists[0] = ListStatus{Zone: "zen.spamhaus.org", State: "suspect", Reason: "reading zen: no such file"}
+			},
+			check: "lists", finding: "zen.spamhaus.org is suspect: reading zen: no such file", fix: "config.toml:5: mend the file",
+		},
+		{
 			name:   "budget that is spent",
 			breaks: func(m *machine) { m.status.Lists[0].Spent = 5000 },
 			check:  "lists", finding: "zen.spamhaus.org is asked nothing more today: its budget of 5000 questions is spent", fix: "config.toml:3: raise budget",
