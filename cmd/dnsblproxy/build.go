@@ -45,6 +45,10 @@ func syntax(lists *rbl.Table) config.Syntax {
 			return overrides.CheckURL(overrides.Rule{URL: u.URL.Reveal(), Secrets: keys(u.Keys), Insecure: u.Insecure})
 		},
 		Shared: sharedURL,
+		Weights: func(z *config.Zone) error {
+			_, _, err := weigh(z)
+			return err
+		},
 		WellKnown: func(upstream string) config.Known {
 			l, ok := lists.Find(upstream)
 			if !ok {

@@ -28,7 +28,7 @@ func parsed(t *testing.T, text string) (*config.Config, error) {
 // TestSyntaxIsComplete holds that no check of config is left out.
 func TestSyntaxIsComplete(t *testing.T) {
 	s := syntax(nil)
-	if s.Codes == nil || s.Prefix == nil || s.Domain == nil || s.JQ == nil || s.WellKnown == nil {
+	if s.Codes == nil || s.Prefix == nil || s.Domain == nil || s.JQ == nil || s.Weights == nil || s.WellKnown == nil {
 		t.Errorf("syntax = %+v, want every check", s)
 	}
 	for name, check := range map[string]func(string) error{"codes": s.Codes, "prefix": s.Prefix, "domain": s.Domain, "jq": s.JQ} {
@@ -49,6 +49,25 @@ func TestSyntaxIsComplete(t *testing.T) {
 	} {
 		if good != nil {
 			t.Errorf("%s refuses what it should accept: %v", check, good)
+		}
+	}
+}
+
+// TestSyntax_weights: what package combine refuses is refused with its line,
+// all at once, before anything is served.
+func TestSyntax_weights(t *testing.T) {
+	_, err := parsed(t, rereadConfig+`[zone."sum.example"]
+source = "combined"
+threshold = 2
+weights = { "local.example=127.0.0.2-127.0.0.4" = 3, "local.example=127.0.0.[4..6]" = 1, "bl.example=127.0.0.8/31" = 2, "bl.example=127.0.0.9-127.0.0.10" = 2 }
+[zone."bl.example"]
+`)
+	for _, want := range []string{
+		`config.toml:14: zone."sum.example".weights: weights "local.example=127.0.0.2-127.0.0.4" and "local.example=127.0.0.[4..6]" are equally specific and both cover 127.0.0.4; take it out of one`,
+		`config.toml:14: zone."sum.example".weights: weights "bl.example=127.0.0.8/31" and "bl.example=127.0.0.9-127.0.0.10" are equally specific and both cover 127.0.0.9; take it out of one`,
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error = %v, want in it %s", err, want)
 		}
 	}
 }

@@ -110,7 +110,7 @@ func (r *reader) checkCombined() {
 		if z.Source != "combined" {
 			continue
 		}
-		name := r.key(z)
+		name, before := r.key(z), len(r.problems)
 		weights := []any{"zone", name, "weights"}
 		if z.Threshold == 0 && !r.reported([]any{"zone", name, "threshold"}) {
 			r.bad([]any{"zone", name}, fmt.Sprintf("zone %q has no threshold", z.Name), "write threshold = 4, the sum from which on an address is listed")
@@ -133,6 +133,11 @@ func (r *reader) checkCombined() {
 		}
 		if chain := r.cycle(z, []string{z.Name}); chain != nil {
 			r.bad(weights, fmt.Sprintf("zone %q weighs itself: %s", z.Name, strings.Join(chain, " -> ")), "take one of these zones out of the weights of the other")
+		}
+		if r.Weights != nil && z.Threshold > 0 && len(z.Weights) > 0 && len(r.problems) == before {
+			if err := r.Weights(z); err != nil {
+				r.badErr(weights, err)
+			}
 		}
 	}
 }

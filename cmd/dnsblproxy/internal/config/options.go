@@ -39,6 +39,7 @@ type Syntax struct {
 	JQ      func(s string) error // a jq filter
 	Feed    func(u *Rule) error  // a rule's url, of which the error shows no key
 	Shared  func(s string) error // the url of cache.shared, likewise
+	Weights func(z *Zone) error  // a combined zone's weights and threshold, good each by itself; may be several errors, joined
 
 	// WellKnown finds the list by what it is asked, keyed forms too.
 	WellKnown func(upstream string) Known

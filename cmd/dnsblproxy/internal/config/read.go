@@ -61,8 +61,14 @@ func (r *reader) warn(path []any, what, instead string) {
 	r.warnings = append(r.warnings, r.c.Problem(what, instead, path...))
 }
 
-// badErr reports the refusal of a handed-in check.
+// badErr reports the refusal of a handed-in check, and each that is joined in it.
 func (r *reader) badErr(path []any, err error) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, err := range joined.Unwrap() {
+			r.badErr(path, err)
+		}
+		return
+	}
 	what, instead := split(err)
 	r.bad(path, fmt.Sprintf("%s: %s", dotted(path), what), instead)
 }
