@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -208,6 +209,34 @@ func TestReread_gone(t *testing.T) {
 	writeFile(t, "config.toml", strings.Replace(files["config.toml"], "ip4set:data", "ip4set:other", 1))
 	if _, err := a.reread(lists, before, nil); err == nil {
 		t.Error("a file that was never there is no problem")
+	}
+}
+
+// TestApply_dataLater: data that is not meant yet, by a clock that may not be
+// set yet, does not keep the server from starting. A reload keeps what it has.
+func TestApply_dataLater(t *testing.T) {
+	folder := t.TempDir()
+	now, later := filepath.Join(folder, "now"), filepath.Join(folder, "later")
+	writeFile(t, now, "192.0.2.1\n")
+	writeFile(t, later, "$TIMESTAMP 2037:01:01\n192.0.2.1\n")
+	d, _ := adminOf(t, dataConfig(later))
+	for _, step := range []struct {
+		file, state, refused string
+	}{
+		{later, "unreachable", ""},
+		{now, "healthy", ""},
+		{later, "healthy", "timestamp is in the future"},
+	} {
+		c, err := parsed(t, dataConfig(step.file))
+		if err == nil {
+			err = d.apply(c)
+		}
+		if step.refused == "" && err != nil || step.refused != "" && !strings.Contains(fmt.Sprint(err), step.refused) {
+			t.Errorf("reload with the data for %s: %v, want %q", filepath.Base(step.file), err, step.refused)
+		}
+		if got := d.zonesNow().Zones[1]; got.Zone != "data.example" || got.State != step.state {
+			t.Errorf("with the data for %s: %+v, want it %s", filepath.Base(step.file), got, step.state)
+		}
 	}
 }
 

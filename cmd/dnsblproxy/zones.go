@@ -201,7 +201,9 @@ func (d *proxy) newBackend(c *config.Config, z *config.Zone, o *resolver.ZoneOpt
 		b.list = newReverse(d.ctx, d.dns, c.Resolver.Deadline)
 	case "file":
 		store := dataset.NewStore(datasets(z), dataset.StoreOptions{Log: d.log.With(slog.String("zone", z.Name))})
-		if err := store.Open(ctx); err != nil {
+		// What passes does not keep all the other zones from being served; a
+		// reload that would lose good data for it is refused.
+		if err := store.Open(ctx); err != nil && (!dataset.Passing(err) || d.backends[z.Name] != nil) {
 			stop()
 			return nil, &config.Error{Problems: []config.Problem{c.Problem(
 				"zone "+z.Name+": "+err.Error(), "mend the file, or name another", "zone", z.Name, "files")}}

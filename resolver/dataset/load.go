@@ -42,6 +42,10 @@ var ErrMostlyBad = errors.New("more lines are bad than good")
 // while it was read.
 var ErrChanged = errors.New("the file changed while it was read")
 
+// Passing reports whether an error of Load passes by itself: the file is being
+// written, or is meant for later.
+func Passing(err error) bool { return errors.Is(err, ErrChanged) || errors.Is(err, errFuture) }
+
 const (
 	maxLine = 1 << 16 // bytes
 	maxFile = 2 << 30 // bytes, unpacked
