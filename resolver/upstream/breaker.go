@@ -227,7 +227,7 @@ func (b *breaker) conclude(err error) (opened bool) {
 		if l.opts.OnClose != nil {
 			l.opts.OnClose(b.shape)
 		}
-		l.wakeUp() // parked names come back listing everything
+		l.Check() // parked names come back listing everything
 	}
 	return !was && err != nil
 }

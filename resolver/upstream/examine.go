@@ -34,6 +34,9 @@ func (l *List) Run(ctx context.Context) {
 			return
 		case <-save.C:
 			l.save()
+		case <-l.burst:
+			last = time.Time{} // no pause: users get these listings
+			next.Reset(0)
 		case <-l.wake:
 			next.Reset(max(0, time.Until(last.Add(testPause))))
 		case <-next.C:
@@ -53,7 +56,15 @@ func (l *List) Run(ctx context.Context) {
 
 // Check has Run test the list soon, a minute after the last time at the
 // earliest: somebody else says that the list lies or is gone.
-func (l *List) Check() { l.wakeUp() }
+func (l *List) Check() { notify(l.wake) }
+
+// notify has Run hear of something that it may have been told of already.
+func notify(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
 
 func (l *List) close() {
 	l.mu.Lock()

@@ -158,6 +158,42 @@ func TestList_jump(t *testing.T) {
 	})
 }
 
+// A burst of listings has the list tested at once, however short the last test
+// is ago, but the list is not tested for each of them.
+func TestList_jumpAfterTest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		answer := blocklist("bl.example.")
+		g := guard(t, answer, func(o *ListOptions) { o.Probe, o.Every = true, 10*time.Minute })
+		defer g.end()
+		for i := range shareHistory * shareWindow {
+			g.ask(fmt.Sprintf("198.18.%d.%d", i/250, i%250))
+		}
+		g.Check()
+		time.Sleep(testPause)
+		good := func(m *dns.Msg) *dns.Msg {
+			if strings.HasSuffix(dns.CanonicalName(m.Question[0].Name), ".18.198.bl.example.") {
+				return always("127.0.0.2")(m)
+			}
+			return answer(m)
+		}
+		burst := func(answer func(*dns.Msg) *dns.Msg, n int) (tests int) {
+			g.host.become(answer)
+			g.host.take()
+			for i := range n {
+				g.ask(fmt.Sprintf("198.18.%d.%d", i/250, i%250))
+			}
+			time.Sleep(100 * time.Millisecond)
+			return strings.Count(strings.Join(g.host.take(), "\n"), "2.0.0.127.bl.example.")
+		}
+		if n := burst(good, 5*shareWindow); n == 0 || n > 5 || g.State().Condition != Healthy {
+			t.Errorf("a good list was tested %d times for %d listings: %+v", n, 5*shareWindow, g.State())
+		}
+		if burst(always("127.0.0.2"), shareWindow); g.State().Condition != Quarantined {
+			t.Errorf("a list that lists the world: %+v", g.State())
+		}
+	})
+}
+
 // A good list that is asked about a spam run is not quarantined, and the new
 // share becomes the past.
 func TestShare(t *testing.T) {

@@ -116,7 +116,8 @@ type List struct {
 	main     *breaker    // of the first shape held; also for what is no subject
 	budget   *budget     // nil without a bound
 	share    share
-	wake     chan struct{} // tests are wanted now
+	wake     chan struct{} // tests are wanted soon
+	burst    chan struct{} // tests are wanted at once; at most once in shareWindow answers
 	state    atomic.Pointer[State]
 
 	mu         sync.Mutex // also around the hooks
@@ -143,7 +144,7 @@ func NewList(opts ListOptions) *List {
 	if opts.Listed == nil {
 		opts.Listed = rbl.DefaultListed().Contains
 	}
-	l := &List{opts: opts, wake: make(chan struct{}, 1), quarantine: opts.Quarantined}
+	l := &List{opts: opts, wake: make(chan struct{}, 1), burst: make(chan struct{}, 1), quarantine: opts.Quarantined}
 	for i, shape := range shapes {
 		if opts.Holds.Has(shape) {
 			l.breakers[i] = newBreaker(l, shape)
@@ -254,7 +255,7 @@ func (w *waiter) landed(o Outcome) {
 	}
 	b.leave(w, o.Err)
 	if o.Err == nil && qtype == wire.TypeA && b.list.opts.Probe && b.list.share.add(listed) {
-		b.list.wakeUp()
+		notify(b.list.burst)
 	}
 	done(o)
 }
@@ -273,14 +274,6 @@ func (l *List) judge(records [][]byte) (listed bool, err error) {
 		listed = listed || l.opts.Listed(code)
 	}
 	return listed, nil
-}
-
-// wakeUp has Run test the list at once.
-func (l *List) wakeUp() {
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
 }
 
 // update publishes the state that follows from breakers and tests. mu is held.
