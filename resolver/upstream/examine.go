@@ -90,10 +90,10 @@ func (l *List) save() {
 // examine tests every shape that the list holds and draws the conclusions.
 // What could not be asked changes nothing.
 func (l *List) examine(ctx context.Context) {
-	answered, listed, passed := false, false, false
+	answered, listed, unsure := false, false, false
 	world, liar := "", (*breaker)(nil)
 	var trouble *CodeError
-	var unsure []*breaker // who answers, but not all tests
+	var passed []*breaker
 	for _, b := range l.breakers {
 		if b == nil {
 			continue
@@ -104,12 +104,13 @@ func (l *List) examine(ctx context.Context) {
 		}
 		answered, listed = true, listed || hit
 		why, err := l.listsTheWorld(ctx, b.shape)
-		passed = passed || err == nil && why == ""
-		if err != nil {
-			unsure = append(unsure, b)
+		switch {
+		case err != nil:
+			unsure = true // it answers, but not all tests
 			errors.As(err, &trouble)
-		}
-		if world == "" && why != "" {
+		case why == "":
+			passed = append(passed, b)
+		case world == "":
 			world, liar = why, b
 		}
 	}
@@ -118,7 +119,7 @@ func (l *List) examine(ctx context.Context) {
 	switch {
 	case world != "":
 		l.quarantine, l.liar = world, liar
-	case passed && !slices.ContainsFunc(unsure, func(b *breaker) bool { return l.liar == nil || l.liar == b }):
+	case slices.Contains(passed, l.liar), l.liar == nil && len(passed) > 0 && !unsure:
 		l.quarantine = ""
 	}
 	if answered {
