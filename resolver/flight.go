@@ -30,6 +30,9 @@ type flight struct {
 	heard func(upstream.Outcome)
 }
 
+// keptWaiters is for how many waiters a flight keeps room when it has landed.
+const keptWaiters = 64
+
 // fetches reports whether f fetches n.
 func (f *flight) fetches(n *need) bool {
 	return f.kind == n.kind && f.zone == n.zone && f.typ == n.typ && string(f.labels) == string(n.labels)
@@ -125,6 +128,9 @@ func (t *flights) land(f *flight, spared bool) bool {
 
 // reuse lets go of all that f holds.
 func (t *flights) reuse(f *flight) {
+	if cap(f.waiters) > keptWaiters {
+		f.waiters = nil // of a rush
+	}
 	clear(f.waiters)
 	f.waiters = f.waiters[:0]
 	f.question, f.rule, f.next = question{}, "", nil

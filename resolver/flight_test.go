@@ -42,7 +42,25 @@ func TestFlight_coalesces(t *testing.T) {
 			t.Errorf("200 clients with one question made %d questions, want 1", n)
 		}
 		s.r.Close()
+		if f := s.r.flights.free.Get(); cap(f.waiters) > keptWaiters {
+			t.Errorf("room is kept for %d who wait", cap(f.waiters))
+		}
 	})
+}
+
+// TestFlight_largeQuestions: what waited is used again, but for the memory of
+// a large packet.
+func TestFlight_largeQuestions(t *testing.T) {
+	s := newScene(t, []ZoneOptions{testZone("bl.test", spamhaus())})
+	for i, padding := range []int{0, 2 * keptPacket} {
+		m := new(dns.Msg).SetQuestion(fmt.Sprintf("%d.2.0.192.bl.test.", i), dns.TypeA).SetEdns0(1232, false)
+		m.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_PADDING{Padding: make([]byte, padding)}}
+		s.exchange(m, true)
+		s.r.flights.wg.Wait()
+		if w := s.r.waiters.Get(); w == nil || cap(w.pkt) > keptPacket {
+			t.Errorf("after a packet with %d octets of padding: %d are kept", padding, cap(w.pkt))
+		}
+	}
 }
 
 // TestFlight_questionsForAandTXT asks 100 names, 28 of them listed, for both

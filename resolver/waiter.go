@@ -51,6 +51,9 @@ type waiter struct {
 	firstJoined [1]fetchedKey
 }
 
+// keptPacket is how large a packet may be whose memory is used again, in octets.
+const keptPacket = 512
+
 // fetchedKey is what a waiter waits for already.
 type fetchedKey struct {
 	kind needKind
@@ -77,6 +80,9 @@ func (w *waiter) reuse() {
 	w.snap, w.question, w.reply = nil, question{}, nil
 	w.done = false
 	w.got, w.joined, w.firstGot = nil, nil, [1]fetched{}
+	if cap(w.pkt) > keptPacket {
+		w.pkt = nil
+	}
 	w.r.waiters.Put(w)
 }
 

@@ -18,6 +18,8 @@ const (
 	steadyFor  = 10 * time.Minute
 	harshPause = 30 * time.Second // after a refusal: more questions would not help
 	openLimit  = time.Minute
+
+	mostIdle = 256 // waiters that are kept; more were those of a rush
 )
 
 // breaker decides whether one shape of subject may be asked about.
@@ -36,6 +38,7 @@ type breaker struct {
 	next     *time.Timer // of the next test question while open
 	waiters  *waiter     // those that are out, linked in both directions
 	idle     *waiter     // landed, to be used again; linked by next
+	idles    int         // how many, at most mostIdle
 	failed   func()      // tryFailed; making a method value allocates
 
 	reason string // why it is open; guarded by list.mu
@@ -53,6 +56,7 @@ func (b *breaker) enter(qtype uint16, done func(Outcome)) (w *waiter, turn uint3
 	defer b.mu.Unlock()
 	if w = b.idle; w != nil {
 		b.idle = w.next
+		b.idles--
 	} else {
 		w = &waiter{breaker: b}
 		w.finish = w.landed
@@ -92,7 +96,11 @@ func (b *breaker) leave(w *waiter, err error) {
 	}
 	w.turn++
 	w.done, w.out = nil, ticket{}
-	w.prev, w.next, b.idle = nil, b.idle, w
+	w.prev, w.next = nil, nil
+	if b.idles < mostIdle {
+		w.next, b.idle = b.idle, w
+		b.idles++
+	}
 	if err == nil {
 		b.failures = 0
 	}

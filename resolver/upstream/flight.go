@@ -10,6 +10,8 @@ import (
 const (
 	maxServers    = 16 // of one group that a question is sent to
 	maxMismatches = 3  // answers that do not fit, after which a question is repeated over TCP
+
+	keptQuery = 512 // octets that a flight keeps; relayed questions may be of any length
 )
 
 // flight is one question on its way: sent to one server at a time, until one
@@ -101,6 +103,9 @@ func (f *flight) land() {
 	f.out, f.kept, f.done, f.pass, f.slow = Outcome{}, nil, nil, nil, nil
 	f.server = nil
 	clear(f.order[:f.n]) // its timer may keep it for longer than anybody needs them
+	if cap(f.query) > keptQuery {
+		f.query = nil
+	}
 	p.free.Put(f)
 	switch {
 	case pass == nil:

@@ -394,3 +394,30 @@ func TestList_waitersAreReused(t *testing.T) {
 		t.Errorf("landed: %s; out: %v", got, b.waiters)
 	}
 }
+
+// What a rush of questions needed is not kept when it is over.
+func TestList_rushIsLetGo(t *testing.T) {
+	var finish []func(Outcome)
+	a := &asker{start: func(_ Question, done func(Outcome)) ticket {
+		finish = append(finish, done)
+		return ticket{}
+	}}
+	l := NewList(ListOptions{Zone: question(t, "zen.example.org", dns.TypeA).Name, Holds: rbl.HoldsIP4, Ask: a})
+	ask := Ask{Question: question(t, "4.3.2.1.zen.example.org", dns.TypeA), Shape: rbl.IP4}
+	for range 3 {
+		finish = nil
+		for range 10 * mostIdle {
+			l.Start(ask, func(Outcome) {})
+		}
+		for _, done := range finish {
+			done(Outcome{})
+		}
+		idle := 0
+		for w := l.main.idle; w != nil; w = w.next {
+			idle++
+		}
+		if idle != mostIdle || l.main.waiters != nil {
+			t.Errorf("%d waiters are kept, want %d", idle, mostIdle)
+		}
+	}
+}

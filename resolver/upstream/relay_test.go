@@ -28,6 +28,7 @@ func TestExchanger_Relay(t *testing.T) {
 		m := new(dns.Msg)
 		m.SetQuestion("eXample.ORG.", dns.TypeMX)
 		m.SetEdns0(4096, true)
+		m.IsEdns0().Option = append(m.IsEdns0().Option, &dns.EDNS0_PADDING{Padding: make([]byte, 2*keptQuery)})
 		m.CheckingDisabled, m.Id = true, 0x1234
 		pkt, _ := m.Pack()
 		sent := bytes.Clone(pkt)
@@ -46,6 +47,9 @@ func TestExchanger_Relay(t *testing.T) {
 			t.Errorf("tcp=%t: passed back %x, server sent %x", tcp, back, answer)
 		}
 		qs := s.seen()
+		if f := e.pool.free.Get(); f == nil || cap(f.query) > keptQuery {
+			t.Errorf("tcp=%t: the question is kept", tcp)
+		}
 		if q := qs[len(qs)-1]; q.tcp != tcp || !bytes.Equal(q.raw[2:], sent[2:]) {
 			t.Errorf("tcp=%t: passed on %x (tcp %t), got %x", tcp, q.raw, q.tcp, sent)
 		}
