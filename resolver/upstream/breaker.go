@@ -51,7 +51,7 @@ func newBreaker(l *List, shape rbl.Shape) *breaker {
 }
 
 // enter returns a waiter that is out, for its turn.
-func (b *breaker) enter(qtype uint16, done func(Outcome)) (w *waiter, turn uint32) {
+func (b *breaker) enter(qtype uint16, shape rbl.Shape, done func(Outcome)) (w *waiter, turn uint32) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if w = b.idle; w != nil {
@@ -61,7 +61,7 @@ func (b *breaker) enter(qtype uint16, done func(Outcome)) (w *waiter, turn uint3
 		w = &waiter{breaker: b}
 		w.finish = w.landed
 	}
-	w.qtype, w.done = qtype, done
+	w.qtype, w.shape, w.done = qtype, shape, done
 	if w.next = b.waiters; w.next != nil {
 		w.next.prev = w
 	}

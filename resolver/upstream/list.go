@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -227,7 +228,7 @@ func (l *List) Start(a Ask, done func(Outcome)) {
 		go done(Outcome{Err: ErrBudget})
 		return
 	}
-	w, turn := b.enter(a.Type, done)
+	w, turn := b.enter(a.Type, a.Shape, done)
 	if out := l.opts.Ask.begin(a.Question, b.failed, w.finish); b.begun(w, turn, out) {
 		out.cancel(ErrBreaker)
 	}
@@ -239,6 +240,7 @@ type waiter struct {
 	breaker *breaker
 	finish  func(Outcome) // landed; making a method value allocates
 	qtype   uint16
+	shape   rbl.Shape
 	done    func(Outcome)
 
 	// Guarded by the breaker's lock.
@@ -248,16 +250,23 @@ type waiter struct {
 }
 
 func (w *waiter) landed(o Outcome) {
-	b, qtype, done := w.breaker, w.qtype, w.done
+	b, done := w.breaker, w.done
+	coded := o.Err == nil && w.qtype == wire.TypeA && !(w.shape == rbl.Apex && hosts(o.Response.Records))
 	listed := false
-	if o.Err == nil && qtype == wire.TypeA {
+	if coded {
 		listed, o.Err = b.list.judge(o.Response.Records)
 	}
 	b.leave(w, o.Err)
-	if o.Err == nil && qtype == wire.TypeA && b.list.opts.Probe && b.list.share.add(listed) {
+	if coded && o.Err == nil && b.list.opts.Probe && b.list.share.add(listed) {
 		notify(b.list.burst)
 	}
 	done(o)
+}
+
+// hosts reports whether an answer holds addresses, and no codes: those of the
+// list's web site, at the zone's own name.
+func hosts(records [][]byte) bool {
+	return !slices.ContainsFunc(records, func(r []byte) bool { return rbl.Code(binary.BigEndian.Uint32(r)).Loopback() })
 }
 
 // judge reads the codes of an answer.

@@ -326,6 +326,33 @@ func TestList_errorCode(t *testing.T) {
 	})
 }
 
+// The zone's own name may have a web site; its address says nothing about
+// anybody. An error code there is one all the same.
+func TestList_website(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := guard(t, always("203.0.113.80"), nil)
+		defer g.end()
+		ask := func() error {
+			got := make(chan error)
+			g.Start(Ask{Question: Question{Name: g.opts.Zone, Type: wire.TypeA}, Shape: rbl.Apex}, func(o Outcome) { got <- o.Err })
+			return <-got
+		}
+		for range userFailures {
+			if err := ask(); err != nil {
+				t.Error(err)
+			}
+		}
+		time.Sleep(openPause)
+		if g.Open(rbl.IP4) {
+			t.Error("the breaker is open")
+		}
+		g.host.become(always("127.255.255.254"))
+		if err := ask(); !errors.As(err, new(*CodeError)) {
+			t.Errorf("error code: %v", err)
+		}
+	})
+}
+
 // After Run has returned nothing is asked any more.
 func TestList_stops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
