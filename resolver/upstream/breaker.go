@@ -227,6 +227,9 @@ func (b *breaker) conclude(err error) (opened bool) {
 	for _, out := range cut {
 		out.cancel(ErrBreaker)
 	}
+	if l.closed {
+		return false // another list may have its place
+	}
 	l.update()
 	if err != nil && l.opts.OnFault != nil {
 		l.opts.OnFault(err)

@@ -114,6 +114,9 @@ func (l *List) examine(ctx context.Context) {
 			world, liar = why, b
 		}
 	}
+	if ctx.Err() != nil {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {

@@ -370,6 +370,28 @@ func TestList_stops(t *testing.T) {
 	})
 }
 
+// What a list finds out after Run has returned is told to nobody: another one
+// may have its place. Who still waits for it is released all the same.
+func TestList_stopsTelling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		faults := 0
+		g := guard(t, nil, func(o *ListOptions) { o.OnFault = func(error) { faults++ } })
+		defer g.end()
+		got := make(chan Outcome, 1)
+		go func() { got <- g.ask("192.0.2.9") }()
+		time.Sleep(2500 * time.Millisecond) // our own question is out
+		g.stop()
+		<-g.ran
+		if o := <-got; o.Err != ErrBreaker {
+			t.Errorf("%v, want the breaker", o.Err)
+		}
+		synctest.Wait()
+		if told := g.told(); told != "states [], voids 0, closed []" || faults != 0 {
+			t.Errorf("told: %s, %d faults", told, faults)
+		}
+	})
+}
+
 // asker has questions begun by a function.
 type asker struct {
 	Asker // nil: what is not defined here is not used
