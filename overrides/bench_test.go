@@ -70,7 +70,7 @@ func tableOf(ranges []Range) *Table {
 		entries[i] = Entry{Range: r, Line: i + 1}
 	}
 	r := &Rule{Name: "bench", Enabled: true}
-	return build([]loaded{{rule: r, sources: []loadedSource{{sourceOf(KindFile, "bench.txt"), contentOf(entries)}}}}, []string{"zen.example"}, testNow)
+	return build([]loaded{{rule: r, sources: []loadedSource{{sourceOf(KindFile, "bench.txt"), contentOf(entries)}}}}, testNow)
 }
 
 // BenchmarkTable asks one address per iteration: who, if anyone, exempts it.
@@ -85,7 +85,7 @@ func BenchmarkTable(b *testing.B) {
 					b.ReportAllocs()
 					i, hits := 0, 0
 					for b.Loop() {
-						if _, ok := table.Lookup(asked[i&(1<<16-1)]).Allow(0, testNow); ok {
+						if _, ok := table.Lookup(asked[i&(1<<16-1)]).Allow("zen.example", testNow); ok {
 							hits++
 						}
 						i++
@@ -160,7 +160,7 @@ func BenchmarkTable_manyDomains(b *testing.B) {
 			b.ReportAllocs()
 			i := 0
 			for b.Loop() {
-				if _, ok := table.Lookup(asked[i&(1<<16-1)]).Allow(0, testNow); ok != hit {
+				if _, ok := table.Lookup(asked[i&(1<<16-1)]).Allow("zen.example", testNow); ok != hit {
 					b.Fatal("wrong answer")
 				}
 				i++
@@ -179,7 +179,7 @@ func manyDomains() (*Table, []Range) {
 		own = append(own, ranges[:20]...) // a provider that all of them include
 		l.sources = append(l.sources, loadedSource{sourceOf(KindSPF, fmt.Sprint("d", i, ".example")), contentOfRanges(own, nil)})
 	}
-	return build([]loaded{l}, nil, testNow), ranges
+	return build([]loaded{l}, testNow), ranges
 }
 
 // BenchmarkTable_domain asks for a name three labels below an entry.
@@ -190,13 +190,13 @@ func BenchmarkTable_domain(b *testing.B) {
 			entries[i] = Entry{Domain: Domain{fmt.Sprintf("d%d.example.com", i), true}, Line: i + 1}
 		}
 		r := &Rule{Name: "bench", Enabled: true}
-		table := build([]loaded{{rule: r, sources: []loadedSource{{sourceOf(KindDomains, ""), contentOf(entries)}}}}, nil, testNow)
+		table := build([]loaded{{rule: r, sources: []loadedSource{{sourceOf(KindDomains, ""), contentOf(entries)}}}}, testNow)
 		for name, hit := range map[string]bool{"a.b.c.d7.example.com": true, "a.b.c.x7.example.com": false} {
 			wire := []byte(wireName(name))
 			b.Run(fmt.Sprintf("domains=%d/hit=%t", n, hit), func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					if _, ok := table.LookupDomain(wire).Allow(0, testNow); ok != hit {
+					if _, ok := table.LookupDomain(wire).Allow("zen.example", testNow); ok != hit {
 						b.Fatal("wrong answer")
 					}
 				}
@@ -223,7 +223,7 @@ func BenchmarkBuild(b *testing.B) {
 				}
 				c = contentOf(entries)
 				r := &Rule{Name: "bench", Enabled: true}
-				kept = build([]loaded{{rule: r, sources: []loadedSource{{sourceOf(KindFile, "bench.txt"), c}}}}, nil, testNow)
+				kept = build([]loaded{{rule: r, sources: []loadedSource{{sourceOf(KindFile, "bench.txt"), c}}}}, testNow)
 			}
 			b.ReportMetric(float64(kept.Bytes())/float64(n), "B/prefix-in-table")
 			runtime.KeepAlive(c)

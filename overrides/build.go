@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"slices"
-	"strings"
 )
 
 // loaded is a rule with the contents of its sources, as build takes it.
@@ -21,11 +20,8 @@ type loadedSource struct {
 
 // build compiles rules, in configuration order, into a table. Rules that are
 // disabled, and entries that ended before now, have no part in it.
-func build(rules []loaded, zones []string, now int64) *Table {
-	b := builder{now: now, ids: make(map[string]uint32), t: &Table{zones: make(map[string]int, len(zones))}}
-	for i, z := range zones {
-		b.t.zones[normalZone(z)] = i
-	}
+func build(rules []loaded, now int64) *Table {
+	b := builder{now: now, ids: make(map[string]uint32), t: &Table{}}
 	b.t.sets = []uint32{0, 0}
 	for _, r := range rules {
 		b.addRule(r)
@@ -38,11 +34,6 @@ func build(rules []loaded, zones []string, now int64) *Table {
 	b.addDomains()
 	b.t.sets, b.t.matches = slices.Clip(b.t.sets), slices.Clip(b.t.matches)
 	return b.t
-}
-
-// normalZone writes a zone's name as the tables' maps hold it.
-func normalZone(z string) string {
-	return strings.ToLower(strings.TrimSuffix(z, "."))
 }
 
 type builder struct {
@@ -91,7 +82,7 @@ func (b *builder) addRule(l loaded) {
 	}
 	end := l.rule.end()
 	rule := uint32(len(b.t.rules))
-	b.t.rules = append(b.t.rules, b.scope(l.rule))
+	b.t.rules = append(b.t.rules, tableRule{rule: l.rule})
 	for _, s := range l.sources {
 		if s.content != nil {
 			b.addSource(rule, s, end)
@@ -105,21 +96,6 @@ func (b *builder) addRule(l loaded) {
 }
 
 func ended(end uint32, now int64) bool { return end != 0 && int64(end) <= now }
-
-func (b *builder) scope(r *Rule) tableRule {
-	tr := tableRule{rule: r, all: len(r.Zones) == 0}
-	for _, z := range r.Zones {
-		n, ok := b.t.zones[normalZone(z)]
-		if !ok {
-			continue // the rule does nothing there; the caller has checked names
-		}
-		for len(tr.zones) <= n>>6 {
-			tr.zones = append(tr.zones, 0)
-		}
-		tr.zones[n>>6] |= 1 << (n & 63)
-	}
-	return tr
-}
 
 func (b *builder) addSource(rule uint32, s loadedSource, ruleEnd uint32) {
 	ids := map[bool]uint32{}

@@ -21,7 +21,7 @@ func crowded(sources, ranges int) []loaded {
 }
 
 func TestBuild_crowded(t *testing.T) {
-	table := build(crowded(400, 100), nil, testNow)
+	table := build(crowded(400, 100), testNow)
 	if n := table.rules[0].n4; n != (count{0, 100 * 16}) {
 		t.Errorf("%v addresses are counted", n)
 	}
@@ -34,7 +34,7 @@ func BenchmarkBuild_crowded(b *testing.B) {
 		b.Run(fmt.Sprint(sources), func(b *testing.B) {
 			rules := crowded(sources, 100)
 			for b.Loop() {
-				build(rules, nil, testNow)
+				build(rules, testNow)
 			}
 		})
 	}

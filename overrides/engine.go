@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,9 +19,6 @@ import (
 // Options are what an Engine needs from outside. The zero value is fine for
 // rules whose sources are typed or files.
 type Options struct {
-	// Zones are the names of all zones, which rules may name as their scope.
-	Zones []string
-
 	// Resolver answers for the sources spf, a and mx; without one these fail.
 	Resolver Resolver
 
@@ -56,8 +54,7 @@ type Engine struct {
 
 	mu      sync.Mutex
 	rules   []*Rule
-	sources []*source // of all rules, in order
-	zones   []string
+	sources []*source       // of all rules, in order
 	expired map[string]bool // rules of which it was logged
 
 	run     context.Context // nil before Run
@@ -99,7 +96,7 @@ func Open(rules []Rule, opts Options) (*Engine, error) {
 		e.transport = http.DefaultTransport.(*http.Transport).Clone()
 	}
 	e.table.Store(&Table{})
-	if err := e.Replace(rules, opts.Zones); err != nil {
+	if err := e.Replace(rules); err != nil {
 		return nil, err
 	}
 	e.sweepState()
@@ -122,7 +119,7 @@ func (e *Engine) Ready() <-chan struct{} { return e.ready }
 // over what they have loaded. If anything is wrong, nothing changes and the
 // error joins all problems. A file that was loaded before and is broken now
 // is no such problem: its last good set stays.
-func (e *Engine) Replace(rules []Rule, zones []string) error {
+func (e *Engine) Replace(rules []Rule) error {
 	var problems []error
 	for _, r := range rules {
 		problems = append(problems, Validate(r)...)
@@ -135,7 +132,7 @@ func (e *Engine) Replace(rules []Rule, zones []string) error {
 	if err := e.firstRead(sources); err != nil {
 		return err
 	}
-	e.install(own, sources, zones)
+	e.install(own, sources)
 	e.rebuild()
 	return nil
 }
@@ -146,6 +143,9 @@ func adopt(rules []Rule) ([]*Rule, []*source) {
 	var sources []*source
 	for _, r := range rules {
 		r.Zones = slices.Clone(r.Zones)
+		for i, z := range r.Zones {
+			r.Zones[i] = strings.ToLower(strings.TrimSuffix(z, "."))
+		}
 		r.Except = slices.Clone(r.Except)
 		if r.Action == Deny && r.Text == "" {
 			r.Text = "listed by the rule " + r.Name
@@ -205,7 +205,7 @@ func (e *Engine) firstRead(sources []*source) error {
 
 // install makes the sources those in force, carries over what the old ones
 // know, stops the goroutines of those that are gone and starts new ones.
-func (e *Engine) install(rules []*Rule, sources []*source, zones []string) {
+func (e *Engine) install(rules []*Rule, sources []*source) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := time.Now()
@@ -237,7 +237,7 @@ func (e *Engine) install(rules []*Rule, sources []*source, zones []string) {
 		e.equip(s)
 	}
 	e.live.forget(changed)
-	e.rules, e.sources, e.zones = rules, sources, slices.Clone(zones)
+	e.rules, e.sources = rules, sources
 	if e.run != nil && !e.stopped {
 		e.startAll()
 	}
@@ -312,8 +312,8 @@ func (e *Engine) rebuild() {
 	e.building.Lock()
 	defer e.building.Unlock()
 	start := time.Now()
-	rules, zones, tried := e.snapshot()
-	t := build(rules, zones, start.Unix())
+	rules, tried := e.snapshot()
+	t := build(rules, start.Unix())
 	e.table.Store(t)
 	e.took = time.Since(start)
 	e.log.Debug("rule table built", slog.Int("intervals", t.Intervals()), slog.Int("bytes", t.Bytes()), slog.Duration("took", e.took))
@@ -324,7 +324,7 @@ func (e *Engine) rebuild() {
 
 // snapshot returns what is loaded and whether, in a running engine, every
 // source was tried.
-func (e *Engine) snapshot() (rules []loaded, zones []string, tried bool) {
+func (e *Engine) snapshot() (rules []loaded, tried bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	tried = e.run != nil
@@ -338,7 +338,7 @@ func (e *Engine) snapshot() (rules []loaded, zones []string, tried bool) {
 		l.sources = append(l.sources, loadedSource{s.source, s.content})
 		tried = tried && (s.tried || !s.active(time.Now()))
 	}
-	return rules, e.zones, tried
+	return rules, tried
 }
 
 // active reports whether the source's rule does anything at now.

@@ -15,15 +15,15 @@ func ExampleOpen() {
 		Enabled: true,
 		CIDR:    []string{"192.0.2.0/24", "203.0.113.10-203.0.113.20"},
 		Except:  []string{"192.0.2.9"},
-	}}, overrides.Options{Zones: []string{"zen.example"}})
+	}}, overrides.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	table := engine.Table()
-	zone, now := table.Zone("zen.example"), time.Now().Unix()
+	now := time.Now().Unix()
 	for _, addr := range []string{"203.0.113.15", "192.0.2.9"} {
-		hit, ok := table.Lookup(netip.MustParseAddr(addr)).Allow(zone, now)
+		hit, ok := table.Lookup(netip.MustParseAddr(addr)).Allow("zen.example", now)
 		if !ok {
 			fmt.Println(addr, "is not exempt")
 			continue

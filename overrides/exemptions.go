@@ -18,7 +18,7 @@ type Exemption struct {
 // which they match, exceptions taken out. Rules that are disabled and entries
 // that have ended are left out. The ranges of one source do not overlap.
 func (e *Engine) Exemptions(action Action) iter.Seq[Exemption] {
-	rules, _, _ := e.snapshot()
+	rules, _ := e.snapshot()
 	now := time.Now().Unix()
 	return func(yield func(Exemption) bool) {
 		for _, r := range rules {

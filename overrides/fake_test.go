@@ -146,7 +146,7 @@ func (tl *timeline) elapse(d time.Duration) {
 
 // has says whether an allow rule of any zone exempts the address.
 func (tl *timeline) has(addr string) bool {
-	_, ok := tl.Table().Lookup(netip.MustParseAddr(addr)).Allow(AnyZone, time.Now().Unix())
+	_, ok := tl.Table().Lookup(netip.MustParseAddr(addr)).Allow("", time.Now().Unix())
 	return ok
 }
 

@@ -128,7 +128,7 @@ func TestFeed_believes_a_loss_seen_twice(t *testing.T) {
 		srv.set(answer(200, "198.51.100.1\n2001:db8::/48"))
 		tl.elapse(time.Hour + time.Second)
 		tl.want("seen once", "+192.0.2.1")
-		if err := tl.Replace([]Rule{feedRule()}, nil); err != nil { // which is not forgotten
+		if err := tl.Replace([]Rule{feedRule()}); err != nil { // which is not forgotten
 			t.Fatal(err)
 		}
 		tl.elapse(time.Hour)
@@ -149,7 +149,7 @@ func TestFeed_key_is_exchanged(t *testing.T) {
 			keys[strings.Split(req.URL.Path, "/")[1]]++
 			return answer(403, "")(req)
 		})
-		if err := tl.Replace([]Rule{with("second")}, nil); err != nil {
+		if err := tl.Replace([]Rule{with("second")}); err != nil {
 			t.Fatal(err)
 		}
 		tl.elapse(time.Second)
@@ -241,7 +241,7 @@ func TestFeed_condition_is_kept_over_a_restart(t *testing.T) {
 	srv.answer = conditional
 	run(t, nil, opts, []Rule{feedRule()}, func(tl *timeline) {
 		asked(tl, "first", false)
-		if err := tl.Replace([]Rule{feedRule(func(r *Rule) { r.Refresh = time.Minute })}, nil); err != nil {
+		if err := tl.Replace([]Rule{feedRule(func(r *Rule) { r.Refresh = time.Minute })}); err != nil {
 			t.Fatal(err)
 		}
 		tl.elapse(time.Second)

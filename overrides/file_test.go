@@ -99,7 +99,7 @@ func TestFile_broken_or_gone_keeps_the_last_good(t *testing.T) {
 		if n := tl.log.count("efax.txt:2: 192.0.2.5/24 has host bits set"); n != 1 {
 			t.Errorf("the fault is in the log %d times, want once\n%s", n, tl.log.b.String())
 		}
-		if err := tl.Replace([]Rule{fileRule(path)}, nil); err != nil {
+		if err := tl.Replace([]Rule{fileRule(path)}); err != nil {
 			t.Errorf("a reload while the file is broken: %v", err)
 		}
 		tl.want("reloaded while broken", "+192.0.2.1")
@@ -199,7 +199,7 @@ func TestFile_lines_end_and_say_so_once(t *testing.T) {
 		}
 		tl.elapse(49 * time.Hour)
 		tl.want("two days later", "+192.0.2.1", "-192.0.2.3")
-		if err := tl.Replace([]Rule{fileRule(path)}, nil); err != nil {
+		if err := tl.Replace([]Rule{fileRule(path)}); err != nil {
 			t.Fatal(err)
 		}
 		tl.elapse(time.Hour)

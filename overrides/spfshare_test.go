@@ -81,7 +81,7 @@ func TestSPF_shared_by_a_rule_that_comes_later(t *testing.T) {
 		tl := start(t, dns, Options{}, named("a", nil, "efax.com"))
 		tl.elapse(2 * time.Minute)
 		later := []Rule{named("b", nil, "efax.com")}
-		if err := tl.Replace(later, nil); err != nil {
+		if err := tl.Replace(later); err != nil {
 			t.Fatal(err)
 		}
 		tl.elapse(time.Second)
@@ -105,7 +105,7 @@ func TestSPF_shared_failure(t *testing.T) {
 		tl := start(t, dns, Options{}, named("a", nil, "efax.com"))
 		dns.set(func() { dns.fail["b.efax.com"] = true })
 		tl.elapse(6 * time.Minute)
-		if err := tl.Replace([]Rule{named("a", nil, "efax.com"), named("b", nil, "efax.com")}, nil); err != nil {
+		if err := tl.Replace([]Rule{named("a", nil, "efax.com"), named("b", nil, "efax.com")}); err != nil {
 			t.Fatal(err)
 		}
 		tl.elapse(11 * time.Minute)
@@ -138,7 +138,7 @@ func TestSPF_shared_reload(t *testing.T) {
 		tl := start(t, dns, Options{}, named("a", nil, "efax.com"))
 		for range 3 {
 			tl.elapse(time.Second)
-			if err := tl.Replace([]Rule{named("a", nil, "efax.com"), named("b", nil, "efax.com")}, nil); err != nil {
+			if err := tl.Replace([]Rule{named("a", nil, "efax.com"), named("b", nil, "efax.com")}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"iter"
 	"net/netip"
+	"slices"
 )
 
 // Table maps every address and domain to the rules that match it. It is
@@ -28,7 +29,6 @@ type Table struct {
 
 	sources []tableSource
 	rules   []tableRule
-	zones   map[string]int
 }
 
 // single marks a set of one match; a table holds fewer than 2^31 matches.
@@ -49,13 +49,10 @@ type tableSource struct {
 	source Source
 }
 
-// tableRule is a rule with its scope, compiled against the zones that the
-// table was built for, and with what it opens.
+// tableRule is a rule with what it opens.
 type tableRule struct {
 	rule   *Rule
-	all    bool     // in every zone
-	zones  []uint64 // bit n: in zone n
-	n4, n6 count    // distinct addresses, exceptions and live parts left out
+	n4, n6 count // distinct addresses, exceptions and live parts left out
 }
 
 type node struct{ self, below uint32 }
@@ -91,20 +88,6 @@ type Hit struct {
 type Set struct {
 	t  *Table
 	id uint32
-}
-
-// AnyZone asks for rules in all zones whatever they are, which are those
-// without scope.
-const AnyZone = -1
-
-// Zone returns the number by which Allow and Deny know the zone, or AnyZone
-// if no such zone was handed in when the table was built. The name is lower
-// case without trailing dot. Numbers hold for one table only.
-func (t *Table) Zone(name string) int {
-	if n, ok := t.zones[name]; ok {
-		return n
-	}
-	return AnyZone
 }
 
 // Lookup returns what matches the address, which it unmaps; a zone index is
@@ -150,25 +133,19 @@ func (t *Table) LookupDomain(name []byte) Set {
 	return Set{}
 }
 
-// Contains reports whether an unscoped allow rule or one scoped to the zone
-// holds the address: what a zone with source "allow" publishes.
-func (t *Table) Contains(a netip.Addr, zone int, now int64) bool {
-	_, ok := t.Lookup(a).Allow(zone, now)
-	return ok
-}
-
 // Empty reports whether nothing matches, in any zone and at any time.
 func (s Set) Empty() bool { return s.id == 0 }
 
 // Allow returns the first allow rule in configuration order that matches in
-// the zone at now, in seconds since 1970. It allocates nothing. Terms that
-// must be evaluated live are not among them.
-func (s Set) Allow(zone int, now int64) (Hit, bool) { return s.first(Allow, zone, now) }
+// the zone at now, in seconds since 1970. The zone's name is lower case without
+// trailing dot; an empty one has the rules without scope. It allocates nothing.
+// Terms that must be evaluated live are not among them.
+func (s Set) Allow(zone string, now int64) (Hit, bool) { return s.first(Allow, zone, now) }
 
 // Deny is Allow for deny rules. That allow beats deny is the caller's to say.
-func (s Set) Deny(zone int, now int64) (Hit, bool) { return s.first(Deny, zone, now) }
+func (s Set) Deny(zone string, now int64) (Hit, bool) { return s.first(Deny, zone, now) }
 
-func (s Set) first(action Action, zone int, now int64) (Hit, bool) {
+func (s Set) first(action Action, zone string, now int64) (Hit, bool) {
 	for _, m := range s.matches() {
 		src := &s.t.sources[m.source]
 		if !src.live && s.t.counts(m, src, action, zone, now) {
@@ -179,7 +156,7 @@ func (s Set) first(action Action, zone int, now int64) (Hit, bool) {
 }
 
 // HasLive reports whether AppendLive would append anything.
-func (s Set) HasLive(zone int, now int64) bool {
+func (s Set) HasLive(zone string, now int64) bool {
 	for _, m := range s.matches() {
 		src := &s.t.sources[m.source]
 		if src.live && s.t.counts(m, src, Allow, zone, now) {
@@ -191,7 +168,7 @@ func (s Set) HasLive(zone int, now int64) bool {
 
 // AppendLive appends the hits of allow rules whose SPF records can only be
 // evaluated for the one address, in configuration order.
-func (s Set) AppendLive(dst []Hit, zone int, now int64) []Hit {
+func (s Set) AppendLive(dst []Hit, zone string, now int64) []Hit {
 	for _, m := range s.matches() {
 		src := &s.t.sources[m.source]
 		if src.live && s.t.counts(m, src, Allow, zone, now) {
@@ -226,13 +203,9 @@ func (s Set) matches() []match {
 }
 
 // counts reports whether a match counts for the action in the zone at now.
-func (t *Table) counts(m match, src *tableSource, action Action, zone int, now int64) bool {
-	r := &t.rules[src.rule]
-	return r.rule.Action == action && (m.end == 0 || now < int64(m.end)) && r.in(zone)
-}
-
-func (r *tableRule) in(zone int) bool {
-	return r.all || zone >= 0 && zone>>6 < len(r.zones) && r.zones[zone>>6]>>(zone&63)&1 != 0
+func (t *Table) counts(m match, src *tableSource, action Action, zone string, now int64) bool {
+	r := t.rules[src.rule].rule
+	return r.Action == action && (m.end == 0 || now < int64(m.end)) && (len(r.Zones) == 0 || slices.Contains(r.Zones, zone))
 }
 
 func (t *Table) hit(m match, src *tableSource) Hit {

@@ -127,7 +127,7 @@ func (c *chaos) build(ctx context.Context, background *sync.WaitGroup) {
 		OnClose: func(rbl.Shape) { c.forget(false) },
 	})
 	var err error
-	if c.rules, err = overrides.Open(c.ruleSet(), overrides.Options{Zones: []string{"plain.test", "kept.test"}}); err != nil {
+	if c.rules, err = overrides.Open(c.ruleSet(), overrides.Options{}); err != nil {
 		c.t.Fatal(err)
 	}
 	if c.r, err = New(Options{Rules: c.rules, CacheSize: 1 << 20}); err != nil {
@@ -164,7 +164,7 @@ func (c *chaos) configure(fingerprint string) {
 		}
 		zones = append(zones, z)
 	}
-	if err := c.rules.Replace(c.ruleSet(), []string{"plain.test", "kept.test"}); err != nil {
+	if err := c.rules.Replace(c.ruleSet()); err != nil {
 		c.t.Error(err)
 	}
 	err := c.r.Configure(Settings{

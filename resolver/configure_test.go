@@ -12,6 +12,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"dnsblproxy/overrides"
 	"dnsblproxy/resolver/upstream"
 )
 
@@ -58,6 +59,23 @@ func TestConfigure_letsGo(t *testing.T) {
 			t.Error("the zone of before is still in memory")
 		}
 	})
+}
+
+// TestResolver_letsRulesGo: a table of rules, which may hold a million prefixes, is
+// not kept once another has replaced it, though nobody has asked since.
+func TestResolver_letsRulesGo(t *testing.T) {
+	zones := []ZoneOptions{testZone("a.test", spamhaus()), testZone("b.test", spamhaus())}
+	s := newScene(t, zones, overrides.Rule{Name: "r", CIDR: []string{"192.0.2.1"}, Zones: []string{"a.test", "b.test"}})
+	s.ask("1.2.0.192.a.test", dns.TypeA)
+	s.ask("9.2.0.192.b.test", dns.TypeA) // its Scratch is spare now
+	old := weak.Make(s.rules.Table())
+	if err := s.rules.Replace(nil); err != nil {
+		t.Fatal(err)
+	}
+	runtime.GC()
+	if old.Value() != nil {
+		t.Error("the table of before is still in memory")
+	}
 }
 
 // TestConfigure_lowerLimits: what was kept under longer lives is not kept on.

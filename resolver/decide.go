@@ -140,17 +140,16 @@ func judge(q *question, f *facts) decision {
 	}
 
 	set := f.match(q)
-	zi := z.index(f.table)
 	hit, exempt := overrides.Hit{}, false
 	if !z.Allow && !set.Empty() {
-		hit, exempt = set.Allow(zi, f.now)
+		hit, exempt = set.Allow(z.Name, f.now)
 	}
 	if exempt && z.NoOverride.Empty() && z.Source != SourceCombined {
 		f.step(5, "exempt by ", hit.Rule.Name, " (", hit.Source.String(), ")")
 		return exempted(hit)
 	}
 	if !exempt && !set.Empty() {
-		if deny, denied := set.Deny(zi, f.now); denied {
+		if deny, denied := set.Deny(z.Name, f.now); denied {
 			f.step(6, "denied by ", deny.Rule.Name, " (", deny.Source.String(), ")")
 			return decision{verdict: Denied, form: formOwn, hit: deny, code: rbl.CodeFromAddr(deny.Rule.Code), text: deny.Rule.Text, ttl: ownTTL}
 		}
@@ -160,7 +159,7 @@ func judge(q *question, f *facts) decision {
 		f.step(7, "no deny rule matches")
 		return decision{ttl: ownTTL}
 	case SourceAllow:
-		return f.published(q, set, zi)
+		return f.published(q, set)
 	case SourceCombined:
 		return f.combined(q, set, hit, exempt)
 	}
@@ -354,8 +353,8 @@ func (f *facts) test(q *question) decision {
 const ownCode rbl.Code = 127<<24 | 2
 
 // published answers for a zone that shows the allow rules as a DNSWL.
-func (f *facts) published(q *question, set overrides.Set, zi int) decision {
-	hit, ok := set.Allow(zi, f.now)
+func (f *facts) published(q *question, set overrides.Set) decision {
+	hit, ok := set.Allow(q.zone.Name, f.now)
 	if !ok {
 		f.step(7, "no allow rule matches")
 		return decision{ttl: ownTTL}
@@ -376,12 +375,12 @@ const (
 
 // live asks whether such a term speaks for the address.
 func (f *facts) live(q *question, set overrides.Set) (overrides.Hit, live) {
-	zi := q.zone.index(f.table)
-	if !set.HasLive(zi, f.now) {
+	zone := q.zone.Name
+	if !set.HasLive(zone, f.now) {
 		return overrides.Hit{}, passesNot
 	}
 	known := true
-	for _, h := range set.AppendLive(nil, zi, f.now) {
+	for _, h := range set.AppendLive(nil, zone, f.now) {
 		pass, sure := f.rules.LiveKnown(h, q.subject.Addr)
 		if sure && pass {
 			f.step(7, "evaluated for this address: ", h.Source.String(), " passes")

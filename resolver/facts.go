@@ -13,7 +13,7 @@ import (
 
 // Rules is what the resolver asks of the exemptions. *overrides.Engine is it.
 type Rules interface {
-	// Table returns the rules in force. It is called once a question.
+	// Table returns the rules in force. It is called once a question and zone.
 	Table() *overrides.Table
 
 	// LiveKnown says whether the SPF term behind hit speaks for a, if that
@@ -29,7 +29,6 @@ type Rules interface {
 // decide; its slices are the owner's, to be reused.
 type facts struct {
 	rules Rules
-	table *overrides.Table
 	cache *cache.Cache
 	fails *failures
 
@@ -135,9 +134,9 @@ type listAnswer struct {
 // match looks the subject up in the rules. Live terms are among what it finds.
 func (f *facts) match(q *question) overrides.Set {
 	if q.subject.Shape == rbl.Domain {
-		return f.table.LookupDomain(q.labels)
+		return f.rules.Table().LookupDomain(q.labels)
 	}
-	return f.table.Lookup(q.subject.Addr)
+	return f.rules.Table().Lookup(q.subject.Addr)
 }
 
 // answer returns what is known of the list's answer of type typ to q.

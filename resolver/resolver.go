@@ -218,8 +218,7 @@ func (r *Resolver) Configure(s Settings) error {
 	return nil
 }
 
-// letGo forgets what holds zones that were replaced, and with them the rules
-// that were in force when they were last asked about.
+// letGo forgets what holds zones that were replaced.
 func (r *Resolver) letGo() {
 	r.fails.clear()
 	r.waiters.Clear()

@@ -134,7 +134,7 @@ func room(head *wire.Head, tcp bool) int {
 
 // prepare gathers the facts at hand.
 func (r *Resolver) prepare(f *facts, w *waiter) {
-	f.rules, f.table, f.cache, f.fails = r.rules, r.rules.Table(), r.cache, r.fails
+	f.rules, f.cache, f.fails = r.rules, r.cache, r.fails
 	f.clock, f.now = r.clock.seconds(), r.clock.now()
 	f.second = r.second != nil
 	f.lacks, f.renew, f.hadStale = f.lacks[:0], f.renew[:0], false

@@ -148,9 +148,7 @@ func newScene(t testing.TB, zones []ZoneOptions, rules ...overrides.Rule) *scene
 func newSceneWith(t testing.TB, opts overrides.Options, zones []ZoneOptions, rules ...overrides.Rule) *scene {
 	t.Helper()
 	s := &scene{t: t}
-	var names []string
 	for i := range zones {
-		names = append(names, zones[i].Name)
 		if l, ok := zones[i].List.(*fakeList); ok && s.list == nil {
 			s.list = l
 		}
@@ -159,7 +157,6 @@ func newSceneWith(t testing.TB, opts overrides.Options, zones []ZoneOptions, rul
 		rules[i].Enabled = true
 	}
 	var err error
-	opts.Zones = names
 	if s.rules, err = overrides.Open(rules, opts); err != nil {
 		t.Fatal(err)
 	}

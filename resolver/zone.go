@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 
 	"dnsblproxy/cache"
-	"dnsblproxy/overrides"
 	"dnsblproxy/resolver/internal/wire"
 	"dnsblproxy/resolver/rbl"
 )
@@ -101,24 +100,6 @@ type zone struct {
 	flushes atomic.Uint32
 	voided  atomic.Int64  // Unix seconds until which other proxies' answers are void
 	epoch   atomic.Uint32 // of what is remembered of failures
-
-	scope atomic.Pointer[scope]
-}
-
-// scope is the zone's index in one table of rules.
-type scope struct {
-	table *overrides.Table
-	index int
-}
-
-// index is the zone's number in table. It is looked up by name once a table.
-func (z *zone) index(table *overrides.Table) int {
-	s := z.scope.Load()
-	if s == nil || s.table != table {
-		s = &scope{table: table, index: table.Zone(z.Name)}
-		z.scope.Store(s)
-	}
-	return s.index
 }
 
 // flush forgets what the list answered so far.

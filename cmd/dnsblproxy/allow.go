@@ -118,7 +118,7 @@ func (a *app) tellExempt(ctx context.Context, entries []overrides.Entry) {
 	if err != nil {
 		return
 	}
-	engine, err := overrides.Open(rules(c), overrides.Options{Zones: zoneNames(c)}) // asks nobody
+	engine, err := overrides.Open(rules(c), overrides.Options{}) // asks nobody
 	if err != nil {
 		return
 	}

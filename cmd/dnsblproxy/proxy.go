@@ -89,7 +89,7 @@ func newProxy(c *config.Config, lists *rbl.Table, log *slog.Logger, root string)
 
 	var err error
 	d.rules, err = overrides.Open(rules(c), overrides.Options{
-		Zones: zoneNames(c), Resolver: d.dns, UserAgent: "dnsblproxy/" + readVersion().Version,
+		Resolver: d.dns, UserAgent: "dnsblproxy/" + readVersion().Version,
 		Transport: feedTransport(func() []netip.AddrPort { return d.cfg.Load().Nameservers }),
 		StateDir:  stateDir(root, "sources"), Logger: log, Registerer: d.reg,
 	})
@@ -184,13 +184,13 @@ func (d *proxy) apply(c *config.Config) error {
 	if err := d.findLoops(c); err != nil {
 		return err
 	}
-	if err := d.rules.Replace(rules(c), zoneNames(c)); err != nil {
+	if err := d.rules.Replace(rules(c)); err != nil {
 		return &config.Error{Problems: ruleProblems(c, err)}
 	}
 	d.cfg.Store(c)
 	if err := d.configure(c); err != nil {
 		d.cfg.Store(old)
-		return errors.Join(err, d.rules.Replace(rules(old), zoneNames(old)))
+		return errors.Join(err, d.rules.Replace(rules(old)))
 	}
 	d.dns.to.Store(d.resolverExchanger(c))
 	if d.watcher != nil {

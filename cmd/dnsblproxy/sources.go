@@ -24,7 +24,7 @@ func withSources(ctx context.Context, c *config.Config, use func(*overrides.Engi
 	pool := upstream.NewPool(upstream.Options{})
 	defer pool.Close()
 	engine, err := overrides.Open(rules(c), overrides.Options{
-		Zones: zoneNames(c), Resolver: dnsResolver{pool.Exchanger(c.Nameservers, exchangeOptions(c))},
+		Resolver:  dnsResolver{pool.Exchanger(c.Nameservers, exchangeOptions(c))},
 		UserAgent: "dnsblproxy/" + readVersion().Version,
 		Transport: feedTransport(func() []netip.AddrPort { return c.Nameservers }),
 	})

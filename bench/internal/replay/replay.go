@@ -94,17 +94,15 @@ func newAsker(o Options) (*asker, error) {
 		sc: resolver.NewScratch(0), client: netip.AddrFrom4([4]byte{127, 0, 0, 1}), now: time.Unix(1_800_000_000, 0),
 	}
 	var zones []resolver.ZoneOptions
-	var names []string
 	for i := range o.Trace.Lists {
 		name := fmt.Sprintf("l%d.bench.internal", i)
 		l := newList(o, i, &a.now, &a.flying)
 		a.lists, a.wires = append(a.lists, l), append(a.wires, load.NewZone(name))
-		names = append(names, name)
 		zones = append(zones, resolver.ZoneOptions{
 			Name: name, Upstream: name, Fingerprint: name, List: l, Holds: rbl.HoldsAll, Listed: rbl.DefaultListed(),
 		})
 	}
-	rules, err := overrides.Open(nil, overrides.Options{Zones: names})
+	rules, err := overrides.Open(nil, overrides.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("making rules: %w", err)
 	}
