@@ -2,7 +2,6 @@ package overrides
 
 import (
 	"encoding/binary"
-	"iter"
 	"net/netip"
 	"slices"
 )
@@ -176,19 +175,6 @@ func (s Set) AppendLive(dst []Hit, zone string, now int64) []Hit {
 		}
 	}
 	return dst
-}
-
-// All yields every hit with whether it is live, in any zone and at any time,
-// for people who ask why.
-func (s Set) All() iter.Seq2[Hit, bool] {
-	return func(yield func(Hit, bool) bool) {
-		for _, m := range s.matches() {
-			src := &s.t.sources[m.source]
-			if !yield(s.t.hit(m, src), src.live) {
-				return
-			}
-		}
-	}
 }
 
 func (s Set) matches() []match {

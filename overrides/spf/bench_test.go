@@ -63,27 +63,10 @@ func BenchmarkCompile(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				n = m.Len()
+				n = len(m.v4) + len(m.v6)
 			}
 			b.ReportMetric(float64(n), "ranges")
 		})
-	}
-}
-
-func BenchmarkMap_Lookup(b *testing.B) {
-	for _, n := range []int{100, 10000} {
-		m, err := Compile(context.Background(), flat(n), "example.com", CompileOptions{})
-		if err != nil {
-			b.Fatal(err)
-		}
-		for name, a := range map[string]netip.Addr{"hit": netip.MustParseAddr("10.0.0.18"), "miss": netip.MustParseAddr("10.0.0.17")} {
-			b.Run(fmt.Sprintf("terms=%d/%s", n, name), func(b *testing.B) {
-				b.ReportAllocs()
-				for b.Loop() {
-					m.Lookup(a)
-				}
-			})
-		}
 	}
 }
 

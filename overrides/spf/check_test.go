@@ -211,16 +211,3 @@ func TestCheckHost_longDomain(t *testing.T) {
 		t.Errorf("include of a long name = %v (%v), want permerror for a shortened name", got.Result, got.Why)
 	}
 }
-
-func TestResult_text(t *testing.T) {
-	for r := None; r <= Live; r++ {
-		text, err := r.MarshalText()
-		var back Result
-		if err != nil || back.UnmarshalText(text) != nil || back != r {
-			t.Errorf("%v reads back as %v (%v)", r, back, err)
-		}
-	}
-	if _, err := ParseResult("result(9)"); err == nil {
-		t.Error("ParseResult takes anything")
-	}
-}

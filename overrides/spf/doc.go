@@ -2,8 +2,7 @@
 //
 // Three things are done with a record, each on its own:
 //
-//   - Parse reads the text, finds every syntax error in it, and keeps it so
-//     that it prints back as it was published.
+//   - Parse reads the text and finds every syntax error in it.
 //   - CheckHost is check_host() of RFC 7208, section 4, for one address: all
 //     limits, macros and errors as that document has them.
 //   - Compile evaluates a domain for all addresses at once and returns a Map:

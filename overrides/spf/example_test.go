@@ -3,7 +3,6 @@ package spf_test
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"dnsblproxy/overrides/spf"
@@ -36,7 +35,7 @@ func ExampleCompile() {
 	for r := range m.Ranges() {
 		fmt.Println(r.First, r.Last, r.Result)
 	}
-	fmt.Println(m.Lookup(netip.MustParseAddr("192.0.2.8")), m.Pass4, m.Lookups, m.TTL)
+	fmt.Println(m.Pass4, m.Lookups, m.TTL)
 	// Output:
 	// 0.0.0.0 192.0.1.255 softfail
 	// 192.0.2.0 192.0.2.15 pass
@@ -44,5 +43,5 @@ func ExampleCompile() {
 	// :: 2001:db7:ffff:ffff:ffff:ffff:ffff:ffff softfail
 	// 2001:db8:: 2001:db8:ffff:ffff:ffff:ffff:ffff:ffff pass
 	// 2001:db9:: ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff softfail
-	// pass 16 1 1h0m0s
+	// 16 1 1h0m0s
 }

@@ -166,7 +166,7 @@ func (w *world) probes(m *Map, n int) []netip.Addr {
 			if err != nil {
 				continue
 			}
-			for _, t := range r.Terms() {
+			for _, t := range r.terms {
 				if t.Network.IsValid() {
 					edges = append(edges, t.Network.Addr(), lastOf(t.Network))
 				}

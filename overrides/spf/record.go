@@ -1,10 +1,6 @@
 package spf
 
-import (
-	"net/netip"
-	"strconv"
-	"strings"
-)
+import "net/netip"
 
 // Record is one SPF record. It is immutable.
 type Record struct {
@@ -21,25 +17,6 @@ type Record struct {
 type step struct {
 	from, to int
 	networks bool
-}
-
-// String returns the record as it was published.
-func (r *Record) String() string { return r.text }
-
-// Terms returns the mechanisms and modifiers in order. The caller must not
-// write to the slice.
-func (r *Record) Terms() []Term { return r.terms }
-
-// Canonical prints the record from its parsed form: lower case names, single
-// spaces, no default qualifier, networks without host bits. It means the same.
-func (r *Record) Canonical() string {
-	var b strings.Builder
-	b.WriteString("v=spf1")
-	for i := range r.terms {
-		b.WriteByte(' ')
-		r.terms[i].canonical(&b)
-	}
-	return b.String()
 }
 
 // Kind says which mechanism or modifier a term is.
@@ -98,51 +75,9 @@ type Term struct {
 	target string       // spec as a lower-case name when it has no macro letter
 }
 
-// Domain returns the term's domain-spec as published, "" if it has none.
-func (t *Term) Domain() string {
-	if t.spec == nil {
-		return ""
-	}
-	return t.spec.text
-}
-
 // Live reports whether the term can be evaluated for one address at a time
 // only: ptr, and names made with %{i} or %{p}. The macro %{v} is the same for
 // a whole family and does not make a term live.
 func (t *Term) Live() bool {
 	return t.Kind == KindPTR || t.Kind.Asks() && t.spec.uses("ip")
-}
-
-func (t *Term) canonical(b *strings.Builder) {
-	switch t.Qualifier {
-	case Fail:
-		b.WriteByte('-')
-	case SoftFail:
-		b.WriteByte('~')
-	case Neutral:
-		b.WriteByte('?')
-	}
-	switch {
-	case t.Kind == KindUnknown:
-		b.WriteString(t.name + "=" + t.spec.text)
-		return
-	case t.Kind.Modifier():
-		b.WriteString(t.Kind.String() + "=" + t.spec.text)
-		return
-	}
-	b.WriteString(t.Kind.String())
-	if t.spec != nil {
-		b.WriteString(":" + t.spec.text)
-	}
-	switch t.Kind {
-	case KindIP4, KindIP6:
-		b.WriteString(":" + t.Network.String())
-	case KindA, KindMX:
-		if t.Bits4 != 32 {
-			b.WriteString("/" + strconv.Itoa(t.Bits4))
-		}
-		if t.Bits6 != 128 {
-			b.WriteString("//" + strconv.Itoa(t.Bits6))
-		}
-	}
 }

@@ -49,21 +49,5 @@ func (r Result) String() string {
 	return fmt.Sprintf("result(%d)", uint8(r))
 }
 
-// ParseResult is the inverse of String.
-func ParseResult(s string) (Result, error) {
-	for r := None; r <= Live; r++ {
-		if r.String() == s {
-			return r, nil
-		}
-	}
-	return None, fmt.Errorf("%q is no SPF result", s)
-}
-
 // MarshalText makes a Result a word in JSON.
 func (r Result) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
-
-// UnmarshalText reads what MarshalText wrote.
-func (r *Result) UnmarshalText(text []byte) (err error) {
-	*r, err = ParseResult(string(text))
-	return err
-}
