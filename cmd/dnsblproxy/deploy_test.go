@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -130,6 +131,42 @@ func TestDeploy_promtool(t *testing.T) {
 	}
 	out, err = exec.Command(tool, "test", "rules", "testdata/alerts.yml").CombinedOutput()
 	if err != nil {
+		t.Errorf("promtool: %v\n%s", err, out)
+	}
+}
+
+// TestDeploy_listedShare: of questions that lists play no part in, none lowers
+// the share of listings that the dashboard shows.
+func TestDeploy_listedShare(t *testing.T) {
+	tool := unpacked(t, "promtool", "prometheus")
+	expr := expressions(t)["panel Listed A"]
+	for _, variable := range []string{"$instance", "$zone"} {
+		expr = strings.ReplaceAll(expr, variable, ".*") // "All"
+	}
+	counted := func(zone, verdict string, each int) map[string]string {
+		return map[string]string{
+			"series": fmt.Sprintf(`dnsblproxy_queries_total{instance="mx", zone=%q, verdict=%q}`, zone, verdict),
+			"values": fmt.Sprintf("0+%dx120", each),
+		}
+	}
+	text, err := yaml.Marshal(map[string]any{"tests": []any{map[string]any{
+		"interval": "1m",
+		"input_series": []any{
+			counted("bl.example", "listed", 1), counted("bl.example", "unlisted", 3),
+			counted("", "forwarded", 50), counted("", "refused", 6),
+		},
+		"promql_expr_test": []any{map[string]any{
+			"expr": expr, "eval_time": "90m", "exp_samples": []any{map[string]any{"labels": "{}", "value": 0.25}},
+		}},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "listed.yml")
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(tool, "test", "rules", path).CombinedOutput(); err != nil {
 		t.Errorf("promtool: %v\n%s", err, out)
 	}
 }
