@@ -24,14 +24,16 @@ func foreignMetrics() []string {
 }
 
 // TestDeploy_metrics reads every expression of the alerts and the dashboard:
-// each metric in it, and each of its labels, has to be one that we export.
+// each metric in it, and each of its labels, has to be one that we export, and
+// each value of a label one that we give it.
 func TestDeploy_metrics(t *testing.T) {
+	values := exportedValues(t)
 	known := map[string][]string{}
 	for _, m := range exportedMetrics(t) {
 		known[m.name] = append(m.labels, "job", "instance", "le")
 	}
 	name := regexp.MustCompile(`\b(dnsblproxy_[a-z_]+|process_[a-z_]+|up)\b(?:\{([^}]*)\})?`)
-	label := regexp.MustCompile(`([a-z_]+) *(?:=~|!~|!=|=)`)
+	label := regexp.MustCompile(`([a-z_]+) *(?:=~|!~|!=|=) *"([^"]*)"`)
 	used := map[string]bool{}
 	for where, expr := range expressions(t) {
 		found := name.FindAllStringSubmatch(expr, -1)
@@ -53,6 +55,11 @@ func TestDeploy_metrics(t *testing.T) {
 				if ours && !slices.Contains(labels, l[1]) {
 					t.Errorf("%s: %s has no label %s", where, m[1], l[1])
 				}
+				for value := range strings.SplitSeq(l[2], "|") {
+					if ours && !strings.HasPrefix(value, "$") && !values[metric+" "+l[1]+" "+value] {
+						t.Errorf("%s: the label %s of %s is never %q", where, l[1], m[1], value)
+					}
+				}
 			}
 		}
 	}
@@ -61,6 +68,25 @@ func TestDeploy_metrics(t *testing.T) {
 			t.Errorf("neither an alert nor the dashboard shows %s", metric)
 		}
 	}
+}
+
+// exportedValues are the values of all labels that a wired server exports from
+// its start on, as "METRIC LABEL VALUE".
+func exportedValues(t *testing.T) map[string]bool {
+	t.Helper()
+	families, err := wired(t).reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]bool{}
+	for _, family := range families {
+		for _, m := range family.Metric {
+			for _, l := range m.Label {
+				all[family.GetName()+" "+l.GetName()+" "+l.GetValue()] = true
+			}
+		}
+	}
+	return all
 }
 
 // expressions are those of the alert rules and of the dashboard, by place.
