@@ -118,6 +118,30 @@ func TestHistory_Run(t *testing.T) {
 	})
 }
 
+// TestHistory_zoneReturns: a zone that a reload takes out and another one brings
+// back goes on counting where it was. What it had counted before is no news.
+func TestHistory_zoneReturns(t *testing.T) {
+	queries := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "dnsblproxy_queries_total", Help: "Test."}, []string{"zone", "verdict"})
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(queries)
+	h := NewHistory(reg, nil)
+	start := time.Unix(1e9, 0)
+	for i, count := range []float64{1e6, 0, 0, 1e6 + 7} {
+		queries.Reset()
+		if count > 0 {
+			queries.WithLabelValues("a.example", "unlisted").Add(count)
+		}
+		h.take(start.Add(time.Duration(i) * historyStep))
+	}
+	var total float64
+	for _, c := range h.columns(start.Add(4*historyStep), time.Minute, 6) {
+		total += c.total()
+	}
+	if total != 7 {
+		t.Errorf("the chart shows %v questions, want 7", total)
+	}
+}
+
 // TestChart_table has two minutes known of fifteen.
 func TestChart_table(t *testing.T) {
 	h := NewHistory(nil, nil)

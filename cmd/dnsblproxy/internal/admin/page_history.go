@@ -72,6 +72,11 @@ func (h *History) take(now time.Time) {
 		return
 	}
 	before := h.last
+	for name, z := range before.zones {
+		if f.zones[name] == nil {
+			f.zones[name] = z // a zone that a reload brings back counts on from here
+		}
+	}
 	h.last = f
 	if before.zones == nil {
 		return
