@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"net"
-	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -127,7 +126,7 @@ func envelope(m *message, o *Options) *dnstap.Dnstap {
 		QueryAddress: m.client.Addr().AsSlice(), QueryPort: proto.Uint32(uint32(m.client.Port())),
 		ResponsePort: proto.Uint32(uint32(m.server.Port())),
 	}
-	if sameFamily(m.client.Addr(), m.server.Addr()) {
+	if a := m.server.Addr(); a.IsValid() && !a.IsUnspecified() { // a wildcard says nothing
 		out.ResponseAddress = m.server.Addr().AsSlice()
 	}
 	if m.answer {
@@ -141,7 +140,3 @@ func envelope(m *message, o *Options) *dnstap.Dnstap {
 		Type: dnstap.Dnstap_MESSAGE.Enum(), Identity: []byte(o.Identity), Version: []byte(o.Version), Message: out,
 	}
 }
-
-// sameFamily leaves out wildcard listeners of IPv6 that IPv4 clients ask: the
-// address of the other family says nothing.
-func sameFamily(a, b netip.Addr) bool { return a.Is4() == b.Is4() && b.IsValid() }

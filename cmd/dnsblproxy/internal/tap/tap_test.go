@@ -291,3 +291,21 @@ func TestWriter_pipe(t *testing.T) {
 		}
 	}
 }
+
+// TestEnvelope_responder: a wildcard is no address of the server that answered.
+func TestEnvelope_responder(t *testing.T) {
+	for _, tt := range []struct{ client, server, want string }{
+		{"192.0.2.1:4242", "127.0.0.1:53", "127.0.0.1"},
+		{"[2001:db8::1]:4242", "[::1]:53", "::1"},
+		{"192.0.2.1:4242", "0.0.0.0:53", "invalid IP"},
+		{"192.0.2.1:4242", "[::]:53", "invalid IP"},
+		{"[2001:db8::1]:4242", "[::]:53", "invalid IP"},
+	} {
+		m := message{client: netip.MustParseAddrPort(tt.client), server: netip.MustParseAddrPort(tt.server)}
+		got := envelope(&m, &Options{}).GetMessage()
+		responder, _ := netip.AddrFromSlice(got.GetResponseAddress())
+		if responder.String() != tt.want || got.GetResponsePort() != 53 {
+			t.Errorf("%s asks %s: answered from %v, port %d, want %s", tt.client, tt.server, responder, got.GetResponsePort(), tt.want)
+		}
+	}
+}
