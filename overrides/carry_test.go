@@ -178,7 +178,7 @@ func TestTable_scope_and_action(t *testing.T) {
 	if _, ok := table.Lookup(netip.MustParseAddr("198.51.100.1")).Allow("", now); !ok {
 		t.Error("no zone in particular has no rule without scope")
 	}
-	if (&Table{}).Lookup(netip.MustParseAddr("192.0.2.7")).Empty() != true {
+	if !(&Table{}).Lookup(netip.MustParseAddr("192.0.2.7")).Empty() {
 		t.Error("the zero table matches")
 	}
 }

@@ -52,7 +52,7 @@ func Compile(ctx context.Context, r Resolver, domain string, o CompileOptions) (
 	budget := NewBudget(o.MaxQuestions)
 	s := newSweep(newPolicies(newSnapshot(r, budget)))
 	q := Query{Domain: domain, Sender: o.Sender, HELO: o.HELO}
-	m := &Map{query: q}
+	m := &Map{domain: q.Domain}
 	for _, six := range []bool{false, true} {
 		ranges, err := s.family(ctx, q, six, o.MaxRanges)
 		if err != nil {

@@ -184,7 +184,7 @@ func TestCompile_hostileTree(t *testing.T) {
 	}
 }
 
-func TestCompile_edges(t *testing.T) {
+func TestMap_Lookup_edges(t *testing.T) {
 	m := compile(t, zone("example.com TXT v=spf1 ip4:255.255.255.255 ip6:::/128 ip6:fe80::2 -all"), "example.com")
 	for addr, want := range map[string]Result{
 		"fe80::2%eth0": Pass, "fe80::3%eth0": Fail,

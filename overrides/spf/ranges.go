@@ -50,12 +50,12 @@ type Map struct {
 	Pass4, Live4 uint64
 	Pass6, Live6 *big.Int
 
-	query  Query
+	domain string
 	v4, v6 []Range // each covers its family; neighbours differ
 }
 
 // Domain returns the domain that was compiled.
-func (m *Map) Domain() string { return m.query.Domain }
+func (m *Map) Domain() string { return m.domain }
 
 // Ranges yields the ranges of IPv4, then those of IPv6. Each family is covered
 // once from end to end, and neighbours have different results. The addresses
@@ -80,7 +80,6 @@ func (m *Map) Has(r Result) bool {
 
 // count fills in the numbers of addresses.
 func (m *Map) count() {
-	m.Pass4, m.Live4 = 0, 0
 	for _, r := range m.v4 {
 		n := r.Size().Uint64()
 		switch r.Result {
