@@ -65,14 +65,6 @@ type Entry struct {
 	Data    string // packed answer
 }
 
-// Left returns the seconds until e expires at now, 0 if it has.
-func (e Entry) Left(now uint32) uint32 {
-	if e.Expires <= now {
-		return 0
-	}
-	return e.Expires - now
-}
-
 // Cache is safe for concurrent use. It must be closed.
 type Cache struct {
 	store *ristretto.Cache[uint64, value] // by spread.hash

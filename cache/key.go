@@ -90,7 +90,6 @@ type Key struct {
 const (
 	shapeName = 1 + iota
 	shapeIP4
-	shapeIP6
 )
 
 // hashed is the bit that tells a hashed packed key from an exact one.
@@ -113,15 +112,6 @@ func (z Zone) IP4(qtype uint16, a [4]byte) Key {
 func packIP4(zone uint32, qtype uint8, a [4]byte) uint64 {
 	return uint64(zone)<<40 | uint64(qtype)<<32 |
 		uint64(a[0])<<24 | uint64(a[1])<<16 | uint64(a[2])<<8 | uint64(a[3])
-}
-
-// IP6 returns the key for a question about an IPv6 address. The key refers to
-// a, so that it needs no memory of its own.
-func (z Zone) IP6(qtype uint16, a *[16]byte) Key {
-	if z.id == 0 {
-		return Key{}
-	}
-	return z.hash(shapeIP6, qtype, a[:])
 }
 
 // Name returns the key for a question about anything else. name is any
