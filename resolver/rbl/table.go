@@ -45,11 +45,6 @@ const (
 	ProbeNone
 )
 
-// String returns "rfc5782", "random" or "none".
-func (p Probe) String() string {
-	return [...]string{"rfc5782", "random", "none"}[p]
-}
-
 // Trouble is a code with which a list says that it did not answer the
 // question.
 type Trouble struct {
@@ -160,9 +155,6 @@ func (n CodeNames) Name(c Code) string {
 	}
 	return strings.Join(found, "+")
 }
-
-// Len returns how many codes and sets of codes have a name.
-func (n CodeNames) Len() int { return len(n.exact) + len(n.sets) }
 
 // Table is a set of lists, found by zone. It is immutable.
 type Table struct {

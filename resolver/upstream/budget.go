@@ -192,13 +192,3 @@ func (l *List) Spent() (s Spent, ok bool) {
 	defer l.budget.mu.Unlock()
 	return l.budget.spent, true
 }
-
-// Spare reports whether questions that nobody waits for may be asked: less
-// than four fifths of the budget are spent.
-func (l *List) Spare() bool {
-	if l.budget == nil {
-		return true
-	}
-	f := l.Budget()
-	return f.Used*5 < f.Limit*spareFifths
-}
