@@ -92,14 +92,6 @@ func (n Name) Parent() Name {
 	return n[1+int(n[0]):]
 }
 
-// Label returns the first label's octets without the length, nil for the root.
-func (n Name) Label() []byte {
-	if len(n) <= 1 {
-		return nil
-	}
-	return n[1 : 1+int(n[0])]
-}
-
 // Under reports whether n is zone or a name below it. Both are in lower case.
 // It compares only at label borders: "badexample.com" is not under
 // "example.com".

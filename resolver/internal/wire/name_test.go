@@ -35,12 +35,12 @@ func TestName_CutSuffix(t *testing.T) {
 
 func TestName_walk(t *testing.T) {
 	n := mustName(t, "a.bc.def")
-	var labels []string
+	var names []string
 	for m := n; len(m) > 1; m = m.Parent() {
-		labels = append(labels, string(m.Label()))
+		names = append(names, m.String())
 	}
-	if got := strings.Join(labels, " "); got != "a bc def" || n.Labels() != 3 {
-		t.Errorf("labels = %q, Labels() = %d", got, n.Labels())
+	if got := strings.Join(names, " "); got != "a.bc.def bc.def def" || n.Labels() != 3 {
+		t.Errorf("names = %q, Labels() = %d", got, n.Labels())
 	}
 	if !n.Equal(Name("\x01A\x02Bc\x03deF\x00")) || n.Equal(mustName(t, "a.bc.deg")) {
 		t.Error("Equal does not ignore case alone")

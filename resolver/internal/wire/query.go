@@ -110,8 +110,8 @@ func (q *Query) Suffix(n int) Name {
 	return q.name[q.labelOffs[q.labels-n]:q.nameLen]
 }
 
-// Parse reads the query in pkt. Whatever it returns, the fields that the
-// Append functions need are set as far as the packet could be read.
+// Parse reads the query in pkt. Whatever it returns, the fields that
+// Begin needs are set as far as the packet could be read.
 func (q *Query) Parse(pkt []byte) Fault {
 	q.End, q.nameLen, q.labels = HeaderLen, 0, 0
 	q.EDNS, q.do, q.UDPSize, q.Takes = false, false, 512, 512
