@@ -94,7 +94,7 @@ func compareDoc(t *testing.T, name string, want []byte) {
 // setting is one key of the configuration with what is said of it.
 type setting struct {
 	config.Key
-	Table string // as it is written: [zone."NAME"], or "" for the top
+	Table string // as it is written, such as [zone."NAME"]; "" for the top
 	Name  string // of the key itself
 	Why   string // the comment in config.example.toml
 }
@@ -113,7 +113,7 @@ func readSettings(t *testing.T) []setting {
 		table, name := k.Path[:len(k.Path)-1], k.Path[len(k.Path)-1]
 		s := setting{Key: k, Name: name}
 		if len(table) > 0 {
-			s.Table = "[" + strings.Join(table, ".") + "]"
+			s.Table = "[" + strings.Replace(strings.Join(table, "."), "zone.NAME", `zone."NAME"`, 1) + "]"
 		}
 		// What deny rules share with allow rules is explained there.
 		for _, kind := range []string{fixedPart(table), "allow"} {

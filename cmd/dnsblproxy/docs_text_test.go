@@ -41,7 +41,7 @@ func configReference(settings []setting) []byte {
 	var b bytes.Buffer
 	b.WriteString("# Configuration\n\n" + generated)
 	b.WriteString("One file in TOML: `--config FILE`, else `config.toml` in the working directory, else\n`/etc/dnsblproxy/config.toml`. `dnsblproxy check` reads it and names every mistake with its line.\n" +
-		"Durations are written `\"90s\"`, sizes `\"64MiB\"`; relative paths start at the file's folder; `${NAME}` stands\nfor an environment variable in `upstream`, `url`, `secret`, `token` and a webhook of `notify`, or for its line `NAME=...` in the\nfile `environment` beside the configuration. NAME in a table's header is yours to choose.\n" +
+		"Durations are written `\"90s\"`, sizes `\"64MiB\"`; relative paths start at the file's folder; `${NAME}` stands\nfor an environment variable in `upstream`, `url`, `secret`, `token` and a webhook of `notify`, or for its line `NAME=...` in the\nfile `environment` beside the configuration. A zone's NAME is what the mail server asks, in quotes because\nof its dots (`[zone.\"zen.spamhaus.org\"]`); that of a rule or a watch is yours to choose.\n" +
 		"[config.example.toml](../config.example.toml) shows all of it in use.\n")
 	table := "-"
 	for _, s := range settings {
@@ -88,7 +88,7 @@ func listsReference(t *testing.T) []byte {
 			listed = "any code"
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", zone, name, strings.Join(l.Holds.Strings(), ", "), cell(listed),
-			cell(strings.TrimSpace(l.Access+" "+l.Note)))
+			cell(strings.Trim(l.Access+"; "+l.Note, "; ")))
 	}
 	b.WriteString("\n## Dead lists\n\nA zone that asks one of these, or anything below it, is reported: dead lists tend to list everybody one day.\n\n" +
 		"| zone | list | since | why |\n| --- | --- | --- | --- |\n")
@@ -247,7 +247,10 @@ every mistake in it with its line.
 Durations are written "90s", sizes "64MiB". Relative paths start at the file's
 folder. ${NAME} stands for an environment variable in upstream, url, secret,
 token and a webhook of notify, or for its line NAME=... in the file
-"environment" beside the configuration. NAME in the header of a table is yours to choose.`)
+"environment" beside the configuration.
+
+A zone's NAME is what the mail server asks, in quotes because of its dots:
+[zone."zen.spamhaus.org"]. That of a rule or a watch is yours to choose.`)
 	table := "-"
 	for _, s := range settings {
 		if s.Table != table {
