@@ -10,7 +10,7 @@ umask 022
 export LC_ALL=C TZ=UTC
 cd "$(dirname "$0")/../.."
 
-GO=${GO:-go}
+export GO=${GO:-go}
 OUT=${OUT:-dist}
 VERSION=${VERSION:-$(git describe --tags --always --dirty 2>/dev/null || echo devel)}
 COMMIT=${COMMIT:-$(git rev-parse HEAD 2>/dev/null || echo unknown)}
@@ -55,6 +55,8 @@ for arch in "${@:-amd64}"; do
 
 	doc=usr/share/doc/dnsblproxy
 	put 644 deploy/deb/copyright $doc/copyright
+	GOARCH=$arch deploy/licenses.sh >"$stage/licenses"
+	pack "$stage/licenses" $doc/licenses.gz
 	for file in README.md CHANGELOG.md SECURITY.md docs/*.md; do
 		[ ! -e "$file" ] || put 644 "$file" "$doc/$(basename "$file")"
 	done
