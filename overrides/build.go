@@ -148,13 +148,7 @@ func overlay[A point[A]](items []item[A], emit func(lo, hi A, active []item[A]))
 	var p pace
 	byStart := func(x, y item[A]) int {
 		p.step()
-		switch {
-		case x.lo.less(y.lo):
-			return -1
-		case y.lo.less(x.lo):
-			return 1
-		}
-		return 0
+		return compare(x.lo, y.lo)
 	}
 	if !slices.IsSortedFunc(items, byStart) {
 		slices.SortFunc(items, byStart)

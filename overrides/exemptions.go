@@ -48,7 +48,7 @@ func (l loaded) yield(s loadedSource, now int64, yield func(Exemption) bool) boo
 			return yield(x)
 		}
 		e4, e6 := l.exceptions()
-		if !less(y.v4, e4, one) || !less(y.v6, e6, one) {
+		if !subtract(y.v4, e4, one) || !subtract(y.v6, e6, one) {
 			return false
 		}
 	}
@@ -90,9 +90,9 @@ func (d domainEntry) domain() Domain {
 	return Domain{s, d.below}
 }
 
-// less calls f for every part of the spans that no exception holds, in
+// subtract calls f for every part of the spans that no exception holds, in
 // ascending order, until f has had enough. Both are sorted and disjoint.
-func less[A point[A]](spans, except []span[A], f func(first, last netip.Addr, line uint32) bool) bool {
+func subtract[A point[A]](spans, except []span[A], f func(first, last netip.Addr, line uint32) bool) bool {
 	j := 0
 	for _, s := range spans {
 		lo, open := s.lo, true

@@ -19,6 +19,17 @@ type point[A any] interface {
 	addr() netip.Addr
 }
 
+// compare is less as slices wants it.
+func compare[A point[A]](x, y A) int {
+	switch {
+	case x.less(y):
+		return -1
+	case y.less(x):
+		return 1
+	}
+	return 0
+}
+
 // v4 is an IPv4 address in host order.
 type v4 uint32
 
@@ -86,11 +97,8 @@ func disjoint[A point[A]](spans []span[A]) []span[A] {
 	var p pace
 	byStart := func(x, y span[A]) int {
 		p.step()
-		switch {
-		case x.lo.less(y.lo):
-			return -1
-		case y.lo.less(x.lo):
-			return 1
+		if c := compare(x.lo, y.lo); c != 0 {
+			return c
 		}
 		return cmp.Compare(x.line, y.line)
 	}

@@ -2,10 +2,10 @@ package overrides
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -170,20 +170,15 @@ func v6Between(lo, hi v6) netip.Addr {
 			a.lo += rand.Uint64N(d + 1)
 		}
 	}
-	var b [16]byte
-	binary.BigEndian.PutUint64(b[:8], a.hi)
-	binary.BigEndian.PutUint64(b[8:], a.lo)
-	return netip.AddrFrom16(b)
+	return a.addr()
 }
 
 // reasons joins why m has these results.
 func reasons(m *spf.Map, results ...spf.Result) string {
 	var out []string
 	for _, p := range m.Problems {
-		for _, r := range results {
-			if p.Result == r {
-				out = append(out, p.Result.String()+": "+p.Why)
-			}
+		if slices.Contains(results, p.Result) {
+			out = append(out, p.Result.String()+": "+p.Why)
 		}
 	}
 	if len(out) == 0 {
