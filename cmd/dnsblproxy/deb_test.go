@@ -4,7 +4,6 @@ package main
 
 import (
 	"bytes"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -207,15 +206,4 @@ func ask(addr string, q *dns.Msg) (answer *dns.Msg, err error) {
 		<-time.After(20 * time.Millisecond)
 	}
 	return nil, err
-}
-
-// freeAddr is an address on loopback that nobody uses at the moment.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
