@@ -9,6 +9,7 @@ const (
 	paceSteps = 1 << 10                // between two looks at the clock
 	paceWork  = 500 * time.Microsecond // at a stretch
 	paceRest  = 20 * time.Microsecond
+	paceBytes = 64 << 10 // that are read or hashed between two looks
 )
 
 // pace lets others have the processor while very much is worked through. With
@@ -22,7 +23,14 @@ type pace struct {
 
 // step is called for each small part of the work.
 func (p *pace) step() {
-	if p.steps++; p.steps%paceSteps != 0 || runtime.GOMAXPROCS(0) > 1 {
+	if p.steps++; p.steps%paceSteps == 0 {
+		p.look()
+	}
+}
+
+// look is called for each part that takes some tens of microseconds or more.
+func (p *pace) look() {
+	if runtime.GOMAXPROCS(0) > 1 {
 		return
 	}
 	if !p.since.IsZero() && time.Since(p.since) >= paceWork {

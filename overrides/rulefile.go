@@ -117,14 +117,18 @@ func readBounded(name string, limit int64) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is no regular file", kindOfFile(info.Mode()))
 	}
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, err
+	var data bytes.Buffer
+	data.Grow(int(min(info.Size(), limit)) + bytes.MinRead) // or it grows by copying
+	var p pace
+	for n := int64(paceBytes); n == paceBytes; p.look() {
+		if n, err = data.ReadFrom(io.LimitReader(f, paceBytes)); err != nil {
+			return nil, err
+		}
+		if int64(data.Len()) > limit {
+			return nil, fmt.Errorf("it is larger than %d MiB", limit>>20)
+		}
 	}
-	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("it is larger than %d MiB", limit>>20)
-	}
-	return data, nil
+	return data.Bytes(), nil
 }
 
 func kindOfFile(m os.FileMode) string {

@@ -117,8 +117,10 @@ func disjoint[A point[A]](spans []span[A]) []span[A] {
 
 // mergeNeighbours joins touching ranges of one line, in place.
 func mergeNeighbours[A point[A]](spans []span[A]) []span[A] {
+	var p pace
 	out := spans[:0]
 	for _, s := range spans {
+		p.step()
 		out = appendSpan(out, s)
 	}
 	return out

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -92,13 +93,24 @@ func (w *watched) read() (*content, error) {
 		w.sum, w.good = [sha256.Size]byte{}, false
 		return nil, &Problem{File: w.path, Msg: fileFault(readErr)}
 	}
-	sum := sha256.Sum256(data)
+	sum := sumOf(data)
 	if sum == w.sum {
 		return nil, nil
 	}
 	c, err := compileRuleFile(w.path, data)
 	w.sum, w.good = sum, err == nil
 	return c, err
+}
+
+func sumOf(data []byte) (sum [sha256.Size]byte) {
+	var p pace
+	h := sha256.New()
+	for part := range slices.Chunk(data, paceBytes) {
+		h.Write(part)
+		p.look()
+	}
+	h.Sum(sum[:0])
+	return sum
 }
 
 // underWay reports whether somebody may be writing the file: it has changed since
