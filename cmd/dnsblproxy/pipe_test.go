@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"dnsblproxy/cmd/dnsblproxy/internal/admin"
 	"dnsblproxy/resolver/rbl"
 )
 
@@ -47,9 +48,9 @@ func TestReread_pipe(t *testing.T) {
 	}
 }
 
-// TestOpenAdmin_pipe asks the admin address while a pipe stands where its key
+// TestAdmin_pipe asks the admin address while a pipe stands where its key
 // stood.
-func TestOpenAdmin_pipe(t *testing.T) {
+func TestAdmin_pipe(t *testing.T) {
 	cert, key := pemPair(t)
 	addr := freeAddr(t)
 	c, err := parsed(t, strings.Replace(rereadConfig, `listen = ""`,
@@ -66,7 +67,11 @@ func TestOpenAdmin_pipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.close()
-	s, err := d.openAdmin()
+	o, err := d.adminOptions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := admin.Open(*o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -253,8 +253,8 @@ func (d *proxy) isReady() error {
 	return nil
 }
 
-// openAdmin binds the admin address; nil without one.
-func (d *proxy) openAdmin() (*admin.Server, error) {
+// adminOptions are what the admin address serves; nil without one.
+func (d *proxy) adminOptions() (*admin.Options, error) {
 	c := d.cfg.Load()
 	if !c.Admin.Listen.IsValid() {
 		return nil, nil
@@ -263,10 +263,10 @@ func (d *proxy) openAdmin() (*admin.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return admin.Open(admin.Options{
+	return &admin.Options{
 		Listen: c.Admin.Listen, Token: c.Admin.Token.Reveal(), TLSCert: c.Admin.TLSCert, TLSKey: c.Admin.TLSKey, ReadFile: config.ReadFile,
 		Gatherer: d.reg, Ready: d.isReady, API: d.api(), Page: page, Log: d.log,
-	})
+	}, nil
 }
 
 // close ends all background work. Nothing may be asked any more.

@@ -82,13 +82,12 @@ func (a *app) serve(ctx context.Context) error {
 		return err
 	}
 	defer d.close()
-	srv, err := d.listen(own)
+	adm, err := d.adminOptions()
 	if err != nil {
 		return err
 	}
-	adm, err := d.openAdmin()
+	srv, err := d.listen(own)
 	if err != nil {
-		srv.Close()
 		return err
 	}
 	defer d.startAside()()
@@ -98,19 +97,15 @@ func (a *app) serve(ctx context.Context) error {
 
 // run serves until ctx is done or something breaks; read reads the
 // configuration for a reload, which hup asks for.
-func (d *proxy) run(ctx context.Context, srv *resolver.Server, adm *admin.Server, hup <-chan os.Signal, read func() (*config.Config, error)) error {
+func (d *proxy) run(ctx context.Context, srv *resolver.Server, adm *admin.Options, hup <-chan os.Signal, read func() (*config.Config, error)) error {
 	var side sync.WaitGroup
 	defer side.Wait()
-	// What ends first ends the others, the admin address too.
+	// What ends first ends the others.
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	side.Go(func() { paceCollector(ctx) })
 	if adm != nil {
-		side.Go(func() {
-			if err := adm.Run(ctx); err != nil {
-				cancel(err)
-			}
-		})
+		side.Go(func() { keepServing(ctx, d.log, func() error { return serveAdmin(ctx, *adm) }) })
 	}
 	d.waitForSources(ctx, firstLoad)
 	d.ready.Store(true)
@@ -132,6 +127,31 @@ func (d *proxy) run(ctx context.Context, srv *resolver.Server, adm *admin.Server
 	}
 	notify(d.log, daemon.SdNotifyStopping)
 	return err
+}
+
+// keepServing calls serve until it ends well. An admin address that is taken, or
+// not there yet, is tried again: it keeps no mail server from its lists, or from
+// its only DNS.
+func keepServing(ctx context.Context, log *slog.Logger, serve func() error) {
+	for err := serve(); err != nil; err = serve() {
+		log.Error("nobody answers at the admin address; it will be tried again", slog.Any("error", err), slog.Duration("after", adminPause))
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(adminPause):
+		}
+	}
+}
+
+// adminPause is between two attempts: as long as the log may tell of them for ever.
+const adminPause = time.Minute
+
+func serveAdmin(ctx context.Context, o admin.Options) error {
+	s, err := admin.Open(o)
+	if err != nil {
+		return err
+	}
+	return s.Run(ctx)
 }
 
 // grace is how long questions in flight may take when the server stops: as

@@ -216,6 +216,44 @@ func TestSystemd_reload_while_starting(t *testing.T) {
 	}
 }
 
+// TestSystemd_admin_taken has DNS start although another program has the admin
+// address.
+func TestSystemd_admin_taken(t *testing.T) {
+	dir := t.TempDir()
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer manager.Close()
+	other, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	config := filepath.Join(dir, "config.toml")
+	writeFile(t, config, fmt.Sprintf("listen = [%q]\n[admin]\nlisten = %q\n[resolver]\nservers = [\"127.0.0.1:1\"]\n"+
+		"[zone.\"local.example\"]\nsource = \"deny\"\n", freeAddr(t), other.Addr()))
+	serve := exec.CommandContext(t.Context(), self(t), "serve", "--config", config)
+	serve.Env = append(os.Environ(), "NOTIFY_SOCKET="+filepath.Join(dir, "notify"))
+	var log bytes.Buffer
+	serve.Stderr = &log
+	if err := serve.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := waitNotice(manager, "READY=1"); err != nil {
+		t.Errorf("waiting for its readiness: %v", err)
+	}
+	if err := serve.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	if err := serve.Wait(); err != nil {
+		t.Errorf("serve: %v", err)
+	}
+	if !strings.Contains(log.String(), "nobody answers at the admin address") {
+		t.Errorf("the log does not say that the admin address is taken:\n%s", &log)
+	}
+}
+
 // self is this test as the program, which TestMain turns it into.
 func self(t *testing.T) string {
 	t.Helper()
