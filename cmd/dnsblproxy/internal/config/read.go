@@ -141,7 +141,7 @@ func syntaxProblem(path, text string, err error) (p Problem, twice bool) {
 }
 
 func lowerFirst(s string) string {
-	if s == "" {
+	if s == "" || strings.HasPrefix(s, "TOML") {
 		return s
 	}
 	return strings.ToLower(s[:1]) + s[1:]
@@ -213,8 +213,8 @@ func (r *reader) unknown(path []any, raw any, fields []field) {
 // unquoted recognizes [zone.zen.spamhaus.org], whose dots make tables of the
 // labels, and returns the name that was meant.
 func unquoted(path []any, raw any) string {
-	if len(path) != 3 || !slices.Contains([]any{"zone", "allow", "deny", "watch"}, path[0]) {
-		return ""
+	if len(path) != 3 || !slices.Contains([]any{"zone", "allow", "deny", "watch"}, path[0]) || strings.Contains(path[1].(string), ".") {
+		return "" // or it is in quotes already
 	}
 	name := fmt.Sprintf("%s.%s", path[1], path[2])
 	m, ok := raw.(map[string]any)

@@ -321,8 +321,11 @@ func lastDay(key string, p *time.Time) field {
 
 // table is a fixed table.
 func table(key string, fields ...field) field {
-	return field{key: key, want: "a table, [" + key + "]", sub: fields, read: func(r *reader, v value) bool {
-		return r.table(v, fields)
+	return field{key: key, sub: fields, read: func(r *reader, v value) bool {
+		if !r.table(v, fields) {
+			r.bad(v.path, fmt.Sprintf("%s is %s", dotted(v.path), typeName(v.raw)), "write a table, "+header(v.path))
+		}
+		return true
 	}}
 }
 
