@@ -240,6 +240,26 @@ func TestApply_dataLater(t *testing.T) {
 	}
 }
 
+// TestApply_moved reloads after a line was written above a zone: its data is
+// still there, although its file is just being fetched anew.
+func TestApply_moved(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	writeFile(t, data, "192.0.2.1\n")
+	text := rereadConfig + "[zone.\"data.example\"]\nsource = \"file\"\nfiles = [\"ip4set:" + data + "\"]\n"
+	d, _ := adminOf(t, text)
+	before := d.backends["data.example"]
+	c, err := parsed(t, "# a remark\n"+text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(data); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.apply(c); err != nil || d.backends["data.example"] != before {
+		t.Errorf("apply = %v, want the data that is there to be kept", err)
+	}
+}
+
 // TestShownFile names a rule's file as the configuration does: answers are read
 // by others, whom the folders of this machine do not concern.
 func TestShownFile(t *testing.T) {

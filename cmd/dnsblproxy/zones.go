@@ -74,7 +74,7 @@ func fingerprint(c *config.Config, z *config.Zone) string {
 		via += fmt.Sprint(c.Nameservers)
 	}
 	return fmt.Sprint(z.Source, z.Upstream.Reveal(), via, z.Listed, z.Holds, probed(z), z.Budget,
-		z.Files, c.Resolver.Timeout, c.Resolver.Deadline)
+		datasets(z), c.Resolver.Timeout, c.Resolver.Deadline)
 }
 
 // probed reports whether the zone's list is tested: one that is off asks nobody.
