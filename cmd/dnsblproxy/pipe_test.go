@@ -35,13 +35,12 @@ func TestReread_pipe(t *testing.T) {
 			t.Chdir(t.TempDir())
 			writeFile(t, "config.toml", rereadConfig+"url = \"https://127.0.0.1:1/${OWN_KEY}\"\n")
 			writeFile(t, "environment", "OWN_KEY=abcd\n")
-			a := &app{}
-			before, err := a.load(lists)
+			before, err := (&app{}).load(lists)
 			if err != nil {
 				t.Fatal(err)
 			}
 			pipeInstead(t, tt.name)
-			if _, err := a.reread(lists, before, nil); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if _, err := reread(lists, before, nil); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("reread = %v, want %q", err, tt.want)
 			}
 		})

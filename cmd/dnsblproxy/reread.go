@@ -7,15 +7,11 @@ import (
 	"dnsblproxy/resolver/rbl"
 )
 
-// reread reads the configuration again while before is in force. A rule or
-// data file that was there then and is gone now is no problem: its last good
-// set stays, and the log says so. own are the listeners that are open, and stay so
-// whatever the file says now.
-func (a *app) reread(lists *rbl.Table, before *config.Config, own []netip.AddrPort) (*config.Config, error) {
-	path, err := a.configPath()
-	if err != nil {
-		return nil, err
-	}
+// reread reads the file of before, which is in force, again: that and no other,
+// should it be gone. A rule or data file that was there then and is gone now is no
+// problem: its last good set stays, and the log says so. own are the listeners that
+// are open, and stay so whatever the file says now.
+func reread(lists *rbl.Table, before *config.Config, own []netip.AddrPort) (*config.Config, error) {
 	o := loadOptions(lists)
 	o.Inherited, o.ReadFile = own, config.ReadFile // the server waits for nobody
 	known := map[string]bool{}
@@ -35,5 +31,5 @@ func (a *app) reread(lists *rbl.Table, before *config.Config, own []netip.AddrPo
 		}
 		return config.Readable(path)
 	}
-	return config.Load(path, o)
+	return config.Load(before.Path, o)
 }

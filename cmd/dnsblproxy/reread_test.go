@@ -165,13 +165,9 @@ func TestReread_ownListener(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "config.toml")
 	text := strings.NewReplacer("5353", "5354", "127.0.0.1:53\"", "127.0.0.1:5353\"").Replace(rereadConfig)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	a := &app{config: path}
-	_, err = a.reread(lists, before, []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5353")})
+	writeFile(t, before.Path, text)
+	_, err = reread(lists, before, []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5353")})
 	if err == nil || !strings.Contains(err.Error(), "127.0.0.1:5353 is our own listener") {
 		t.Errorf("reread = %v, want the resolver refused", err)
 	}
@@ -193,8 +189,7 @@ func TestReread_gone(t *testing.T) {
 	for name, text := range files {
 		writeFile(t, name, text)
 	}
-	a := &app{}
-	before, err := a.load(lists)
+	before, err := (&app{}).load(lists)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,13 +197,19 @@ func TestReread_gone(t *testing.T) {
 		if err := os.Remove(gone); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := a.reread(lists, before, nil); err != nil {
+		if _, err := reread(lists, before, nil); err != nil {
 			t.Errorf("without the file %s: %v", gone, err)
 		}
 	}
 	writeFile(t, "config.toml", strings.Replace(files["config.toml"], "ip4set:data", "ip4set:other", 1))
-	if _, err := a.reread(lists, before, nil); err == nil {
+	if _, err := reread(lists, before, nil); err == nil {
 		t.Error("a file that was never there is no problem")
+	}
+	if err := os.Remove("config.toml"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reread(lists, before, nil); err == nil || !strings.HasPrefix(err.Error(), "config.toml: reading the configuration: ") {
+		t.Errorf("without the configuration: %v, want it missed and no other looked for", err)
 	}
 }
 

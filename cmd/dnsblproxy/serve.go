@@ -92,7 +92,7 @@ func (a *app) serve(ctx context.Context) error {
 	}
 	defer d.startAside()()
 	reach := slices.Concat(own.addrs(), c.Listen)
-	return d.run(ctx, srv, adm, hup, func() (*config.Config, error) { return a.reread(lists, d.cfg.Load(), reach) })
+	return d.run(ctx, srv, adm, hup, func() (*config.Config, error) { return reread(lists, d.cfg.Load(), reach) })
 }
 
 // run serves until ctx is done or something breaks; read reads the
