@@ -98,8 +98,9 @@ func printChanges(w *tabwriter.Writer, addrs int, rows []fileRow) {
 	}
 }
 
-// lookupsAtOnce bounds what a file asks of the lists at a time.
-const lookupsAtOnce = 16
+// lookupsAtOnce bounds what a file asks of the lists at a time, and of the
+// server to half of what that answers at once.
+const lookupsAtOnce = 8
 
 // compare decides about every address. With then, only rows that differ
 // remain.

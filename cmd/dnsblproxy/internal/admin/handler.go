@@ -36,15 +36,15 @@ func NewHandler(o Options) http.Handler {
 	questions := make(chan struct{}, maxQuestions)
 	for name, endpoint := range o.API {
 		mux.HandleFunc("/api/v1/"+name, func(w http.ResponseWriter, r *http.Request) {
+			ctx, cancel := context.WithTimeout(r.Context(), answerTime)
+			defer cancel()
 			select {
 			case questions <- struct{}{}:
 				defer func() { <-questions }()
-			default:
+			case <-ctx.Done():
 				fail(w, &Error{http.StatusServiceUnavailable, "too many questions at once"})
 				return
 			}
-			ctx, cancel := context.WithTimeout(r.Context(), answerTime)
-			defer cancel()
 			v, err := endpoint(ctx, r.URL.Query())
 			if err != nil {
 				fail(w, err)

@@ -70,7 +70,7 @@ func BadRequest(format string, args ...any) error {
 // Bounds on what one client, or many, can occupy.
 const (
 	maxConnections = 128
-	maxQuestions   = 16 // API calls at once
+	maxQuestions   = 16 // API calls at once; others wait
 	shutdownTime   = 5 * time.Second
 	answerTime     = time.Minute // of one request; a profile of all lists takes that long
 )
