@@ -217,7 +217,7 @@ func (a *app) readAddresses(path string) ([]netip.Addr, error) {
 	case err != nil:
 		return nil, fmt.Errorf("reading %s: %w", name, err)
 	case len(found.addrs) == 0:
-		return nil, fmt.Errorf("%s holds no address: write one a line, or hand in a Postfix log", name)
+		return nil, fmt.Errorf("%s holds no address: write one a line, or hand in a Postfix log, a compressed one by way of zcat", name)
 	case found.odd > 0 && !found.log:
 		fmt.Fprintf(a.err, "%s: %d lines hold no address and are left out, the first of them %q\n", name, found.odd, found.first)
 	}

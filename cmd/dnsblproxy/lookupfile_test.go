@@ -33,8 +33,9 @@ func TestReadAddresses(t *testing.T) {
 			}
 		})
 	}
-	a := &app{in: strings.NewReader("nothing\n")}
-	if _, err := a.readAddresses("-"); err == nil || !strings.Contains(err.Error(), "standard input holds no address") {
+	a := &app{in: strings.NewReader("\x1f\x8b\x08\n")}
+	const want = "standard input holds no address: write one a line, or hand in a Postfix log, a compressed one by way of zcat"
+	if _, err := a.readAddresses("-"); err == nil || err.Error() != want {
 		t.Errorf("of a list without an address: %v", err)
 	}
 }
