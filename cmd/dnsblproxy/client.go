@@ -75,7 +75,10 @@ func newClient(c *config.Config) (*client, error) {
 // pinned trusts the one certificate of the configuration: it is our own
 // server, whatever name the certificate is for and whoever has signed it.
 func pinned(pemText []byte) *tls.Config {
-	block, _ := pem.Decode(pemText)
+	block, rest := pem.Decode(pemText)
+	for block != nil && block.Type != "CERTIFICATE" { // the key may stand above
+		block, rest = pem.Decode(rest)
+	}
 	return &tls.Config{
 		InsecureSkipVerify: true, // VerifyPeerCertificate compares the whole certificate
 		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {

@@ -121,7 +121,8 @@ func TestClientTrustsOneCertificate(t *testing.T) {
 	c.Admin.TLSCert = filepath.Join(t.TempDir(), "cert.pem")
 	write := func(der []byte) {
 		t.Helper()
-		text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+		text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("as in files of one's own making")})
+		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
 		if err := os.WriteFile(c.Admin.TLSCert, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
