@@ -135,6 +135,9 @@ func (cl *client) get(ctx context.Context, name string, query url.Values, into a
 	if err != nil {
 		return fmt.Errorf("asking the server at %s: %w", cl.base.Host, err)
 	}
+	if resp.StatusCode == http.StatusUnauthorized {
+		return fmt.Errorf("the server at %s was started with another admin.token than this configuration has; restart it", cl.base.Host)
+	}
 	if resp.StatusCode != http.StatusOK {
 		var refusal struct{ Error string }
 		if json.Unmarshal(body, &refusal) != nil || refusal.Error == "" {

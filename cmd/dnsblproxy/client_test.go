@@ -68,6 +68,10 @@ func TestClient(t *testing.T) {
 	if err := cl.alive(t.Context()); err != nil {
 		t.Errorf("alive = %v", err)
 	}
+	cl.token = "changed since"
+	if err := cl.get(t.Context(), "echo", nil, &got); err == nil || err.Error() != "the server at "+addr+" was started with another admin.token than this configuration has; restart it" {
+		t.Errorf("get with another token = %v", err)
+	}
 	server.Close()
 	if err := cl.alive(t.Context()); !errors.Is(err, errNoServer) {
 		t.Errorf("alive without a server = %v, want errNoServer", err)
