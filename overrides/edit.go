@@ -154,9 +154,13 @@ func replaceFile(path string, data []byte) error {
 	}
 	defer p.Cleanup() // does nothing once replaced
 	if info, err := os.Stat(path); err == nil {
-		if sys, ok := info.Sys().(*syscall.Stat_t); ok {
-			// Only root may give a file away; who is not root owns it anyway.
-			_ = p.Chown(int(sys.Uid), int(sys.Gid))
+		if sys, ok := info.Sys().(*syscall.Stat_t); ok && p.Chown(int(sys.Uid), int(sys.Gid)) != nil {
+			// Only root may give a file away. The group is what the server may
+			// read it by.
+			const forAll = 0o004
+			if err := p.Chown(-1, int(sys.Gid)); err != nil && info.Mode()&forAll == 0 {
+				return &Problem{File: path, Msg: fmt.Sprintf("its group (%d) cannot be kept, by which the server may read it; run this as root, or as a member of the group", sys.Gid)}
+			}
 		}
 	}
 	if _, err := p.Write(data); err != nil {
