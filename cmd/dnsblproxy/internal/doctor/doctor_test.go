@@ -400,6 +400,12 @@ func TestExamine_harmless(t *testing.T) {
 			m.servers["127.0.0.1:53"] = elsewhere
 			m.files["etc/rspamd/local.d/options.inc"] = "# dns { nameserver = \"192.0.2.44\"; }\ndns { nameserver = \"127.0.0.1:5353\"; }\n"
 		}},
+		{"rspamd alone, with a resolver of IPv6", func(m *machine) {
+			delete(m.files, "etc/postfix/main.cf")
+			m.servers["127.0.0.1:53"] = elsewhere
+			m.servers["[::1]:53"], m.servers["[::1]:5353"] = forwards, forwards
+			m.files["etc/rspamd/local.d/options.inc"] = "dns { nameserver = [\"[::1]\", \"[::1]:5353:10\"]; }\n"
+		}},
 		{"SpamAssassin alone, with its resolver in brackets", func(m *machine) {
 			delete(m.files, "etc/postfix/main.cf")
 			m.servers["127.0.0.1:53"] = elsewhere

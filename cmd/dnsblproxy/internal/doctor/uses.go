@@ -1,7 +1,9 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
+	"net"
 	"net/netip"
 	"path"
 	"regexp"
@@ -197,8 +199,7 @@ func (e *examination) exim() []use {
 func (e *examination) ownResolvers() []Server {
 	var all []Server
 	re := regexp.MustCompile(`^[^#]*?\b(?:nameserver\s*=|dns_server\s)(.*)`)
-	address := regexp.MustCompile(`\d+\.\d+\.\d+\.\d+(?::\d+)?`)
-	plain := strings.NewReplacer("[", "", "]", "") // SpamAssassin's [127.0.0.1]:53
+	address := regexp.MustCompile(`(\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:.]+\])(?::(\d+))?`) // SpamAssassin has [127.0.0.1]:53 too
 	for _, file := range e.glob("/etc/rspamd/local.d/options.inc", "/etc/rspamd/override.d/options.inc",
 		"/etc/spamassassin/*.cf", "/etc/mail/spamassassin/*.cf") {
 		for line, text := range e.lines(file) {
@@ -206,11 +207,9 @@ func (e *examination) ownResolvers() []Server {
 			if m == nil {
 				continue
 			}
-			for _, a := range address.FindAllString(plain.Replace(m[1]), -1) {
-				if !strings.Contains(a, ":") {
-					a += ":53"
-				}
-				if at, err := netip.ParseAddrPort(a); err == nil {
+			for _, a := range address.FindAllStringSubmatch(m[1], -1) {
+				host, port := strings.Trim(a[1], "[]"), cmp.Or(a[2], "53")
+				if at, err := netip.ParseAddrPort(net.JoinHostPort(host, port)); err == nil {
 					all = append(all, Server{at, fmt.Sprintf("%s:%d", file, line)})
 				}
 			}
