@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -248,7 +249,7 @@ func (b *builder) entryName(s []byte, exclude bool) error {
 	}
 	word, rest := cutWord(s)
 	name, err := parseName(word)
-	if err != nil || len(name) == 0 {
+	if err != nil || len(name) == 0 || bytes.ContainsAny(word, "<>") { // of a web page, in the list's place
 		return errNoName
 	}
 	lowerName(name)

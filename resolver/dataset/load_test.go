@@ -53,6 +53,7 @@ func TestLoad_problems(t *testing.T) {
 		{IP6TSet, "!2001:db8:0:1", errFull},
 		{DNSet, ".", errNoName},
 		{DNSet, strings.Repeat("x", 64) + ".example", errNoName},
+		{DNSet, "<title>404", errNoName},
 		{Generic, "www AAAA ::1", errType},
 		{Generic, "www A", errType},
 		{Generic, "www A x", errAddress},
@@ -73,6 +74,25 @@ func TestLoad_problems(t *testing.T) {
 				t.Errorf("problems = %v, want %s", problems, want)
 			}
 		})
+	}
+}
+
+// TestLoad_page: a web page in the list's place is no data, for every kind.
+func TestLoad_page(t *testing.T) {
+	const page = `<!DOCTYPE html>
+<html lang="en">
+<head><title>404 Not Found</title></head>
+<body>
+ <center><h1>404 Not Found</h1></center>
+ <hr><center>nginx</center>
+</body>
+</html>
+`
+	path := writeFile(t, t.TempDir(), "data", page)
+	for _, kind := range []Kind{IP4Set, IP4Trie, IP4TSet, IP6Trie, IP6TSet, DNSet, Generic} {
+		if z, _, err := Load(context.Background(), []Spec{{kind, []string{path}}}, Options{}); !errors.Is(err, ErrMostlyBad) {
+			t.Errorf("%s: Load = %v, %v, want %v", kind, z, err, ErrMostlyBad)
+		}
 	}
 }
 
