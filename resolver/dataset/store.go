@@ -16,8 +16,8 @@ import (
 // StoreOptions tune a Store.
 type StoreOptions struct {
 	Options
-	Poll   time.Duration // between looks at the files; 0: 2 s
-	Settle time.Duration // between the two readings of a changed file; 0: 300 ms
+	Poll   time.Duration // between looks at the files; 0: 1 s
+	Settle time.Duration // between the two readings of a changed file; 0: 1 s
 	Log    *slog.Logger  // nil: no log
 	// Changed is called after each load, good or not, and when the data
 	// expires, by the goroutine of Open or Run. It may be nil.
@@ -60,10 +60,10 @@ const restless = time.Minute
 func NewStore(specs []Spec, o StoreOptions) *Store {
 	o.Options = o.withDefaults()
 	if o.Poll <= 0 {
-		o.Poll = 2 * time.Second
+		o.Poll = time.Second
 	}
 	if o.Settle <= 0 {
-		o.Settle = 300 * time.Millisecond
+		o.Settle = time.Second
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -71,43 +71,61 @@ func TestStore_change(t *testing.T) {
 	})
 }
 
-// TestStore_growing writes a file in pieces, one before each second reading.
+// TestStore_growing writes a file in pieces, one within every second.
 func TestStore_growing(t *testing.T) {
 	watched(t, "192.0.2.1\n", StoreOptions{}, func(t *testing.T, s *Store, path string) {
-		after(2100 * time.Millisecond) // between a first reading and the second
 		text := ""
-		for range 5 {
+		for range 10 {
 			text += "192.0.2.2\n"
 			overwrite(t, path, text)
-			after(1900 * time.Millisecond) // the file is read at the tick
-			text += "192.0.2.3\n"
-			overwrite(t, path, text)
-			after(100 * time.Millisecond)
+			after(700 * time.Millisecond)
 			if lists(s, "2.2.0.192") || !lists(s, "1.2.0.192") {
 				t.Fatalf("after %q half a file is in force", text)
 			}
 		}
 		after(2300 * time.Millisecond)
-		if !lists(s, "3.2.0.192") {
+		if !lists(s, "2.2.0.192") {
 			t.Error("the file stands still and is not in force")
 		}
 	})
 }
 
-// TestStore_restless writes to a file at every look: after a minute that is
-// said, once, and the file is taken when it stands still after all.
+// TestStore_emptied: what curl does to a file that it is told to write to: the
+// file is empty until the server answers, and complete a while later.
+func TestStore_emptied(t *testing.T) {
+	for wait := time.Duration(0); wait < 2*time.Second; wait += 100 * time.Millisecond {
+		watched(t, "192.0.2.1\n", StoreOptions{}, func(t *testing.T, s *Store, path string) {
+			after(5*time.Second + wait)
+			overwrite(t, path, "")
+			for range 9 {
+				after(100 * time.Millisecond)
+				if !lists(s, "1.2.0.192") {
+					t.Fatalf("%v after a look an empty file is in force", wait)
+				}
+			}
+			overwrite(t, path, "192.0.2.1\n192.0.2.2\n")
+			after(2500 * time.Millisecond)
+			if !lists(s, "1.2.0.192") || !lists(s, "2.2.0.192") {
+				t.Errorf("%v after a look: the file stands still and is not in force", wait)
+			}
+		})
+	}
+}
+
+// TestStore_restless writes to a file for ever: after a minute that is said,
+// once, and the file is taken when it stands still after all.
 func TestStore_restless(t *testing.T) {
 	var seen []Status
 	o := StoreOptions{Changed: func(st Status) { seen = append(seen, st) }}
 	watched(t, "192.0.2.1\n", o, func(t *testing.T, s *Store, path string) {
-		after(2100 * time.Millisecond) // between a first reading and the second
-		text := ""
-		for i := range 60 {
+		text, began := "", time.Now()
+		for time.Since(began) < 3*time.Minute {
 			text += "192.0.2.2\n"
 			overwrite(t, path, text)
-			after(2 * time.Second)
-			if err := s.Status().Err; errors.Is(err, ErrChanged) != (i > 30) || !lists(s, "1.2.0.192") {
-				t.Fatalf("after %d looks: Err = %v", i+1, err)
+			after(700 * time.Millisecond)
+			err, past := s.Status().Err, time.Since(began)
+			if err != nil && past < time.Minute || !errors.Is(err, ErrChanged) && past > 65*time.Second || !lists(s, "1.2.0.192") {
+				t.Fatalf("after %v: Err = %v", past, err)
 			}
 		}
 		if err := s.Status().Err; !strings.Contains(err.Error(), path) {
