@@ -100,6 +100,8 @@ func (f *facts) weigh(q *question) (sum decision, known bool) {
 			failed++
 			sum.ede, sum.reason = d.ede, m.Name+": "+d.reason
 			sum.vain = sum.vain && d.vain
+		case d.doubtful():
+			sum.ede, sum.reason = d.ede, m.Name+": "+d.reason
 		case d.exempt && sum.hit.Rule == nil:
 			sum.hit = d.hit
 		}
@@ -126,6 +128,12 @@ func (f *facts) weigh(q *question) (sum decision, known bool) {
 	return sum, true
 }
 
+// doubtful reports whether a combined zone lists nothing, but might, had all of
+// its members been heard.
+func (d *decision) doubtful() bool {
+	return d.verdict == Unlisted && (d.ede == edeUnreachable || d.ede == edeNetwork)
+}
+
 // memberState is what a member's decision counts for under the pardon of the
 // combined zone: a full one beats a deny rule of the member, too.
 func memberState(m *zone, d *decision, above pardon) MemberState {
@@ -135,7 +143,7 @@ func memberState(m *zone, d *decision, above pardon) MemberState {
 		return MemberState{Phase: Outstanding}
 	case d.kept:
 		return MemberState{Phase: Answered}
-	case d.verdict == Failed:
+	case d.verdict == Failed, d.doubtful():
 		return MemberState{Phase: Missing}
 	case d.verdict == Denied && exempt && above == fullPardon && !m.NoOverride.Contains(d.code):
 		return MemberState{Phase: Answered}

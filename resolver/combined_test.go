@@ -304,6 +304,35 @@ func TestCombined_failure(t *testing.T) {
 	}
 }
 
+// TestCombined_doubt: a combined zone that might have listed, had all of its
+// members been heard, counts in another one like a member that failed: a good
+// word is taken as given, a bad one is not, at any depth.
+func TestCombined_doubt(t *testing.T) {
+	dead := &fakeList{err: upstream.ErrTimeout}
+	s := newScene(t, []ZoneOptions{
+		testZone("bl.test", spamhaus()), testZone("quiet.test", &fakeList{ttl: 300}), testZone("dead.test", dead),
+		weighed(t, "half.test", 1, map[string]int{"quiet.test": 1, "dead.test": 1}),
+		weighed(t, "heard.test", 1, map[string]int{"quiet.test": 1}),
+		weighed(t, "outer.test", 1, map[string]int{"half.test": 1}),
+		weighed(t, "good.test", 4, map[string]int{"bl.test": 4, "half.test": -3}),
+		weighed(t, "deeper.test", 4, map[string]int{"bl.test": 4, "outer.test": -3}),
+		weighed(t, "bad.test", 4, map[string]int{"bl.test": 1, "half.test": 3}),
+		weighed(t, "sure.test", 4, map[string]int{"bl.test": 4, "heard.test": -3}),
+	})
+	for name, want := range map[string]string{
+		"1.2.0.192.good.test":   "NXDOMAIN 22 half.test: dead.test: no answer in time",
+		"1.2.0.192.deeper.test": "NXDOMAIN 22 outer.test: half.test: dead.test: no answer in time",
+		"1.2.0.192.bad.test":    "NXDOMAIN 22 half.test: dead.test: no answer in time",
+		"1.2.0.192.sure.test":   "NOERROR 127.0.0.2 0 ",
+	} {
+		m := s.ask(name, dns.TypeA)
+		code, text := ede(m)
+		if got := fmt.Sprint(brief(m), " ", code, " ", text); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
 // TestCombined_stale: a sum of old answers says that it is one. RFC 8914,
 // sections 4.4 and 4.20.
 func TestCombined_stale(t *testing.T) {
