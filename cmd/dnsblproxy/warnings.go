@@ -25,8 +25,33 @@ func warningsOf(c *config.Config, lists *rbl.Table) []config.Problem {
 	}
 	for _, z := range c.Zones {
 		all = append(all, inVain(c, z, knownList(lists, z))...)
+		for _, w := range z.Weights {
+			all = append(all, idle(c, z, w, lists)...)
+		}
 	}
 	return all
+}
+
+// idle warns of a weight that never counts, because its codes are no listing
+// in the zone that is weighed: a list's word of praise, most often.
+func idle(c *config.Config, z *config.Zone, w config.Weight, lists *rbl.Table) []config.Problem {
+	i := slices.IndexFunc(c.Zones, func(m *config.Zone) bool { return m.Name == w.Zone })
+	if i < 0 || w.Codes == "" {
+		return nil
+	}
+	all, err := listed(c.Zones[i], knownList(lists, c.Zones[i]))
+	codes, wrong := rbl.ParseCodeSet([]string{w.Codes})
+	if err != nil || wrong != nil || codes.Meets(all) {
+		return nil
+	}
+	for _, u := range c.Deny { // whose code need be no listing of the list's
+		if code, err := rbl.ParseCode(u.Code); err == nil && codes.Contains(code) && slices.Contains(u.Zones, w.Zone) {
+			return nil
+		}
+	}
+	return []config.Problem{{File: c.Path, Line: w.Line,
+		What:    fmt.Sprintf("zone %q: the weight of %q does nothing, for these are none of the codes that are a listing there: %s", z.Name, w.Zone+"="+w.Codes, all),
+		Instead: "weigh another zone with the same upstream that has them in listed, or remove it"}}
 }
 
 // inVain warns of codes in no_override that are no listing.
