@@ -327,6 +327,29 @@ func TestExchanger_pipelines(t *testing.T) {
 	}
 }
 
+// A server that closes each connection after one answer, whatever else was asked
+// on it, is asked each question on a connection of its own.
+func TestExchanger_oneAnswerPerConnection(t *testing.T) {
+	s := newFakeServer(t)
+	s.script(func(q query) { p := q.reply(0); p[2] |= 2; q.send(p) }, func(q query, c *net.TCPConn) {
+		listed(q)
+		c.Close()
+	})
+	e := newPool(t, Options{}).Exchanger([]netip.AddrPort{s.addr}, ExchangeOptions{})
+	for range 2 {
+		const n = 20
+		got := make(chan Outcome, n)
+		for i := range n {
+			e.Start(question(t, string(rune('a'+i))+".bl.example", dns.TypeA), func(o Outcome) { got <- o })
+		}
+		for range n {
+			if o := <-got; say(o) != "127.0.0.2" {
+				t.Errorf("%s", say(o))
+			}
+		}
+	}
+}
+
 func TestExchanger_cancelAndClose(t *testing.T) {
 	s := newFakeServer(t)
 	p := NewPool(Options{})

@@ -9,7 +9,7 @@ import (
 
 const (
 	deadAfter   = 2         // tries in a row without an answer that make a server dead
-	remember    = time.Hour // how long a server is thought to lack EDNS or to change case
+	remember    = time.Hour // how long a server is thought to lack EDNS, to change case or the like
 	firstRetry  = 2 * time.Second
 	lastRetry   = time.Minute
 	caseChanges = 2 // answers in changed case before it is remembered: one may be forged
@@ -31,6 +31,7 @@ type server struct {
 	plainDNS    atomic.Int64 // until when no EDNS is sent; Unix ns
 	plainCase   atomic.Int64 // until when the case of names is left alone; Unix ns
 	changedCase atomic.Int32 // answers in a row in changed case
+	single      atomic.Int64 // until when a TCP connection is for one question; Unix ns
 
 	mu      sync.Mutex
 	sockets []*socket            // by slot, nil when not open
@@ -129,6 +130,8 @@ func (s *server) keepsCase(yes bool, now time.Time) {
 func (s *server) wantsPlainCase(now time.Time) bool { return ahead(now, s.plainCase.Load(), remember) }
 func (s *server) wantsPlainDNS(now time.Time) bool  { return ahead(now, s.plainDNS.Load(), remember) }
 func (s *server) noteNoEDNS(now time.Time)          { s.plainDNS.Store(now.Add(remember).UnixNano()) }
+func (s *server) wantsSingle(now time.Time) bool    { return ahead(now, s.single.Load(), remember) }
+func (s *server) noteSingle(now time.Time)          { s.single.Store(now.Add(remember).UnixNano()) }
 
 // socket returns the socket of the slot that random bits choose, opening or
 // renewing it.
@@ -178,21 +181,22 @@ func (s *server) leaveSocket(k *socket, gone bool) {
 }
 
 // stream returns the open TCP connection, or a new one that is being opened.
-func (s *server) stream() (*stream, error) {
+func (s *server) stream(now time.Time) (*stream, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return nil, ErrClosed
 	}
-	if s.tcp == nil {
-		c, err := openStream(s)
-		if err != nil {
-			return nil, err
-		}
-		s.tcp = c
-		s.streams[c] = struct{}{}
+	if s.tcp != nil && !s.wantsSingle(now) {
+		return s.tcp, nil
 	}
-	return s.tcp, nil
+	c, err := openStream(s)
+	if err != nil {
+		return nil, err
+	}
+	s.tcp = c
+	s.streams[c] = struct{}{}
+	return c, nil
 }
 
 // leaveStream makes the next question open a new connection; gone says that c is

@@ -68,7 +68,7 @@ func (c *stream) run() {
 	conn, err := c.srv.pool.opts.Network.DialTCP(ctx, c.srv.addr)
 	cancel()
 	if err != nil {
-		c.fail()
+		c.fail(false)
 		return
 	}
 	read := make(chan struct{})
@@ -89,7 +89,7 @@ func (c *stream) write(conn net.Conn) {
 		case q := <-c.out:
 			_ = conn.SetWriteDeadline(time.Now().Add(streamWrite))
 			if _, err := conn.Write(q); err != nil {
-				c.fail()
+				c.fail(true)
 				return
 			}
 			idle.Reset(streamIdle)
@@ -135,16 +135,23 @@ func (c *stream) read(conn net.Conn) {
 			f.receive(&c.table, id, buf)
 		}
 	}
-	c.fail()
+	c.fail(true)
 }
 
 // fail ends the connection and moves its questions on. Those on a connection
 // that has answered before are asked again: servers close idle connections,
-// and the question may have crossed with that. RFC 7766, section 6.2.4.
-func (c *stream) fail() {
-	used := c.answers.Load() > 0
-	for _, e := range c.shut() {
-		if used {
+// and the question may have crossed with that. RFC 7766, section 6.2.4. So are
+// several when the server closed, once open, with at most one answer: it takes
+// one question, and the others spoil even its answer.
+func (c *stream) fail(opened bool) {
+	out := c.shut()
+	answers := c.answers.Load()
+	single := opened && len(out) > 1 && answers <= 1
+	if single {
+		c.srv.noteSingle(time.Now())
+	}
+	for _, e := range out {
+		if single || answers > 0 {
 			e.f.reconnect(&c.table, e.id)
 		} else {
 			e.f.lost(&c.table, e.id)

@@ -34,7 +34,7 @@ func (f *flight) tryUDP(s *server, now time.Time) error {
 // tryTCP queues the question on the server's connection.
 func (f *flight) tryTCP(s *server, now time.Time) error {
 	for range 2 {
-		c, err := s.stream()
+		c, err := s.stream(now)
 		if err != nil {
 			return err
 		}
