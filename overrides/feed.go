@@ -75,6 +75,7 @@ func (f *feedFetcher) redirect(req *http.Request, via []*http.Request) error {
 // fetched is one answer of the feed's server.
 type fetched struct {
 	body  []byte
+	whole bool // something says that nothing is missing from the body's end
 	same  bool // 304: what we have still holds
 	valid validators
 	ttl   time.Duration
@@ -113,18 +114,19 @@ func (f *feedFetcher) load(ctx context.Context, prev *content) result {
 	if err := guard(f.rule, c); err != nil {
 		return result{err: err, lasting: true, ttl: got.ttl}
 	}
-	if err := f.halved(prev, c); err != nil {
-		return result{err: err, lasting: true, ttl: got.ttl}
+	if err := f.shorter(prev, c, got.whole); err != nil {
+		return result{err: err, lasting: got.whole, ttl: got.ttl}
 	}
 	// Only of what was taken may the server say that it still holds.
 	f.valid = got.valid
 	return result{content: c, valid: f.valid, ttl: got.ttl}
 }
 
-// halved refuses a set that lacks more than half of the addresses in force,
-// of either family, until the same is seen a second time: half a document, or
-// another one in its place, is likelier than that.
-func (f *feedFetcher) halved(prev, c *content) error {
+// shorter refuses a set that lacks more than half of the addresses in force, of
+// either family, until the same is seen a second time: half a document, or
+// another one in its place, is likelier than that. If nothing says that the
+// document is whole, one address is enough.
+func (f *feedFetcher) shorter(prev, c *content, whole bool) error {
 	seen := f.shrunk
 	f.shrunk = nil
 	if prev.empty() || seen.equal(c) {
@@ -132,12 +134,16 @@ func (f *feedFetcher) halved(prev, c *content) error {
 	}
 	o4, o6 := prev.counts()
 	k4, k6 := prev.common(c)
+	what := "it has lost more than half of its addresses"
 	if k4.float() >= o4.float()/2 && k6.float() >= o6.float()/2 {
-		return nil
+		if whole || k4 == o4 && k6 == o6 {
+			return nil
+		}
+		what = "it has lost addresses and may have been cut short"
 	}
 	f.shrunk = c
-	return fmt.Errorf("it has lost more than half of its addresses (of %.0f IPv4 it keeps %.0f, of %.3g IPv6 %.3g); the last good set stays until the same is seen twice",
-		o4.float(), k4.float(), o6.float(), k6.float())
+	return fmt.Errorf("%s (of %.0f IPv4 it keeps %.0f, of %.3g IPv6 %.3g); the last good set stays until the same is seen twice",
+		what, o4.float(), k4.float(), o6.float(), k6.float())
 }
 
 func (f *feedFetcher) get(ctx context.Context) (fetched, error) {
@@ -150,7 +156,7 @@ func (f *feedFetcher) get(ctx context.Context) (fetched, error) {
 		if err != nil {
 			return fetched{}, fmt.Errorf("reading the feed: %w", err)
 		}
-		return fetched{body: body}, nil
+		return fetched{body: body, whole: isJSON(body)}, nil // it may be just being written
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.rule.URL, nil)
 	if err != nil {
@@ -192,7 +198,13 @@ func (f *feedFetcher) readAnswer(resp *http.Response, conditional bool) (fetched
 	if len(body) > maxFeed {
 		return fetched{}, fmt.Errorf("reading the feed: it is larger than %d MiB", maxFeed>>20)
 	}
-	got.body, got.valid = body, validatorsOf(resp.Header, f.userAgent)
+	got.body = body
+	// A body that neither has a length nor comes in chunks or frames ends where
+	// the connection does, for whatever reason (RFC 9112, section 8).
+	framed := resp.ContentLength >= 0 || len(resp.TransferEncoding) > 0 || resp.ProtoMajor >= 2 || resp.Uncompressed
+	if got.whole = framed || isJSON(body); got.whole {
+		got.valid = validatorsOf(resp.Header, f.userAgent)
+	}
 	return got, nil
 }
 

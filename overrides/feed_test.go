@@ -1,6 +1,8 @@
 package overrides
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -321,6 +323,85 @@ func TestFeed_redirects(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestFeed_cut_short: a server that goes away in the middle of a text feed, however
+// it sends it, takes nothing out of the set in force.
+func TestFeed_cut_short(t *testing.T) {
+	var whole strings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&whole, "192.0.2.%d\n", i)
+	}
+	part := whole.String()[:10*10+60*11] // more than half, and whole lines
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	fmt.Fprint(z, whole.String())
+	z.Close()
+	raw := func(text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			c, buf, _ := w.(http.Hijacker).Hijack()
+			fmt.Fprint(buf, "HTTP/1.1 200 OK\r\n"+text)
+			buf.Flush()
+			c.Close()
+		}
+	}
+	chunk := fmt.Sprintf("%x\r\n%s\r\n", len(part), part)
+	for name, h := range map[string]http.HandlerFunc{
+		"length":           raw("Content-Length: 1500\r\n\r\n" + part),
+		"within a chunk":   raw("Transfer-Encoding: chunked\r\n\r\n" + chunk[:len(chunk)-100]),
+		"after a chunk":    raw("Transfer-Encoding: chunked\r\n\r\n" + chunk),
+		"gzip":             raw("Content-Encoding: gzip\r\n\r\n" + packed.String()[:packed.Len()-9]),
+		"end of file":      raw("ETag: \"1\"\r\n\r\n" + part),
+		"end of file, 1.0": raw("Connection: close\r\n\r\n" + part),
+		"HTTP/2": func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, part)
+			w.(http.Flusher).Flush()
+			panic(http.ErrAbortHandler)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := httptest.NewUnstartedServer(h)
+			srv.EnableHTTP2 = name == "HTTP/2"
+			srv.StartTLS()
+			defer srv.Close()
+			r := allow(func(r *Rule) { r.URL = srv.URL })
+			f := (&Engine{transport: srv.Client().Transport}).newFeedFetcher(sourcesOf(&r)[0])
+			ranges, err := readTextFeed([]byte(whole.String()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := f.fetch(t.Context(), contentOfRanges(ranges, nil))
+			if got.err == nil || got.content != nil || got.lasting {
+				t.Errorf("fetch = %+v, want a failure worth an early retry", got)
+			}
+			if first := f.fetch(t.Context(), nil); first.valid != (validators{}) {
+				t.Errorf("the server may say that %+v still holds", first.valid)
+			}
+		})
+	}
+}
+
+// What no length vouches for is believed when it is seen a second time, soon.
+func TestFeed_unframed_loss(t *testing.T) {
+	unframed := func(body string) func(*http.Request) (*http.Response, error) {
+		return func(req *http.Request) (*http.Response, error) {
+			resp, err := answer(200, body)(req)
+			resp.ContentLength = -1
+			return resp, err
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		srv := &feedServer{answer: unframed(goodFeed)}
+		tl := start(t, nil, Options{Transport: srv}, feedRule())
+		srv.set(unframed(goodFeed + "203.0.113.1\n"))
+		tl.elapse(time.Hour + time.Second)
+		tl.want("more of them", "+203.0.113.1", "+198.51.100.9")
+		srv.set(unframed("192.0.2.0/24\n198.51.100.1-198.51.100.8\n2001:db8::/48\n"))
+		tl.elapse(time.Hour)
+		tl.want("seen once", "+203.0.113.1", "+198.51.100.9")
+		tl.elapse(time.Minute)
+		tl.want("seen twice", "-203.0.113.1", "-198.51.100.9", "+198.51.100.8")
+	})
 }
 
 // With insecure, http may lead to http as it may be asked; https still may not.
