@@ -19,7 +19,8 @@ type loadedSource struct {
 }
 
 // build compiles rules, in configuration order, into a table. Rules that are
-// disabled, and entries that ended before now, have no part in it.
+// disabled have no part in it. What has ended does, for the clock may be set back,
+// but is not counted.
 func build(rules []loaded, now int64) *Table {
 	b := builder{now: now, ids: make(map[string]uint32), t: &Table{}}
 	b.t.sets = []uint32{0, 0}
@@ -77,7 +78,7 @@ type builderDomain struct {
 }
 
 func (b *builder) addRule(l loaded) {
-	if !l.rule.Active(b.now) {
+	if !l.rule.Enabled {
 		return
 	}
 	end := l.rule.end()
@@ -109,16 +110,11 @@ func (b *builder) addSource(rule uint32, s loadedSource, ruleEnd uint32) {
 		return n
 	}
 	for _, y := range s.content.layers {
-		end := earlier(y.end, ruleEnd)
-		if !ended(end, b.now) {
-			b.addLayer(lane{rule: rule, source: id(y.live), end: end}, y)
-		}
+		b.addLayer(lane{rule: rule, source: id(y.live), end: earlier(y.end, ruleEnd)}, y)
 	}
 	for _, d := range s.content.domains {
 		d.end = earlier(d.end, ruleEnd)
-		if !ended(d.end, b.now) {
-			b.domains = append(b.domains, builderDomain{d, id(false)})
-		}
+		b.domains = append(b.domains, builderDomain{d, id(false)})
 	}
 }
 
@@ -248,11 +244,11 @@ func (b *builder) newSet(ms []match) uint32 {
 	return uint32(len(b.t.sets) - 2)
 }
 
-// count adds size once to every rule that has a fixed match.
+// count adds size once to every rule that has a fixed match now.
 func (b *builder) count(ms []match, size count, six bool) {
 	for _, m := range ms {
 		src := &b.t.sources[m.source]
-		if src.live || b.counted[src.rule] == b.turn {
+		if src.live || ended(m.end, b.now) || b.counted[src.rule] == b.turn {
 			continue
 		}
 		b.counted[src.rule] = b.turn

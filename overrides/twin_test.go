@@ -101,7 +101,7 @@ func (s slowTable) compare(t *testing.T, built int64, addrs []netip.Addr, names 
 	t.Helper()
 	table := s.table(built)
 	midnight := int64(endOf(time.Unix(built, 0))) // when entries until today end
-	for _, now := range []int64{built, midnight - 1, midnight, built + 3*86400, built + 400*86400} {
+	for _, now := range []int64{built, midnight - 1, midnight, built + 3*86400, built + 400*86400, built - 3*86400} {
 		for _, zone := range append([]string{"elsewhere.example"}, s.zones...) {
 			for _, a := range addrs {
 				set := table.Lookup(a)
