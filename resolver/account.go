@@ -48,8 +48,11 @@ func (r *Resolver) account(sc *Scratch, q *question, d *decision, client netip.A
 		r.renew(&sc.facts)
 		return
 	case Listed, Denied:
-		if q.typ != wire.TypeA || q.subject.Test != rbl.NotTest {
+		switch {
+		case q.subject.Test != rbl.NotTest || q.typ != wire.TypeA && q.typ != wire.TypeTXT:
 			z.counts.again.Add(1)
+		case q.typ == wire.TypeTXT:
+			z.counts.texts.Add(1)
 		}
 	}
 	if d.removed && q.typ == wire.TypeA { // its text is no other one

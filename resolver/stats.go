@@ -60,9 +60,10 @@ type counts struct {
 	// saved counts questions about what the list has and a rule exempts.
 	saved atomic.Uint64
 
-	// again counts answers "listed" that are no listing of their own: the text
-	// after the address, and the lists' test entries.
-	again atomic.Uint64
+	// again counts answers "listed" that are no listing: to questions for other
+	// records, and about the lists' test entries. texts counts those to
+	// questions for the text, mostly asked after the address.
+	again, texts atomic.Uint64
 
 	// usual are the counters of a list that answers.
 	usual func() *usual

@@ -14,7 +14,8 @@ type Totals struct {
 
 	// Listings are questions about what the list has, or a deny rule: those
 	// that an exemption answered otherwise, which Exempted counts, among them,
-	// but not the questions for their text, nor those about test entries.
+	// but not those about test entries, nor the question for a text after the
+	// one for the address. Who asks for texts alone is counted by them.
 	Listings uint64
 	Exempted uint64
 
@@ -26,7 +27,7 @@ func (r *Resolver) Totals() []Totals {
 	var out []Totals
 	for _, z := range r.snap.Load().zones.order {
 		t := Totals{Zone: z.Name, Exempted: z.counts.saved.Load()}
-		again := z.counts.again.Load() // before the sums that it is part of
+		again, texts := z.counts.again.Load(), z.counts.texts.Load() // before the sums that they are part of
 		for v := range Verdict(verdicts) {
 			n := uint64(z.counts.sum(func(sh *countShard) *atomic.Uint64 { return &sh.verdict[v] }))
 			t.Questions += n
@@ -37,7 +38,7 @@ func (r *Resolver) Totals() []Totals {
 				t.Errors = n
 			}
 		}
-		t.Listings += t.Exempted - again
+		t.Listings = max(t.Listings-again-texts, texts) + t.Exempted
 		out = append(out, t)
 	}
 	return out

@@ -49,6 +49,25 @@ func TestTotals(t *testing.T) {
 	}
 }
 
+// TestTotals_textAlone: SpamAssassin asks some lists for the text and never for
+// the address. Those are the listings then.
+func TestTotals_textAlone(t *testing.T) {
+	s := newScene(t, []ZoneOptions{testZone("bl.test", spamhaus())})
+	for _, name := range []string{"1.2.0.192", "1.2.0.192", "8.2.0.192", "77.2.0.192", "2.0.0.127"} {
+		s.ask(name+".bl.test", dns.TypeTXT)
+	}
+	if got, want := s.r.Totals()[0], (Totals{Zone: "bl.test", Questions: 5, Listings: 2}); got != want {
+		t.Errorf("Totals = %+v, want %+v", got, want)
+	}
+	for range 4 { // a mail server asks for it, too: no more than it asks for
+		s.ask("1.2.0.192.bl.test", dns.TypeA)
+		s.ask("1.2.0.192.bl.test", dns.TypeTXT)
+	}
+	if got := s.r.Totals()[0].Listings; got != 6 {
+		t.Errorf("with texts for every address: %d listings, want 6", got)
+	}
+}
+
 // TestFault counts what a list answered our own questions, by name, so that an
 // alert can tell why it is unreachable.
 func TestFault(t *testing.T) {
