@@ -55,9 +55,10 @@ type decision struct {
 	vain    bool // Failed, and to try again cannot help
 	kept    bool // observe: the verdict is counted and not given; data and code are what it would be
 
-	data packed // of the list; "" without
-	ttl  uint32
-	hit  overrides.Hit // the rule of Exempt and Denied
+	data  packed // of the list; "" without
+	codes packed // of the list too, where data is not what it lists with
+	ttl   uint32
+	hit   overrides.Hit // the rule of Exempt and Denied
 
 	code rbl.Code // of formOwn
 	text string   // likewise
@@ -283,6 +284,7 @@ func (f *facts) other(q *question, d decision, a listAnswer) decision {
 		return d.aged(a)
 	}
 	b := f.answer(q, q.typ)
+	d.codes = d.data
 	switch b.state {
 	case missing:
 		return decision{lacking: true}

@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"cmp"
 	"context"
 	"hash/maphash"
 	"log/slog"
@@ -115,7 +116,7 @@ func describe(q *question, d *decision) Decision {
 	if d.code != 0 {
 		out.Codes = []string{q.zone.codeName(d.code)}
 	}
-	for rec := range d.data.records {
+	for rec := range cmp.Or(d.codes, d.data).records {
 		if code, ok := rec.code(); ok && q.zone.Listed.Contains(code) {
 			out.Codes = append(out.Codes, q.zone.codeName(code))
 		}

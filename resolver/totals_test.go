@@ -3,6 +3,7 @@ package resolver
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -65,6 +66,26 @@ func TestTotals_textAlone(t *testing.T) {
 	}
 	if got := s.r.Totals()[0].Listings; got != 6 {
 		t.Errorf("with texts for every address: %d listings, want 6", got)
+	}
+}
+
+// TestDecisionLog_text: a listing that is asked for its text alone is told with
+// its codes, whether the text is to be had or not.
+func TestDecisionLog_text(t *testing.T) {
+	s := newScene(t, []ZoneOptions{testZone("bl.test", spamhaus())})
+	s.list.set(func() {
+		s.list.records["3.2.0.192.list.example A"] = []string{"127.0.0.2", "127.0.0.4"}
+		s.list.records["3.2.0.192.list.example TXT"] = []string{"twice"}
+		s.list.records["4.2.0.192.list.example A"] = []string{"127.0.0.4"}
+	})
+	s.ask("3.2.0.192.bl.test", dns.TypeTXT)
+	s.ask("4.2.0.192.bl.test", dns.TypeTXT)
+	var got []string
+	for _, d := range s.told {
+		got = append(got, d.Subject+" "+strings.Join(d.Codes, " "))
+	}
+	if want := []string{"192.0.2.3 127.0.0.2 127.0.0.4", "192.0.2.4 127.0.0.4"}; !slices.Equal(got, want) {
+		t.Errorf("told of %q, want %q", got, want)
 	}
 }
 
