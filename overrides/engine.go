@@ -280,21 +280,15 @@ func (e *Engine) sweepState() {
 }
 
 // carry takes over from o, the same source of the configuration before, what
-// it knows. Static sources have their content already.
+// is known of it.
 func (s *source) carry(o *source, now time.Time) {
-	switch s.key.kind {
-	case KindCIDR, KindDomains:
-		return
-	case KindFile:
-		if o.content == nil {
-			return // the rule did nothing, and its file was read just now
-		}
-		s.file, s.logged, s.nextEnd, s.busy = o.file, o.logged, o.nextEnd, o.busy
+	switch {
+	case s.isStatic():
+		return // it has its content
+	case s.file != nil && o.content == nil:
+		return // the rule did nothing, and its file was read just now
 	}
-	s.content, s.valid, s.since, s.success, s.tried = o.content, o.valid, o.since, o.success, o.tried
-	s.err, s.errAt, s.failing, s.retries, s.failures = o.err, o.errAt, o.failing, o.retries, o.failures
-	s.doubt, s.sure, s.shrunk = o.doubt, o.sure, o.shrunk
-	s.next, s.warnings, s.kept, s.unkept = o.next, o.warnings, o.kept, o.unkept
+	s.file, s.known = o.file, o.known
 	if !sameDemands(s.rule, o.rule) {
 		s.next, s.retries = now, 0
 	}

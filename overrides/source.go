@@ -26,15 +26,22 @@ func (k sourceKey) String() string {
 	return strings.Join([]string{k.action.String(), k.rule, k.kind.String(), k.spec}, "\x00")
 }
 
-// source is one source of one rule. Its fields from content on are guarded by
-// the Engine's mutex.
+// source is one source of one rule. What is known of it is guarded by the
+// Engine's mutex.
 type source struct {
 	key    sourceKey
 	rule   *Rule
 	source Source
-	fetch  fetcher // nil for cidr, domains and file
-	file   *watched
+	fetch  fetcher            // nil for cidr, domains and file
+	file   *watched           // nil but for file
+	stop   context.CancelFunc // of its goroutine; nil without one
 
+	known
+}
+
+// known is what a source has loaded and how that went: a reload carries it
+// over.
+type known struct {
 	content  *content
 	valid    validators // of a feed: of content
 	shrunk   *content   // of a feed: see feedFetcher
@@ -55,7 +62,6 @@ type source struct {
 	busy     int       // of a file: looks in a row that found it being written
 	next     time.Time // of the next attempt; zero: none planned
 	warnings []string
-	stop     context.CancelFunc // of its goroutine; nil without one
 }
 
 // attr names the source in the log.
