@@ -202,22 +202,22 @@ func (b *builder) entry(s []byte) error {
 }
 
 func (b *builder) entry4(s []byte, exclude bool) error {
-	lo, hi, bits, rest, err := parseRange4(s, b.kind == IP4Set)
+	r, rest, err := parseRange4(s, b.kind == IP4Set)
 	switch {
 	case err != nil:
 		return err
-	case bits == 0 && b.kind == IP4Set:
+	case r.bits == 0 && b.kind == IP4Set:
 		return errZeroBits
-	case b.maxRange != 0 && uint64(hi-lo)+1 > b.maxRange:
+	case b.maxRange != 0 && uint64(r.hi-r.lo)+1 > b.maxRange:
 		return errTooLarge
 	}
 	val, err := b.value(rest, exclude)
 	switch {
 	case val == none:
 	case b.kind == IP4Trie:
-		b.v4.addPrefix(lo, hi, bits, val)
+		b.v4.addPrefix(r.lo, r.hi, r.bits, val)
 	default:
-		b.v4.addRange(lo, hi, val)
+		b.v4.addRange(r.lo, r.hi, val)
 	}
 	return err
 }

@@ -110,7 +110,7 @@ func FuzzIP4(f *testing.F) {
 				continue
 			}
 			key := strings.TrimLeft(strings.TrimLeft(strings.TrimRight(line, " \t\r"), " \t"), "! \t")
-			lo, hi, bits, _, err := parseRange4([]byte(key), !trie)
+			r, _, err := parseRange4([]byte(key), !trie)
 			if err != nil {
 				t.Fatalf("%q made an entry and is none: %v", line, err)
 			}
@@ -120,7 +120,7 @@ func FuzzIP4(f *testing.F) {
 			} else {
 				val = twin.v4.spans[len(twin.v4.spans)-1].val
 			}
-			entries = append(entries, entry4{lo, hi, bits, val})
+			entries = append(entries, entry4{r.lo, r.hi, r.bits, val})
 		}
 		if len(entries) > 200 {
 			return
@@ -276,9 +276,9 @@ func FuzzAddresses(f *testing.F) {
 		}
 		mixed := strings.Contains(s, ":") && strings.Contains(s, ".") // rbldnsd does not read ::1.2.3.4
 		if err == nil && p.Addr().Is4() {
-			lo, _, bits, rest, got := parseRange4([]byte(s), true)
-			if want := p == p.Masked(); (got == nil && len(rest) == 0) != want || want && fmt.Sprintf("%s/%d", text4(lo), bits) != p.String() {
-				t.Errorf("parseRange4(%q) = %s/%d, %v, netip says %v", s, text4(lo), bits, got, p)
+			r, rest, got := parseRange4([]byte(s), true)
+			if want := p == p.Masked(); (got == nil && len(rest) == 0) != want || want && fmt.Sprintf("%s/%d", text4(r.lo), r.bits) != p.String() {
+				t.Errorf("parseRange4(%q) = %s/%d, %v, netip says %v", s, text4(r.lo), r.bits, got, p)
 			}
 		} else if err == nil && !mixed {
 			a, bits, rest, got := parseCIDR6([]byte(s))

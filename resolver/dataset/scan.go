@@ -97,50 +97,57 @@ func parseBits(s []byte, most int) (bits int, rest []byte, err error) {
 	return bits, s, nil
 }
 
+// range4 is what an IPv4 entry covers.
+type range4 struct {
+	lo, hi uint32
+	bits   int // the prefix length; 32 for what was written as a range
+}
+
 // parseRange4 reads every spelling of an IPv4 entry: address, leading octets,
-// prefix, range. bits is the prefix length, 32 for a range. ranges tells
-// whether a range may stand there (ip4set) or not (ip4trie).
-func parseRange4(s []byte, ranges bool) (lo, hi uint32, bits int, rest []byte, err error) {
+// prefix, range. ranges tells whether a range may stand there (ip4set) or not
+// (ip4trie).
+func parseRange4(s []byte, ranges bool) (r range4, rest []byte, err error) {
 	lo, n, s, ok := parseOctets(s)
 	if !ok {
-		return 0, 0, 0, s, errAddress
+		return r, s, errAddress
 	}
-	bits = 8 * n
+	bits := 8 * n
 	switch {
 	case len(s) > 0 && s[0] == '/':
 		if bits, s, err = parseBits(s[1:], 32); err != nil {
-			return 0, 0, 0, s, err
+			return r, s, err
 		}
 	case len(s) > 0 && s[0] == '-' && ranges:
-		return parseRangeEnd4(lo, bits, s[1:])
+		hi, rest, err := parseRangeEnd4(lo, bits, s[1:])
+		return range4{lo, hi, 32}, rest, err
 	case n == 1: // a bare number is more likely a slip than a /8
-		return 0, 0, 0, s, errAddress
+		return r, s, errAddress
 	}
 	if !endsKey(s) {
-		return 0, 0, 0, s, errAddress
+		return r, s, errAddress
 	}
 	if lo&^mask4(bits) != 0 {
-		return 0, 0, 0, s, errHostBits
+		return r, s, errHostBits
 	}
-	return lo, lo | ^mask4(bits), bits, s, nil
+	return range4{lo, lo | ^mask4(bits), bits}, s, nil
 }
 
 // parseRangeEnd4 reads what follows the dash: as many octets as before it, or
 // one, which replaces the last one.
-func parseRangeEnd4(lo uint32, bits int, s []byte) (_, hi uint32, _ int, rest []byte, err error) {
+func parseRangeEnd4(lo uint32, bits int, s []byte) (hi uint32, rest []byte, err error) {
 	hi, n, s, ok := parseOctets(s)
 	switch {
 	case !ok || !endsKey(s):
-		return 0, 0, 0, s, errAddress
+		return 0, s, errAddress
 	case n == 1:
 		hi = hi>>(bits-8) | lo&mask4(bits-8)
 	case 8*n != bits:
-		return 0, 0, 0, s, errRange
+		return 0, s, errRange
 	}
 	if hi |= ^mask4(bits); hi < lo {
-		return 0, 0, 0, s, errRange
+		return 0, s, errRange
 	}
-	return lo, hi, 32, s, nil
+	return hi, s, nil
 }
 
 // addr6 is an IPv6 address as two halves, in host order.
