@@ -136,8 +136,10 @@ func (b *bench) sockets(ctx context.Context, p *trace.Params, factor int) (Trace
 		}
 		for _, c := range []TraceRow{{CacheMB: roomy}, {CacheMB: roomy, Prefetch: true}, {CacheMB: small, Prefetch: true}} {
 			c.Who = k.Name
+			mu.Lock() // the rows may move under those who have ended
 			part.Rows = append(part.Rows, c)
 			row := len(part.Rows) - 1
+			mu.Unlock()
 			wait.Go(func() {
 				asked, lost, err := b.played(ctx, k.Traced(), c, p, all, factor)
 				mu.Lock()
