@@ -27,8 +27,8 @@ command says so and decides by itself.
 With --all it asks every well-known list as well, through the resolver, without
 any rules. With --from it looks up every address of a file ("-": standard
 input), or every client of a Postfix log, and with --against it prints what
-another configuration would change; apart from that, what differs only because
-a list did not answer one of the two.
+another configuration would change. What differs perhaps only because a list
+did not answer one of the two comes last.
 
 The exit status is 0 whatever the verdict.`
 

@@ -25,7 +25,7 @@ is wrong often; one that has no listings of its own is not missed.
 
   questions   asked in the list's zone, from the cache too
   listings    addresses and domains asked about that the list has, those that
-              were exempted too; the question for the text is none of its own
+              were exempted too. The question for an entry's text does not count
   exempted    of these, what an exemption removed
   unique      addresses and domains that no other list was known to have,
               counted once a TTL. A list that the mail server does not get to
