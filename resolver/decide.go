@@ -40,7 +40,6 @@ const (
 	formAny                  // in brief: RFC 8482
 	formOwn                  // a listing of our own: code and text
 	formServFail
-	formRefused
 )
 
 // decision is what decide returns. It is a value, so that a hit allocates
