@@ -118,7 +118,7 @@ func (f *facts) weigh(q *question) (sum decision, known bool) {
 	f.step(7, v.Text)
 	switch {
 	case v.Listed:
-		sum.verdict, sum.form, sum.code, sum.text = Listed, formOwn, ownCode, v.Text
+		sum.verdict, sum.form, sum.code, sum.text = Listed, formOwn, rbl.CodeListed, v.Text
 		if sum.ede == edeStaleNXDomain {
 			sum.ede = edeStale
 		}

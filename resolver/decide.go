@@ -344,14 +344,11 @@ func (f *facts) test(q *question) decision {
 	}
 	if q.subject.Test == rbl.TestListed {
 		f.step(4, "a test entry that every list has")
-		return decision{verdict: Listed, form: formOwn, code: ownCode, text: "RFC 5782 test entry", ttl: ownTTL}
+		return decision{verdict: Listed, form: formOwn, code: rbl.CodeListed, text: "RFC 5782 test entry", ttl: ownTTL}
 	}
 	f.step(4, "a test entry that no list has")
 	return decision{ttl: ownTTL}
 }
-
-// ownCode is how a zone of ours says listed. RFC 5782, section 2.1.
-const ownCode rbl.Code = 127<<24 | 2
 
 // published answers for a zone that shows the allow rules as a DNSWL.
 func (f *facts) published(q *question, set overrides.Set) decision {
@@ -361,7 +358,7 @@ func (f *facts) published(q *question, set overrides.Set) decision {
 		return decision{ttl: ownTTL}
 	}
 	f.step(7, "allowed by ", hit.Rule.Name, " (", hit.Source.String(), ")")
-	return decision{verdict: Listed, form: formOwn, hit: hit, code: ownCode, text: "allowed by " + hit.Rule.Name, ttl: ownTTL}
+	return decision{verdict: Listed, form: formOwn, hit: hit, code: rbl.CodeListed, text: "allowed by " + hit.Rule.Name, ttl: ownTTL}
 }
 
 // live is what SPF terms that depend on the address itself say of it.

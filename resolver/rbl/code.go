@@ -16,7 +16,7 @@ type Code uint32
 
 // Codes with a meaning of their own.
 const (
-	CodeListed   Code = 0x7f000002 // what a list without finer codes answers
+	CodeListed   Code = 0x7f000002 // of a list without finer codes (RFC 5782, section 2.1)
 	codeLoopback Code = 0x7f000001
 	codeTrouble  Code = 0x7fffff00 // 127.255.255.0/24: the list's own trouble
 )
