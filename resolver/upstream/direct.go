@@ -77,14 +77,13 @@ func (d *Direct) call(c *call, q Question) ticket {
 	at := d.nearest(q.Name, c.started)
 	paused := c.started.Sub(d.failed) < searchPause
 	var err error
-	if at == nil {
-		if paused {
-			err = d.failure
-		} else {
-			d.seek(d.zone, c, func(ctx context.Context) (*cut, error) { return d.finder.find(ctx, d.zone) })
-		}
-	} else if at == d.base && at.ends(c.started) && !paused {
-		d.seek(d.zone, nil, func(ctx context.Context) (*cut, error) { return d.finder.find(ctx, d.zone) })
+	switch {
+	case at == nil && paused:
+		err = d.failure
+	case at == nil:
+		d.seek(d.zone, c, d.find)
+	case at == d.base && at.ends(c.started) && !paused:
+		d.seek(d.zone, nil, d.find)
 	}
 	d.mu.Unlock()
 	switch {
@@ -134,6 +133,9 @@ func (d *Direct) seek(zone wire.Name, c *call, find func(context.Context) (*cut,
 		c.wait()
 	}
 }
+
+// find searches for the servers of the zone itself.
+func (d *Direct) find(ctx context.Context) (*cut, error) { return d.finder.find(ctx, d.zone) }
 
 func (d *Direct) search(key string, find func(context.Context) (*cut, error)) {
 	defer d.finder.pool.gate.leave()
@@ -199,7 +201,7 @@ func (d *Direct) useless(at *cut) {
 	}
 	if now := time.Now(); at == d.base && now.Sub(d.research) >= researchGap {
 		d.research = now
-		d.seek(d.zone, nil, func(ctx context.Context) (*cut, error) { return d.finder.find(ctx, d.zone) })
+		d.seek(d.zone, nil, d.find)
 	}
 }
 
