@@ -26,7 +26,6 @@ package dataset
 
 import (
 	"fmt"
-	"strings"
 )
 
 // Kind is a dataset type of rbldnsd.
@@ -49,12 +48,6 @@ const (
 type Spec struct {
 	Kind  Kind
 	Files []string
-}
-
-// String is "type:file,file", as rbldnsd takes it on its command line after the
-// zone's name.
-func (s Spec) String() string {
-	return string(s.Kind) + ":" + strings.Join(s.Files, ",")
 }
 
 // Problem is one line that was skipped, and why.

@@ -197,12 +197,11 @@ func TestZone_apex(t *testing.T) {
 	if fmt.Sprintf("%+v", soa) != fmt.Sprintf("%+v", want) || !ok {
 		t.Errorf("SOA() = %+v, want %+v", soa, want)
 	}
-	ns, ttl := z.NS()
-	if len(ns) != 1 || string(ns[0]) != string(wireName("ns.example.com"))+"\x00" || ttl != 3600 {
-		t.Errorf("NS() = %q, %d", ns, ttl)
+	if len(z.ns) != 1 || string(z.ns[0]) != string(wireName("ns.example.com"))+"\x00" || z.nsTTL != 3600 {
+		t.Errorf("the name servers are %q for %d s", z.ns, z.nsTTL)
 	}
-	if !z.Modified().Equal(newest) || !z.Expires().Equal(time.Date(2020, 1, 8, 0, 0, 0, 0, time.UTC)) {
-		t.Errorf("Modified() = %v, Expires() = %v", z.Modified(), z.Expires())
+	if !z.modified.Equal(newest) || !z.expires.Equal(time.Date(2020, 1, 8, 0, 0, 0, 0, time.UTC)) {
+		t.Errorf("modified %v, ends %v", z.modified, z.expires)
 	}
 }
 

@@ -114,8 +114,8 @@ type Zone struct {
 	soaData  []byte
 	ns       [][]byte // RDATA
 	nsTTL    uint32
-	expires  time.Time
-	modified time.Time
+	expires  time.Time // when the data ceases to be good ($TIMESTAMP); zero: never
+	modified time.Time // of the file that changed last
 }
 
 // SOA returns the zone's start of authority; false when the data has none.
@@ -125,16 +125,6 @@ func (z *Zone) SOA() (SOA, bool) {
 	}
 	return *z.soa, true
 }
-
-// NS returns the RDATA of the zone's name servers and their TTL, in seconds.
-// The slice is empty when the data names none, and not to be written to.
-func (z *Zone) NS() (rdata [][]byte, ttl uint32) { return z.ns, z.nsTTL }
-
-// Expires is when the data ceases to be good ($TIMESTAMP); zero: never.
-func (z *Zone) Expires() time.Time { return z.expires }
-
-// Modified is the latest modification time of the files.
-func (z *Zone) Modified() time.Time { return z.modified }
 
 // Entries is the number of entries read, exclusions included.
 func (z *Zone) Entries() int {

@@ -16,11 +16,10 @@ import (
 
 // Asker is an Exchanger or a Direct.
 type Asker interface {
-	Start(q Question, done func(Outcome)) (cancel func())
 	Exchange(ctx context.Context, q Question) Outcome
 
-	// begin is Start with a function that is called for each attempt without
-	// an answer, and a cancel that says why.
+	// begin is Start of both, with a function that is called for each attempt
+	// without an answer, and a cancel that says why.
 	begin(q Question, slow func(), done func(Outcome)) ticket
 
 	// probe asks every server at once, each one time. The first good answer
