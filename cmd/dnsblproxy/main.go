@@ -3,10 +3,13 @@
 // administrator vouches for, and never passes on a list's failure as a
 // listing.
 //
-// This package holds the commands. build.go turns the configuration's rules
-// into those of package overrides, and zones.go its zones into those of package
-// resolver; every command says what it needs of them and prints what comes of
-// it. Exit status: 0 done, 1 failed, 2 wrong usage or configuration.
+// This package holds the commands, and wires the packages for them. build.go
+// turns the configuration's rules into those of package overrides, and zones.go
+// its zones into those of package resolver; proxy.go makes one running proxy of
+// both, which serve binds to its addresses, and which lookup makes for itself
+// where no server runs. What the proxy does is decided in those packages.
+//
+// Exit status: 0 done, 1 failed, 2 wrong usage or configuration.
 package main
 
 import "os"

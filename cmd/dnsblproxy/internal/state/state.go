@@ -4,6 +4,9 @@
 // A file is written whole or not at all. One that cannot be read is set aside
 // and as good as absent: what is kept here helps, and must never keep the
 // proxy from starting. Without a folder nothing is kept.
+//
+// The package does not know what it keeps, and decides neither when nor for how
+// long. The sets of rules' sources, which may be large, overrides keeps itself.
 package state
 
 import (
