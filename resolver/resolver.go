@@ -66,8 +66,13 @@ type Settings struct {
 	// Deadline is for all that one question takes; 0 means 4 s.
 	Deadline time.Duration
 
+	// MinTTL and MaxTTL bound for how long a list's answer is kept, and
+	// MaxNegativeTTL one without records; Stale is how long past that it may
+	// stand in for a failing list (RFC 8767). They count in whole seconds.
 	MinTTL, MaxTTL, MaxNegativeTTL, Stale time.Duration
-	Prefetch                              bool
+
+	// Prefetch renews popular answers shortly before they run out.
+	Prefetch bool
 }
 
 // Relay passes a packet on to a recursive resolver.

@@ -71,7 +71,8 @@ type Admin struct {
 	TLSKey  string // likewise
 }
 
-// Log is [log]. Level is debug, info, warn or error; Format is text or json.
+// Log says what is logged, and how. Level is debug, info, warn or error;
+// Format is text or json.
 type Log struct{ Level, Format string }
 
 // Dnstap is [dnstap]: at most one of the two absolute paths is set.
