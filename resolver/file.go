@@ -9,12 +9,6 @@ import (
 	"dnsblproxy/resolver/internal/wire"
 )
 
-// Dataset is data that the proxy serves itself. *dataset.Store is one.
-type Dataset interface {
-	// Zone returns the data in force; nil while none could be loaded.
-	Zone() *dataset.Zone
-}
-
 // fileAnswers packs what a zone's own data says. Its answers are few and
 // asked for often, so that equal ones are packed once: the same as the cache
 // does for a list.

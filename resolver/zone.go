@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"dnsblproxy/cache"
+	"dnsblproxy/resolver/dataset"
 	"dnsblproxy/resolver/internal/wire"
 	"dnsblproxy/resolver/rbl"
 )
@@ -67,7 +68,7 @@ type ZoneOptions struct {
 	List List
 
 	// File is the data of SourceFile; nil for the others.
-	File Dataset
+	File *dataset.Store
 
 	// Weigh adds up what the Members of SourceCombined say, in their order.
 	Members []string

@@ -57,10 +57,7 @@ func (d *proxy) settings(c *config.Config, before map[string]*backend) (resolver
 			}
 		}
 		backends[z.Name] = b
-		o.List = b.list
-		if b.data != nil {
-			o.File = b.data
-		}
+		o.List, o.File = b.list, b.data
 		s.Zones = append(s.Zones, o)
 	}
 	return s, backends, nil
