@@ -21,11 +21,7 @@ import (
 )
 
 // update rewrites what the tests of generated files compare with: make docs.
-func updateFlag() *bool {
-	return flag.Bool("update", false, "write docs/ anew instead of comparing with it")
-}
-
-var update = updateFlag()
+var update = flag.Bool("update", false, "write docs/ anew instead of comparing with it")
 
 // docsDir is docs/ as the tests of this package see it.
 const docsDir = "../../docs"
