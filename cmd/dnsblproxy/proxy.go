@@ -108,7 +108,7 @@ func newProxy(c *config.Config, lists *rbl.Table, log *slog.Logger, root string)
 	})
 	if err == nil {
 		d.reg.MustRegister(d.memory.answers)
-		err = d.configure(c)
+		err = d.configure(c, func() error { return nil })
 	}
 	if err != nil {
 		d.close()
@@ -135,20 +135,26 @@ func (d *proxy) registerOwn() {
 	d.reg.MustRegister(build, d.reloaded, listStates{d})
 }
 
-// configure puts the zones and settings of c in force.
-func (d *proxy) configure(c *config.Config) error {
+// configure puts the zones and settings of c in force. replace does so with its
+// rules, and is called when nothing else can go wrong: what the rules of before
+// have loaded could not be had back.
+func (d *proxy) configure(c *config.Config, replace func() error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	before := d.backends
 	s, backends, err := d.settings(c, before)
 	if err == nil {
-		err = d.resolver.Configure(s)
+		err = replace()
+	}
+	if err == nil {
+		err = d.resolver.Configure(s) // no zone that config accepts is refused
 	}
 	if err != nil {
 		retire(backends, before)
 		return err
 	}
 	d.backends = backends
+	d.cfg.Store(c)
 	retire(before, backends)
 	return nil
 }
@@ -180,17 +186,17 @@ func (d *proxy) reload(read func() (*config.Config, error)) error {
 }
 
 func (d *proxy) apply(c *config.Config) error {
-	old := d.cfg.Load()
 	if err := d.findLoops(c); err != nil {
 		return err
 	}
-	if err := d.rules.Replace(rules(c)); err != nil {
-		return &config.Error{Problems: ruleProblems(c, err)}
-	}
-	d.cfg.Store(c)
-	if err := d.configure(c); err != nil {
-		d.cfg.Store(old)
-		return errors.Join(err, d.rules.Replace(rules(old)))
+	err := d.configure(c, func() error {
+		if err := d.rules.Replace(rules(c)); err != nil {
+			return &config.Error{Problems: ruleProblems(c, err)}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	d.dns.to.Store(d.resolverExchanger(c))
 	if d.watcher != nil {

@@ -3,8 +3,11 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -238,6 +241,35 @@ func TestApply_dataLater(t *testing.T) {
 		if got := d.zonesNow().Zones[1]; got.Zone != "data.example" || got.State != step.state {
 			t.Errorf("with the data for %s: %+v, want it %s", filepath.Base(step.file), got, step.state)
 		}
+	}
+}
+
+// TestApply_nothing refuses a reload for its data, and what a rule that it was to
+// take away has loaded goes on exempting, although its server is gone.
+func TestApply_nothing(t *testing.T) {
+	feed := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "198.51.100.7\n")
+	}))
+	d, _ := adminOf(t, rereadConfig+"[allow.feed]\nurl = \""+feed.URL+"\"\n")
+	d.waitForSources(t.Context(), firstLoad)
+	feed.Close()
+	verdict := func() string {
+		return d.lookup(t.Context(), rbl.AddrSubject(netip.MustParseAddr("198.51.100.7")))[0].Verdict
+	}
+	if got := verdict(); got != "exempt" {
+		t.Fatalf("an address of the feed is %s", got)
+	}
+	data := filepath.Join(t.TempDir(), "data")
+	writeFile(t, data, "junk\n")
+	c, err := parsed(t, rereadConfig+"[zone.\"data.example\"]\nsource = \"file\"\nfiles = [\"ip4set:"+data+"\"]\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.apply(c); err == nil {
+		t.Fatal("a zone without data is served")
+	}
+	if got := verdict(); got != "exempt" {
+		t.Errorf("after a reload that was refused it is %s, want exempt", got)
 	}
 }
 

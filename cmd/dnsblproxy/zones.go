@@ -209,7 +209,7 @@ func (d *proxy) newBackend(c *config.Config, z *config.Zone, o *resolver.ZoneOpt
 		b.data, run = store, store.Run
 	case "upstream":
 		b.asker = d.asker(c, z, finder)
-		b.upstream, b.guarded = o.Upstream, d.newList(z, o, b.asker)
+		b.upstream, b.guarded = o.Upstream, d.newList(c, z, o, b.asker)
 		b.list = resolver.NewGuarded(b.guarded)
 		run = b.guarded.Run
 	}
@@ -296,7 +296,7 @@ func (d *proxy) resolverExchanger(c *config.Config) *upstream.Exchanger {
 }
 
 // newList guards a zone's list.
-func (d *proxy) newList(z *config.Zone, o *resolver.ZoneOptions, asker upstream.Asker) *upstream.List {
+func (d *proxy) newList(c *config.Config, z *config.Zone, o *resolver.ZoneOptions, asker upstream.Asker) *upstream.List {
 	known, _ := d.lists.Find(o.Upstream)
 	name, err := rbl.AppendName(nil, o.Upstream)
 	if err != nil {
@@ -304,7 +304,7 @@ func (d *proxy) newList(z *config.Zone, o *resolver.ZoneOptions, asker upstream.
 	}
 	log := d.log.With(slog.String("zone", z.Name))
 	opts := upstream.ListOptions{
-		Zone: name, Ask: asker, Holds: o.Holds, Timeout: d.cfg.Load().Resolver.Timeout,
+		Zone: name, Ask: asker, Holds: o.Holds, Timeout: c.Resolver.Timeout,
 		Listed:   o.Listed.Contains,
 		Classify: classify(known, o.Listed),
 		Help:     o.Help,
