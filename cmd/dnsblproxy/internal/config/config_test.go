@@ -159,13 +159,16 @@ func TestWebhook(t *testing.T) {
 	for _, tt := range []struct{ notify, argv, webhook, warning string }{
 		{`["/usr/local/bin/page", "https://pager.example/"]`, "[/usr/local/bin/page https://pager.example/]", "", ""},
 		{`["/bin/page", "${KEY}"]`, "[/bin/page ${KEY}]", "", ""},
+		{`["page", "./x"]`, "[page ./x]", "", ""},
+		{`["./page", "./x"]`, "[/folder/page ./x]", "", ""},
 		{`["https://hooks.example/${KEY}?as=${SECRET}"]`, "[]", "https://hooks.example/abcd1234?as=hush", ""},
 		{`["HTTP://127.0.0.1:9000/"]`, "[]", "HTTP://127.0.0.1:9000/", ""},
 		{`["http://hooks.example/${KEY}"]`, "[]", "http://hooks.example/abcd1234", "sits between us and an http:// webhook"},
 	} {
 		c := parse(t, "[zone.a]\n[watch.out]\ncidr = [\"192.0.2.1\"]\nnotify = "+tt.notify+"\n")
 		w := c.Watch[0]
-		if fmt.Sprint(w.Notify) != tt.argv || w.Webhook.Reveal() != tt.webhook {
+		argv := strings.ReplaceAll(fmt.Sprint(w.Notify), filepath.Dir(c.Path), "/folder")
+		if argv != tt.argv || w.Webhook.Reveal() != tt.webhook {
 			t.Errorf("%s: command %v, webhook %q, want %s, %q", tt.notify, w.Notify, w.Webhook.Reveal(), tt.argv, tt.webhook)
 		}
 		if shown := fmt.Sprint(c.Warnings, *w); strings.Contains(shown, "hush") || strings.Contains(shown, "abcd1234") {

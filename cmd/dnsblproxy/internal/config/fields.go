@@ -346,7 +346,13 @@ func notifyField(w *Watch) field {
 		if !argv(r, v) {
 			return false
 		}
-		if len(w.Notify) == 0 || !isWebhook(w.Notify[0]) {
+		if len(w.Notify) == 0 {
+			return true
+		}
+		if !isWebhook(w.Notify[0]) {
+			if strings.Contains(w.Notify[0], "/") { // else $PATH has it
+				w.Notify[0] = r.absolute(w.Notify[0])
+			}
 			return true
 		}
 		first, more := w.Notify[0], len(w.Notify) > 1
