@@ -246,6 +246,10 @@ func (r *reader) absolute(p string) string {
 
 var envPattern = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
 
+// shellPattern is what a shell would take for one, and we for a secret that
+// anybody may guess.
+var shellPattern = regexp.MustCompile(`^\$[A-Za-z_][A-Za-z0-9_]*$`)
+
 // secret is a string in which ${NAME} stands for an environment variable. An
 // unset or empty variable is a problem: a list asked without its key answers
 // with errors only. What the variables hold goes to keys, unless that is nil.
@@ -267,9 +271,9 @@ func secret(key string, p *Secret, keys *[]Secret) field {
 			got = append(got, Secret(text))
 			return text
 		})
-		if complete && strings.Contains(envPattern.ReplaceAllString(v.raw.(string), ""), "${") {
+		if rest := envPattern.ReplaceAllString(v.raw.(string), ""); complete && (strings.Contains(rest, "${") || shellPattern.MatchString(rest)) {
 			complete = false
-			r.bad(v.path, fmt.Sprintf(`%s has a "${" that names no environment variable`, dotted(v.path)),
+			r.bad(v.path, fmt.Sprintf(`%s has a "$" that names no environment variable`, dotted(v.path)),
 				"write ${NAME}, of letters, digits and _")
 		}
 		if complete {
