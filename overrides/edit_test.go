@@ -237,6 +237,8 @@ func TestReadItems_of_others(t *testing.T) {
 		{"csv with another column", FormatCSV, "ip,expiry\n192.0.2.1,2027-03-31\n", `x:1: unknown column "expiry"; name it entry, until or comment, or take it out`},
 		{"csv with a column twice", FormatCSV, "ip,Network\n192.0.2.1,192.0.2.0/24\n", `x:1: "Network" is a second column for the same`},
 		{"csv with a fault", FormatCSV, "entry\n192.0.2.1\n192.0.2.5/24\n", "x:3: 192.0.2.5/24 has host bits set"},
+		{"csv in UTF-16", FormatCSV, "\xff\xfee\x00n\x00", "x:1: the file is UTF-16; save it as UTF-8"},
+		{"json in UTF-16", FormatJSON, "\xff\xfe[\x00]\x00", "x:1: the file is UTF-16; save it as UTF-8"},
 		{"csv broken", FormatCSV, "a\"b,\"c\n", "no CSV"},
 		{"json", FormatJSON, `[{"entry":"192.0.2.1","until":"2027-03-31","comment":"a\nb"}]`, "192.0.2.1 until 2027-03-31 # a b"},
 		{"json with a fault", FormatJSON, `[{"entry":"192.0.2.1"},{"entry":"x"}]`, "object 2: "},

@@ -129,6 +129,10 @@ func writeJSON(w io.Writer, items []Item) error {
 // messages, each of which is a *Problem; all are reported at once. Rule and
 // source, which do not say where an item goes, are ignored.
 func ReadItems(name string, f Format, data []byte) ([]Item, []error) {
+	data, err := unmarked(name, data)
+	if err != nil {
+		return nil, []error{err}
+	}
 	switch f {
 	case FormatCSV:
 		return readCSV(name, data)
@@ -162,7 +166,7 @@ func (r record) item() (Item, error) {
 }
 
 func readJSON(name string, data []byte) ([]Item, []error) {
-	dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))))
+	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	var records []record
 	err := dec.Decode(&records)
@@ -189,7 +193,7 @@ func readJSON(name string, data []byte) ([]Item, []error) {
 }
 
 func readCSV(name string, data []byte) ([]Item, []error) {
-	c := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))))
+	c := csv.NewReader(bytes.NewReader(data))
 	c.FieldsPerRecord, c.TrimLeadingSpace = -1, true
 	// Spreadsheets write semicolons where the comma is decimal. Neither stands
 	// in an entry or a head, so that the first one is between two cells.

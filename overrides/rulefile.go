@@ -38,9 +38,9 @@ func eachEntry(name string, data []byte, add func(Entry)) (problems []error) {
 		problems = append(problems, &Problem{File: name, Line: line, Msg: err.Error()})
 		return true
 	}
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
-	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
-		return []error{&Problem{File: name, Line: 1, Msg: "the file is UTF-16; save it as UTF-8"}}
+	data, err := unmarked(name, data)
+	if err != nil {
+		return []error{err}
 	}
 	var p pace
 	for line := 1; len(data) > 0; line++ {
@@ -63,6 +63,14 @@ func eachEntry(name string, data []byte, add func(Entry)) (problems []error) {
 		add(e)
 	}
 	return problems
+}
+
+// unmarked takes off the byte order mark, by which it knows UTF-16.
+func unmarked(name string, data []byte) ([]byte, error) {
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return nil, &Problem{File: name, Line: 1, Msg: "the file is UTF-16; save it as UTF-8"}
+	}
+	return bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), nil
 }
 
 func parseLine(text []byte) (Entry, error) {
