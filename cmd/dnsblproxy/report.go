@@ -104,11 +104,13 @@ func (a *app) keptFigures(c *config.Config, since time.Duration, why error) ([]r
 		return nil, fmt.Errorf("%w, and no state folder is configured that could hold figures", why)
 	}
 	h, found, err := report.Load(shelf(state.Dir(dir), keptReport), shelf(state.Dir(dir), keptLatest))
-	if err != nil {
+	switch {
+	case !found && err != nil:
 		return nil, err
-	}
-	if !found {
+	case !found:
 		return nil, fmt.Errorf("%w, and %s holds no figures", why, dir)
+	case err != nil:
+		fmt.Fprintln(a.err, err) // the rest could be read
 	}
 	fmt.Fprintf(a.err, "%v; these are the figures that it kept in %s\n", why, dir)
 	return h.Figures(time.Now(), since, zoneNames(c)), nil
