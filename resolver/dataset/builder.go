@@ -63,7 +63,7 @@ func (b *builder) startFile(name string, size int64) {
 		b.def = b.in.def
 	}
 	if b.v4 != nil {
-		n := int(size / 13) // a line with no more than an address takes about 14 bytes
+		n := int(min(size/13, 1<<24)) // a line with no more than an address takes about 14 bytes
 		b.v4.singles, b.v4.vals = slices.Grow(b.v4.singles, n), slices.Grow(b.v4.vals, n)
 	}
 }

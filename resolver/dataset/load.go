@@ -46,6 +46,8 @@ var ErrChanged = errors.New("the file changed while it was read")
 // written, or is meant for later.
 func Passing(err error) bool { return errors.Is(err, ErrChanged) || errors.Is(err, errFuture) }
 
+var errHuge = errors.New("the file is too large")
+
 const (
 	maxLine = 1 << 16 // bytes
 	maxFile = 2 << 30 // bytes, unpacked
@@ -156,6 +158,9 @@ func (b *builder) file(ctx context.Context, name string, seed maphash.Seed) (mar
 		return mark, bareError(err)
 	}
 	defer f.Close()
+	if info.Size() > maxFile {
+		return mark, errHuge
+	}
 	mark = newFingerprint(name, info)
 	var hash maphash.Hash
 	hash.SetSeed(seed)
@@ -217,7 +222,7 @@ func (b *builder) lines(ctx context.Context, r io.Reader) error {
 			}
 		}
 		if total > maxFile {
-			return errors.New("the file is too large")
+			return errHuge
 		}
 		if err == io.EOF {
 			return nil

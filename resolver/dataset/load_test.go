@@ -107,6 +107,10 @@ func TestLoad_tooManyProblems(t *testing.T) {
 func TestLoad_errors(t *testing.T) {
 	dir := t.TempDir()
 	mostly := writeFile(t, dir, "mostly", "example.com\nexample.org\n192.0.2.1\n")
+	disk := writeFile(t, dir, "disk", "")
+	if err := os.Truncate(disk, 1<<40); err != nil { // without a block of its own
+		t.Fatal(err)
+	}
 	tests := []struct {
 		name string
 		path string
@@ -114,6 +118,7 @@ func TestLoad_errors(t *testing.T) {
 	}{
 		{"missing", filepath.Join(dir, "missing"), os.ErrNotExist},
 		{"mostly bad", mostly, ErrMostlyBad},
+		{"too large for memory", disk, errHuge},
 		{"future", writeFile(t, dir, "future", "192.0.2.1\n$TIMESTAMP 2030:01:01\n"), errFuture},
 	}
 	now := func() time.Time { return time.Date(2029, 12, 31, 0, 0, 0, 0, time.UTC) }
