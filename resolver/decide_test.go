@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/miekg/dns"
@@ -294,6 +295,33 @@ func TestObserve_stale(t *testing.T) {
 	} else if code, _ := ede(m); code != edeUnreachable {
 		t.Errorf("that the list cannot be asked: extended error %d, want %d", code, edeUnreachable)
 	}
+}
+
+// TestReverse_stale: while reverse DNS fails or dawdles, an old listing does not
+// stand in: no failure of DNS is a listing. That there was none stands in.
+func TestReverse_stale(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := spamhaus()
+		z := testZone("rdns.test", l)
+		z.Source, z.ServfailOnFailure = SourceRDNS, true
+		s := newScene(t, []ZoneOptions{z})
+		asked := []string{"1.2.0.192.rdns.test", "9.2.0.192.rdns.test"}
+		for _, name := range asked {
+			s.ask(name, dns.TypeA)
+		}
+		s.r.clock.mono.Add(301)
+		l.set(func() { l.err, l.delay = upstream.ErrTimeout, 2*slowAfter })
+		for _, again := range []string{"the first question", "the second"} {
+			for _, name := range asked {
+				m := s.ask(name, dns.TypeA)
+				code, _ := ede(m)
+				if stale := code == edeStaleNXDomain; brief(m) != "NXDOMAIN" || stale != (name == asked[1]) {
+					t.Errorf("%s about %s: %s with extended error %d", again, name, brief(m), code)
+				}
+			}
+		}
+		s.r.Close()
+	})
 }
 
 // TestDecide_tooLong asks about the longest name below a zone whose list's own

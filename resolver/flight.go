@@ -215,10 +215,13 @@ func (r *Resolver) take(f *flight, o *upstream.Outcome) listAnswer {
 	}
 	data := z.pack(&o.Response, typ)
 	limits := &r.snap.Load().limits
-	life := limits.life(&o.Response)
+	life, keep := limits.life(&o.Response), limits.stale
+	if z.Source == SourceRDNS && data.has() {
+		keep = 0 // past its TTL it would have a failure of DNS be a listing
+	}
 	key := z.key(&f.question, typ)
 	if life > 0 {
-		r.cache.Set(key, string(data), life, limits.stale)
+		r.cache.Set(key, string(data), life, keep)
 		r.share(f, data, life)
 	} else if _, old := r.cache.Get(key); old {
 		r.cache.Set(key, "", 0, 0) // it is no longer so, not even while the list fails
