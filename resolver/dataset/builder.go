@@ -159,6 +159,7 @@ var (
 	errHalf     = errors.New("an entry of an ip6tset is four groups")
 	errFull     = errors.New("an exclusion of an ip6tset is one full address")
 	errNoName   = errors.New("this is no domain name to list")
+	errNoASCII  = errors.New("nobody asks for a name beyond ASCII; write its xn-- form")
 )
 
 // entry reads one entry of whatever kind.
@@ -251,6 +252,11 @@ func (b *builder) entryName(s []byte, exclude bool) error {
 	name, err := parseName(word)
 	if err != nil || len(name) == 0 || bytes.ContainsAny(word, "<>") { // of a web page, in the list's place
 		return errNoName
+	}
+	for _, c := range name {
+		if c >= 0x80 {
+			return errNoASCII
+		}
 	}
 	lowerName(name)
 	val, err := b.value(rest, exclude)

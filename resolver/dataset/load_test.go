@@ -54,6 +54,7 @@ func TestLoad_problems(t *testing.T) {
 		{DNSet, ".", errNoName},
 		{DNSet, strings.Repeat("x", 64) + ".example", errNoName},
 		{DNSet, "<title>404", errNoName},
+		{DNSet, "!*.b\u00fccher.example", errNoASCII},
 		{Generic, "www AAAA ::1", errType},
 		{Generic, "www A", errType},
 		{Generic, "www A x", errAddress},
