@@ -12,8 +12,8 @@
 // entry wins, exclusions hide, several datasets of one zone add up, records of
 // one type share the least TTL. Deviations, all on the side of the operator:
 // a bad line is skipped and reported where rbldnsd gives the file up, lines may
-// end in CR LF, a name beyond ASCII is a bad line, and a file that is mostly
-// bad, or a web page, is refused.
+// end in CR LF and the first one begin with a byte order mark, a name beyond
+// ASCII is a bad line, and a file that is mostly bad, or a web page, is refused.
 //
 // A Zone is immutable and answers without I/O; a Store re-reads the files when
 // they change and swaps the Zone whole. Names are the labels left of the zone,

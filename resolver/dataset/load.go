@@ -203,7 +203,9 @@ func (b *builder) lines(ctx context.Context, r io.Reader) error {
 	for {
 		line, err := br.ReadSlice('\n')
 		total += int64(len(line))
-		b.lineNo++
+		if b.lineNo++; b.lineNo == 1 {
+			line = bytes.TrimPrefix(line, []byte("\xef\xbb\xbf")) // of an editor on Windows
+		}
 		long := errors.Is(err, bufio.ErrBufferFull)
 		for errors.Is(err, bufio.ErrBufferFull) {
 			var more []byte

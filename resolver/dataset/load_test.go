@@ -155,6 +155,7 @@ func TestLoad_forms(t *testing.T) {
 	tests := []struct{ name, text string }{
 		{"plain", text},
 		{"no end of line", strings.TrimSuffix(text, "\n")},
+		{"byte order mark", "\xef\xbb\xbf" + text},
 		{"CR LF", strings.ReplaceAll(text, "\n", "\r\n")},
 		{"indented", "  " + strings.ReplaceAll(text, "\n", " \t\n \t")},
 		{"gzip", packed.String()},
