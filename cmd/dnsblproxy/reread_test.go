@@ -216,6 +216,28 @@ func TestReread_gone(t *testing.T) {
 	}
 }
 
+// TestApply_dataKept: a reload that changes nothing of a zone's files keeps what
+// was loaded of them, although they are broken now.
+func TestApply_dataKept(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "data")
+	writeFile(t, file, "192.0.2.1\n")
+	d, _ := adminOf(t, dataConfig(file))
+	before := d.backends["data.example"]
+	writeFile(t, file, "<html>\n")
+	for name, text := range map[string]string{
+		"another resolver": strings.Replace(dataConfig(file), "127.0.0.1:53\"", "127.0.0.1:54\"", 1),
+		"another setting":  dataConfig(file) + "listed = [\"127.0.0.2\"]\n",
+	} {
+		c, err := parsed(t, text)
+		if err == nil {
+			err = d.apply(c)
+		}
+		if err != nil || d.backends["data.example"] != before {
+			t.Errorf("%s: %v, and the data was read anew: %t", name, err, d.backends["data.example"] != before)
+		}
+	}
+}
+
 // TestApply_dataLater: data that is not meant yet, by a clock that may not be
 // set yet, does not keep the server from starting. A reload keeps what it has.
 func TestApply_dataLater(t *testing.T) {

@@ -66,12 +66,15 @@ func (d *proxy) settings(c *config.Config, before map[string]*backend) (resolver
 // fingerprint says all that a zone's cached answers and its backend depend
 // on. It may hold a key and is never shown.
 func fingerprint(c *config.Config, z *config.Zone) string {
+	if z.Source == "file" { // nothing is asked, and nothing cached
+		return fmt.Sprint(z.Source, datasets(z))
+	}
 	via := fmt.Sprint(z.Via)
 	if z.Via.Mode != "servers" {
 		via += fmt.Sprint(c.Nameservers)
 	}
 	return fmt.Sprint(z.Source, z.Upstream.Reveal(), via, z.Listed, z.Holds, probed(z), z.Budget,
-		datasets(z), c.Resolver.Timeout, c.Resolver.Deadline)
+		c.Resolver.Timeout, c.Resolver.Deadline)
 }
 
 // probed reports whether the zone's list is tested: one that is off asks nobody.
