@@ -244,6 +244,27 @@ func TestDirect_authority(t *testing.T) {
 	})
 }
 
+// A server that has lost the zone is asked last, whichever way it says so and
+// however fast.
+func TestDirect_lame(t *testing.T) {
+	for _, rcode := range []int{dns.RcodeServerFailure, dns.RcodeRefused, dns.RcodeNotAuth} {
+		synctest.Test(t, func(t *testing.T) {
+			x := newTree(t)
+			x.dead.become(failing(rcode))
+			x.bl.delay = 30 * time.Millisecond
+			d := x.direct(t, "zen.list.org")
+			for range 100 {
+				if o := d.Exchange(t.Context(), question(t, "9.2.0.192.zen.list.org", dns.TypeA)); say(o) != "127.0.0.4" {
+					t.Fatal(say(o))
+				}
+			}
+			if n := len(x.dead.take()); n > 10 {
+				t.Errorf("the server that answers %s was asked %d times before the one that knows", dns.RcodeToString[rcode], n)
+			}
+		})
+	}
+}
+
 func TestDirect_noSuchZone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newTree(t)

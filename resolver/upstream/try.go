@@ -217,7 +217,7 @@ func (f *flight) rcode(pkt []byte, q Question, r wire.Response, now time.Time) v
 		return f.useless(now, ErrRefused)
 	case wire.RcodeSuccess, wire.RcodeNXDomain:
 	default:
-		return status(f.reject(now, ErrServfail))
+		return f.useless(now, ErrServfail)
 	}
 	if f.noEDNS {
 		f.server.noteNoEDNS(now)
