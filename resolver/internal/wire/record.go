@@ -11,7 +11,7 @@ type record struct {
 	data, end int // RDATA is pkt[data:end]
 	typ       uint16
 	class     uint16
-	ttl       uint32 // seconds, the sign bit read as 0: RFC 2181, section 8
+	ttl       uint32 // seconds; the highest bit is no sign: RFC 8767, section 4
 }
 
 // readRecord reads the record at off; the next one starts at its end.
@@ -23,9 +23,7 @@ func readRecord(pkt []byte, off int) (r record, ok bool) {
 	head := pkt[off : off+10]
 	r.typ = binary.BigEndian.Uint16(head)
 	r.class = binary.BigEndian.Uint16(head[2:])
-	if r.ttl = binary.BigEndian.Uint32(head[4:]); r.ttl > 1<<31-1 {
-		r.ttl = 0
-	}
+	r.ttl = binary.BigEndian.Uint32(head[4:])
 	r.data = off + 10
 	r.end = r.data + int(binary.BigEndian.Uint16(head[8:]))
 	return r, r.end <= len(pkt)

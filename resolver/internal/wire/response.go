@@ -40,9 +40,9 @@ type Response struct {
 	// the (last) name is in.
 	HasSOA bool
 
-	// TTL is in seconds: the least TTL of the kept records and of the aliases
-	// followed; for a negative answer also the lesser of the SOA's TTL and
-	// its MINIMUM (RFC 2308, section 5), and 0 without a SOA.
+	// TTL is in seconds, below 1<<31: the least TTL of the kept records and
+	// of the aliases followed; for a negative answer also the lesser of the
+	// SOA's TTL and its MINIMUM (RFC 2308, section 5), and 0 without a SOA.
 	TTL uint32
 
 	// Records is the RDATA, names in it uncompressed, of the records of the
