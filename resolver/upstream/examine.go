@@ -100,6 +100,9 @@ func (l *List) examine(ctx context.Context) {
 		}
 		hit, err := l.askListed(ctx, b)
 		if err != nil {
+			if !b.open.Load() {
+				l.Check() // our question was out already
+			}
 			continue
 		}
 		answered, listed = true, listed || hit

@@ -202,6 +202,32 @@ func TestList_jumpAfterTest(t *testing.T) {
 	})
 }
 
+// Tests that are due while our own question is out, because users' failed, are
+// made up for soon.
+func TestList_testedWhileAsking(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g *guarded
+		g = guard(t, func(m *dns.Msg) *dns.Msg {
+			g.host.delay = time.Millisecond
+			switch name := dns.CanonicalName(m.Question[0].Name); {
+			case strings.HasPrefix(name, "66."):
+				return failing(dns.RcodeServerFailure)(m)
+			case strings.HasPrefix(name, "2.0.0.127."):
+				g.host.delay = 900 * time.Millisecond
+			}
+			return always("127.0.0.2")(m)
+		}, func(o *ListOptions) { o.Probe, o.Every = true, time.Hour })
+		defer g.end()
+		for range userFailures {
+			g.ask("192.0.2.66")
+		}
+		time.Sleep(testPause + 3*time.Second)
+		if s := g.State(); s.Condition != Quarantined {
+			t.Errorf("a list that lists the world: %+v", s)
+		}
+	})
+}
+
 // A good list that is asked about a spam run is not quarantined, and the new
 // share becomes the past.
 func TestShare(t *testing.T) {
