@@ -107,15 +107,16 @@ func (l *List) examine(ctx context.Context) {
 		}
 		answered, listed = true, listed || hit
 		why, err := l.listsTheWorld(ctx, b.shape)
-		switch {
-		case err != nil:
+		if why != "" {
+			world, liar = why, b
+			break // no other shape's silence is to keep it believed
+		}
+		if err != nil {
 			unsure = true // it answers, but not all tests
 			errors.As(err, &trouble)
-		case why == "":
-			passed = append(passed, b)
-		case world == "":
-			world, liar = why, b
+			continue
 		}
+		passed = append(passed, b)
 	}
 	if ctx.Err() != nil {
 		return

@@ -202,6 +202,25 @@ func TestList_jumpAfterTest(t *testing.T) {
 	})
 }
 
+// A list that is found to list the world for one shape is in quarantine before
+// the tests of another have run into silence.
+func TestList_liesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		world := always("127.0.0.2")
+		g := guard(t, func(m *dns.Msg) *dns.Msg {
+			if dns.CountLabel(m.Question[0].Name) > 32 {
+				return nil
+			}
+			return world(m)
+		}, func(o *ListOptions) { o.Probe, o.Holds = true, rbl.HoldsAll })
+		defer g.end()
+		time.Sleep(firstTest + 100*time.Millisecond)
+		if s := g.State(); s.Condition != Quarantined {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
 // Tests that are due while our own question is out, because users' failed, are
 // made up for soon.
 func TestList_testedWhileAsking(t *testing.T) {
