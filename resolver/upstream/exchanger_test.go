@@ -32,6 +32,7 @@ func TestExchanger_faults(t *testing.T) {
 		{"silent", drop, nil, "timeout"},
 		{"SERVFAIL", rcode(2), nil, ErrServfail.Error()},
 		{"REFUSED", rcode(5), nil, ErrRefused.Error()},
+		{"REFUSED without the question", func(q query) { q.send(bareRefusal(q)) }, nil, ErrRefused.Error()},
 		{"NOTAUTH", rcode(9), nil, ErrServfail.Error()},
 		{"FORMERR to all", rcode(1), nil, ErrServfail.Error()},
 		{"wrong ID", change(func(p []byte) []byte { p[0] ^= 0xff; return p }), nil, "timeout"},
@@ -113,6 +114,13 @@ func TestExchanger_faults(t *testing.T) {
 			}
 		})
 	}
+}
+
+// bareRefusal is how unbound answers those whom it does not know: a header.
+func bareRefusal(q query) []byte {
+	p := q.reply(dns.RcodeRefused)[:12]
+	p[5], p[11] = 0, 0
+	return p
 }
 
 // What does not fit is dropped, and the answer that comes behind it taken.

@@ -83,6 +83,10 @@ func TestExchanger_RelayFailure(t *testing.T) {
 	if rc := ask(a.addr); rc != 2 {
 		t.Errorf("SERVFAIL alone: rcode %d", rc)
 	}
+	b.script(func(q query) { q.send(bareRefusal(q)) }, nil)
+	if rc := ask(b.addr); rc != 5 {
+		t.Errorf("REFUSED without the question: rcode %d", rc)
+	}
 	b.script(nil, nil)
 	if rc := ask(b.addr); rc != -1 {
 		t.Errorf("silence: rcode %d", rc)

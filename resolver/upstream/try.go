@@ -148,10 +148,13 @@ func (f *flight) judge(pkt []byte, now time.Time) verdict {
 	if pkt[2]&0xf8 != 0x80 { // QR set, opcode QUERY
 		return dropped
 	}
-	rcode := pkt[3] & 0x0f
-	if f.edns && binary.BigEndian.Uint16(pkt[4:]) == 0 &&
-		(rcode == wire.RcodeFormErr || rcode == wire.RcodeNotImp) {
-		return f.withoutEDNS(now) // such servers may not echo the question
+	switch {
+	case !bare(pkt):
+	case pkt[3]&0x0f == wire.RcodeRefused:
+		f.heard(now)
+		return f.useless(now, ErrRefused)
+	case f.edns:
+		return f.withoutEDNS(now)
 	}
 	if len(pkt) < f.qend || binary.BigEndian.Uint16(pkt[4:]) != 1 {
 		return dropped
@@ -183,6 +186,15 @@ func (f *flight) judge(pkt []byte, now time.Time) verdict {
 		return status(f.try(now))
 	}
 	return f.rcode(pkt, q, r, now)
+}
+
+// bare reports whether an answer is one of those failures that servers answer
+// without the question: those who do not understand it, and unbound to those who
+// may not ask.
+func bare(pkt []byte) bool {
+	rcode := pkt[3] & 0x0f
+	return binary.BigEndian.Uint16(pkt[4:]) == 0 &&
+		(rcode == wire.RcodeFormErr || rcode == wire.RcodeNotImp || rcode == wire.RcodeRefused)
 }
 
 // heard tells the server's record of an answer. One over TCP says nothing of
@@ -274,16 +286,14 @@ func (f *flight) judgeRelay(pkt []byte, now time.Time) verdict {
 	if pkt[2]&0x80 == 0 || pkt[2]&0x78 != f.query[2]&0x78 {
 		return dropped
 	}
-	rcode := pkt[3] & 0x0f
-	bare := binary.BigEndian.Uint16(pkt[4:]) == 0 && (rcode == wire.RcodeFormErr || rcode == wire.RcodeNotImp)
-	if !bare && (len(pkt) < f.qend ||
+	if !bare(pkt) && (len(pkt) < f.qend ||
 		!wire.Name(pkt[wire.HeaderLen:f.qend]).Equal(f.query[wire.HeaderLen:f.qend])) {
 		return dropped
 	}
 	f.heard(now)
 	f.kept = append([]byte(nil), pkt...)
 	copy(f.kept, f.relay[:])
-	if rcode == wire.RcodeRefused || rcode == wire.RcodeServFail {
+	if rcode := pkt[3] & 0x0f; rcode == wire.RcodeRefused || rcode == wire.RcodeServFail {
 		f.bad[f.at] = true
 		return status(f.next(now))
 	}
