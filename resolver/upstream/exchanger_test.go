@@ -356,6 +356,15 @@ func TestExchanger_oneAnswerPerConnection(t *testing.T) {
 			}
 		}
 	}
+	// Should it keep them open by now, we do not.
+	s.script(func(q query) { p := q.reply(0); p[2] |= 2; q.send(p) }, func(q query, _ *net.TCPConn) { listed(q) })
+	o := e.Exchange(t.Context(), question(t, "z.bl.example", dns.TypeA))
+	srv := e.servers[0]
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if say(o) != "127.0.0.2" || srv.tcp != nil {
+		t.Errorf("%s, and the connection is kept: %t", say(o), srv.tcp != nil)
+	}
 }
 
 func TestExchanger_cancelAndClose(t *testing.T) {

@@ -42,6 +42,9 @@ func (f *flight) tryTCP(s *server, now time.Time) error {
 			c.giveUp()
 			continue
 		}
+		if s.wantsSingle(now) {
+			c.giveUp() // closed when f has landed
+		}
 		f.table, f.stream = &c.table, c
 		f.answers = c.answers.Load()
 		if c.send(f.prepare(s, now)) {
