@@ -77,6 +77,41 @@ func TestReplace_carries_over(t *testing.T) {
 	})
 }
 
+// A source under another rule's name is what it was, though nobody can be asked
+// just then, and is kept under that name too.
+func TestReplace_carries_to_another_rule(t *testing.T) {
+	dns := newFakeDNS()
+	dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.1 ip4:192.0.2.2"
+	dns.hosts["mail.example"] = "192.0.2.3"
+	srv := &feedServer{answer: answer(200, "192.0.2.4\n")}
+	opts := Options{Transport: srv, StateDir: t.TempDir()}
+	one := []Rule{feedRule(func(r *Rule) { r.SPF, r.A = []string{"efax.com"}, []string{"mail.example"} })}
+	two := []Rule{
+		feedRule(func(r *Rule) { r.Name = "feed" }),
+		allow(func(r *Rule) { r.Name, r.SPF, r.A = "fax", []string{"efax.com"}, []string{"mail.example"} }),
+	}
+	all := []string{"+192.0.2.1", "+192.0.2.2", "+192.0.2.3", "+192.0.2.4"}
+	run(t, dns, opts, one, func(tl *timeline) {
+		tl.want("at first", all...)
+		dns.set(func() { dns.fail["*"] = true })
+		srv.set(answer(503, ""))
+		if err := tl.Replace(two); err != nil {
+			t.Fatal(err)
+		}
+		tl.want("at once", all...)
+		tl.elapse(5 * time.Minute)
+		tl.want("later", all...)
+	})
+	run(t, dns, opts, two, func(tl *timeline) {
+		tl.want("after a restart", all...)
+		tight := allow(func(r *Rule) { r.Name, r.SPF, r.MaxV4 = "tight", []string{"efax.com"}, 32 })
+		if err := tl.Replace([]Rule{tight}); err != nil {
+			t.Fatal(err)
+		}
+		tl.want("beyond the limit of that rule", "-192.0.2.1", "-192.0.2.4")
+	})
+}
+
 func TestExpired_rule_says_so_once(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dns := newFakeDNS()

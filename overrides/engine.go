@@ -213,6 +213,9 @@ func (e *Engine) install(rules []*Rule, sources []*source) {
 	changed := make(map[sourceKey]bool) // or gone
 	for _, s := range e.sources {
 		old[s.key], changed[s.key] = s, true
+		if s.isFetched() && s.content != nil {
+			old[s.key.anywhere()] = s
+		}
 		if s.stop != nil {
 			s.stop()
 		}
@@ -221,6 +224,9 @@ func (e *Engine) install(rules []*Rule, sources []*source) {
 		if o := old[s.key]; o != nil {
 			s.carry(o, now)
 			changed[s.key] = !sameDemands(s.rule, o.rule)
+		} else if o := old[s.key.anywhere()]; o != nil {
+			s.carry(o, now)
+			s.next, s.failures, s.kept, s.unkept = now, 0, time.Time{}, true
 		} else {
 			e.recall(s, now)
 		}

@@ -13,13 +13,17 @@ import (
 
 // sourceKey says which source of an old configuration a source of a new one
 // is, so that what it loaded is carried over. What else changes (limits,
-// exceptions, refresh) makes it load anew at once, the old set serving.
+// exceptions, refresh), or to be another rule's, makes it load anew at once, the
+// old set serving.
 type sourceKey struct {
 	action Action
 	rule   string
 	kind   Kind
 	spec   string // what is asked; of a feed a hash, for its URL may hold a key
 }
+
+// anywhere is the key of what is asked, whatever rule it is a source of.
+func (k sourceKey) anywhere() sourceKey { return sourceKey{kind: k.kind, spec: k.spec} }
 
 // String is the key as the state files are named after.
 func (k sourceKey) String() string {
