@@ -104,6 +104,7 @@ func (f *feedFetcher) load(ctx context.Context, prev *content) result {
 		return result{err: err}
 	}
 	if got.same {
+		f.shrunk = nil
 		return result{content: prev, valid: f.valid, ttl: got.ttl}
 	}
 	ranges, err := readFeed(ctx, got.body, f.code)

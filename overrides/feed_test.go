@@ -138,6 +138,20 @@ func TestFeed_believes_a_loss_seen_twice(t *testing.T) {
 	})
 }
 
+// A loss that the server takes back, by saying that the set of before holds, has
+// not been seen.
+func TestFeed_forgets_a_loss_taken_back(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := &feedServer{answer: answer(200, goodFeed, "ETag", "1")}
+		tl := start(t, nil, Options{Transport: srv}, feedRule())
+		for _, a := range []func(*http.Request) (*http.Response, error){answer(200, "198.51.100.1\n"), answer(304, ""), answer(200, "198.51.100.1\n")} {
+			srv.set(a)
+			tl.elapse(time.Hour + time.Second)
+		}
+		tl.want("twice, but not one after the other", "+192.0.2.1")
+	})
+}
+
 // Another key for the same feed is tried at once, and forgets nothing.
 func TestFeed_key_is_exchanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
