@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,9 +36,6 @@ type ServerOptions struct {
 	// means 1,000. No client may hold more than it leaves to the others.
 	MaxTCP int
 }
-
-// DefaultWorkers is one for each processor that the program may use, 8 at most.
-func DefaultWorkers() int { return min(runtime.GOMAXPROCS(0), 8) }
 
 // Server carries packets between sockets and a Resolver.
 type Server struct {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"syscall"
 	"unsafe"
 
@@ -44,6 +45,9 @@ type udpSocket struct {
 	wildcard bool // answers must name the address that was asked
 	lates    spare.List[late]
 }
+
+// DefaultWorkers is one for each processor that the program may use, 8 at most.
+func DefaultWorkers() int { return min(runtime.GOMAXPROCS(0), 8) }
 
 // reusePort lets several sockets share an address, one for each worker.
 func reusePort(_, _ string, c syscall.RawConn) error {

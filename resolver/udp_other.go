@@ -22,7 +22,10 @@ type udpSocket struct {
 	shard int
 }
 
-// reusePort leaves the socket as it is: only the first worker can bind it.
+// DefaultWorkers is one: no second socket could bind the same address.
+func DefaultWorkers() int { return 1 }
+
+// reusePort leaves the socket as it is.
 func reusePort(_, _ string, _ syscall.RawConn) error { return nil }
 
 // newUDPSocket refuses wildcard addresses, since which address was asked is
