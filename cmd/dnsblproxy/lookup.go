@@ -112,7 +112,8 @@ func (a *app) lookup(ctx context.Context, what string, all bool) error {
 
 // typedSubject reads what a person asks about: an international name is asked
 // for in its form for DNS. A name with such characters is possible there, but
-// here it is a prefix, a URL or a mail address.
+// here it is a prefix, a URL or a mail address. Of an IPv4-mapped address, as
+// some logs have it, mail servers ask for the IPv4 one.
 func typedSubject(text string) (rbl.Subject, error) {
 	if name, err := idna.Lookup.ToASCII(text); err == nil && strings.Contains(name, "xn--") {
 		text = name
@@ -120,6 +121,9 @@ func typedSubject(text string) (rbl.Subject, error) {
 	s, err := rbl.ParseSubject(text)
 	if err == nil && s.Shape == rbl.Domain && strings.ContainsAny(text, "/:@[] ") {
 		return s, fmt.Errorf("%q is neither an address nor a domain name; write one of these alone", text)
+	}
+	if s.Addr.Is4In6() && s.Test == rbl.NotTest {
+		s = rbl.AddrSubject(s.Addr.Unmap())
 	}
 	return s, err
 }

@@ -128,6 +128,7 @@ func TestLookupAnswer_print(t *testing.T) {
 func TestTypedSubject(t *testing.T) {
 	for in, want := range map[string]string{
 		"192.0.2.1": "192.0.2.1", "2001:DB8::1": "2001:db8::1", "Mail.Example.com.": "mail.example.com",
+		"::ffff:192.0.2.1": "192.0.2.1", "::FFFF:7F00:2": "::ffff:127.0.0.2", // the one is in logs, the other tests a list
 		"_dmarc.example.com": "_dmarc.example.com", "Bücher.example": "xn--bcher-kva.example",
 		"192.0.2.0/24": "", "192.0.2.1:25": "", "[192.0.2.1]": "", "http://example.com/": "", "a@example.com": "", "": "",
 	} {
