@@ -55,7 +55,7 @@ func (r *Resolver) account(sc *Scratch, q *question, d *decision, client netip.A
 			z.counts.texts.Add(1)
 		}
 	}
-	if d.removed && q.typ == wire.TypeA { // its text is no other one
+	if d.removed && (q.typ == wire.TypeA || w != nil) { // its text, asked for later, is no other one
 		z.counts.savedListing(z, d.hit.Rule.Name, d.data)
 	}
 	r.renew(&sc.facts)
@@ -94,11 +94,13 @@ func (r *Resolver) renew(f *facts) {
 // saves is known. Nobody waits for it.
 func (r *Resolver) verify(q *question, d *decision) {
 	z := q.zone
-	if !z.Verify || z.Source != SourceUpstream || d.data != "" || q.typ != wire.TypeA {
+	if !z.Verify || z.Source != SourceUpstream || d.data != "" {
 		return
 	}
 	if e, ok := r.cache.Get(z.key(q, wire.TypeA)); ok && e.Expires > r.clock.seconds() {
-		z.counts.savedListing(z, d.hit.Rule.Name, packed(e.Data))
+		if q.typ == wire.TypeA { // likewise
+			z.counts.savedListing(z, d.hit.Rule.Name, packed(e.Data))
+		}
 		return
 	}
 	if _, _, open := z.List.Open(q.subject.Shape); open {
@@ -110,5 +112,5 @@ func (r *Resolver) verify(q *question, d *decision) {
 	if _, failed := r.fails.get(z, q.labels, wire.TypeA, r.clock.seconds()); failed {
 		return
 	}
-	r.fetch(&need{question: *q, rule: d.hit.Rule.Name}, nil, time.Now())
+	r.fetch(&need{question: q.of(wire.TypeA), rule: d.hit.Rule.Name}, nil, time.Now())
 }

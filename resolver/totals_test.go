@@ -69,6 +69,24 @@ func TestTotals_textAlone(t *testing.T) {
 	}
 }
 
+// TestTotals_textSaved: nor does who asks for texts alone hide what exemptions
+// save. A question more about what was just asked for is not another one.
+func TestTotals_textSaved(t *testing.T) {
+	verified, fixed := testZone("verified.test", spamhaus()), testZone("fixed.test", spamhaus())
+	verified.Verify, fixed.NoOverride = true, codes(t, "127.0.0.9")
+	s := newScene(t, []ZoneOptions{verified, fixed}, overrides.Rule{Name: "office", CIDR: []string{"192.0.2.1"}})
+	for _, typ := range []uint16{dns.TypeTXT, dns.TypeAAAA, dns.TypeTXT} {
+		s.ask("1.2.0.192.verified.test", typ)
+		s.ask("1.2.0.192.fixed.test", typ)
+		s.r.flights.wg.Wait() // verify is done in the background
+	}
+	for _, got := range s.r.Totals() {
+		if want := (Totals{Zone: got.Zone, Questions: 3, Listings: 1, Exempted: 1}); got != want {
+			t.Errorf("Totals = %+v, want %+v", got, want)
+		}
+	}
+}
+
 // TestDecisionLog_text: a listing that is asked for its text alone is told with
 // its codes, whether the text is to be had or not.
 func TestDecisionLog_text(t *testing.T) {
