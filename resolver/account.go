@@ -42,7 +42,7 @@ func (r *Resolver) account(sc *Scratch, q *question, d *decision, client netip.A
 	case Exempt:
 		z.counts.exempted(d.hit.Rule.Name)
 		if !d.removed {
-			r.verify(q, d)
+			r.verify(&sc.facts, q, d)
 		}
 	case Unlisted:
 		r.renew(&sc.facts)
@@ -91,9 +91,12 @@ func (r *Resolver) renew(f *facts) {
 }
 
 // verify asks the list about an exempt subject, so that what the exemption
-// saves is known. Nobody waits for it.
-func (r *Resolver) verify(q *question, d *decision) {
+// saves is known. Nobody waits for it. Data of our own is at hand.
+func (r *Resolver) verify(f *facts, q *question, d *decision) {
 	z := q.zone
+	if z.File != nil && d.data == "" && q.typ == wire.TypeA {
+		z.counts.savedListing(z, d.hit.Rule.Name, f.fromFile(q, wire.TypeA).data)
+	}
 	if !z.Verify || z.Source != SourceUpstream || d.data != "" {
 		return
 	}

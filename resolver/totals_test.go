@@ -87,6 +87,18 @@ func TestTotals_textSaved(t *testing.T) {
 	}
 }
 
+// TestTotals_savedFromFile: what an exemption takes from data that the proxy
+// serves itself needs no question.
+func TestTotals_savedFromFile(t *testing.T) {
+	s := newScene(t, []ZoneOptions{fileZone(t, "file.test", "192.0.2.1\n")}, overrides.Rule{Name: "office", CIDR: []string{"192.0.2.0/30"}})
+	for _, name := range []string{"1.2.0.192.file.test", "1.2.0.192.file.test", "2.2.0.192.file.test"} {
+		s.ask(name, dns.TypeA)
+	}
+	if got, want := s.r.Totals()[0], (Totals{Zone: "file.test", Questions: 3, Listings: 2, Exempted: 2}); got != want {
+		t.Errorf("Totals = %+v, want %+v", got, want)
+	}
+}
+
 // TestDecisionLog_text: a listing that is asked for its text alone is told with
 // its codes, whether the text is to be had or not.
 func TestDecisionLog_text(t *testing.T) {
