@@ -6,8 +6,6 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"dnsblproxy/cmd/dnsblproxy/internal/admin"
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/resolver"
@@ -177,33 +175,4 @@ func dataNow(s dataset.Status) listNow {
 	}
 	reason := fmt.Sprintf("%v; what was loaded at %s is in force", s.Err, s.Loaded.UTC().Format(time.RFC3339))
 	return listNow{state: upstream.Suspect.String(), reason: reason, since: s.Since}
-}
-
-// listStates is the metric of the lists' states: one of four is 1.
-type listStates struct{ d *proxy }
-
-var listStateDesc = prometheus.NewDesc("dnsblproxy_list_state",
-	"1 for the state that a zone's list is in; for data files suspect is that they cannot be read again, unreachable that they have expired.", []string{"zone", "state"}, nil)
-
-// Describe implements prometheus.Collector.
-func (listStates) Describe(ch chan<- *prometheus.Desc) { ch <- listStateDesc }
-
-// Collect implements prometheus.Collector.
-func (s listStates) Collect(ch chan<- prometheus.Metric) {
-	s.d.mu.Lock()
-	defer s.d.mu.Unlock()
-	conditions := []upstream.Condition{upstream.Healthy, upstream.Suspect, upstream.Quarantined, upstream.Unreachable}
-	for _, z := range s.d.cfg.Load().Zones {
-		now := s.d.listNow(z).state
-		if now == "" {
-			continue
-		}
-		for _, c := range conditions {
-			value := 0.0
-			if c.String() == now {
-				value = 1
-			}
-			ch <- prometheus.MustNewConstMetric(listStateDesc, prometheus.GaugeValue, value, z.Name, c.String())
-		}
-	}
 }

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -87,30 +86,7 @@ func newProxy(c *config.Config, lists *rbl.Table, log *slog.Logger, root string)
 	d.registerOwn()
 	d.memory = d.newMemory()
 
-	var err error
-	d.rules, err = overrides.Open(rules(c), overrides.Options{
-		Resolver: d.dns, UserAgent: "dnsblproxy/" + readVersion().Version,
-		Transport: feedTransport(func() []netip.AddrPort { return d.cfg.Load().Nameservers }),
-		StateDir:  stateDir(root, "sources"), Logger: log, Registerer: d.reg,
-	})
-	if err != nil {
-		d.close()
-		return nil, &config.Error{Problems: ruleProblems(c, err)}
-	}
-	second, err := d.openShared(c)
-	if err != nil {
-		d.close()
-		return nil, err
-	}
-	d.resolver, err = resolver.New(resolver.Options{
-		Rules: d.rules, Second: second, CacheSize: c.Cache.Size, Log: log, Registerer: d.memory.answers,
-		Shards: resolver.DefaultWorkers(), OnListing: d.found, OnDecision: d.decided,
-	})
-	if err == nil {
-		d.reg.MustRegister(d.memory.answers)
-		err = d.configure(c, func() error { return nil })
-	}
-	if err != nil {
+	if err := d.open(c, root); err != nil {
 		d.close()
 		return nil, err
 	}
@@ -120,19 +96,29 @@ func newProxy(c *config.Config, lists *rbl.Table, log *slog.Logger, root string)
 	return d, nil
 }
 
-// registerOwn adds the metrics that belong to the process.
-func (d *proxy) registerOwn() {
-	v := readVersion()
-	build := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "dnsblproxy_build_info", Help: "1, with the version as labels.",
-		ConstLabels: prometheus.Labels{"version": v.Version, "commit": v.Commit, "goversion": runtime.Version()},
+// open makes rules, caches and zones.
+func (d *proxy) open(c *config.Config, root string) (err error) {
+	d.rules, err = overrides.Open(rules(c), overrides.Options{
+		Resolver: d.dns, UserAgent: "dnsblproxy/" + readVersion().Version,
+		Transport: feedTransport(func() []netip.AddrPort { return d.cfg.Load().Nameservers }),
+		StateDir:  stateDir(root, "sources"), Logger: d.log, Registerer: d.reg,
 	})
-	build.Set(1)
-	d.reloaded = prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "dnsblproxy_config_last_reload_successful", Help: "1 if the configuration in force is that of the file.",
+	if err != nil {
+		return &config.Error{Problems: ruleProblems(c, err)}
+	}
+	second, err := d.openShared(c)
+	if err != nil {
+		return err
+	}
+	d.resolver, err = resolver.New(resolver.Options{
+		Rules: d.rules, Second: second, CacheSize: c.Cache.Size, Log: d.log, Registerer: d.memory.answers,
+		Shards: resolver.DefaultWorkers(), OnListing: d.found, OnDecision: d.decided,
 	})
-	d.reloaded.Set(1)
-	d.reg.MustRegister(build, d.reloaded, listStates{d})
+	if err != nil {
+		return err
+	}
+	d.reg.MustRegister(d.memory.answers)
+	return d.configure(c, func() error { return nil })
 }
 
 // configure puts the zones and settings of c in force. replace does so with its

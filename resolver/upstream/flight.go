@@ -294,7 +294,6 @@ func (f *flight) try(now time.Time) bool {
 	}
 	f.sent = now
 	f.alarm(now)
-	f.pool.stats.tries.Add(1)
 	var err error
 	if f.tcp {
 		err = f.tryTCP(s, now)

@@ -34,7 +34,6 @@ type Stats struct {
 	Truncated  uint64 // questions repeated over TCP after a cut answer
 	PlainCase  uint64 // questions repeated because a server changed the name's case
 	PlainDNS   uint64 // questions repeated without EDNS
-	Tries      uint64 // questions sent, repetitions included
 }
 
 // Pool owns the sockets to a set of servers and the goroutines that read
@@ -56,7 +55,7 @@ type Pool struct {
 	sweepAt int // so many: those that are gone are taken out
 
 	stats struct {
-		mismatched, bursts, truncated, plainCase, plainDNS, tries atomic.Uint64
+		mismatched, bursts, truncated, plainCase, plainDNS atomic.Uint64
 	}
 }
 
@@ -111,7 +110,6 @@ func (p *Pool) Stats() Stats {
 	return Stats{
 		Mismatched: s.mismatched.Load(), Bursts: s.bursts.Load(),
 		Truncated: s.truncated.Load(), PlainCase: s.plainCase.Load(), PlainDNS: s.plainDNS.Load(),
-		Tries: s.tries.Load(),
 	}
 }
 
