@@ -228,6 +228,9 @@ func (d *proxy) listen(own sockets) (*resolver.Server, error) {
 		if len(own.udp) == 0 {
 			return nil, errors.New(`listen = ["systemd"]: no UDP socket was handed over; enable the socket unit, or name an address`)
 		}
+		if len(own.tcp) == 0 {
+			d.log.Warn("systemd handed over no TCP socket, without which nobody gets an answer that is too long for UDP; write ListenStream= into the socket unit")
+		}
 		o.InheritedUDP, o.InheritedTCP = own.udp, own.tcp
 	} else if addrs := own.addrs(); len(addrs) > 0 {
 		d.log.Warn(`nobody answers at systemd's sockets; write "systemd" in listen, or disable the socket unit`, slog.Any("sockets", addrs))

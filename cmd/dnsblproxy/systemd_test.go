@@ -125,24 +125,26 @@ func TestSystemd_crash_is_no_wrong_configuration(t *testing.T) {
 }
 
 // TestSystemd_sockets_left hands over sockets that the configuration does not
-// name: questions wait there in vain.
+// name, where questions wait in vain, and half of those that it does.
 func TestSystemd_sockets_left(t *testing.T) {
 	addr, files := inheritable(t)
-	udp, err := net.FilePacketConn(files[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer udp.Close()
-	d, _ := adminOf(t, strings.Replace(rereadConfig, "127.0.0.1:5353", freeAddr(t), 1))
-	var log bytes.Buffer
-	d.log = slog.New(slog.NewTextHandler(&log, nil))
-	srv, err := d.listen(sockets{udp: []*net.UDPConn{udp.(*net.UDPConn)}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv.Close()
-	if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), addr) {
-		t.Errorf("the log says %q, want a warning that names %s", &log, addr)
+	for listen, want := range map[string]string{freeAddr(t): addr, "systemd": "no TCP socket"} {
+		udp, err := net.FilePacketConn(files[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer udp.Close()
+		d, _ := adminOf(t, strings.Replace(rereadConfig, "127.0.0.1:5353", listen, 1))
+		var log bytes.Buffer
+		d.log = slog.New(slog.NewTextHandler(&log, nil))
+		srv, err := d.listen(sockets{udp: []*net.UDPConn{udp.(*net.UDPConn)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv.Close()
+		if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), want) {
+			t.Errorf("with listen = [%q] the log says %q, want a warning of %s", listen, &log, want)
+		}
 	}
 }
 
