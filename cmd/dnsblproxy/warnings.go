@@ -24,6 +24,10 @@ func warningsOf(c *config.Config, lists *rbl.Table) []config.Problem {
 		all = append(all, ruleProblems(c, overrides.Warnings(r)...)...)
 	}
 	for _, z := range c.Zones {
+		if key := lists.Key(z.Name); key != "" {
+			all = append(all, c.Problem("this zone is named with a key, which is in logs, metrics and bounces then",
+				fmt.Sprintf(`write upstream = "${DQS_KEY}%s" below a name of your own, and have the mail server ask that`, z.Name[len(key):]), "zone", z.Name))
+		}
 		all = append(all, inVain(c, z, knownList(lists, z))...)
 		for _, w := range z.Weights {
 			all = append(all, idle(c, z, w, lists)...)
