@@ -17,10 +17,14 @@ func notify(log *slog.Logger, state string) {
 	}
 }
 
-// readiness tells the service manager that we serve, and "systemctl status" what.
+// readiness tells the service manager that we serve, and "systemctl status" what:
+// "systemctl reload" is content as soon as we are ready again.
 func (d *proxy) readiness() string {
-	c := d.cfg.Load()
-	return fmt.Sprintf("%s\nSTATUS=zones served: %d, rules: %d", daemon.SdNotifyReady, len(c.Zones), len(c.Allow)+len(c.Deny))
+	c, note := d.cfg.Load(), ""
+	if d.stale.Load() {
+		note = "; the changed configuration is refused, see the log"
+	}
+	return fmt.Sprintf("%s\nSTATUS=zones served: %d, rules: %d%s", daemon.SdNotifyReady, len(c.Zones), len(c.Allow)+len(c.Deny), note)
 }
 
 // notifyReloading says that a reload begins, with the time that

@@ -71,6 +71,9 @@ func TestSystemd(t *testing.T) {
 	signal(syscall.SIGHUP)
 	wait("RELOADING=1\nMONOTONIC_USEC=")
 	wait("READY=1\nSTATUS=zones served: 1, rules: 1")
+	writeFile(t, config, "listen = 1\n")
+	signal(syscall.SIGHUP)
+	wait("READY=1\nSTATUS=zones served: 1, rules: 1; the changed configuration is refused")
 	signal(syscall.SIGTERM)
 	wait("STOPPING=1")
 	if err := serve.Wait(); err != nil {
