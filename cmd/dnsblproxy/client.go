@@ -55,7 +55,8 @@ func newClient(c *config.Config) (*client, error) {
 	case netip.IPv6Unspecified():
 		addr = netip.AddrPortFrom(netip.IPv6Loopback(), addr.Port())
 	}
-	transport := &http.Transport{DisableKeepAlives: true} // and no proxy of the environment
+	// A log has thousands of addresses to ask about. No proxy of the environment.
+	transport := &http.Transport{MaxIdleConnsPerHost: lookupsAtOnce}
 	cl := &client{
 		base:  url.URL{Scheme: "http", Host: addr.String()},
 		token: c.Admin.Token.Reveal(),

@@ -30,7 +30,9 @@ func adminAt(addr string) *config.Config {
 }
 
 func TestClient(t *testing.T) {
+	peers := map[string]bool{} // one question after the other
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		peers[r.RemoteAddr] = true
 		switch {
 		case r.Header.Get("Authorization") != "Bearer hush":
 			w.WriteHeader(http.StatusUnauthorized)
@@ -64,6 +66,9 @@ func TestClient(t *testing.T) {
 		if err == nil || !strings.HasPrefix(err.Error(), want) || errors.Is(err, errNoServer) {
 			t.Errorf("get(%s) = %v, want %s", path, err, want)
 		}
+	}
+	if len(peers) != 1 {
+		t.Errorf("%d connections, want one for all questions", len(peers))
 	}
 	if err := cl.alive(t.Context()); err != nil {
 		t.Errorf("alive = %v", err)
