@@ -28,7 +28,8 @@ With --all it asks every well-known list as well, through the resolver, without
 any rules. With --from it looks up every address of a file ("-": standard
 input), or every client of a Postfix log, and with --against it prints what
 another configuration would change. What differs perhaps only because a list
-did not answer one of the two comes last.
+did not answer one of the two comes last. Each address is a question to each
+list, and counts against its budget.
 
 The exit status is 0 whatever the verdict.`
 
@@ -188,14 +189,15 @@ func (a *app) own(ctx context.Context, c *config.Config, lists *rbl.Table) (deci
 	return func(ctx context.Context, s rbl.Subject) ([]lookupAnswer, error) { return p.lookup(ctx, s), nil }, p.close, nil
 }
 
-// unwatched is c for a process that ends soon: it tests no list, counts no
-// budget, and asks nothing for the sake of figures.
+// unwatched is c for a process that ends soon: it tests no list, and asks
+// nothing for the sake of figures. What the server has spent of a budget it
+// does not know, but it spends no more than one: a log may have many addresses.
 func unwatched(c *config.Config) *config.Config {
 	short := *c
 	short.Zones = nil
 	for _, z := range c.Zones {
 		quiet := *z
-		quiet.Probe, quiet.Verify, quiet.Budget = false, false, 0
+		quiet.Probe, quiet.Verify = false, false
 		short.Zones = append(short.Zones, &quiet)
 	}
 	return &short

@@ -3,10 +3,15 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"net/netip"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"text/tabwriter"
+
+	"dnsblproxy/resolver/rbl"
 )
 
 // TestReadAddresses reads lists and logs from standard input: what is no
@@ -136,5 +141,45 @@ func TestTypedSubject(t *testing.T) {
 		if got := s.String(); (err != nil) != (want == "") || err == nil && got != want {
 			t.Errorf("typedSubject(%q) = %s, %v, want %q", in, got, err, want)
 		}
+	}
+}
+
+// TestOwnBudget: a file of addresses costs a list no more than its budget,
+// where no server counts.
+func TestOwnBudget(t *testing.T) {
+	var asked atomic.Int32
+	via := fakeList(t, func(question []byte) []byte {
+		asked.Add(1)
+		return unlisted(question)
+	})
+	c, err := parsed(t, rereadConfig+`[zone."bl.example"]
+holds = ["ip4"]
+via = ["`+via+`"]
+budget = 2
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lists, err := rbl.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &app{err: io.Discard}
+	decide, end, err := a.own(t.Context(), c, lists)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer end()
+	for i, want := range []string{"unlisted", "unlisted", "failed"} {
+		answers, err := decide(t.Context(), rbl.AddrSubject(netip.AddrFrom4([4]byte{192, 0, byte(i), 1})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := answers[len(answers)-1].Verdict; got != want {
+			t.Errorf("address %d is %s, want %s", i, got, want)
+		}
+	}
+	if n := asked.Load(); n != 2 {
+		t.Errorf("the list was asked %d times, want 2", n)
 	}
 }
