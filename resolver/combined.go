@@ -26,6 +26,8 @@ type Sum struct {
 	Known  bool // nothing outstanding can change Listed
 	Listed bool
 	Text   string // how it came about
+
+	Doubtful bool // not listed, but might be, had the missing ones been heard
 }
 
 // pardon says how the subject is exempt in a combined zone that is being
@@ -100,7 +102,7 @@ func (f *facts) weigh(q *question) (sum decision, known bool) {
 			failed++
 			sum.ede, sum.reason = d.ede, m.Name+": "+d.reason
 			sum.vain = sum.vain && d.vain
-		case d.doubtful():
+		case d.doubtful:
 			sum.ede, sum.reason = d.ede, m.Name+": "+d.reason
 		case d.exempt && sum.hit.Rule == nil:
 			sum.hit = d.hit
@@ -116,6 +118,7 @@ func (f *facts) weigh(q *question) (sum decision, known bool) {
 		return sum, false
 	}
 	f.step(7, v.Text)
+	sum.doubtful = v.Doubtful
 	switch {
 	case v.Listed:
 		sum.verdict, sum.form, sum.code, sum.text = Listed, formOwn, rbl.CodeListed, v.Text
@@ -128,12 +131,6 @@ func (f *facts) weigh(q *question) (sum decision, known bool) {
 	return sum, true
 }
 
-// doubtful reports whether a combined zone lists nothing, but might, had all of
-// its members been heard.
-func (d *decision) doubtful() bool {
-	return d.verdict == Unlisted && (d.ede == edeUnreachable || d.ede == edeNetwork)
-}
-
 // memberState is what a member's decision counts for under the pardon of the
 // combined zone: a full one beats a deny rule of the member, too.
 func memberState(m *zone, d *decision, above pardon) MemberState {
@@ -143,7 +140,7 @@ func memberState(m *zone, d *decision, above pardon) MemberState {
 		return MemberState{Phase: Outstanding}
 	case d.kept:
 		return MemberState{Phase: Answered}
-	case d.verdict == Failed, d.doubtful():
+	case d.verdict == Failed, d.doubtful:
 		return MemberState{Phase: Missing}
 	case d.verdict == Denied && exempt && above == fullPardon && !m.NoOverride.Contains(d.code):
 		return MemberState{Phase: Answered}

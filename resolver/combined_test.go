@@ -34,7 +34,7 @@ func weighed(t testing.TB, name string, threshold int, weights map[string]int) Z
 				states = append(states, combine.State{Phase: phases[m.Phase], Codes: m.Codes})
 			}
 			v := plan.Decide(states)
-			return Sum{Known: v.Known, Listed: v.Listed, Text: v.Text()}
+			return Sum{Known: v.Known, Listed: v.Listed, Doubtful: v.Doubtful, Text: v.Text()}
 		},
 	}
 }
@@ -312,13 +312,16 @@ func TestCombined_doubt(t *testing.T) {
 	s := newScene(t, []ZoneOptions{
 		testZone("bl.test", spamhaus()), testZone("quiet.test", &fakeList{ttl: 300}), testZone("dead.test", dead),
 		weighed(t, "half.test", 1, map[string]int{"quiet.test": 1, "dead.test": 1}),
-		weighed(t, "heard.test", 1, map[string]int{"quiet.test": 1}),
+		weighed(t, "heard.test", 4, map[string]int{"quiet.test": 3, "dead.test": 3}),
 		weighed(t, "outer.test", 1, map[string]int{"half.test": 1}),
 		weighed(t, "good.test", 4, map[string]int{"bl.test": 4, "half.test": -3}),
 		weighed(t, "deeper.test", 4, map[string]int{"bl.test": 4, "outer.test": -3}),
 		weighed(t, "bad.test", 4, map[string]int{"bl.test": 1, "half.test": 3}),
 		weighed(t, "sure.test", 4, map[string]int{"bl.test": 4, "heard.test": -3}),
 	})
+	for _, member := range []string{"quiet.test", "dead.test"} { // so that no sum is known before all is
+		s.ask("1.2.0.192."+member, dns.TypeA)
+	}
 	for name, want := range map[string]string{
 		"1.2.0.192.good.test":   "NXDOMAIN 22 half.test: dead.test: no answer in time",
 		"1.2.0.192.deeper.test": "NXDOMAIN 22 outer.test: half.test: dead.test: no answer in time",

@@ -60,8 +60,9 @@ type decision struct {
 	code rbl.Code // of formOwn
 	text string   // likewise
 
-	ede    uint16 // RFC 8914, section 4
-	reason string // its text, or more of it
+	doubtful bool   // a sum of lists that is Unlisted, but might not be, had all been heard
+	ede      uint16 // RFC 8914, section 4
+	reason   string // its text, or more of it
 }
 
 // Info-codes of RFC 8914, section 4.

@@ -286,7 +286,7 @@ func weigh(z *config.Zone) ([]string, func([]resolver.MemberState) resolver.Sum,
 			states[i] = combine.State{Phase: phases[m.Phase], Codes: m.Codes}
 		}
 		v := plan.Decide(states)
-		return resolver.Sum{Known: v.Known, Listed: v.Listed, Text: v.Text()}
+		return resolver.Sum{Known: v.Known, Listed: v.Listed, Doubtful: v.Doubtful, Text: v.Text()}
 	}, nil
 }
 

@@ -59,6 +59,7 @@ type Verdict struct {
 	Sum       int  // of what is answered and failed
 	Min, Max  int  // what Sum can still become
 	Threshold int
+	Doubtful  bool   // not Listed, but might be, had those that failed answered
 	Parts     []Part // in the order of Members; weights of 0 are left out
 }
 
@@ -92,13 +93,14 @@ func (p *Plan) Decide(states []State) Verdict {
 		panic(fmt.Sprintf("combine: %d states for %d members", len(states), len(p.members)))
 	}
 	v := Verdict{Threshold: p.threshold}
-	var outMin, outMax int
+	var outMin, outMax, lost int
 	for i := range p.members {
 		m := &p.members[i]
 		switch states[i].Phase {
 		case Outstanding:
 			outMin, outMax = outMin+m.min, outMax+m.max
 		case Failed:
+			lost += m.max - m.min
 			if v.Sum += m.min; m.min != 0 {
 				v.Parts = append(v.Parts, Part{Zone: m.zone, Weight: m.min, Failed: true})
 			}
@@ -113,6 +115,7 @@ func (p *Plan) Decide(states []State) Verdict {
 	v.Min, v.Max = v.Sum+outMin, v.Sum+outMax
 	v.Known = v.Min >= p.threshold || v.Max < p.threshold
 	v.Listed = v.Known && v.Min >= p.threshold
+	v.Doubtful = !v.Listed && v.Max+lost >= p.threshold
 	return v
 }
 

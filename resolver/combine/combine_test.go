@@ -78,6 +78,29 @@ func TestPlan_Decide(t *testing.T) {
 	}
 }
 
+// TestPlan_doubtful: a failure casts doubt on a sum that it could have changed.
+func TestPlan_doubtful(t *testing.T) {
+	said := func(s ...string) State { return State{Answered, codes(t, s...)} }
+	none, failed := State{Phase: Answered}, State{Phase: Failed}
+	p := example(t) // zen 4 or 1, spamcop 2, dnswl -3; threshold 4
+	for _, tt := range []struct {
+		spamcop, dnswl, zen State
+		want                bool
+	}{
+		{none, none, none, false},
+		{none, none, failed, true},
+		{failed, none, none, false},
+		{failed, none, said("127.0.0.10"), false},
+		{failed, failed, said("127.0.0.4"), true}, // without the allowlist 4 to 6
+		{failed, none, said("127.0.0.4"), false},  // listed
+		{failed, said("127.0.5.1"), said("127.0.0.4"), false},
+	} {
+		if v := p.Decide([]State{tt.spamcop, tt.dnswl, tt.zen}); v.Doubtful != tt.want {
+			t.Errorf("Decide(%v) is doubtful: %t, want %t", []State{tt.spamcop, tt.dnswl, tt.zen}, v.Doubtful, tt.want)
+		}
+	}
+}
+
 func TestParse_specific(t *testing.T) {
 	p, err := Parse(map[string]int{
 		"A.example.": 1, "a.example=127.0.0.0/24": 2, "a.example=127.0.0.&8": 3, "a.example=127.0.0.[8..11]": 4, "a.example=127.0.0.8": 5,
