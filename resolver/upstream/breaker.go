@@ -143,21 +143,40 @@ func (b *breaker) claim() bool {
 // test asks our test question, which was claimed. then, if not nil, gets what
 // came of it, after the breaker has drawn its conclusions.
 func (b *breaker) test(then func(listed bool, err error)) {
-	l := b.list
-	l.opts.Ask.probe(l.testEntry(b.shape, rbl.TestListed), l.opts.Timeout, func(o Outcome) {
-		listed, err := false, o.Err
-		if err == nil {
-			listed, err = l.judge(o.Response.Records)
-		}
-		if err == nil && b.doubted() {
-			b.lookTwice(listed, then)
+	b.ask(func(o Outcome) { b.answered(o, then) })
+}
+
+// testCalmly is test where no user's failure asks for it: one question may get
+// lost.
+func (b *breaker) testCalmly(then func(listed bool, err error)) {
+	b.ask(func(o Outcome) {
+		if errors.Is(o.Err, ErrTimeout) && !b.doubted() {
+			b.test(then)
 			return
 		}
-		b.tested(err)
-		if then != nil {
-			then(listed, err)
-		}
+		b.answered(o, then)
 	})
+}
+
+func (b *breaker) ask(done func(Outcome)) {
+	l := b.list
+	l.opts.Ask.probe(l.testEntry(b.shape, rbl.TestListed), l.opts.Timeout, done)
+}
+
+// answered takes the answer to our test question.
+func (b *breaker) answered(o Outcome, then func(listed bool, err error)) {
+	listed, err := false, o.Err
+	if err == nil {
+		listed, err = b.list.judge(o.Response.Records)
+	}
+	if err == nil && b.doubted() {
+		b.lookTwice(listed, then)
+		return
+	}
+	b.tested(err)
+	if then != nil {
+		then(listed, err)
+	}
 }
 
 // doubted reports whether users had no answer, or would have none.

@@ -153,7 +153,7 @@ func (l *List) askListed(ctx context.Context, b *breaker) (listed bool, err erro
 		err    error
 	}
 	ch := make(chan result, 1)
-	b.test(func(listed bool, err error) { ch <- result{listed, err} })
+	b.testCalmly(func(listed bool, err error) { ch <- result{listed, err} })
 	select {
 	case r := <-ch:
 		return r.listed, r.err

@@ -202,6 +202,33 @@ func TestList_jumpAfterTest(t *testing.T) {
 	})
 }
 
+// One test question that is lost on the way, or answered late, makes no list
+// unreachable whose users have all had their answers.
+func TestList_lostTest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		good, tests := blocklist("bl.example."), 0
+		g := guard(t, func(m *dns.Msg) *dns.Msg {
+			if strings.HasPrefix(m.Question[0].Name, "2.0.0.127.") {
+				if tests++; tests%2 == 1 {
+					return nil
+				}
+			}
+			return good(m)
+		}, func(o *ListOptions) { o.Probe = true })
+		defer g.end()
+		time.Sleep(time.Hour)
+		n, told := len(g.host.tested()), g.told()
+		if told != "states [], voids 0, closed []" || n < 20 {
+			t.Errorf("%d tests, half of them lost: %s", n, told)
+		}
+		g.host.become(nil)
+		time.Sleep(6*time.Minute + 2*time.Second)
+		if s := g.State(); s.Condition != Unreachable {
+			t.Errorf("silent: %+v", s)
+		}
+	})
+}
+
 // A list that is found to list the world for one shape is in quarantine before
 // the tests of another have run into silence.
 func TestList_liesAtOnce(t *testing.T) {
