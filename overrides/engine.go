@@ -99,7 +99,6 @@ func Open(rules []Rule, opts Options) (*Engine, error) {
 	if err := e.Replace(rules); err != nil {
 		return nil, err
 	}
-	e.sweepState()
 	if opts.Registerer != nil {
 		if err := opts.Registerer.Register(collector{e}); err != nil {
 			return nil, fmt.Errorf("registering the metrics of rules: %w", err)

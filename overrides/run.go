@@ -25,6 +25,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.run = ctx
 	e.startAll()
 	e.mu.Unlock()
+	e.sweepState()
 	e.wantBuild()
 
 	var own sync.WaitGroup

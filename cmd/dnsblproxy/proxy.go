@@ -98,13 +98,13 @@ func newProxy(c *config.Config, lists *rbl.Table, log *slog.Logger, root string)
 
 // open makes rules, caches and zones.
 func (d *proxy) open(c *config.Config, root string) (err error) {
-	d.rules, err = overrides.Open(rules(c), overrides.Options{
+	d.rules, err = overrides.Open(nil, overrides.Options{
 		Resolver: d.dns, UserAgent: "dnsblproxy/" + readVersion().Version,
 		Transport: feedTransport(func() []netip.AddrPort { return d.cfg.Load().Nameservers }),
 		StateDir:  stateDir(root, "sources"), Logger: d.log, Registerer: d.reg,
 	})
 	if err != nil {
-		return &config.Error{Problems: ruleProblems(c, err)}
+		return err
 	}
 	second, err := d.openShared(c)
 	if err != nil {
@@ -118,19 +118,19 @@ func (d *proxy) open(c *config.Config, root string) (err error) {
 		return err
 	}
 	d.reg.MustRegister(d.memory.answers)
-	return d.configure(c, func() error { return nil })
+	return d.configure(c)
 }
 
-// configure puts the zones and settings of c in force. replace does so with its
-// rules, and is called when nothing else can go wrong: what the rules of before
-// have loaded could not be had back.
-func (d *proxy) configure(c *config.Config, replace func() error) error {
+// configure puts the rules, zones and settings of c in force. What can be wrong
+// with the zones is seen first: what the rules of before have loaded could not
+// be had back.
+func (d *proxy) configure(c *config.Config) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	before := d.backends
 	s, backends, err := d.settings(c, before)
 	if err == nil {
-		err = replace()
+		err = d.replaceRules(c)
 	}
 	if err == nil {
 		err = d.resolver.Configure(s) // no zone that config accepts is refused
@@ -142,6 +142,13 @@ func (d *proxy) configure(c *config.Config, replace func() error) error {
 	d.backends = backends
 	d.cfg.Store(c)
 	retire(before, backends)
+	return nil
+}
+
+func (d *proxy) replaceRules(c *config.Config) error {
+	if err := d.rules.Replace(rules(c)); err != nil {
+		return &config.Error{Problems: ruleProblems(c, err)}
+	}
 	return nil
 }
 
@@ -175,13 +182,7 @@ func (d *proxy) apply(c *config.Config) error {
 	if err := d.findLoops(c); err != nil {
 		return err
 	}
-	err := d.configure(c, func() error {
-		if err := d.rules.Replace(rules(c)); err != nil {
-			return &config.Error{Problems: ruleProblems(c, err)}
-		}
-		return nil
-	})
-	if err != nil {
+	if err := d.configure(c); err != nil {
 		return err
 	}
 	d.dns.to.Store(d.resolverExchanger(c))
