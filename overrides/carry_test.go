@@ -77,6 +77,35 @@ func TestReplace_carries_over(t *testing.T) {
 	})
 }
 
+// Who has mended what kept a source from loading, and reloads, does not wait for
+// its next try.
+func TestReplace_tries_what_failed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeDNS()
+		dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.1"
+		dns.fail["*"] = true
+		srv := &feedServer{answer: answer(503, "")}
+		rule := feedRule(func(r *Rule) { r.SPF = []string{"efax.com"} })
+		tl := start(t, dns, Options{Transport: srv}, rule)
+		tl.elapse(time.Hour)
+		dns.set(func() { dns.fail["*"] = false })
+		srv.set(answer(200, "192.0.2.2\n"))
+		if err := tl.Replace([]Rule{rule}); err != nil {
+			t.Fatal(err)
+		}
+		tl.elapse(time.Second)
+		tl.want("after the reload", "+192.0.2.1", "+192.0.2.2")
+		asked := srv.times()
+		if err := tl.Replace([]Rule{rule}); err != nil {
+			t.Fatal(err)
+		}
+		tl.elapse(time.Second)
+		if srv.times() != asked {
+			t.Error("a reload has a feed fetched that is well")
+		}
+	})
+}
+
 // A source under another rule's name is what it was, though nobody can be asked
 // just then, and is kept under that name too.
 func TestReplace_carries_to_another_rule(t *testing.T) {

@@ -285,7 +285,7 @@ func (e *Engine) sweepState() {
 }
 
 // carry takes over from o, the same source of the configuration before, what
-// is known of it.
+// is known of it. What failed is tried at once: it may be what was mended.
 func (s *source) carry(o *source, now time.Time) {
 	switch {
 	case s.isStatic():
@@ -294,7 +294,8 @@ func (s *source) carry(o *source, now time.Time) {
 		return // the rule did nothing, and its file was read just now
 	}
 	s.file, s.known = o.file, o.known
-	if !sameDemands(s.rule, o.rule) {
+	failed := s.err != nil && s.shrunk == nil // a loss is not seen twice in a moment
+	if s.isFetched() && (failed || !sameDemands(s.rule, o.rule)) {
 		s.next, s.retries = now, 0
 	}
 }

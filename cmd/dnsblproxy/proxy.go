@@ -182,10 +182,11 @@ func (d *proxy) apply(c *config.Config) error {
 	if err := d.findLoops(c); err != nil {
 		return err
 	}
+	before := d.dns.to.Swap(d.resolverExchanger(c)) // the sources of new rules ask at once
 	if err := d.configure(c); err != nil {
+		d.dns.to.Store(before)
 		return err
 	}
-	d.dns.to.Store(d.resolverExchanger(c))
 	if d.watcher != nil {
 		d.watcher.Set(watches(c, d.lists))
 	}

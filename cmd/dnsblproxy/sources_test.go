@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -51,6 +52,37 @@ func TestFeed_host(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestApply_resolver: the sources of a rule that comes with another resolver ask
+// that one.
+func TestApply_resolver(t *testing.T) {
+	asked := make(chan string, 100)
+	server := func(name string) string {
+		conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &dns.Server{PacketConn: conn, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+			asked <- name
+			_ = w.WriteMsg(new(dns.Msg).SetReply(q))
+		})}
+		go func() { _ = s.ActivateAndServe() }()
+		t.Cleanup(func() { _ = s.Shutdown() })
+		return conn.LocalAddr().String()
+	}
+	with := func(servers string) string { return strings.Replace(rereadConfig, "127.0.0.1:53\"", servers+"\"", 1) }
+	d, _ := adminOf(t, with(server("before")))
+	c, err := parsed(t, with(server("after"))+"[allow.fax]\nspf = [\"efax.com\"]\n")
+	if err == nil {
+		err = d.apply(c)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := <-asked; got != "after" {
+		t.Errorf("the resolver of %s the reload is asked", got)
 	}
 }
 
