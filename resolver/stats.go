@@ -98,7 +98,7 @@ func newStats(shards int, c *cache.Cache) *stats {
 		codes:      counter("list_codes_total", "Listings that lists answered with, by code where it has a name.", "zone", "code"),
 		errors:     counter("list_errors_total", "Answers of lists that must not be taken for a listing, by name.", "zone", "error"),
 		exemptions: counter("exemptions_total", "Answers that an allow rule made unlisted.", "zone", "rule"),
-		saved:      counter("exempted_listings_total", "Exemptions of what the list did list: mail saved.", "zone", "rule", "code"),
+		saved:      counter("exempted_listings_total", "Exemptions of what the list did list, by the least of its codes: mail saved.", "zone", "rule", "code"),
 		asked:      counter("upstream_queries_total", "Questions for lists, by outcome; budget: not sent; breaker: not sent, or not waited for.", "zone", "result"),
 		askedTook: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "dnsblproxy", Name: "upstream_duration_seconds",
@@ -180,18 +180,20 @@ func (k *known) counter(label string) prometheus.Counter {
 	return next[label]
 }
 
-// savedListing counts the codes of data, all of which rule took away from z:
-// where one is beyond exemptions nothing was saved.
+// savedListing counts that rule took all of data, a listing, away from z, once
+// and by its least code: where one is beyond exemptions nothing was saved.
 func (c *counts) savedListing(z *zone, rule string, data packed) {
 	if removable, fixed := z.listing(data); !removable || fixed {
 		return
 	}
 	c.saved.Add(1)
+	least := ^rbl.Code(0)
 	for rec := range data.records {
 		if code, ok := rec.code(); ok && z.Listed.Contains(code) {
-			c.stats.saved.WithLabelValues(c.zone, rule, z.label(code)).Inc()
+			least = min(least, code)
 		}
 	}
+	c.stats.saved.WithLabelValues(c.zone, rule, z.label(least)).Inc()
 }
 
 // asked counts one question to the list and how it ended.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"dnsblproxy/overrides"
 	"dnsblproxy/resolver/rbl"
@@ -96,6 +97,31 @@ func TestTotals_savedFromFile(t *testing.T) {
 	}
 	if got, want := s.r.Totals()[0], (Totals{Zone: "file.test", Questions: 3, Listings: 2, Exempted: 2}); got != want {
 		t.Errorf("Totals = %+v, want %+v", got, want)
+	}
+}
+
+// TestStats_savedOnce: what a list has with several codes is one thing that an
+// exemption saves, by the least of them, in whatever order they come.
+func TestStats_savedOnce(t *testing.T) {
+	z := testZone("bl.test", spamhaus())
+	z.Verify = true
+	z.CodeName = func(c rbl.Code) string { return map[string]string{"127.0.0.4": "XBL", "127.0.0.10": "PBL"}[c.String()] }
+	s := newScene(t, []ZoneOptions{z}, overrides.Rule{Name: "office", CIDR: []string{"192.0.2.0/24"}})
+	s.list.set(func() {
+		s.list.records["3.2.0.192.list.example A"] = []string{"127.0.0.10", "127.0.0.4"}
+		s.list.records["4.2.0.192.list.example A"] = []string{"127.0.0.4", "127.0.0.10"}
+	})
+	for _, name := range []string{"3.2.0.192.bl.test", "4.2.0.192.bl.test"} {
+		s.ask(name, dns.TypeA)
+		s.r.flights.wg.Wait() // verify is done in the background
+	}
+	want := `
+# HELP dnsblproxy_exempted_listings_total Exemptions of what the list did list, by the least of its codes: mail saved.
+# TYPE dnsblproxy_exempted_listings_total counter
+dnsblproxy_exempted_listings_total{code="XBL",rule="office",zone="bl.test"} 2
+`
+	if err := testutil.CollectAndCompare(s.r.stats, strings.NewReader(want), "dnsblproxy_exempted_listings_total"); err != nil {
+		t.Error(err)
 	}
 }
 
