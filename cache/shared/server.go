@@ -160,7 +160,7 @@ func (c *Cache) written(err error) {
 	switch {
 	case ok:
 		c.o.Count(refused)
-		c.resume.Store(time.Now().Add(pause).UnixNano())
+		c.resume.Store(int64(time.Since(c.began) + pause))
 		if c.full.CompareAndSwap(false, true) {
 			c.o.Log.Warn("shared cache refuses what it is given", slog.String("reply", re.Error()))
 		}

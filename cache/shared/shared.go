@@ -63,6 +63,7 @@ type Options struct {
 type Cache struct {
 	o      Options
 	id     string // of this process, in its warnings
+	began  time.Time
 	client atomic.Pointer[rueidis.Client]
 	places chan struct{} // one for each request under way
 
@@ -75,7 +76,7 @@ type Cache struct {
 	failures atomic.Int32  // in a row
 	fell     chan struct{} // there were too many
 	full     atomic.Bool   // logged as refusing writes
-	resume   atomic.Int64  // Unix nanoseconds until which nothing is written
+	resume   atomic.Int64  // nanoseconds since it began, until which nothing is written
 }
 
 const (
@@ -116,7 +117,7 @@ func Open(o Options) (*Cache, error) {
 	if o.Count == nil {
 		o.Count = func(string) {}
 	}
-	c := &Cache{o: o, id: rand.Text(), places: make(chan struct{}, maxRequests), fell: make(chan struct{}, 1)}
+	c := &Cache{o: o, id: rand.Text(), began: time.Now(), places: make(chan struct{}, maxRequests), fell: make(chan struct{}, 1)}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	c.prepare(&option)
 	c.wg.Go(func() { c.keep(option) })
@@ -228,7 +229,7 @@ func (c *Cache) Set(question []byte, data string, life uint32) {
 }
 
 func (c *Cache) write(p purpose, question []byte, data string, life uint32) {
-	if life == 0 || life > maxLife || len(data) > maxData || time.Now().UnixNano() < c.resume.Load() {
+	if life == 0 || life > maxLife || len(data) > maxData || int64(time.Since(c.began)) < c.resume.Load() {
 		return
 	}
 	client, ok := c.enter()
