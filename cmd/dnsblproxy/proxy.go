@@ -164,8 +164,8 @@ func retire(old, kept map[string]*backend) {
 
 // reload reads the configuration again and puts it in force, or changes
 // nothing.
-func (d *proxy) reload(read func() (*config.Config, error)) error {
-	c, err := read()
+func (d *proxy) reload(own []netip.AddrPort) error {
+	c, err := reread(d.lists, d.cfg.Load(), own)
 	if err == nil {
 		err = d.apply(c)
 	}

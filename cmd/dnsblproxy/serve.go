@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"os"
 	"os/signal"
 	"slices"
@@ -92,12 +93,12 @@ func (a *app) serve(ctx context.Context) error {
 	}
 	defer d.startAside()()
 	reach := slices.Concat(own.addrs(), c.Listen)
-	return d.run(ctx, srv, adm, hup, func() (*config.Config, error) { return reread(lists, d.cfg.Load(), reach) })
+	return d.run(ctx, srv, adm, hup, reach)
 }
 
-// run serves until ctx is done or something breaks; read reads the
-// configuration for a reload, which hup asks for.
-func (d *proxy) run(ctx context.Context, srv *resolver.Server, adm *admin.Options, hup <-chan os.Signal, read func() (*config.Config, error)) error {
+// run serves until ctx is done or something breaks. hup asks for a reload; own
+// are the addresses at which we are reached until the end.
+func (d *proxy) run(ctx context.Context, srv *resolver.Server, adm *admin.Options, hup <-chan os.Signal, own []netip.AddrPort) error {
 	var side sync.WaitGroup
 	defer side.Wait()
 	// What ends first ends the others.
@@ -109,7 +110,7 @@ func (d *proxy) run(ctx context.Context, srv *resolver.Server, adm *admin.Option
 	}
 	d.waitForSources(ctx, firstLoad)
 	d.ready.Store(true)
-	side.Go(func() { d.reloads(ctx, hup, read) })
+	side.Go(func() { d.reloads(ctx, hup, own) })
 	side.Go(func() {
 		if err := d.findLoops(d.cfg.Load()); err != nil {
 			cancel(err)
@@ -170,20 +171,28 @@ func (d *proxy) waitForSources(ctx context.Context, most time.Duration) {
 	}
 }
 
-// reloads reads the configuration again for each signal, until ctx is done.
-func (d *proxy) reloads(ctx context.Context, hup <-chan os.Signal, read func() (*config.Config, error)) {
+// reloads reads the configuration again for each signal, and follows resolv.conf,
+// until ctx is done.
+func (d *proxy) reloads(ctx context.Context, hup <-chan os.Signal, own []netip.AddrPort) {
+	o := loadOptions(d.lists)
+	o.Inherited = own
+	var f follower
+	look := time.NewTicker(followEvery)
+	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-look.C:
+			d.follow(&f, o)
 		case <-hup:
+			notifyReloading(d.log)
+			if err := d.reload(own); err != nil {
+				d.log.Error("configuration not reloaded; the one before stays in force", slog.Any("error", err))
+			} else {
+				d.log.Info("configuration reloaded")
+			}
+			notify(d.log, d.readiness())
 		}
-		notifyReloading(d.log)
-		if err := d.reload(read); err != nil {
-			d.log.Error("configuration not reloaded; the one before stays in force", slog.Any("error", err))
-		} else {
-			d.log.Info("configuration reloaded")
-		}
-		notify(d.log, d.readiness())
 	}
 }

@@ -277,8 +277,13 @@ func (r *reader) checkResolver() {
 	if len(c.Nameservers) > 0 || r.reported([]any{"resolver", "servers"}) {
 		return
 	}
-	for _, ns := range readResolvConf(r.ResolvConf) {
-		c.Nameservers = append(c.Nameservers, ns.addr)
+	r.systemServers(readResolvConf(r.ResolvConf))
+}
+
+// systemServers takes what resolv.conf names.
+func (r *reader) systemServers(found []nameserver) {
+	for _, ns := range found {
+		r.c.Nameservers = append(r.c.Nameservers, ns.addr)
 		if r.own(ns.addr) {
 			names := fmt.Sprintf("%s:%d names", r.ResolvConf, ns.line)
 			if ns.line == 0 {

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -183,4 +184,24 @@ func SystemServers(path string) []netip.AddrPort {
 		addrs = append(addrs, ns.addr)
 	}
 	return addrs
+}
+
+// Follow returns c with the name servers that resolv.conf names now, beside an
+// *Error if one of them is our own listener. It returns c itself when these are
+// the same, when [resolver] has servers, and when the file names none: it may be
+// just being written.
+func (c *Config) Follow(o Options) (*Config, error) {
+	r := &reader{Options: o.withDefaults(), file: c.Path}
+	found := readResolvConf(r.ResolvConf)
+	if len(c.Resolver.Servers) > 0 || found[0].line == 0 {
+		return c, nil
+	}
+	next := *c
+	next.Nameservers = nil
+	r.c = &next
+	r.systemServers(found)
+	if slices.Equal(next.Nameservers, c.Nameservers) {
+		return c, nil
+	}
+	return &next, Join(r.problems)
 }
