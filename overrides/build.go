@@ -129,11 +129,14 @@ func earlier(x, y uint32) uint32 {
 func (b *builder) addLayer(l lane, y layer) {
 	n := uint32(len(b.lanes))
 	b.lanes = append(b.lanes, l)
+	var p pace
 	b.items4 = slices.Grow(b.items4, len(y.v4))
 	for _, s := range y.v4 {
+		p.step()
 		b.items4 = append(b.items4, item[v4]{s.lo, s.hi, s.line, n})
 	}
 	for _, s := range y.v6 {
+		p.step()
 		b.items6 = append(b.items6, item[v6]{s.lo, s.hi, s.line, n})
 	}
 }

@@ -110,33 +110,51 @@ func fileFault(err error) string {
 	return "the rule file cannot be read: " + err.Error()
 }
 
-// readBounded reads a regular file of up to limit bytes. A pipe that nobody
-// writes to would never be open.
+// readBounded reads a regular file of up to limit bytes.
 func readBounded(name string, limit int64) ([]byte, error) {
-	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	var data []byte
+	err := eachPart(name, limit, func(part []byte, size int64) {
+		if data == nil {
+			data = make([]byte, 0, min(size, limit)+1) // or it grows by copying
+		}
+		data = append(data, part...)
+	})
+	return data, err
+}
+
+// eachPart hands f a regular file of up to limit bytes, part by part, which are
+// valid during the call, and the size of the whole. A pipe that nobody writes to
+// would never be open.
+func eachPart(name string, limit int64, f func(part []byte, size int64)) error {
+	file, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer f.Close()
-	info, err := f.Stat()
+	defer file.Close()
+	info, err := file.Stat()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file", kindOfFile(info.Mode()))
+		return fmt.Errorf("%s is no regular file", kindOfFile(info.Mode()))
 	}
-	var data bytes.Buffer
-	data.Grow(int(min(info.Size(), limit)) + bytes.MinRead) // or it grows by copying
 	var p pace
-	for n := int64(paceBytes); n == paceBytes; p.look() {
-		if n, err = data.ReadFrom(io.LimitReader(f, paceBytes)); err != nil {
-			return nil, err
+	buf := make([]byte, paceBytes)
+	for total := int64(0); ; p.look() {
+		n, err := file.Read(buf)
+		if n > 0 {
+			f(buf[:n], info.Size())
 		}
-		if int64(data.Len()) > limit {
-			return nil, fmt.Errorf("it is larger than %d MiB", limit>>20)
+		if total += int64(n); total > limit {
+			return fmt.Errorf("it is larger than %d MiB", limit>>20)
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
 		}
 	}
-	return data.Bytes(), nil
 }
 
 func kindOfFile(m os.FileMode) string {

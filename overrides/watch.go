@@ -63,8 +63,8 @@ func stampOf(path string) (stamp, error) {
 }
 
 // read returns the file's content if it has changed since the last call, nil
-// if it has not, be its stamp a new one. What changes while it is read is not trusted: errBusy. Nor is
-// what was written a moment ago, for more may follow.
+// if it has not, be its stamp a new one. What changes while it is read is not
+// trusted: errBusy. Nor is what was written a moment ago, for more may follow.
 func (w *watched) read() (*content, error) {
 	before, err := stampOf(w.path)
 	if err != nil {
@@ -78,6 +78,10 @@ func (w *watched) read() (*content, error) {
 		return nil, fmt.Errorf("%s: %w", w.path, errBusy)
 	}
 	settled := time.Since(before.mtime) > settle || time.Since(w.since) > settle
+	if before == w.seen && w.unchanged() {
+		w.settled = settled
+		return nil, nil
+	}
 	data, readErr := readBounded(w.path, maxRuleFile)
 	after, err := stampOf(w.path)
 	if err != nil {
@@ -102,15 +106,21 @@ func (w *watched) read() (*content, error) {
 	return c, err
 }
 
-func sumOf(data []byte) (sum [sha256.Size]byte) {
+// unchanged reports whether the file says what was read of it.
+func (w *watched) unchanged() bool {
+	h := sha256.New()
+	err := eachPart(w.path, maxRuleFile, func(part []byte, _ int64) { h.Write(part) })
+	return err == nil && [sha256.Size]byte(h.Sum(nil)) == w.sum
+}
+
+func sumOf(data []byte) [sha256.Size]byte {
 	var p pace
 	h := sha256.New()
 	for part := range slices.Chunk(data, paceBytes) {
 		h.Write(part)
 		p.look()
 	}
-	h.Sum(sum[:0])
-	return sum
+	return [sha256.Size]byte(h.Sum(nil))
 }
 
 // underWay reports whether somebody may be writing the file: it has changed since
