@@ -147,6 +147,9 @@ func parseMasked(s, addr, mask string) (Range, error) {
 	}
 	p := netip.PrefixFrom(a, n)
 	if m := p.Masked(); m.Addr() != a {
+		if a.Is4In6() && n <= 32 {
+			return Range{}, fmt.Errorf("%q has the prefix length of an IPv4 address; write %s", s, netip.PrefixFrom(a.Unmap(), n).Masked())
+		}
 		return Range{}, fmt.Errorf("%s has host bits set; write %s or %s", p, m, a.Unmap())
 	}
 	r := netipx.RangeOfPrefix(p)

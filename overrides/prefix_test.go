@@ -53,6 +53,7 @@ func TestParseRange_refusals(t *testing.T) {
 		{"host bits", "192.0.2.5/24", "write 192.0.2.0/24 or 192.0.2.5"},
 		{"host bits ipv6", "2001:db8::1/32", "write 2001:db8::/32 or 2001:db8::1"},
 		{"host bits mapped", "::ffff:192.0.2.5/120", "write 192.0.2.0/24 or 192.0.2.5"},
+		{"mapped with the length of IPv4", "::ffff:192.0.2.0/24", "write 192.0.2.0/24"},
 		{"host bits netmask", "192.0.2.5/255.255.255.0", "write 192.0.2.0/24 or 192.0.2.5"},
 		{"reversed", "10.0.0.9-10.0.0.1", "write 10.0.0.1-10.0.0.9"},
 		{"short end", "10.0.0.1-9", "write 10.0.0.1-10.0.0.9"},
