@@ -14,7 +14,7 @@ type traps struct {
 }
 
 // Trap waits for questions about names (wire form, lower case). It returns
-// which of them arrived so far, and ends the wait.
+// which of them arrived so far, and ends the wait. The next call ends it too.
 func (r *Resolver) Trap(names [][]byte) (arrived func() []int) {
 	t := &traps{came: make(map[string]bool, len(names))}
 	for _, n := range names {

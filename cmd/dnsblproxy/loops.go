@@ -35,6 +35,8 @@ func (d *proxy) findLoops(c *config.Config) error {
 	if len(names) == 0 {
 		return nil
 	}
+	d.search.Lock() // a reload may come while the start still searches
+	defer d.search.Unlock()
 	arrived := d.resolver.Trap(names)
 	ctx, cancel := context.WithTimeout(d.ctx, loopPatience)
 	defer cancel()

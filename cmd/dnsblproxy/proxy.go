@@ -56,6 +56,7 @@ type proxy struct {
 	backends map[string]*backend
 
 	reloaded prometheus.Gauge
+	search   sync.Mutex  // held while findLoops waits
 	ready    atomic.Bool // every source was tried, and questions are read
 	stale    atomic.Bool // the latest reload failed
 	memory   memory      // of the page
