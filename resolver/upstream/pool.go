@@ -22,7 +22,7 @@ type Options struct {
 	Sockets int
 
 	// SocketAge and SocketUses bound how long and for how many questions a
-	// socket, and so its port, is used. Defaults 30 s and 512.
+	// socket, and so its port, is used. Defaults 30 s and 4096.
 	SocketAge  time.Duration
 	SocketUses int
 }
@@ -74,7 +74,7 @@ func NewPool(opts Options) *Pool {
 		opts.SocketAge = 30 * time.Second
 	}
 	if opts.SocketUses <= 0 {
-		opts.SocketUses = 512
+		opts.SocketUses = 4096
 	}
 	p := &Pool{
 		opts: opts, rnd: newEntropy(), gate: newGate(),
