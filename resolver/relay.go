@@ -36,7 +36,8 @@ func (w *waiter) pass(answer []byte, err error) {
 		}
 		answer = w.r.servfail(sc, &w.head, w.pkt, edeUnreachable, reason)
 	case !w.tcp && len(answer) > w.head.Takes:
-		// The client takes less than the resolver sent.
+		// The client takes less than the resolver sent, or nobody reads as much.
+		// RFC 2181, section 9.
 		answer = w.r.plain(sc, &w.head, w.pkt, uint16(answer[3]&0xf))
 		wire.SetTruncated(answer)
 	}

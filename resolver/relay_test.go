@@ -2,12 +2,15 @@ package resolver
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"dnsblproxy/resolver/upstream"
 )
 
 // fakeRelay answers what reply makes of a packet.
@@ -58,6 +61,47 @@ func TestRelay_size(t *testing.T) {
 		}
 	}
 }
+
+// TestRelay_sizeRead: an answer of which the rest was not read is no half record.
+func TestRelay_sizeRead(t *testing.T) {
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	large := dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		m := new(dns.Msg).SetReply(q)
+		for range 30 {
+			m.Answer = append(m.Answer, &dns.TXT{
+				Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeTXT, Class: dns.ClassINET}, Txt: []string{strings.Repeat("x", 200)},
+			})
+		}
+		_ = w.WriteMsg(m) // the question ends without it
+	})
+	srv := &dns.Server{PacketConn: conn, Handler: large}
+	go func() { _ = srv.ActivateAndServe() }()
+	defer srv.Shutdown()
+	pool := upstream.NewPool(upstream.Options{})
+	defer pool.Close()
+	s := newScene(t, nil)
+	err = s.r.Configure(Settings{
+		Relay:   passOn{pool.Exchanger([]netip.AddrPort{conn.LocalAddr().(*net.UDPAddr).AddrPort()}, upstream.ExchangeOptions{})},
+		Clients: []netip.Prefix{netip.PrefixFrom(testClient, 32)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []uint16{4096, 65535} {
+		m := s.exchange(new(dns.Msg).SetQuestion("www.example.", dns.TypeTXT).SetEdns0(size, false), false)
+		if !m.Truncated || len(m.Answer) > 0 || m.IsEdns0() == nil {
+			t.Errorf("EDNS size %d: %v; want an empty answer with TC", size, m)
+		}
+	}
+}
+
+// passOn is a Relay over DNS.
+type passOn struct{ to *upstream.Exchanger }
+
+func (p passOn) Relay(pkt []byte, tcp bool, done func([]byte, error)) { p.to.Relay(pkt, tcp, done) }
 
 // TestRelay_failure: a name outside the zones gets SERVFAIL and the reason
 // when no resolver answers, and nothing that is not an answer.

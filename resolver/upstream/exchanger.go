@@ -166,7 +166,8 @@ func await(ctx context.Context, start func(done func(Outcome)) (cancel func())) 
 
 // Relay passes a whole query on, over UDP or TCP, and its answer back: the ID
 // is replaced on the way and put back, everything else stays. An answer that
-// was cut (TC) is passed back so. With SERVFAIL and REFUSED the next server is
+// was cut (TC) is passed back so; one over UDP that is longer than
+// wire.MaxDatagram is not whole. With SERVFAIL and REFUSED the next server is
 // asked, and the last such answer passed back. done is called once, from a
 // goroutine of the pool; the packet it gets is the callee's.
 func (e *Exchanger) Relay(packet []byte, tcp bool, done func([]byte, error)) (cancel func()) {

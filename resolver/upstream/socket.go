@@ -9,11 +9,6 @@ import (
 	"dnsblproxy/resolver/internal/wire"
 )
 
-// maxDatagram is what is read of a datagram. We ask for 1232 octets; relayed
-// questions may ask for more, and 4096 is the most that software in use asks
-// for. A longer one is taken for a truncated answer.
-const maxDatagram = 4096
-
 // socket is a connected UDP socket and the questions that are out on it.
 type socket struct {
 	table
@@ -55,7 +50,7 @@ func openSocket(srv *server, now time.Time) (*socket, error) {
 // the next question gets a new one.
 func (k *socket) read() {
 	defer k.srv.pool.gate.leave()
-	buf := make([]byte, maxDatagram+1)
+	buf := make([]byte, wire.MaxDatagram+1)
 	err := each(k.conn, buf, k.receive)
 	for errors.Is(err, os.ErrDeadlineExceeded) {
 		k.giveUp() // its time is over; who still waits does so without a deadline
@@ -75,9 +70,8 @@ func (k *socket) receive(pkt []byte) (more bool) {
 }
 
 func (k *socket) deliver(pkt []byte) {
-	if len(pkt) > maxDatagram {
-		pkt = pkt[:maxDatagram]
-		pkt[2] |= 0x02
+	if len(pkt) > wire.MaxDatagram {
+		wire.SetTruncated(pkt) // its rest was not read
 	}
 	if len(pkt) >= wire.HeaderLen {
 		id := uint16(pkt[0])<<8 | uint16(pkt[1])

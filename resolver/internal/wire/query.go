@@ -51,6 +51,11 @@ const HeaderLen = 12
 // it passes every usual path without fragments. RFC 9715, section 3.2.
 const MaxUDP = 1232
 
+// MaxDatagram is the largest UDP message that is passed on, in octets: clients
+// may ask for more than MaxUDP, and this is the most that software in use asks
+// for. Of a larger one not all is read.
+const MaxDatagram = 4096
+
 // Fault is what is wrong with a packet that claims to be a query.
 type Fault uint8
 
@@ -86,8 +91,8 @@ type Head struct {
 	// UDPSize is how much the sender takes over UDP, in octets: what its
 	// OPT record says, from 512 to MaxUDP, and 512 without one.
 	UDPSize int
-	// Takes is UDPSize without its upper bound, for answers that are passed
-	// on as they came.
+	// Takes is UDPSize with an upper bound of MaxDatagram, for answers that are
+	// passed on as they came.
 	Takes int
 	EDNS  bool
 
@@ -191,7 +196,7 @@ func (q *Query) additional(pkt []byte) Fault {
 				return FormErr
 			}
 			q.EDNS = true
-			q.Takes = max(int(binary.BigEndian.Uint16(pkt[off+2:])), 512)
+			q.Takes = min(max(int(binary.BigEndian.Uint16(pkt[off+2:])), 512), MaxDatagram)
 			q.UDPSize = min(q.Takes, MaxUDP)
 			version = pkt[off+5]
 			q.do = pkt[off+6]&0x80 != 0
