@@ -15,7 +15,7 @@ const (
 	Exempt                   // an allow rule matched
 	Denied                   // a deny rule matched
 	Failed                   // the list could not be asked, or may not be believed
-	Refused                  // the client may not ask, or may not ask this
+	Refused                  // the client may not ask, or may not ask this; or the question is malformed
 	Forwarded                // the name is in no zone
 
 	verdicts = iota

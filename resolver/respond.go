@@ -78,33 +78,29 @@ func (r *Resolver) respond(sc *Scratch, pkt []byte, client netip.Addr, tcp bool)
 	if fault == wire.Drop {
 		return nil, true
 	}
-	if !snap.clients.Contains(client) {
+	switch {
+	case !snap.clients.Contains(client):
 		if !r.refusals.Allow() {
 			return nil, true
 		}
-		r.stats.general.count(sc.shard, Refused)
-		return r.plain(sc, &q.Head, pkt, wire.RcodeRefused), true
-	}
-	switch {
+		return r.refuse(sc, pkt, wire.RcodeRefused), true
 	case fault == wire.FormErr:
-		return r.plain(sc, &q.Head, pkt, wire.RcodeFormErr), true
+		return r.refuse(sc, pkt, wire.RcodeFormErr), true
 	case fault == wire.NotImp:
-		return r.plain(sc, &q.Head, pkt, wire.RcodeNotImp), true
+		return r.refuse(sc, pkt, wire.RcodeNotImp), true
 	case fault == wire.BadVers:
-		return r.plain(sc, &q.Head, pkt, wire.RcodeBadVers), true
+		return r.refuse(sc, pkt, wire.RcodeBadVers), true
 	case q.Class != wire.ClassIN || q.Type == wire.TypeAXFR || q.Type == wire.TypeIXFR:
-		r.stats.general.count(sc.shard, Refused)
-		return r.plain(sc, &q.Head, pkt, wire.RcodeRefused), true
+		return r.refuse(sc, pkt, wire.RcodeRefused), true
 	}
 	if t := r.traps.Load(); t != nil && t.caught(q) {
-		return r.plain(sc, &q.Head, pkt, wire.RcodeRefused), true
+		return r.refuse(sc, pkt, wire.RcodeRefused), true
 	}
 	z := snap.zones.find(q)
 	// The DS of a zone belongs to its parent. RFC 4035, section 3.1.4.1.
 	if z == nil || q.Type == wire.TypeDS && q.Labels() == z.labels {
 		if snap.relay == nil {
-			r.stats.general.count(sc.shard, Refused)
-			return r.plain(sc, &q.Head, pkt, wire.RcodeRefused), true
+			return r.refuse(sc, pkt, wire.RcodeRefused), true
 		}
 		sc.question = question{}
 		return nil, false
@@ -142,6 +138,12 @@ func (r *Resolver) prepare(f *facts, w *waiter) {
 	if w != nil {
 		f.got, f.slow, f.final, f.trace = w.got, w.slow, w.final, w.trace
 	}
+}
+
+// refuse answers, and counts, a question that is not decided about.
+func (r *Resolver) refuse(sc *Scratch, pkt []byte, rcode uint16) []byte {
+	r.stats.general.count(sc.shard, Refused)
+	return r.plain(sc, &sc.query.Head, pkt, rcode)
 }
 
 // plain is an answer that holds nothing but its response code.

@@ -105,7 +105,7 @@ func newStats(shards int, c *cache.Cache) *stats {
 			Help:    "Time from the first packet sent to a list to a usable answer or the final failure.",
 			Buckets: []float64{.001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5},
 		}, []string{"zone"}),
-		queriesDesc:  desc("queries_total", "Questions answered, by zone (empty: none) and verdict.", "zone", "verdict"),
+		queriesDesc:  desc("queries_total", "Questions answered, by zone (empty: none) and verdict; refused: malformed ones, too.", "zone", "verdict"),
 		requestsDesc: desc("cache_requests_total", "Questions that a list's answer was needed for, by where it was.", "zone", "result"),
 		bytesDesc:    desc("cache_bytes", "Estimated memory of cached answers."),
 		durationDesc: desc("query_duration_seconds", "Time to an answer by path; hits and overrides are sampled.", "path"),

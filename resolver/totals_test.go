@@ -261,6 +261,27 @@ func TestStats_tookNothing(t *testing.T) {
 	}
 }
 
+// TestStats_refused counts every question that is answered and not decided about,
+// whatever is wrong with it.
+func TestStats_refused(t *testing.T) {
+	s := newScene(t, []ZoneOptions{testZone("bl.test", spamhaus())})
+	for want, change := range map[int]func(*dns.Msg){
+		dns.RcodeFormatError:    func(m *dns.Msg) { m.Question = nil },
+		dns.RcodeNotImplemented: func(m *dns.Msg) { m.Opcode = dns.OpcodeNotify },
+		dns.RcodeBadVers:        func(m *dns.Msg) { m.SetEdns0(1232, false).IsEdns0().SetVersion(1) },
+		dns.RcodeRefused:        func(m *dns.Msg) { m.Question[0].Qclass = dns.ClassCHAOS },
+	} {
+		m := new(dns.Msg).SetQuestion("1.2.0.192.bl.test.", dns.TypeA)
+		change(m)
+		if got := s.exchange(m, false).Rcode; got != want {
+			t.Errorf("response code %d, want %d", got, want)
+		}
+	}
+	if got := gathered(t, s, "dnsblproxy_queries_total"); got != 4 {
+		t.Errorf("%v questions are counted, want 4", got)
+	}
+}
+
 // TestStats_requests: what was found in no cache is no hit.
 func TestStats_requests(t *testing.T) {
 	l := spamhaus()
