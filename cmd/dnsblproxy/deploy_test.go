@@ -74,7 +74,7 @@ func TestDeploy_metrics(t *testing.T) {
 // its start on, as "METRIC LABEL VALUE".
 func exportedValues(t *testing.T) map[string]bool {
 	t.Helper()
-	families, err := wired(t).reg.Gather()
+	families, err := oneOfEach(t).reg.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -17,7 +16,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
-	"dnsblproxy/resolver/rbl"
 )
 
 // update rewrites what the tests of generated files compare with: make docs.
@@ -200,7 +198,7 @@ type metric struct {
 // forgotten.
 func exportedMetrics(t *testing.T) []metric {
 	t.Helper()
-	d := wired(t)
+	d := oneOfEach(t)
 	descs := make(chan *prometheus.Desc)
 	go func() {
 		d.reg.Describe(descs)
@@ -233,30 +231,25 @@ func exportedMetrics(t *testing.T) []metric {
 	return all
 }
 
-// wired is a server with one of everything, which listens nowhere.
-func wired(t *testing.T) *proxy {
+// oneOfEach is a server with one of everything that has metrics.
+func oneOfEach(t *testing.T) *proxy {
 	t.Helper()
-	lists, err := rbl.Builtin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "config.toml")
-	text := "[resolver]\nservers = [\"127.0.0.1:1\"]\n[cache.shared]\nurl = \"redis://127.0.0.1:1\"\nsecret = \"x\"\n[zone.\"local.example\"]\nsource = \"deny\"\n[zone.\"list.example\"]\nprobe = false\n" +
-		"[deny.x]\nzones = [\"local.example\"]\ncidr = [\"192.0.2.1\"]\n[watch.own]\ncidr = [\"192.0.2.2\"]\nnotify = [\"http://127.0.0.1:1/\"]\n"
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	a := &app{config: path, out: io.Discard, err: io.Discard}
-	c, err := a.load(lists)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := newProxy(c, lists, slog.New(slog.DiscardHandler), stateRoot(c))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(d.close)
-	d.tap = d.newTap(c)
-	t.Cleanup(d.startAside())
+	d := wired(t, `[resolver]
+servers = ["127.0.0.1:1"]
+[cache.shared]
+url = "redis://127.0.0.1:1"
+secret = "x"
+[zone."local.example"]
+source = "deny"
+[zone."list.example"]
+probe = false
+[deny.x]
+zones = ["local.example"]
+cidr = ["192.0.2.1"]
+[watch.own]
+cidr = ["192.0.2.2"]
+notify = ["http://127.0.0.1:1/"]
+`)
+	d.newTap(d.began) // it is off, and has its metric all the same
 	return d
 }

@@ -43,9 +43,8 @@ cidr = ["198.51.100.0/24"]
 text = "by our own postmaster"
 `
 
-// adminOf wires a server from a configuration and returns what its admin
-// address would serve.
-func adminOf(t *testing.T, text string) (*proxy, http.Handler) {
+// wired is a server from a configuration, which listens nowhere.
+func wired(t *testing.T, text string) *proxy {
 	t.Helper()
 	lists, err := rbl.Builtin()
 	if err != nil {
@@ -65,6 +64,14 @@ func adminOf(t *testing.T, text string) (*proxy, http.Handler) {
 	}
 	t.Cleanup(d.close)
 	t.Cleanup(d.startAside())
+	return d
+}
+
+// adminOf wires a server from a configuration and returns what its admin
+// address would serve.
+func adminOf(t *testing.T, text string) (*proxy, http.Handler) {
+	t.Helper()
+	d := wired(t, text)
 	page, err := d.page()
 	if err != nil {
 		t.Fatal(err)

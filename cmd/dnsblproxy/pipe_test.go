@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http/httptest"
 	"os"
@@ -52,20 +51,8 @@ func TestReread_pipe(t *testing.T) {
 func TestAdmin_pipe(t *testing.T) {
 	cert, key := pemPair(t)
 	addr := freeAddr(t)
-	c, err := parsed(t, strings.Replace(rereadConfig, `listen = ""`,
+	d := wired(t, strings.Replace(rereadConfig, `listen = ""`,
 		fmt.Sprintf("listen = %q\ntls_cert = %q\ntls_key = %q", addr, cert, key), 1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	lists, err := rbl.Builtin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := newProxy(c, lists, slog.New(slog.DiscardHandler), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.close()
 	o, err := d.adminOptions()
 	if err != nil {
 		t.Fatal(err)
