@@ -324,7 +324,7 @@ func (f *facts) onFailure(q *question, d decision, who string) decision {
 // test is step 4: the list's own answer, so that tests of it stay true. A
 // zone without a list answers as RFC 5782, section 5 wants.
 func (f *facts) test(q *question) decision {
-	if q.zone.Source == SourceUpstream || q.zone.File != nil && f.fileHas(q) {
+	if q.zone.Source == SourceUpstream || q.zone.File != nil && f.fromFile(q, wire.TypeA).data.has() {
 		f.step(4, "a test entry: the list's own answer")
 		a := f.answer(q, wire.TypeA)
 		switch {

@@ -75,8 +75,3 @@ func (f *facts) fromFile(q *question, typ uint16) listAnswer {
 	f.packing = b
 	return listAnswer{state: fresh, data: q.zone.files.of(b, typ != wire.TypeTXT || ans.Len() == 0), ttl: ttl}
 }
-
-// fileHas reports whether the data has a record for a test entry itself.
-func (f *facts) fileHas(q *question) bool {
-	return f.fromFile(q, wire.TypeA).data.has()
-}

@@ -7,7 +7,7 @@ import (
 
 // render writes the answer that d decided.
 func render(buf []byte, head *wire.Head, q *question, d *decision, pkt []byte, room int) []byte {
-	rcode := d.rcode(q)
+	rcode := d.rcode()
 	rep := wire.Begin(buf, pkt, head, rcode, room)
 	switch d.form {
 	case formData:
@@ -27,12 +27,9 @@ func render(buf []byte, head *wire.Head, q *question, d *decision, pkt []byte, r
 	return rep.Finish(rcode, ede, before, rule, between, source, after)
 }
 
-func (d *decision) rcode(q *question) uint16 {
+func (d *decision) rcode() uint16 {
 	switch d.form {
 	case formNXDomain:
-		if q.subject.Shape == rbl.Apex {
-			return wire.RcodeSuccess
-		}
 		return wire.RcodeNXDomain
 	case formWhole:
 		return d.data.rcode()

@@ -38,10 +38,6 @@ type Options struct {
 	// for itself; at least 1.
 	Shards int
 
-	// PerClient and InAll bound the questions that wait at one time; 0 means
-	// 10,000 and 50,000.
-	PerClient, InAll int
-
 	// Second is a cache shared with other proxies; nil without one.
 	Second SecondLevel
 
@@ -134,7 +130,7 @@ func New(o Options) (*Resolver, error) {
 	r := &Resolver{
 		rules: o.Rules, cache: c, second: o.Second, clock: clk,
 		fails:    newFailures(),
-		bounds:   newBounds(cmp.Or(o.PerClient, 10_000), cmp.Or(o.InAll, 50_000)),
+		bounds:   newBounds(10_000, 50_000),
 		refusals: rate.NewLimiter(refusalsPerSecond, refusalsPerSecond),
 		stats:    newStats(shards+1, c),
 		log:      newDecisionLog(o.Log, o.OnDecision, o.OnListing),

@@ -31,10 +31,6 @@ type ServerOptions struct {
 
 	// Tap, if not nil, sees what clients ask and are answered.
 	Tap Tap
-
-	// MaxTCP bounds the TCP connections at one time of clients that may ask; 0
-	// means 1,000. No client may hold more than it leaves to the others.
-	MaxTCP int
 }
 
 // Server carries packets between sockets and a Resolver.
@@ -62,7 +58,7 @@ type Server struct {
 func Listen(o ServerOptions) (*Server, error) {
 	s := &Server{
 		r: o.Resolver, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), tap: o.Tap,
-		max: newShares(cmp.Or(o.MaxTCP, 1000)), strangers: newShares(tcpStrangers),
+		max: newShares(tcpClients), strangers: newShares(tcpStrangers),
 		conns: make(map[*tcpConn]struct{}),
 	}
 	for _, l := range o.InheritedTCP {

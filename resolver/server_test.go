@@ -299,7 +299,7 @@ func TestServer_strangers(t *testing.T) {
 	if got := ask(&stranger); got != "REFUSED" {
 		t.Errorf("a stranger was told %s", got)
 	}
-	for range 1001 {
+	for range tcpClients + 1 {
 		conn, err := stranger.Dial("tcp", at)
 		if err != nil {
 			t.Fatal(err)
@@ -315,9 +315,9 @@ func TestServer_strangers(t *testing.T) {
 // gets keeps no other one from asking.
 func TestServer_share(t *testing.T) {
 	s := newScene(t, []ZoneOptions{testZone("bl.test", spamhaus())})
-	at := serveWith(t, ServerOptions{Resolver: s.r, MaxTCP: 20, Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}}).String()
+	at := serveScene(t, s, "127.0.0.1:0").String()
 	hog := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}}
-	for range 21 {
+	for range tcpClients + 1 {
 		conn, err := hog.Dial("tcp", at)
 		if err != nil {
 			t.Fatal(err)

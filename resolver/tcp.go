@@ -19,6 +19,10 @@ const (
 	// section 6.2.3 leaves the length to the server.
 	tcpIdle = 10 * time.Second
 
+	// tcpClients is how many connections there may be at one time of clients
+	// that may ask. No one may hold more than it leaves to the others.
+	tcpClients = 1000
+
 	// tcpStranger is the same for a client that may not ask, which is told so
 	// once, and tcpStrangers how many of them there may be at one time: they
 	// take no place of those who may.
