@@ -41,6 +41,7 @@ func TestDecide(t *testing.T) {
 		return func(t *testing.T) ZoneOptions { z := plain(t); z.Mode = m; return z }
 	}
 	trust := func(t *testing.T) ZoneOptions { z := plain(t); z.Allow = true; return z }
+	keyed := func(t *testing.T) ZoneOptions { z := plain(t); z.Secrets = []string{"list"}; return z }
 	only6 := func(t *testing.T) ZoneOptions { z := plain(t); z.Holds = rbl.HoldsIP6; return z }
 
 	allow := overrides.Rule{Name: "office", CIDR: []string{"192.0.2.0/24", "127.0.0.2"}, Domains: []string{".bad.example"}}
@@ -57,7 +58,8 @@ func TestDecide(t *testing.T) {
 		ede   uint16
 	}{
 		{"listed", plain, nil, "1.2.0.192 A", "NOERROR 127.0.0.10", 0},
-		{"the text of the list, under the zone's name", plain, nil, "1.2.0.192 TXT", "NOERROR see bl.test for 192.0.2.1", 0},
+		{"the text of the list, with what it links to", plain, nil, "1.2.0.192 TXT", "NOERROR see list.example for 192.0.2.1", 0},
+		{"the text of a list with a key, under the zone's name", keyed, nil, "1.2.0.192 TXT", "NOERROR see bl.test for 192.0.2.1", 0},
 		{"unlisted", plain, nil, "9.2.0.192 A", "NXDOMAIN", 0},
 		{"unlisted is unlisted for every type", plain, nil, "9.2.0.192 MX", "NXDOMAIN", 0},
 		{"listed, asked for a type that no list has", plain, nil, "1.2.0.192 AAAA", "NOERROR", 0},
@@ -260,7 +262,7 @@ func TestExplain_observe(t *testing.T) {
 	s := newScene(t, []ZoneOptions{z}, overrides.Rule{Name: "own", Action: overrides.Deny, CIDR: []string{"192.0.2.7"},
 		Zones: []string{"bl.test"}, Code: netip.MustParseAddr("127.0.0.9"), Text: "not here"})
 	for addr, want := range map[string]string{
-		"192.0.2.1": "listed [127.0.0.10] see bl.test for 192.0.2.1",
+		"192.0.2.1": "listed [127.0.0.10] see list.example for 192.0.2.1",
 		"192.0.2.7": "denied [127.0.0.9] not here",
 		"192.0.2.9": "unlisted [] ",
 	} {

@@ -206,7 +206,7 @@ func TestFlight_deadlineForAll(t *testing.T) {
 			t.Errorf("got %s, extended error %d; want that it is listed, without the text", brief(m), code)
 		}
 		time.Sleep(3 * time.Second)
-		if m = s.ask("1.2.0.192.bl.test", dns.TypeTXT); brief(m) != "NOERROR see bl.test for 192.0.2.1" {
+		if m = s.ask("1.2.0.192.bl.test", dns.TypeTXT); brief(m) != "NOERROR see list.example for 192.0.2.1" {
 			t.Errorf("once the text has come: %s", brief(m))
 		}
 		s.r.Close()

@@ -8,8 +8,9 @@ import (
 	"dnsblproxy/resolver/internal/wire"
 )
 
-// hider writes the names of a list back to the zone that the MTA asked, and
-// takes keys out of whatever people or their clients get to see.
+// hider takes keys out of whatever people or their clients get to see, and
+// writes names with one in them back to the zone that the MTA asked. What a
+// list without a key says is left alone: it may link to the list's own name.
 type hider struct {
 	from, to wire.Name // upstream and zone
 	secret   *regexp.Regexp
@@ -18,22 +19,17 @@ type hider struct {
 
 // newHider returns nil when there is nothing to hide.
 func newHider(o *ZoneOptions, from, to wire.Name) *hider {
-	if from.Equal(to) && len(o.Secrets) == 0 {
+	if len(o.Secrets) == 0 {
 		return nil
 	}
 	h := &hider{from: from, to: to, with: map[string]string{}}
-	var alternatives []string
-	add := func(what, with string) {
-		if what != "" {
-			alternatives = append(alternatives, regexp.QuoteMeta(what))
-			h.with[strings.ToLower(what)] = with
-		}
-	}
 	// The name before the key in it: what matches first is replaced.
-	add(o.Upstream, o.Name)
+	alternatives := []string{regexp.QuoteMeta(o.Upstream)}
 	for _, s := range o.Secrets {
-		add(s, "(key)")
+		alternatives = append(alternatives, regexp.QuoteMeta(s))
+		h.with[strings.ToLower(s)] = "(key)"
 	}
+	h.with[strings.ToLower(o.Upstream)] = o.Name
 	h.secret = regexp.MustCompile("(?i)" + strings.Join(alternatives, "|"))
 	return h
 }

@@ -165,7 +165,7 @@ func TestSecond_breaker(t *testing.T) {
 			gets int
 		}{
 			{"1.2.0.192.bl.test", dns.TypeA, "NOERROR 127.0.0.10", 0, 0, 1},
-			{"1.2.0.192.bl.test", dns.TypeTXT, "NOERROR see bl.test for 192.0.2.1", 0, 0, 1},
+			{"1.2.0.192.bl.test", dns.TypeTXT, "NOERROR see list.example for 192.0.2.1", 0, 0, 1},
 			{"1.2.0.192.bl.test", dns.TypeA, "NOERROR 127.0.0.10", 0, 0, 0},           // cached here now
 			{"2.2.0.192.bl.test", dns.TypeA, "NOERROR 127.0.0.2 127.0.0.10", 0, 0, 1}, // not the stale one
 			{"9.2.0.192.bl.test", dns.TypeA, "NXDOMAIN", edeUnreachable, budget, 1},

@@ -60,7 +60,7 @@ type ZoneOptions struct {
 	Verify bool
 
 	// Upstream is the name that the list is asked under, and Secrets are the
-	// parts of it that only the list may see (keys).
+	// parts of it that only the list may see (keys), none of them empty.
 	Upstream string
 	Secrets  []string
 

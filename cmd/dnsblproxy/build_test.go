@@ -183,13 +183,14 @@ func TestSecrets(t *testing.T) {
 	t.Setenv("WHOLE", "list.example.net")
 	for upstream, want := range map[string]string{
 		"zen.spamhaus.org":             "",
-		"list.example.net":             "",
+		"psbl.surriel.com":             "",
+		"list.example.net":             "list.example.net",
 		"k1k1k1k1.zen.dq.spamhaus.net": "k1k1k1k1",
-		"${SHORT_KEY}.example.net":     "Ab12",
+		"${SHORT_KEY}.example.net":     "Ab12 ab12.example.net",
 		"${LIST}.spamhaus.org":         "",
-		"${WHOLE}":                     "",
-		"backscatterer.example.net":    "",
-		"a1b2c3d4e5.bl.example.net":    "a1b2c3d4e5",
+		"${WHOLE}":                     "list.example.net",
+		"backscatterer.example.net":    "backscatterer.example.net",
+		"a1b2c3d4e5.bl.example.net":    "a1b2c3d4e5 a1b2c3d4e5.bl.example.net",
 	} {
 		c, err := parsed(t, "[resolver]\nservers = [\"127.0.0.1:1\"]\n[zone.\"bl.example\"]\nupstream = \""+upstream+"\"\n")
 		if err != nil {

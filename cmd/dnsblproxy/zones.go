@@ -152,14 +152,15 @@ var (
 
 // secrets are the parts of a zone's upstream that only the list may see: what
 // came from the environment, its key by the table of lists, or the labels that
-// the zone's own name lacks and that look like one.
+// the zone's own name lacks and that look like one. A name that is in no table
+// may hold a key that looks like none.
 func secrets(lists *rbl.Table, z *config.Zone) []string {
 	upstream := z.Upstream.Reveal()
 	out := slices.DeleteFunc(keys(z.Keys), func(key string) bool { return strings.EqualFold(key, upstream) })
 	if key := lists.Key(upstream); key != "" {
 		return append(out, key)
 	}
-	if upstream == z.Name {
+	if _, public := lists.Find(upstream); public || upstream == z.Name {
 		return out
 	}
 	for label := range strings.SplitSeq(upstream, ".") {
@@ -167,7 +168,7 @@ func secrets(lists *rbl.Table, z *config.Zone) []string {
 			out = append(out, label)
 		}
 	}
-	return out
+	return append(out, upstream)
 }
 
 // leastKey is the length from which on a text is taken for a key, in octets:
