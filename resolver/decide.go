@@ -34,7 +34,7 @@ const (
 	formNXDomain form = iota // with the list's SOA if data holds one, else ours
 	formNoData               // likewise
 	formData                 // the records of data, less the codes that go
-	formWhole                // the records of data as they are
+	formWhole                // the records of data, all of them answers, as they are
 	formAny                  // in brief: RFC 8482
 	formOwn                  // a listing of our own: code and text
 	formServFail

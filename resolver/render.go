@@ -14,7 +14,7 @@ func render(buf []byte, head *wire.Head, q *question, d *decision, pkt []byte, r
 		renderListing(&rep, q, d)
 	case formWhole:
 		for rec := range d.data.records {
-			rep.Record(rec.section, d.cut(q, rec.section), rec.typ, d.ttl, rec.rdata)
+			rep.Record(wire.Answer, 0, rec.typ, d.ttl, rec.rdata)
 		}
 	case formAny:
 		renderAny(&rep, d.ttl)
@@ -37,14 +37,6 @@ func (d *decision) rcode() uint16 {
 		return wire.RcodeServFail
 	}
 	return wire.RcodeSuccess
-}
-
-// cut is where a record's owner starts in the question's name.
-func (d *decision) cut(q *question, s wire.Section) int {
-	if s == wire.Authority {
-		return len(q.labels)
-	}
-	return 0
 }
 
 // renderListing writes what remains of a list's A records.

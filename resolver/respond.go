@@ -84,12 +84,8 @@ func (r *Resolver) respond(sc *Scratch, pkt []byte, client netip.Addr, tcp bool)
 			return nil, true
 		}
 		return r.refuse(sc, pkt, wire.RcodeRefused), true
-	case fault == wire.FormErr:
-		return r.refuse(sc, pkt, wire.RcodeFormErr), true
-	case fault == wire.NotImp:
-		return r.refuse(sc, pkt, wire.RcodeNotImp), true
-	case fault == wire.BadVers:
-		return r.refuse(sc, pkt, wire.RcodeBadVers), true
+	case fault != wire.OK:
+		return r.refuse(sc, pkt, uint16(fault)), true
 	case q.Class != wire.ClassIN || q.Type == wire.TypeAXFR || q.Type == wire.TypeIXFR:
 		return r.refuse(sc, pkt, wire.RcodeRefused), true
 	}

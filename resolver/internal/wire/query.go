@@ -56,15 +56,16 @@ const MaxUDP = 1232
 // for. Of a larger one not all is read.
 const MaxDatagram = 4096
 
-// Fault is what is wrong with a packet that claims to be a query.
-type Fault uint8
+// Fault is what is wrong with a packet that claims to be a query: the response
+// code that its sender hears, or Drop.
+type Fault uint16
 
 const (
-	OK      Fault = iota
-	Drop          // no header, or an answer: nothing may be sent back
-	FormErr       // the sender hears FORMERR
-	NotImp        // an opcode other than QUERY
-	BadVers       // an EDNS version other than 0
+	OK      Fault = RcodeSuccess
+	FormErr Fault = RcodeFormErr
+	NotImp  Fault = RcodeNotImp  // an opcode other than QUERY
+	BadVers Fault = RcodeBadVers // an EDNS version other than 0
+	Drop    Fault = 0xffff       // no header, or an answer: nothing may be sent back
 )
 
 // Query is one question as it arrived. Its memory is reused from packet to
