@@ -45,7 +45,7 @@ type flight struct {
 	mixed   bool      // case is randomized
 
 	order  [maxServers]*server
-	bad    [maxServers]bool // said no, or cannot be reached: not asked again
+	bad    [maxServers]bool // not asked again: said no, cannot be reached or is dead
 	n, at  int
 	server *server // order[at]
 
@@ -164,6 +164,7 @@ func (f *flight) expire() {
 	slow := f.slow
 	f.server.silent(f.timeout)
 	f.out.Err = worse(f.out.Err, ErrTimeout)
+	f.bad[f.at] = f.out.Err != ErrTimeout && f.server.dead() // another has said no: that is told soon
 	if f.stream != nil && f.stream.answers.Load() == f.answers {
 		f.stream.giveUp()
 	}

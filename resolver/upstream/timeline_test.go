@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"dnsblproxy/resolver/internal/wire"
 )
 
 const (
@@ -78,6 +80,36 @@ func TestTimeline_deadServer(t *testing.T) {
 		}
 		if p.server(addrs(first)[0]).dead() {
 			t.Error("the server came back and is still thought dead")
+		}
+	})
+}
+
+// What one server cannot answer is not asked of a dead one for as long as there
+// is time: names whose DNS is broken are asked about with every other mail.
+func TestTimeline_failsBesideDeadServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net, p := fakePool(t)
+		defer p.Close()
+		net.host(first, failing(dns.RcodeServerFailure))
+		dead := net.host(second, nil)
+		e := p.Exchanger(addrs(first, second), ExchangeOptions{})
+		q := question(t, "9.2.0.192.in-addr.arpa", dns.TypePTR)
+		for range deadAfter {
+			e.Exchange(t.Context(), q)
+		}
+		const oneTry = time.Second + 10*time.Millisecond
+		if o := e.Exchange(t.Context(), q); o.Err != ErrServfail || o.Took > oneTry {
+			t.Errorf("asked: %v after %v, want SERVFAIL after one try with the dead server", o.Err, o.Took)
+		}
+		pkt, _ := appendQuery(nil, q, true)
+		start, got := time.Now(), make(chan []byte)
+		e.Relay(pkt, false, func(answer []byte, _ error) { got <- answer })
+		if answer := <-got; answer[3]&15 != wire.RcodeServFail || time.Since(start) > oneTry {
+			t.Errorf("passed on: %x after %v", answer, time.Since(start))
+		}
+		dead.become(always("192.0.2.9")) // it is back
+		if o := e.Exchange(t.Context(), question(t, "a.bl.example", dns.TypeA)); say(o) != "192.0.2.9" {
+			t.Errorf("the server that came back was not asked: %s", say(o))
 		}
 	})
 }

@@ -297,8 +297,7 @@ func (f *flight) judgeRelay(pkt []byte, now time.Time) verdict {
 	f.kept = append([]byte(nil), pkt...)
 	copy(f.kept, f.relay[:])
 	if rcode := pkt[3] & 0x0f; rcode == wire.RcodeRefused || rcode == wire.RcodeServFail {
-		f.bad[f.at] = true
-		return status(f.next(now))
+		return status(f.reject(now, ErrServfail))
 	}
 	f.end(now, nil)
 	return landed
