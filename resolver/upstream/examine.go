@@ -162,9 +162,8 @@ func (l *List) askListed(ctx context.Context, b *breaker) (listed bool, err erro
 	}
 }
 
-// listsTheWorld asks for what no list may hold, and each time once more before
-// it believes it. why is empty when all is well; err is why that could not be
-// found out.
+// listsTheWorld asks for what no list may hold. why is empty when all is well; err
+// is why that could not be found out.
 func (l *List) listsTheWorld(ctx context.Context, shape rbl.Shape) (why string, err error) {
 	if l.opts.Judge == rbl.ProbeRFC {
 		entry := func() rbl.Subject { return testSubject(shape, rbl.TestUnlisted) }
@@ -189,19 +188,22 @@ func listsRandom(s rbl.Subject) string {
 	return "it lists random test subjects, " + s.String() + " for one"
 }
 
-// askTwice reports whether two subjects of entry are listed.
+// askTwice reports whether subjects of entry are listed. Two have to say so before
+// it believes it, and likewise that the list in quarantine has been mended: a
+// resolver may have one answer from before.
 func (l *List) askTwice(ctx context.Context, entry func() rbl.Subject) (s rbl.Subject, listed bool, err error) {
+	_, believed := l.Quarantined()
 	for range 2 {
 		s = entry()
 		o := l.opts.Ask.Exchange(ctx, l.about(s))
 		if o.Err != nil {
 			return s, false, o.Err
 		}
-		if listed, err = l.judge(o.Response.Records); err != nil || !listed {
-			return s, false, err
+		if listed, err = l.judge(o.Response.Records); err != nil || listed == believed {
+			return s, listed, err
 		}
 	}
-	return s, true, nil
+	return s, listed, nil
 }
 
 // about returns the A question about a subject.

@@ -144,6 +144,28 @@ func TestList_liesInOneShape(t *testing.T) {
 	})
 }
 
+// A resolver still has from better times that some subjects were unlisted: one
+// such answer ends no quarantine.
+func TestList_quarantineOutlastsCaches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		good, world, cached := blocklist("bl.example."), always("127.0.0.2"), false
+		g := guard(t, world, func(o *ListOptions) { o.Probe = true })
+		defer g.end()
+		time.Sleep(time.Minute)
+		g.host.become(func(m *dns.Msg) *dns.Msg {
+			cached = !cached
+			if cached || strings.HasPrefix(m.Question[0].Name, "1.0.0.127.") {
+				return good(m)
+			}
+			return world(m)
+		})
+		time.Sleep(time.Hour)
+		if told := g.told(); g.State().Condition != Quarantined || strings.Contains(told, "healthy") {
+			t.Errorf("told %s", told)
+		}
+	})
+}
+
 // A list that begins to list the world is found out by the share of listings
 // long before the next test is due.
 func TestList_jump(t *testing.T) {
