@@ -197,7 +197,7 @@ func (b *breaker) lookTwice(listed bool, then func(listed bool, err error)) {
 		if o.Err == nil && listed && b.open.Load() && l.opts.Probe && l.opts.Judge != rbl.ProbeNone {
 			if lies, _ := l.judge(o.Response.Records); lies {
 				l.mu.Lock()
-				l.quarantine, l.liar = listsRandom(s), b
+				l.distrust(listsRandom(s), b)
 				l.mu.Unlock()
 			}
 		}
@@ -238,7 +238,9 @@ func (b *breaker) conclude(err error) (opened bool) {
 		b.open.Store(false)
 		b.reason = ""
 	} else {
-		b.reason = err.Error()
+		if !was || !errors.Is(err, ErrTimeout) {
+			b.reason = err.Error() // silence after an answer says nothing new
+		}
 		b.coded.Store(errors.As(err, new(*CodeError)))
 		cut = b.fail(err, was)
 	}

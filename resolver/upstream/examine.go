@@ -125,9 +125,9 @@ func (l *List) examine(ctx context.Context) {
 	defer l.mu.Unlock()
 	switch {
 	case world != "":
-		l.quarantine, l.liar = world, liar
+		l.distrust(world, liar)
 	case slices.Contains(passed, l.liar), l.liar == nil && len(passed) > 0 && !unsure:
-		l.quarantine = ""
+		l.quarantine, l.liar = "", nil
 	}
 	if answered {
 		switch {
@@ -140,6 +140,14 @@ func (l *List) examine(ctx context.Context) {
 		}
 	}
 	l.update()
+}
+
+// distrust puts the list in quarantine. When the same tests fail again that is no
+// other reason. mu is held.
+func (l *List) distrust(why string, liar *breaker) {
+	if liar != l.liar {
+		l.quarantine, l.liar = why, liar
+	}
 }
 
 // askListed asks for the entry that must be listed, which is the breaker's own

@@ -144,6 +144,50 @@ func TestList_liesInOneShape(t *testing.T) {
 	})
 }
 
+// A trouble that lasts is told once: not again for each subject that was tested,
+// for each order in which a parked domain's addresses come, nor for each time that
+// a resolver gives up before we do.
+func TestList_toldOnce(t *testing.T) {
+	silent := func(*dns.Msg) *dns.Msg { return nil }
+	odd := false
+	inTurns := func(a, b func(*dns.Msg) *dns.Msg) func(*dns.Msg) *dns.Msg {
+		return func(m *dns.Msg) *dns.Msg {
+			if odd = !odd; odd {
+				return a(m)
+			}
+			return b(m)
+		}
+	}
+	both := func(a, b string) func(*dns.Msg) *dns.Msg {
+		return func(m *dns.Msg) *dns.Msg {
+			r := always(a)(m)
+			r.Answer = append(r.Answer, always(b)(m).Answer...)
+			return r
+		}
+	}
+	tests := []struct {
+		name   string
+		answer func(*dns.Msg) *dns.Msg
+		want   string
+	}{
+		{"lists the world", always("127.0.0.2"), "[quarantined]"},
+		{"parked", inTurns(both("203.0.113.5", "203.0.113.6"), both("203.0.113.6", "203.0.113.5")), "[unreachable]"},
+		{"gone", inTurns(failing(dns.RcodeServerFailure), silent), "[unreachable]"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := guard(t, tt.answer, func(o *ListOptions) { o.Probe, o.Judge = true, rbl.ProbeRandom })
+				defer g.end()
+				time.Sleep(time.Hour)
+				if told := g.told(); !strings.HasPrefix(told, "states "+tt.want) {
+					t.Errorf("told %s, want %s", told, tt.want)
+				}
+			})
+		})
+	}
+}
+
 // A resolver still has from better times that some subjects were unlisted: one
 // such answer ends no quarantine.
 func TestList_quarantineOutlastsCaches(t *testing.T) {

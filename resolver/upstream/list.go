@@ -268,20 +268,25 @@ func hosts(records [][]byte) bool {
 	return !slices.ContainsFunc(records, func(r []byte) bool { return rbl.Code(binary.BigEndian.Uint32(r)).Loopback() })
 }
 
-// judge reads the codes of an answer.
+// judge reads the codes of an answer. Of several errors it names the least: they
+// come in another order each time.
 func (l *List) judge(records [][]byte) (listed bool, err error) {
+	var trouble *CodeError
 	for _, r := range records {
 		code := rbl.Code(binary.BigEndian.Uint32(r))
-		if name, isError := l.opts.Classify(code); isError {
-			e := &CodeError{Code: code, Name: name}
-			if l.opts.Help != nil {
-				e.Help = l.opts.Help(code)
-			}
-			return false, e
+		if name, isError := l.opts.Classify(code); !isError {
+			listed = listed || l.opts.Listed(code)
+		} else if trouble == nil || code < trouble.Code {
+			trouble = &CodeError{Code: code, Name: name}
 		}
-		listed = listed || l.opts.Listed(code)
 	}
-	return listed, nil
+	if trouble == nil {
+		return listed, nil
+	}
+	if l.opts.Help != nil {
+		trouble.Help = l.opts.Help(trouble.Code)
+	}
+	return false, trouble
 }
 
 // update publishes the state that follows from breakers and tests. mu is held.
