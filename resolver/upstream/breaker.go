@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -163,11 +164,14 @@ func (b *breaker) ask(done func(Outcome)) {
 	l.opts.Ask.probe(l.testEntry(b.shape, rbl.TestListed), l.opts.Timeout, done)
 }
 
-// answered takes the answer to our test question.
+// answered takes the answer to our test question. The code in it may be one that
+// is no listing for the users of this list.
 func (b *breaker) answered(o Outcome, then func(listed bool, err error)) {
 	listed, err := false, o.Err
 	if err == nil {
 		listed, err = b.list.judge(o.Response.Records)
+		usual := rbl.DefaultListed()
+		listed = listed || slices.ContainsFunc(o.Response.Records, func(r []byte) bool { return usual.Contains(codeIn(r)) })
 	}
 	if err == nil && b.doubted() {
 		b.lookTwice(listed, then)

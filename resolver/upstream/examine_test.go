@@ -144,6 +144,21 @@ func TestList_liesInOneShape(t *testing.T) {
 	})
 }
 
+// A list whose test entry has a code that is no listing here, because of "listed",
+// is no worse for it.
+func TestList_codesLeftOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := guard(t, blocklist("bl.example."), func(o *ListOptions) {
+			o.Probe, o.Listed = true, func(c rbl.Code) bool { return c == rbl.CodeListed+1 }
+		})
+		defer g.end()
+		time.Sleep(time.Hour)
+		if s := g.State(); s.Condition != Healthy {
+			t.Errorf("state %+v", s)
+		}
+	})
+}
+
 // A trouble that lasts is told once: not again for each subject that was tested,
 // for each order in which a parked domain's addresses come, nor for each time that
 // a resolver gives up before we do.

@@ -265,15 +265,17 @@ func (w *waiter) landed(o Outcome) {
 // hosts reports whether an answer holds addresses, and no codes: those of the
 // list's web site, at the zone's own name.
 func hosts(records [][]byte) bool {
-	return !slices.ContainsFunc(records, func(r []byte) bool { return rbl.Code(binary.BigEndian.Uint32(r)).Loopback() })
+	return !slices.ContainsFunc(records, func(r []byte) bool { return codeIn(r).Loopback() })
 }
+
+func codeIn(record []byte) rbl.Code { return rbl.Code(binary.BigEndian.Uint32(record)) }
 
 // judge reads the codes of an answer. Of several errors it names the least: they
 // come in another order each time.
 func (l *List) judge(records [][]byte) (listed bool, err error) {
 	var trouble *CodeError
 	for _, r := range records {
-		code := rbl.Code(binary.BigEndian.Uint32(r))
+		code := codeIn(r)
 		if name, isError := l.opts.Classify(code); !isError {
 			listed = listed || l.opts.Listed(code)
 		} else if trouble == nil || code < trouble.Code {
