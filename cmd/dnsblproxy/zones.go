@@ -40,7 +40,7 @@ func (d *proxy) settings(c *config.Config, before map[string]*backend) (resolver
 		Stale: c.Cache.Stale, Prefetch: c.Cache.Prefetch,
 	}
 	if c.Others == "forward" {
-		s.Relay = relay{d.resolverExchanger(c)}
+		s.Relay = d.resolverExchanger(c)
 	}
 	backends := make(map[string]*backend, len(c.Zones))
 	finder := d.finder(c)
@@ -344,12 +344,6 @@ func classify(known *rbl.List, listed rbl.CodeSet) func(rbl.Code) (string, bool)
 		return name, bad && !listed.Names(code)
 	}
 }
-
-// relay passes names outside the zones on.
-type relay struct{ to *upstream.Exchanger }
-
-// Relay implements resolver.Relay.
-func (r relay) Relay(pkt []byte, tcp bool, done func([]byte, error)) { r.to.Relay(pkt, tcp, done) }
 
 // stateChanged tells of a list's new condition, or of the new reason for it.
 func (d *proxy) stateChanged(log *slog.Logger, zone string, from, to upstream.State) {

@@ -45,16 +45,8 @@ func (f *Finder) Direct(zone wire.Name) *Direct {
 	}
 }
 
-// Start is as Exchanger.Start.
-func (d *Direct) Start(q Question, done func(Outcome)) (cancel func()) {
-	out := d.begin(q, nil, done)
-	return func() { out.cancel(ErrCanceled) }
-}
-
 // Exchange is as Exchanger.Exchange.
-func (d *Direct) Exchange(ctx context.Context, q Question) Outcome {
-	return await(ctx, func(done func(Outcome)) func() { return d.Start(q, done) })
-}
+func (d *Direct) Exchange(ctx context.Context, q Question) Outcome { return await(ctx, d, q) }
 
 func (d *Direct) begin(q Question, slow func(), done func(Outcome)) ticket {
 	deadline := d.finder.root.servers.opts.Deadline

@@ -345,13 +345,13 @@ func TestDirect_cancel(t *testing.T) {
 		x.root.become(nil)
 		d := x.direct(t, "zen.list.org")
 		got := make(chan error, 2)
-		cancel := d.Start(question(t, "a.zen.list.org", 1), func(o Outcome) { got <- o.Err })
-		cancel()
-		cancel()
+		out := d.begin(question(t, "a.zen.list.org", 1), nil, func(o Outcome) { got <- o.Err })
+		out.cancel(ErrCanceled)
+		out.cancel(ErrCanceled)
 		if err := <-got; err != ErrCanceled {
 			t.Errorf("canceled: %v", err)
 		}
-		d.Start(question(t, "a.zen.list.org", 1), func(o Outcome) { got <- o.Err })
+		d.begin(question(t, "a.zen.list.org", 1), nil, func(o Outcome) { got <- o.Err })
 		x.pool.Close()
 		if err := <-got; err == nil {
 			t.Error("an answer from a closed pool")

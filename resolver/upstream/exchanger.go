@@ -141,21 +141,19 @@ func (e *Exchanger) launch(f *flight, t terms) {
 
 // Exchange is Start for those who can wait. The error of a ctx that ends
 // first is the Outcome's.
-func (e *Exchanger) Exchange(ctx context.Context, q Question) Outcome {
-	return await(ctx, func(done func(Outcome)) func() { return e.Start(q, done) })
-}
+func (e *Exchanger) Exchange(ctx context.Context, q Question) Outcome { return await(ctx, e, q) }
 
-func await(ctx context.Context, start func(done func(Outcome)) (cancel func())) Outcome {
+func await(ctx context.Context, a Asker, q Question) Outcome {
 	if err := ctx.Err(); err != nil {
 		return Outcome{Err: err}
 	}
 	ch := make(chan Outcome, 1)
-	cancel := start(func(o Outcome) { ch <- o })
+	out := a.begin(q, nil, func(o Outcome) { ch <- o })
 	select {
 	case o := <-ch:
 		return o
 	case <-ctx.Done():
-		cancel()
+		out.cancel(ErrCanceled)
 		o := <-ch
 		if o.Err != nil {
 			o.Err = ctx.Err()
@@ -170,16 +168,16 @@ func await(ctx context.Context, start func(done func(Outcome)) (cancel func())) 
 // wire.MaxDatagram is not whole. With SERVFAIL and REFUSED the next server is
 // asked, and the last such answer passed back. done is called once, from a
 // goroutine of the pool; the packet it gets is the callee's.
-func (e *Exchanger) Relay(packet []byte, tcp bool, done func([]byte, error)) (cancel func()) {
+func (e *Exchanger) Relay(packet []byte, tcp bool, done func([]byte, error)) {
 	qend := questionEnd(packet)
 	if qend == 0 {
 		go done(nil, ErrQuestion)
-		return func() {}
+		return
 	}
 	f := e.pool.getFlight()
 	if f == nil {
 		go done(nil, ErrClosed)
-		return func() {}
+		return
 	}
 	e.askOthers(anyQuestion, f.started)
 	f.mu.Lock()
@@ -188,9 +186,7 @@ func (e *Exchanger) Relay(packet []byte, tcp bool, done func([]byte, error)) (ca
 	f.query, f.qend = append(f.query[:0], packet...), qend
 	copy(f.relay[:], packet)
 	f.tcp, f.overTCP = tcp, tcp
-	out := ticket{f, f.gen}
 	e.launch(f, terms{timeout: e.opts.Timeout, deadline: e.opts.Deadline})
-	return func() { out.cancel(ErrCanceled) }
 }
 
 // exploreOne in so many questions goes to another server than the best one,

@@ -338,7 +338,7 @@ func TestServer_clockSetBack(t *testing.T) {
 	s := &server{}
 	wrong := time.Now()
 	right := wrong.Add(-24 * time.Hour)
-	s.noteNoEDNS(wrong)
+	s.plainDNS.begin(wrong)
 	s.keepsCase(false, wrong)
 	s.keepsCase(false, wrong)
 	if !s.retryDue(wrong) || s.retryDue(wrong.Add(firstRetry/2)) {
@@ -347,7 +347,7 @@ func TestServer_clockSetBack(t *testing.T) {
 	if !s.retryDue(right) || s.retryDue(right.Add(firstRetry)) {
 		t.Error("a server that does not answer is not asked once per pause by the clock set back")
 	}
-	if s.wantsPlainDNS(right) || s.wantsPlainCase(right) {
+	if s.plainDNS.lasts(right) || s.plainCase.lasts(right) {
 		t.Error("what a server lacks is remembered for a day")
 	}
 }

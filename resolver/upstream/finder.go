@@ -94,8 +94,6 @@ func (f *Finder) newCut(zone wire.Name, servers []netip.AddrPort, ttl time.Durat
 	return &cut{zone: zone, servers: e, found: now, expires: now.Add(min(max(ttl, leastTTL), mostTTL))}
 }
 
-var errNoZone = errors.New("zone does not exist")
-
 // find asks from the nearest known zone above zone downwards. The result may
 // be a zone above, when zone is a part of it. Servers are asked for one label
 // more than their own zone has, and for one more when that leads nowhere
@@ -129,7 +127,7 @@ func (f *Finder) find(ctx context.Context, zone wire.Name) (*cut, error) {
 			f.keep(next)
 			c, name = next, next.zone
 		case o.Response.Rcode == wire.RcodeNXDomain && !odd:
-			return nil, fmt.Errorf("%w: %w", ErrUnreachable, errNoZone)
+			return nil, fmt.Errorf("%w: zone does not exist", ErrUnreachable)
 		case whole:
 			return c, nil
 		}

@@ -194,52 +194,46 @@ func worse(old, err error) error {
 	return err
 }
 
-// abort ends the flight if it still waits on that table.
-func (f *flight) abort(t *table, id uint16, err error) {
+// upon does what becomes of the try that waits on that table under that ID, if one
+// still does. act returns false when the flight has ended with it.
+func (f *flight) upon(t *table, id uint16, act func(now time.Time) (aloft bool)) {
 	f.mu.Lock()
 	if !f.waitsOn(t, id) {
 		f.mu.Unlock()
 		return
 	}
-	f.end(time.Now(), err)
+	aloft := act(time.Now())
 	f.mu.Unlock()
-	f.land()
+	if !aloft {
+		f.land()
+	}
+}
+
+// abort ends the flight.
+func (f *flight) abort(t *table, id uint16, err error) {
+	f.upon(t, id, func(now time.Time) bool {
+		f.end(now, err)
+		return false
+	})
 }
 
 // lost moves on to the next server: the socket or connection broke.
 func (f *flight) lost(t *table, id uint16) {
-	f.mu.Lock()
-	if !f.waitsOn(t, id) {
-		f.mu.Unlock()
-		return
-	}
-	f.server.silent(f.timeout)
-	ended := !f.reject(time.Now(), ErrUnreachable)
-	f.mu.Unlock()
-	if ended {
-		f.land()
-	}
+	f.upon(t, id, func(now time.Time) bool {
+		f.server.silent(f.timeout)
+		return f.reject(now, ErrUnreachable)
+	})
 }
 
 // reconnect asks again over a new connection, once.
 func (f *flight) reconnect(t *table, id uint16) {
-	f.mu.Lock()
-	if !f.waitsOn(t, id) {
-		f.mu.Unlock()
-		return
-	}
-	now := time.Now()
-	var ended bool
-	if f.reopened {
-		ended = !f.reject(now, ErrUnreachable)
-	} else {
+	f.upon(t, id, func(now time.Time) bool {
+		if f.reopened {
+			return f.reject(now, ErrUnreachable)
+		}
 		f.reopened, f.tcp = true, true
-		ended = !f.try(now)
-	}
-	f.mu.Unlock()
-	if ended {
-		f.land()
-	}
+		return f.try(now)
+	})
 }
 
 func (f *flight) waitsOn(t *table, id uint16) bool {

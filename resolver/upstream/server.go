@@ -28,10 +28,10 @@ type server struct {
 	retryAt  atomic.Int64 // when a dead server is asked again in the background; Unix ns
 	retryGap atomic.Int64 // ns until then
 
-	plainDNS    atomic.Int64 // until when no EDNS is sent; Unix ns
-	plainCase   atomic.Int64 // until when the case of names is left alone; Unix ns
+	plainDNS    spell        // no EDNS is sent
+	plainCase   spell        // the case of names is left alone
 	changedCase atomic.Int32 // answers in a row in changed case
-	single      atomic.Int64 // until when a TCP connection is for one question; Unix ns
+	single      spell        // a TCP connection is for one question
 
 	mu      sync.Mutex
 	sockets []*socket            // by slot, nil when not open
@@ -123,15 +123,15 @@ func (s *server) keepsCase(yes bool, now time.Time) {
 	if yes {
 		s.changedCase.Store(0)
 	} else if s.changedCase.Add(1) >= caseChanges {
-		s.plainCase.Store(now.Add(remember).UnixNano())
+		s.plainCase.begin(now)
 	}
 }
 
-func (s *server) wantsPlainCase(now time.Time) bool { return ahead(now, s.plainCase.Load(), remember) }
-func (s *server) wantsPlainDNS(now time.Time) bool  { return ahead(now, s.plainDNS.Load(), remember) }
-func (s *server) noteNoEDNS(now time.Time)          { s.plainDNS.Store(now.Add(remember).UnixNano()) }
-func (s *server) wantsSingle(now time.Time) bool    { return ahead(now, s.single.Load(), remember) }
-func (s *server) noteSingle(now time.Time)          { s.single.Store(now.Add(remember).UnixNano()) }
+// spell is a time for which something is thought of a server.
+type spell struct{ end atomic.Int64 } // Unix ns
+
+func (s *spell) begin(now time.Time)      { s.end.Store(now.Add(remember).UnixNano()) }
+func (s *spell) lasts(now time.Time) bool { return ahead(now, s.end.Load(), remember) }
 
 // socket returns the socket of the slot that random bits choose, opening or
 // renewing it.
@@ -187,7 +187,7 @@ func (s *server) stream(now time.Time) (*stream, error) {
 	if s.closed {
 		return nil, ErrClosed
 	}
-	if s.tcp != nil && !s.wantsSingle(now) {
+	if s.tcp != nil && !s.single.lasts(now) {
 		return s.tcp, nil
 	}
 	c, err := openStream(s)

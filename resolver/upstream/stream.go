@@ -148,7 +148,7 @@ func (c *stream) fail(opened bool) {
 	answers := c.answers.Load()
 	single := opened && len(out) > 1 && answers <= 1
 	if single {
-		c.srv.noteSingle(time.Now())
+		c.srv.single.begin(time.Now())
 	}
 	for _, e := range out {
 		if single || answers > 0 {

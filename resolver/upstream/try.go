@@ -42,7 +42,7 @@ func (f *flight) tryTCP(s *server, now time.Time) error {
 			c.giveUp()
 			continue
 		}
-		if s.wantsSingle(now) {
+		if s.single.lasts(now) {
 			c.giveUp() // closed when f has landed
 		}
 		f.table, f.stream = &c.table, c
@@ -62,13 +62,13 @@ func (f *flight) prepare(s *server, now time.Time) []byte {
 		return f.query
 	}
 	name := f.query[wire.HeaderLen : f.qend-4]
-	f.plain = f.plain || !f.mixed || s.wantsPlainCase(now)
+	f.plain = f.plain || !f.mixed || s.plainCase.lasts(now)
 	if f.plain {
 		wire.Name(name).Lower()
 	} else {
 		randomCase(name, f.pool.rnd)
 	}
-	f.edns = f.edns && !s.wantsPlainDNS(now)
+	f.edns = f.edns && !s.plainDNS.lasts(now)
 	if f.edns {
 		f.query[11] = 1
 		return f.query
@@ -121,17 +121,12 @@ func status(aloft bool) verdict {
 
 // suspect counts a stray packet against the flight if it has its question.
 func (f *flight) suspect(t *table, id uint16, pkt []byte) {
-	f.mu.Lock()
-	if !f.waitsOn(t, id) || len(pkt) < f.qend ||
-		!wire.Name(pkt[wire.HeaderLen:f.qend]).Equal(f.query[wire.HeaderLen:f.qend]) {
-		f.mu.Unlock()
-		return
-	}
-	v := f.mismatch(time.Now())
-	f.mu.Unlock()
-	if v == landed {
-		f.land()
-	}
+	f.upon(t, id, func(now time.Time) bool { return !f.repeats(pkt) || f.mismatch(now) != landed })
+}
+
+// repeats reports whether a message has the flight's question, case aside.
+func (f *flight) repeats(pkt []byte) bool {
+	return len(pkt) >= f.qend && wire.Name(pkt[wire.HeaderLen:f.qend]).Equal(f.query[wire.HeaderLen:f.qend])
 }
 
 // mismatch counts an answer that does not fit. After a burst of them somebody
@@ -235,7 +230,7 @@ func (f *flight) rcode(pkt []byte, q Question, r wire.Response, now time.Time) v
 		return f.useless(now, ErrServfail)
 	}
 	if f.noEDNS {
-		f.server.noteNoEDNS(now)
+		f.server.plainDNS.begin(now)
 	}
 	if f.zone != nil && (r.Referral || q.Type == wire.TypeNS) {
 		if d, ok := wire.ParseDelegation(pkt, q, f.zone); ok {
@@ -274,7 +269,7 @@ func (f *flight) withoutEDNS(now time.Time) verdict {
 // not the one sent. If it differs in case alone the server may be one that
 // changes it: the question is repeated in lower case, under another ID.
 func (f *flight) otherQuestion(pkt []byte, now time.Time) verdict {
-	if f.plain || !wire.Name(pkt[wire.HeaderLen:f.qend]).Equal(f.query[wire.HeaderLen:f.qend]) {
+	if f.plain || !f.repeats(pkt) {
 		return dropped
 	}
 	f.pool.stats.plainCase.Add(1)
@@ -286,11 +281,7 @@ func (f *flight) otherQuestion(pkt []byte, now time.Time) verdict {
 // judgeRelay decides about the answer to a packet that is passed on. It is
 // passed back as it is, unless the server failed and others are left.
 func (f *flight) judgeRelay(pkt []byte, now time.Time) verdict {
-	if pkt[2]&0x80 == 0 || pkt[2]&0x78 != f.query[2]&0x78 {
-		return dropped
-	}
-	if !bare(pkt) && (len(pkt) < f.qend ||
-		!wire.Name(pkt[wire.HeaderLen:f.qend]).Equal(f.query[wire.HeaderLen:f.qend])) {
+	if pkt[2]&0x80 == 0 || pkt[2]&0x78 != f.query[2]&0x78 || !bare(pkt) && !f.repeats(pkt) {
 		return dropped
 	}
 	f.heard(now)
