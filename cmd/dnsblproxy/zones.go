@@ -213,7 +213,7 @@ func (d *proxy) newBackend(c *config.Config, z *config.Zone, o *resolver.ZoneOpt
 		b.data, run = store, store.Run
 	case "upstream":
 		b.asker = d.asker(c, z, finder)
-		b.upstream, b.guarded = o.Upstream, d.newList(c, z, o, b.asker)
+		b.upstream, b.guarded = o.Upstream, d.newList(z, o, b.asker)
 		b.list = resolver.NewGuarded(b.guarded)
 		run = b.guarded.Run
 	}
@@ -300,7 +300,7 @@ func (d *proxy) resolverExchanger(c *config.Config) *upstream.Exchanger {
 }
 
 // newList guards a zone's list.
-func (d *proxy) newList(c *config.Config, z *config.Zone, o *resolver.ZoneOptions, asker upstream.Asker) *upstream.List {
+func (d *proxy) newList(z *config.Zone, o *resolver.ZoneOptions, asker upstream.Asker) *upstream.List {
 	known, _ := d.lists.Find(o.Upstream)
 	name, err := rbl.AppendName(nil, o.Upstream)
 	if err != nil {
@@ -308,7 +308,7 @@ func (d *proxy) newList(c *config.Config, z *config.Zone, o *resolver.ZoneOption
 	}
 	log := d.log.With(slog.String("zone", z.Name))
 	opts := upstream.ListOptions{
-		Zone: name, Ask: asker, Holds: o.Holds, Timeout: c.Resolver.Timeout,
+		Zone: name, Ask: asker, Holds: o.Holds,
 		Listed:   o.Listed.Contains,
 		Classify: classify(known, o.Listed),
 		Help:     o.Help,

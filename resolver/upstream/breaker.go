@@ -161,7 +161,7 @@ func (b *breaker) testCalmly(then func(listed bool, err error)) {
 
 func (b *breaker) ask(done func(Outcome)) {
 	l := b.list
-	l.opts.Ask.probe(l.testEntry(b.shape, rbl.TestListed), l.opts.Timeout, done)
+	l.opts.Ask.probe(l.testEntry(b.shape, rbl.TestListed), done)
 }
 
 // answered takes the answer to our test question. The code in it may be one that
@@ -197,7 +197,7 @@ func (b *breaker) doubted() bool {
 func (b *breaker) lookTwice(listed bool, then func(listed bool, err error)) {
 	l := b.list
 	s := randomSubject(b.shape)
-	l.opts.Ask.probe(l.about(s), l.opts.Timeout, func(o Outcome) {
+	l.opts.Ask.probe(l.about(s), func(o Outcome) {
 		if o.Err == nil && listed && b.open.Load() && l.opts.Probe && l.opts.Judge != rbl.ProbeNone {
 			if lies, _ := l.judge(o.Response.Records); lies {
 				l.mu.Lock()

@@ -53,9 +53,9 @@ func (d *Direct) begin(q Question, slow func(), done func(Outcome)) ticket {
 	return d.call(&call{slow: slow, done: done, limit: deadline}, q)
 }
 
-func (d *Direct) probe(q Question, timeout time.Duration, done func(Outcome)) {
+func (d *Direct) probe(q Question, done func(Outcome)) {
 	// The search, if one is needed, has its own time: the test is of the list.
-	d.call(&call{done: done, limit: d.finder.root.servers.opts.Deadline, test: timeout}, q)
+	d.call(&call{done: done, limit: d.finder.root.servers.opts.Deadline, test: true}, q)
 }
 
 func (d *Direct) call(c *call, q Question) ticket {
@@ -204,7 +204,7 @@ type call struct {
 	slow    func()
 	done    func(Outcome)
 	limit   time.Duration
-	test    time.Duration // of our test question: the time for its answer; else 0
+	test    bool // it is our test question
 	started time.Time
 	hops    int
 
@@ -239,11 +239,11 @@ func (c *call) launch(at *cut) {
 	}
 	c.at = at
 	e := at.servers
-	if c.test > 0 {
-		e.probe(c.q, c.test, c.landed)
+	if c.test {
+		e.probe(c.q, c.landed)
 		return
 	}
-	c.out = e.start(c.q, terms{timeout: e.opts.Timeout, deadline: max(left, 1), slow: c.slow}, c.landed)
+	c.out = e.start(c.q, terms{deadline: max(left, 1), slow: c.slow}, c.landed)
 }
 
 // landed takes an exchange's outcome.

@@ -15,7 +15,7 @@
 //     daily bound.
 //
 // Questions are asynchronous: Start returns at once, and done is called once,
-// from a goroutine of the pool. There is no goroutine per question.
+// from a goroutine of the pool. Users' have no goroutines of their own.
 //
 // The package caches no answers and joins no equal questions; it does not know
 // what a code means, but is handed functions that do. Time is that of package

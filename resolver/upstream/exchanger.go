@@ -79,9 +79,9 @@ func (t ticket) cancel(err error) {
 
 // terms are what differs between the questions of users and our own.
 type terms struct {
-	timeout, deadline time.Duration
-	only              *server // the one server to ask; nil for the group
-	slow              func()  // called for each try without an answer
+	deadline time.Duration
+	only     *server // the one server to ask; nil for the group
+	slow     func()  // called for each try without an answer
 }
 
 // Start asks q and returns at once. done is called exactly once, from a
@@ -94,7 +94,7 @@ func (e *Exchanger) Start(q Question, done func(Outcome)) (cancel func()) {
 }
 
 func (e *Exchanger) begin(q Question, slow func(), done func(Outcome)) ticket {
-	return e.start(q, terms{timeout: e.opts.Timeout, deadline: e.opts.Deadline, slow: slow}, done)
+	return e.start(q, terms{deadline: e.opts.Deadline, slow: slow}, done)
 }
 
 func (e *Exchanger) start(q Question, t terms, done func(Outcome)) ticket {
@@ -125,7 +125,7 @@ func (e *Exchanger) start(q Question, t terms, done func(Outcome)) ticket {
 // launch makes the first try. The lock of f is held.
 func (e *Exchanger) launch(f *flight, t terms) {
 	f.active = true
-	f.timeout, f.deadline = t.timeout, f.started.Add(t.deadline)
+	f.timeout, f.deadline = e.opts.Timeout, f.started.Add(t.deadline)
 	if t.only != nil {
 		f.order[0], f.n = t.only, 1
 	} else {
@@ -186,7 +186,7 @@ func (e *Exchanger) Relay(packet []byte, tcp bool, done func([]byte, error)) {
 	f.query, f.qend = append(f.query[:0], packet...), qend
 	copy(f.relay[:], packet)
 	f.tcp, f.overTCP = tcp, tcp
-	e.launch(f, terms{timeout: e.opts.Timeout, deadline: e.opts.Deadline})
+	e.launch(f, terms{deadline: e.opts.Deadline})
 }
 
 // exploreOne in so many questions goes to another server than the best one,
@@ -238,7 +238,7 @@ func (e *Exchanger) askOthers(q Question, now time.Time) {
 	}
 	for _, s := range e.servers {
 		if !s.known() && s.retryDue(now) {
-			e.start(q, terms{timeout: e.opts.Timeout, deadline: e.opts.Timeout, only: s}, func(Outcome) {})
+			e.start(q, terms{deadline: e.opts.Timeout, only: s}, func(Outcome) {})
 			return
 		}
 	}

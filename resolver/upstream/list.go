@@ -22,9 +22,8 @@ type Asker interface {
 	// without an answer, and a cancel that says why.
 	begin(q Question, slow func(), done func(Outcome)) ticket
 
-	// probe asks every server at once, each one time. The first good answer
-	// is the outcome, otherwise the error that says most.
-	probe(q Question, timeout time.Duration, done func(Outcome))
+	// probe asks our own test question, as sweep does.
+	probe(q Question, done func(Outcome))
 }
 
 // Condition is what may be believed of a list.
@@ -69,9 +68,6 @@ type ListOptions struct {
 	Zone  wire.Name // that the list is asked under
 	Ask   Asker
 	Holds rbl.Holds // what it knows; each shape has its own circuit breaker
-
-	// Timeout bounds our test question; default 1 s.
-	Timeout time.Duration
 
 	// Listed and Classify say what a code means: a listing, or an error with
 	// its name. Nil: as package rbl says of lists that it does not know.
@@ -129,9 +125,6 @@ type List struct {
 
 // NewList returns a list, healthy unless it begins in quarantine.
 func NewList(opts ListOptions) *List {
-	if opts.Timeout <= 0 {
-		opts.Timeout = time.Second
-	}
 	if opts.Every <= 0 {
 		opts.Every = 5 * time.Minute
 	}

@@ -4,55 +4,8 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"sync"
 	"time"
 )
-
-// maxProbed bounds the servers that one test question goes to.
-const maxProbed = 4
-
-// probe asks every server at once, each one time.
-func (e *Exchanger) probe(q Question, timeout time.Duration, done func(Outcome)) {
-	var order [maxServers]*server
-	n := min(e.rank(&order), maxProbed)
-	if n == 0 {
-		go done(Outcome{Err: ErrUnreachable})
-		return
-	}
-	r := &race{left: n, done: done}
-	for _, s := range order[:n] {
-		e.start(q, terms{timeout: timeout, deadline: timeout, only: s}, r.add)
-	}
-}
-
-// race waits for the first good outcome of several.
-type race struct {
-	mu   sync.Mutex
-	left int
-	over bool
-	out  Outcome // the best so far
-	done func(Outcome)
-}
-
-func (r *race) add(o Outcome) {
-	r.mu.Lock()
-	r.left--
-	if r.out.Err == nil || worse(r.out.Err, o.Err) == o.Err {
-		r.out = o
-	}
-	end := !r.over && (o.Err == nil || r.left == 0)
-	if end {
-		r.over = true
-		if o.Err == nil {
-			r.out = o
-		}
-	}
-	out := r.out
-	r.mu.Unlock()
-	if end {
-		r.done(out)
-	}
-}
 
 // A sweep asks so many servers at once, and as many more after each pause.
 const (
@@ -60,9 +13,21 @@ const (
 	sweepPause = 200 * time.Millisecond
 )
 
+func (e *Exchanger) probe(q Question, done func(Outcome)) {
+	if !e.pool.gate.enter() {
+		go done(Outcome{Err: ErrClosed})
+		return
+	}
+	go func() {
+		defer e.pool.gate.leave()
+		done(e.sweep(context.Background(), q))
+	}()
+}
+
 // sweep asks the servers in the order of their rank, several at once and then
-// several more, until one gives a good answer. It is for questions that stand
-// at the beginning of everything else, to servers of which nothing is known
+// several more, each one time, until one gives a good answer; without any the
+// outcome is the error that says most. It is for our test questions and those that
+// stand at the beginning of everything else, to servers of which nothing is known
 // yet and half of which may be out of reach, as they are without IPv6.
 func (e *Exchanger) sweep(ctx context.Context, q Question) Outcome {
 	servers := slices.Clone(e.servers)
@@ -76,7 +41,7 @@ func (e *Exchanger) sweep(ctx context.Context, q Question) Outcome {
 		case <-pause.C:
 			n := min(sweepWidth, len(servers))
 			for _, s := range servers[:n] {
-				e.start(q, terms{timeout: e.opts.Timeout, deadline: e.opts.Timeout, only: s}, func(o Outcome) { results <- o })
+				e.start(q, terms{deadline: e.opts.Timeout, only: s}, func(o Outcome) { results <- o })
 			}
 			servers, out = servers[n:], out+n
 			if len(servers) > 0 {

@@ -247,19 +247,17 @@ func TestFlight_timerRunsOn(t *testing.T) {
 		n, p := fakePool(t)
 		defer p.Close()
 		host := n.host(first, nil)
-		e := p.Exchanger(addrs(first), ExchangeOptions{})
 		q := question(t, "9.2.0.192.bl.example", dns.TypeA)
 		for range 50 {
 			for _, timeout := range []time.Duration{time.Second, 3 * time.Second, 200 * time.Millisecond} {
+				e := p.Exchanger(addrs(first), ExchangeOptions{Timeout: timeout, Deadline: timeout})
 				host.become(always("127.0.0.2"))
 				if o := e.Exchange(t.Context(), q); o.Err != nil || o.Took != host.delay {
 					t.Fatalf("answered after %v, %v", o.Took, o.Err)
 				}
 				time.Sleep(rand.N(2 * time.Second)) // of the bubble's clock
 				host.become(nil)
-				out := make(chan Outcome)
-				e.start(q, terms{timeout: timeout, deadline: timeout}, func(o Outcome) { out <- o })
-				if o := <-out; o.Err != ErrTimeout || o.Took != timeout {
+				if o := e.Exchange(t.Context(), q); o.Err != ErrTimeout || o.Took != timeout {
 					t.Fatalf("ended after %v, %v; want %v", o.Took, o.Err, timeout)
 				}
 			}
@@ -280,7 +278,7 @@ func TestFlight_timerRingsEarly(t *testing.T) {
 		f.mu.Lock()
 		f.done = func(o Outcome) { got <- o }
 		f.query, f.qend = appendQuery(nil, question(t, "9.2.0.192.bl.example", dns.TypeA), true)
-		e.launch(f, terms{timeout: time.Second, deadline: time.Second})
+		e.launch(f, terms{deadline: time.Second})
 		f.mu.Unlock()
 		if o := <-got; say(o) != "127.0.0.2" {
 			t.Errorf("the question ended with %s", say(o))
