@@ -250,7 +250,7 @@ func TestSecond_liesOverReload(t *testing.T) {
 		b.r.Forget("bl.test", true)
 		b.list.set(func() { delete(b.list.records, "1.2.0.192.list.example A") })
 		changed := testZone("bl.test", b.list)
-		changed.Fingerprint += ", budget 1000"
+		changed.Fingerprint += ", other servers"
 		b.configure([]ZoneOptions{changed})
 		if got := brief(b.ask(name, dns.TypeA)); got != "NXDOMAIN" {
 			t.Errorf("after the reload: %s", got)

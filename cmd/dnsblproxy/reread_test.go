@@ -11,9 +11,12 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/miekg/dns"
 
 	"dnsblproxy/resolver/rbl"
 	"dnsblproxy/resolver/upstream"
@@ -109,6 +112,51 @@ budget = 100
 	}
 	if b := d.backends["bl.example"].guarded.Budget(); before == 0 || b.Used < before {
 		t.Errorf("%d questions are spent after a reload, %d before", b.Used, before)
+	}
+}
+
+// TestApply_answersKept changes what a zone's answers do not depend on, while its
+// list is out of reach: what the list has said serves on.
+func TestApply_answersKept(t *testing.T) {
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := &dns.Server{PacketConn: conn, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		m := new(dns.Msg).SetReply(q)
+		m.Answer = append(m.Answer, &dns.A{
+			Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 300},
+			A:   net.IPv4(127, 0, 0, 2),
+		})
+		_ = w.WriteMsg(m)
+	})}
+	go func() { _ = list.ActivateAndServe() }()
+	text := strings.Replace(rereadConfig, "[zone", "timeout = \"1s\"\n[zone", 1) +
+		fmt.Sprintf("[zone.\"bl.example\"]\nvia = [%q]\nprobe = false\n", conn.LocalAddr())
+	d, _ := adminOf(t, text)
+	verdict := func() string {
+		answers := d.lookup(t.Context(), rbl.AddrSubject(netip.MustParseAddr("192.0.2.9")))
+		return answers[slices.IndexFunc(answers, func(a lookupAnswer) bool { return a.Zone == "bl.example" })].Verdict
+	}
+	if got := verdict(); got != "listed" {
+		t.Fatal(got)
+	}
+	if err := list.Shutdown(); err != nil {
+		t.Fatal(err)
+	}
+	for was, is := range map[string]string{
+		`timeout = "1s"`: `timeout = "500ms"`, "probe = false": "probe = true", "probe = false\n": "probe = false\nbudget = 1000\n",
+	} {
+		c, err := parsed(t, strings.Replace(text, was, is, 1))
+		if err == nil {
+			err = d.apply(c)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := verdict(); got != "listed" {
+			t.Errorf("after a reload with %s: %s", is, got)
+		}
 	}
 }
 

@@ -49,12 +49,14 @@ func (d *proxy) settings(c *config.Config, before map[string]*backend) (resolver
 		if err != nil {
 			return s, backends, fmt.Errorf("zone %s: %w", z.Name, err)
 		}
-		o.Fingerprint = fingerprint(c, z)
+		var needs string
+		o.Fingerprint, needs = fingerprints(c, z)
 		b := before[z.Name]
-		if b == nil || b.fingerprint != o.Fingerprint {
+		if b == nil || b.fingerprint != needs {
 			if b, err = d.newBackend(c, z, &o, finder); err != nil {
 				return s, backends, err // it has its line and its zone
 			}
+			b.fingerprint = needs
 		}
 		backends[z.Name] = b
 		o.List, o.File = b.list, b.data
@@ -63,18 +65,19 @@ func (d *proxy) settings(c *config.Config, before map[string]*backend) (resolver
 	return s, backends, nil
 }
 
-// fingerprint says all that a zone's cached answers and its backend depend
-// on. It may hold a key and is never shown.
-func fingerprint(c *config.Config, z *config.Zone) string {
+// fingerprints say all that a zone's cached answers depend on, and its backend.
+// They may hold a key and are never shown.
+func fingerprints(c *config.Config, z *config.Zone) (answers, backend string) {
 	if z.Source == "file" { // nothing is asked, and nothing cached
-		return fmt.Sprint(z.Source, datasets(z))
+		answers = fmt.Sprint(z.Source, datasets(z))
+		return answers, answers
 	}
 	via := fmt.Sprint(z.Via)
 	if z.Via.Mode != "servers" {
 		via += fmt.Sprint(c.Nameservers)
 	}
-	return fmt.Sprint(z.Source, z.Upstream.Reveal(), via, z.Listed, z.Holds, probed(z), z.Budget,
-		c.Resolver.Timeout, c.Resolver.Deadline)
+	answers = fmt.Sprint(z.Source, z.Upstream.Reveal(), via, z.Listed, z.Holds)
+	return answers, fmt.Sprint(answers, probed(z), z.Budget, c.Resolver.Timeout, c.Resolver.Deadline)
 }
 
 // probed reports whether the zone's list is tested: one that is off asks nobody.
@@ -195,7 +198,7 @@ func likeKey(label string) bool {
 // stopped.
 func (d *proxy) newBackend(c *config.Config, z *config.Zone, o *resolver.ZoneOptions, finder *upstream.Finder) (*backend, error) {
 	ctx, stop := context.WithCancel(d.ctx)
-	b := &backend{fingerprint: o.Fingerprint, stop: stop, ended: make(chan struct{})}
+	b := &backend{stop: stop, ended: make(chan struct{})}
 	run := func(context.Context) {}
 	switch z.Source {
 	case "rdns":
