@@ -7,7 +7,6 @@ import (
 	"hash/maphash"
 	"io"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,10 +50,13 @@ type Store struct {
 	recheck bool          // look at the bytes once more: a write within the clock's grain does not show in a stat
 	said    string        // the last complaint, to make it once; empty: all is well
 	moving  time.Time     // since when every look finds a file that is written to; zero: they stand still
+	refused time.Time     // when what was read was no good; zero: it was
 }
 
-// restless is how long a file may be written to before that is an error.
-const restless = time.Minute
+const (
+	restless = time.Minute // a file may be written to before that is an error
+	again    = time.Minute // from a bad reading to the next: what a disk failed to read shows in no stat
+)
 
 // NewStore returns a Store that has read nothing yet.
 func NewStore(specs []Spec, o StoreOptions) *Store {
@@ -115,11 +117,13 @@ func (s *Store) poll(ctx context.Context) {
 		return
 	}
 	if sameStats(now, s.tried) {
-		if !s.recheck {
-			return
-		}
-		if s.sameBytes(ctx, s.tried) == nil {
-			s.recheck = false
+		switch {
+		case s.recheck:
+			if s.sameBytes(ctx, s.tried) == nil {
+				s.recheck = false
+				return
+			}
+		case s.refused.IsZero() || s.o.Now().Sub(s.refused) < again:
 			return
 		}
 	}
@@ -145,6 +149,7 @@ func (s *Store) reload(ctx context.Context, now []fingerprint) {
 	case err != nil:
 		s.tried, s.recheck = now, false
 		s.finish(ctx, nil, problems, nil, err)
+		s.refused = s.o.Now()
 	default:
 		s.finish(ctx, z, problems, prints, nil)
 	}
@@ -165,7 +170,7 @@ func (s *Store) unsettled(ctx context.Context, err error) {
 
 // finish publishes the outcome of a load.
 func (s *Store) finish(ctx context.Context, z *Zone, problems []Problem, prints []fingerprint, err error) {
-	s.moving = time.Time{}
+	s.moving, s.refused = time.Time{}, time.Time{}
 	if err == nil {
 		s.tried, s.recheck = prints, true
 		s.zone.Store(z)
@@ -242,25 +247,15 @@ func (s *Store) stat() ([]fingerprint, error) {
 	var prints []fingerprint
 	for _, spec := range s.specs {
 		for _, name := range spec.Files {
-			info, err := os.Stat(name)
-			if err == nil && info.Mode().IsRegular() {
-				err = readable(name)
-			}
+			f, info, err := open(name)
 			if err != nil {
 				return nil, fmt.Errorf("reading %s: %w", name, bareError(err))
 			}
+			f.Close()
 			prints = append(prints, newFingerprint(name, info))
 		}
 	}
 	return prints, nil
-}
-
-func readable(name string) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return f.Close()
 }
 
 func sameStats(a, b []fingerprint) bool {

@@ -159,6 +159,31 @@ func TestStore_sameStat(t *testing.T) {
 	})
 }
 
+// TestStore_mended: a file that was no good is read again after a while, and
+// not before: that a disk reads what it did not shows in no stat.
+func TestStore_mended(t *testing.T) {
+	watched(t, "192.0.2.1\n", StoreOptions{}, func(t *testing.T, s *Store, path string) {
+		overwrite(t, path, "example.com\n")
+		after(10 * time.Second)
+		info, err := os.Stat(path)
+		if err != nil || !errors.Is(s.Status().Err, ErrMostlyBad) {
+			t.Fatal(err, s.Status().Err)
+		}
+		overwrite(t, path, "192.0.2.255\n")
+		if err := os.Chtimes(path, info.ModTime(), info.ModTime()); err != nil {
+			t.Fatal(err)
+		}
+		after(again - 15*time.Second)
+		if lists(s, "255.2.0.192") {
+			t.Error("the disk was not left alone")
+		}
+		after(15 * time.Second)
+		if err := s.Status().Err; err != nil || !lists(s, "255.2.0.192") {
+			t.Errorf("a file that can be read is not in force: %v", err)
+		}
+	})
+}
+
 func TestStore_broken(t *testing.T) {
 	tests := []struct {
 		name string
