@@ -86,17 +86,18 @@ func cutUntil(s string) (what string, until time.Time, err error) {
 	if i == 0 || i != len(fields)-2 {
 		return "", time.Time{}, fmt.Errorf("%q has no single date behind until; write it like 192.0.2.7 until 2027-03-31", s)
 	}
-	until, err = parseDay(fields[i+1])
+	until, err = ParseDay(fields[i+1])
 	if err != nil {
 		return "", time.Time{}, err
 	}
 	return strings.Join(fields[:i], " "), until, nil
 }
 
-// parseDay reads a date by the machine's local time.
-func parseDay(s string) (time.Time, error) {
+// ParseDay reads a date by the machine's local time. The year 1, with which some
+// programs mean no date at all, is none.
+func ParseDay(s string) (time.Time, error) {
 	day, err := time.ParseInLocation(time.DateOnly, s, time.Local)
-	if err != nil {
+	if err != nil || day.Year() < 1970 {
 		return time.Time{}, fmt.Errorf("%q is no date; write it like 2027-03-31", s)
 	}
 	return day, nil

@@ -158,7 +158,7 @@ func (r record) item() (Item, error) {
 		return Item{}, err
 	}
 	if r.Until != "" {
-		if e.Until, err = parseDay(r.Until); err != nil {
+		if e.Until, err = ParseDay(r.Until); err != nil {
 			return Item{}, err
 		}
 	}

@@ -159,6 +159,7 @@ func TestParseRuleFile_problems(t *testing.T) {
 		{"host bits", "# x\n192.0.2.5/24\n", "f.txt:2: 192.0.2.5/24 has host bits set; write 192.0.2.0/24 or 192.0.2.5"},
 		{"date", "192.0.2.5 until tomorrow", `f.txt:1: "tomorrow" is no date; write it like 2027-03-31`},
 		{"impossible date", "192.0.2.5 until 2027-02-30", `f.txt:1: "2027-02-30" is no date`},
+		{"year one", "192.0.2.5 until 0001-01-01", `f.txt:1: "0001-01-01" is no date`},
 		{"no date", "192.0.2.5 until", "f.txt:1: \"192.0.2.5 until\" has no single date"},
 		{"two on a line", "192.0.2.5 192.0.2.6", "f.txt:1: "},
 		{"comma", "192.0.2.5, 192.0.2.6", "one entry a line"},

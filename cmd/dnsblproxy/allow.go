@@ -251,8 +251,8 @@ func entriesOf(args []string, expires string) ([]overrides.Entry, error) {
 	var until time.Time
 	if expires != "" {
 		var err error
-		if until, err = time.ParseInLocation(time.DateOnly, expires, time.Local); err != nil {
-			return nil, usagef("--expires: %q is no date; write it like 2027-03-31", expires)
+		if until, err = overrides.ParseDay(expires); err != nil {
+			return nil, usagef("--expires: %w", err)
 		}
 	}
 	var all []overrides.Entry

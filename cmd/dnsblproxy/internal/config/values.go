@@ -318,6 +318,10 @@ func lastDay(key string, p *time.Time) field {
 			r.bad(v.path, dotted(v.path)+" has a time of day", "write "+want)
 			return true
 		}
+		if d.Year() < 1970 { // the year 1 would be none at all
+			r.bad(v.path, fmt.Sprintf("%s is in the year %d", dotted(v.path), d.Year()), "write "+want)
+			return true
+		}
 		*p = time.Date(d.Year(), d.Month(), d.Day(), 0, 0, 0, 0, r.Local)
 		return true
 	}}
