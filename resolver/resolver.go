@@ -257,7 +257,7 @@ func (r *Resolver) Forget(zoneName string, answers bool) {
 	}
 	z.epoch.Add(1)
 	if answers {
-		z.voided.Store(time.Now().Unix() + clockSkew)
+		z.voided.Store(int64(r.clock.seconds()) + 1)
 		z.flush(r.cache)
 	}
 }

@@ -28,7 +28,7 @@ func (r *Resolver) askShared(f *flight, over uint32) bool {
 	z, typ := f.zone, f.typ
 	return r.second.Get(z.sharedKey(f), func(value string, life uint32, ok bool) {
 		data, since := unstamp(value)
-		if !ok || life <= over || since <= z.voided.Load() || !z.believable(data, typ) {
+		if !ok || life <= over || z.void(since, r.clock) || !z.believable(data, typ) {
 			r.askList(f)
 			return
 		}
@@ -54,6 +54,13 @@ const (
 	stampLen  = 8
 	clockSkew = 2
 )
+
+// void reports whether that moment was before the list stopped lying. When that
+// was is known by the seconds since: the wall clock may have been set meanwhile.
+func (z *zone) void(since int64, c *clock) bool {
+	at := z.voided.Load()
+	return at > 0 && since <= c.now()-int64(c.seconds())+at+clockSkew
+}
 
 func stamp(data packed, now int64) string {
 	return string(binary.BigEndian.AppendUint64(nil, uint64(now))) + string(data)

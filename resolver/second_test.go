@@ -229,7 +229,7 @@ func TestSecond_lies(t *testing.T) {
 		if got := brief(b.ask(name, dns.TypeA)); got != "NXDOMAIN" {
 			t.Errorf("after the lie was found out: %s", got)
 		}
-		time.Sleep((clockSkew + 1) * time.Second) // of the bubble
+		time.Sleep((clockSkew + 2) * time.Second) // of the bubble
 		a.r.clock.read()
 		a.ask("2.2.0.192.bl.test", dns.TypeA)
 		before := b.list.questions()
@@ -239,6 +239,35 @@ func TestSecond_lies(t *testing.T) {
 		a.r.Close()
 		b.r.Close()
 	})
+}
+
+// TestSecond_liesWrongClock: so it is when the clock was wrong as the lie was
+// found out, and has been set since.
+func TestSecond_liesWrongClock(t *testing.T) {
+	for _, off := range []time.Duration{-time.Hour, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			a, b := pair(t, newSecond())
+			set := func(clock *clock, off time.Duration) {
+				clock.read()
+				clock.wall.Add(int64(off / time.Second))
+			}
+			set(b.r.clock, off)
+			a.ask("1.2.0.192.bl.test", dns.TypeA)
+			b.r.Forget("bl.test", true)
+			b.list.set(func() { clear(b.list.records) })
+			time.Sleep((clockSkew + 2) * time.Second) // of the bubble
+			set(a.r.clock, 0)
+			a.ask("2.2.0.192.bl.test", dns.TypeA)
+			for name, want := range map[string]string{"1.2.0.192.bl.test": "NXDOMAIN", "2.2.0.192.bl.test": "NOERROR 127.0.0.2 127.0.0.10"} {
+				set(b.r.clock, 0)
+				if got := brief(b.ask(name, dns.TypeA)); got != want {
+					t.Errorf("off by %v: %s is %s, want %s", off, name, got, want)
+				}
+			}
+			a.r.Close()
+			b.r.Close()
+		})
+	}
 }
 
 // TestSecond_liesOverReload: they stay void when a reload changes the zone.

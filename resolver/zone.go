@@ -99,7 +99,7 @@ type zone struct {
 	// one when the list's answers turn out to be worthless.
 	answers atomic.Pointer[cache.Zone]
 	flushes atomic.Uint32
-	voided  atomic.Int64  // Unix seconds until which other proxies' answers are void
+	voided  atomic.Int64  // the clock's second, counted from 1, until which other proxies' answers are void; 0: none is
 	epoch   atomic.Uint32 // of what is remembered of failures
 }
 
