@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"dnsblproxy/resolver/internal/wire"
@@ -28,24 +29,45 @@ func weightOf(n uint32) uint64 {
 // matters, and starts what is to be fetched in the background. w is what waited
 // for it, nil when nothing did.
 func (r *Resolver) account(sc *Scratch, q *question, d *decision, client netip.Addr, w *waiter) {
-	z, p := q.zone, d.path(w)
-	z.counts.count(sc.shard, d.verdict)
-	if z.asks() && (w != nil || d.data != "") { // else no answer of the list was needed, or none had
-		z.counts.request(sc.shard, p)
+	for i := range sc.facts.weighed {
+		m := &sc.facts.weighed[i]
+		m.zone.counts.weigh(sc.shard, m.decision.verdict)
+		asked := *q
+		asked.zone = m.zone
+		var waited *waiter
+		if w != nil && slices.ContainsFunc(w.joined, func(k fetchedKey) bool { return k.zone == m.zone }) {
+			waited = w
+		}
+		r.tally(sc, &asked, &m.decision, waited)
 	}
+	q.zone.counts.count(sc.shard, d.verdict)
+	r.tally(sc, q, d, w)
 	if w != nil {
-		r.stats.took(sc.shard, p, w.arrived)
+		r.stats.took(sc.shard, d.path(w), w.arrived)
 	} else if sc.weight > 0 {
-		r.stats.durations[p].observe(sc.shard, time.Since(sc.started), sc.weight)
+		r.stats.durations[d.path(w)].observe(sc.shard, time.Since(sc.started), sc.weight)
 	}
-	switch d.verdict {
-	case Exempt:
-		z.counts.exempted(d.hit.Rule.Name)
+	if d.verdict == Exempt {
+		q.zone.counts.exempted(d.hit.Rule.Name)
 		if !d.removed {
 			r.verify(&sc.facts, q, d)
 		}
+	}
+	r.renew(&sc.facts)
+	if d.verdict != Unlisted {
+		r.log.note(q, d, client, w != nil || !q.zone.asks(), r.clock.now())
+	}
+}
+
+// tally counts what the list of a zone said, asked by itself or as a member of
+// another.
+func (r *Resolver) tally(sc *Scratch, q *question, d *decision, w *waiter) {
+	z := q.zone
+	if z.asks() && (w != nil || d.data != "") { // else no answer of the list was needed, or none had
+		z.counts.request(sc.shard, d.path(w))
+	}
+	switch d.verdict {
 	case Unlisted:
-		r.renew(&sc.facts)
 		return
 	case Listed, Denied:
 		switch {
@@ -54,12 +76,11 @@ func (r *Resolver) account(sc *Scratch, q *question, d *decision, client netip.A
 		case q.typ == wire.TypeTXT:
 			z.counts.texts.Add(1)
 		}
+		r.log.listing(q, d.verdict == Denied || w != nil || !z.asks(), r.clock.now())
 	}
 	if d.removed && (q.typ == wire.TypeA || w != nil) { // its text, asked for later, is no other one
 		z.counts.savedListing(z, d.hit.Rule.Name, d.data)
 	}
-	r.renew(&sc.facts)
-	r.log.note(q, d, client, w != nil || !z.asks(), r.clock.now())
 }
 
 // path is the way on which d was found.

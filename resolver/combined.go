@@ -46,7 +46,7 @@ const (
 // from the members of a member. Terms that must be evaluated for the address
 // are asked only if the sum is a listing, which is then weighed anew.
 func (f *facts) combined(q *question, set overrides.Set, hit overrides.Hit, exempt bool) decision {
-	above, renew := f.above, len(f.renew)
+	above, renew, weighed := f.above, len(f.renew), len(f.weighed)
 	defer func() { f.above = above }()
 	if exempt {
 		f.above = fullPardon
@@ -61,7 +61,8 @@ func (f *facts) combined(q *question, set overrides.Set, hit overrides.Hit, exem
 			return decision{lacking: true}
 		}
 		if said != passesNot {
-			exempt, f.above, f.renew = said == passes, livePardon, f.renew[:renew]
+			exempt, f.above = said == passes, livePardon
+			f.renew, f.weighed = f.renew[:renew], f.weighed[:weighed]
 			if sum, known = f.weigh(q); !known {
 				return decision{lacking: true}
 			}
@@ -110,6 +111,7 @@ func (f *facts) weigh(q *question) (sum decision, known bool) {
 		if d.stale && failed == 0 {
 			sum.ede, sum.reason = edeStaleNXDomain, m.Name+": "+d.reason
 		}
+		f.weighed = append(f.weighed, weighedMember{m, d})
 		sum.ttl = min(sum.ttl, d.ttl)
 		sum.stale = sum.stale || d.stale
 	}

@@ -66,9 +66,6 @@ func (l *decisionLog) note(q *question, d *decision, client netip.Addr, fetched 
 	if !l.first(q, d.verdict, now) {
 		return
 	}
-	if l.lists != nil && (d.verdict == Listed || d.verdict == Denied) {
-		l.lists(q.zone.Name, q.text())
-	}
 	if !l.allow(now) {
 		l.lost.Add(1)
 		return
@@ -81,9 +78,17 @@ func (l *decisionLog) note(q *question, d *decision, client netip.Addr, fetched 
 	l.write(&out)
 }
 
+// listing tells that a zone has the subject, likewise.
+func (l *decisionLog) listing(q *question, fetched bool, now int64) {
+	const listing = Verdict(verdicts) // told apart from the lines
+	if l.lists != nil && fetched && q.subject.Test == rbl.NotTest && l.first(q, listing, now) {
+		l.lists(q.zone.Name, q.text())
+	}
+}
+
 // first reports whether that verdict of a subject was not told lately.
 func (l *decisionLog) first(q *question, v Verdict, now int64) bool {
-	sum := maphash.Bytes(l.seed, q.labels) + q.zone.salt + uint64(v)<<48
+	sum := maphash.Bytes(l.seed, q.labels) + q.zone.salt + uint64(v)*(1<<48+1) // in slots of their own
 	slot := &l.told[sum%uint64(len(l.told))]
 	const timeBits = 32
 	hash := sum >> timeBits << timeBits

@@ -52,6 +52,9 @@ type facts struct {
 	// renew are cached answers that run out soon.
 	renew []need
 
+	// weighed are the members of a combined zone, as they were decided.
+	weighed []weighedMember
+
 	// Memory of fromFile.
 	fileAnswer     dataset.Answer
 	packing, rdata []byte
@@ -64,6 +67,12 @@ type facts struct {
 	above pardon
 
 	trace *Trace // nil unless somebody wants to know the steps
+}
+
+// weighedMember is what was decided in a member of a combined zone.
+type weighedMember struct {
+	zone     *zone
+	decision decision
 }
 
 // needKind tells a list's answer from the evaluation of live SPF terms.

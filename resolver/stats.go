@@ -82,8 +82,9 @@ type usual struct {
 // countShard is padded so that two goroutines do not share a cache line.
 type countShard struct {
 	verdict [verdicts]atomic.Uint64
-	request [3]atomic.Uint64 // pathHit, pathMiss, pathStale
-	_       [48]byte
+	weighed [verdicts]atomic.Uint64 // as a member of a combined zone
+	request [3]atomic.Uint64        // pathHit, pathMiss, pathStale
+	_       [56]byte
 }
 
 func newStats(shards int, c *cache.Cache) *stats {
@@ -148,6 +149,8 @@ func (s *stats) configure(zones []*zone) {
 }
 
 func (c *counts) count(shard int, v Verdict) { c.shards[shard].verdict[v].Add(1) }
+
+func (c *counts) weigh(shard int, v Verdict) { c.shards[shard].weighed[v].Add(1) }
 
 func (c *counts) request(shard int, p path) { c.shards[shard].request[p].Add(1) }
 

@@ -7,7 +7,8 @@ import (
 )
 
 // Totals are what was counted of one zone since the process started. They
-// never go back, also when the zone is taken out and comes again.
+// never go back, also when the zone is taken out and comes again. What was asked
+// of it as a member of a combined zone is among them.
 type Totals struct {
 	Zone      string
 	Questions uint64
@@ -29,7 +30,8 @@ func (r *Resolver) Totals() []Totals {
 		t := Totals{Zone: z.Name, Exempted: z.counts.saved.Load()}
 		again, texts := z.counts.again.Load(), z.counts.texts.Load() // before the sums that they are part of
 		for v := range Verdict(verdicts) {
-			n := uint64(z.counts.sum(func(sh *countShard) *atomic.Uint64 { return &sh.verdict[v] }))
+			n := uint64(z.counts.sum(func(sh *countShard) *atomic.Uint64 { return &sh.verdict[v] }) +
+				z.counts.sum(func(sh *countShard) *atomic.Uint64 { return &sh.weighed[v] }))
 			t.Questions += n
 			switch v {
 			case Listed, Denied:

@@ -51,6 +51,43 @@ func TestTotals(t *testing.T) {
 	}
 }
 
+// TestTotals_members: what is asked of a list as a member of a combined zone
+// counts for the list too, also where nobody asks it by itself.
+func TestTotals_members(t *testing.T) {
+	has, none := spamhaus(), spamhaus()
+	none.records = nil
+	office := overrides.Rule{Name: "office", CIDR: []string{"192.0.2.3"}, Zones: []string{"has.test"}}
+	s := newScene(t, []ZoneOptions{
+		testZone("has.test", has), testZone("none.test", none),
+		weighed(t, "score.test", 1, map[string]int{"has.test": 1, "none.test": 1}),
+	}, office)
+	var mu sync.Mutex
+	var told []string
+	s.r.log.lists = func(zone, subject string) {
+		mu.Lock()
+		defer mu.Unlock()
+		told = append(told, zone+" "+subject)
+	}
+	for _, name := range []string{"1", "1", "3", "9", "77"} {
+		s.ask(name+".2.0.192.score.test", dns.TypeA)
+		s.r.flights.wg.Wait()
+	}
+	s.ask("1.2.0.192.score.test", dns.TypeTXT)
+	for i, want := range []Totals{
+		{Zone: "has.test", Questions: 6, Listings: 2}, {Zone: "none.test", Questions: 5}, {Zone: "score.test", Questions: 6, Listings: 2},
+	} {
+		got := s.r.Totals()[i]
+		if got != want && !(i == 1 && got.Questions == 6) { // the first is known from one list, or from both
+			t.Errorf("Totals = %+v, want %+v", got, want)
+		}
+	}
+	s.ask("1.2.0.192.has.test", dns.TypeA)
+	slices.Sort(told)
+	if want := []string{"has.test 192.0.2.1", "score.test 192.0.2.1"}; !slices.Equal(told, want) {
+		t.Errorf("told of %q, want %q", told, want)
+	}
+}
+
 // TestTotals_textAlone: SpamAssassin asks some lists for the text and never for
 // the address. Those are the listings then.
 func TestTotals_textAlone(t *testing.T) {

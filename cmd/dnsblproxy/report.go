@@ -23,7 +23,8 @@ const reportLong = `Prints for each list: questions, listings, listings that an 
 listings no other list had, and errors. A list whose listings are removed often
 is wrong often; one that has no listings of its own is not missed.
 
-  questions   asked in the list's zone, from the cache too
+  questions   asked in the list's zone, or in a combined one that it is a member
+              of, from the cache too
   listings    addresses and domains asked about that the list has, those that
               were exempted too. The question for an entry's text does not count
   exempted    of these, what an exemption removed

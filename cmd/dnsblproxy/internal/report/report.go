@@ -1,7 +1,7 @@
 // Package report keeps figures of each list over time, over restarts too, so
 // that an administrator sees which list is worth its questions:
 //
-//	questions          asked in the list's zone
+//	questions          asked in the list's zone, or in one that weighs it
 //	listings           what the list has, or a deny rule of its zone
 //	exempted listings  those that an exemption removed: wrong ones, by the
 //	                   administrator's own word
