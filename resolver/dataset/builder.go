@@ -38,7 +38,7 @@ type builder struct {
 }
 
 func newBuilder(kind Kind, o Options) (*builder, error) {
-	b := &builder{kind: kind, opts: o, in: newInterner(), ttl: o.DefaultTTL}
+	b := &builder{kind: kind, opts: o, in: newInterner(), ttl: defaultTTL}
 	b.def = b.in.def
 	switch kind {
 	case IP4Set, IP4TSet, IP4Trie:

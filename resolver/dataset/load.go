@@ -14,17 +14,13 @@ import (
 	"time"
 )
 
-// Options tune Load; the zero value is rbldnsd's behaviour.
+// Options tune Load.
 type Options struct {
-	DefaultTTL  uint32           // seconds, of records whose data sets none; 0: 2100
 	MaxProblems int              // how many skipped lines are described for each dataset; 0: 100
 	Now         func() time.Time // for $TIMESTAMP; nil: time.Now
 }
 
 func (o Options) withDefaults() Options {
-	if o.DefaultTTL == 0 {
-		o.DefaultTTL = 35 * 60
-	}
 	if o.MaxProblems == 0 {
 		o.MaxProblems = 100
 	}
@@ -49,8 +45,9 @@ func Passing(err error) bool { return errors.Is(err, ErrChanged) || errors.Is(er
 var errHuge = errors.New("the file is too large")
 
 const (
-	maxLine = 1 << 16 // bytes
-	maxFile = 2 << 30 // bytes, unpacked
+	maxLine    = 1 << 16 // bytes
+	maxFile    = 2 << 30 // bytes, unpacked
+	defaultTTL = 35 * 60 // seconds, of records whose data sets none: rbldnsd's
 )
 
 // Load reads the datasets of one zone. Lines that cannot be read are skipped
@@ -78,8 +75,8 @@ func load(ctx context.Context, specs []Spec, o Options, seed maphash.Seed) (*Zon
 				return nil, append(problems, b.skipped()...), nil, fmt.Errorf("reading %s: %w", name, err)
 			}
 			prints = append(prints, mark)
-			if mark.modified.After(z.modified) {
-				z.modified = mark.modified
+			if at := mark.info.ModTime(); at.After(z.modified) {
+				z.modified = at
 			}
 		}
 		problems = append(problems, b.skipped()...)
@@ -118,20 +115,14 @@ func (z *Zone) add(b *builder) {
 
 // fingerprint tells whether a file is still the one that was read.
 type fingerprint struct {
-	name     string
-	modified time.Time
-	size     int64
-	inode    uint64
-	hash     uint64 // of the bytes; 0 from stat alone
+	name string
+	info os.FileInfo
+	hash uint64 // of the bytes; 0 from stat alone
 }
 
 // sameStat reports whether two stats are of the same file in the same state.
-func (f fingerprint) sameStat(g fingerprint) bool {
-	return f.name == g.name && f.modified.Equal(g.modified) && f.size == g.size && f.inode == g.inode
-}
-
-func newFingerprint(name string, info os.FileInfo) fingerprint {
-	return fingerprint{name: name, modified: info.ModTime(), size: info.Size(), inode: inode(info)}
+func (f fingerprint) sameStat(info os.FileInfo) bool {
+	return os.SameFile(f.info, info) && f.info.ModTime().Equal(info.ModTime()) && f.info.Size() == info.Size()
 }
 
 // open opens a regular file. A pipe that nobody writes to would never be open.
@@ -161,7 +152,7 @@ func (b *builder) file(ctx context.Context, name string, seed maphash.Seed) (mar
 	if info.Size() > maxFile {
 		return mark, errHuge
 	}
-	mark = newFingerprint(name, info)
+	mark = fingerprint{name: name, info: info}
 	var hash maphash.Hash
 	hash.SetSeed(seed)
 	b.startFile(name, info.Size())
@@ -171,7 +162,7 @@ func (b *builder) file(ctx context.Context, name string, seed maphash.Seed) (mar
 	if info, err = f.Stat(); err != nil {
 		return mark, bareError(err)
 	}
-	if !mark.sameStat(newFingerprint(name, info)) {
+	if !mark.sameStat(info) {
 		return mark, ErrChanged
 	}
 	mark.hash = hash.Sum64()

@@ -3,6 +3,7 @@ package dataset
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net/netip"
 )
 
@@ -195,15 +196,7 @@ func text4(a uint32) string {
 // text6 is the canonical form, in hexadecimal groups for mapped addresses too.
 func text6(a addr6) string {
 	if _, mapped, _ := a.embedded4(); mapped {
-		const digits = "0123456789abcdef"
-		group := func(w uint16) string {
-			s := ""
-			for ; w > 0 || s == ""; w >>= 4 {
-				s = string(digits[w&15]) + s
-			}
-			return s
-		}
-		return "::ffff:" + group(uint16(a.lo>>16)) + ":" + group(uint16(a.lo))
+		return fmt.Sprintf("::ffff:%x:%x", uint16(a.lo>>16), uint16(a.lo))
 	}
 	var b [16]byte
 	for i := range 8 {

@@ -117,7 +117,7 @@ func (b *builder) special(s []byte) error {
 	case "ns", "nameserver":
 		return b.nsLine(rest)
 	case "ttl":
-		ttl, rest, ok := parseTTL(rest, b.opts.DefaultTTL)
+		ttl, rest, ok := parseTTL(rest, defaultTTL)
 		if !ok || len(rest) > 0 {
 			return errTTL
 		}

@@ -15,9 +15,7 @@ import (
 // StoreOptions tune a Store.
 type StoreOptions struct {
 	Options
-	Poll   time.Duration // between looks at the files; 0: 1 s
-	Settle time.Duration // between the two readings of a changed file; 0: 1 s
-	Log    *slog.Logger  // nil: no log
+	Log *slog.Logger // nil: no log
 	// Changed is called after each load, good or not, and when the data
 	// expires, by the goroutine of Open or Run. It may be nil.
 	Changed func(Status)
@@ -33,7 +31,7 @@ type Status struct {
 }
 
 // Store serves the newest good data of one zone's files. A change is read
-// twice, Settle apart, and counts only when both readings are the same, so that
+// twice, a second apart, and counts only when both readings are the same, so that
 // a file that is being written is not served half. What cannot be read, or does
 // not come to rest, leaves the last good data in force.
 type Store struct {
@@ -54,6 +52,8 @@ type Store struct {
 }
 
 const (
+	poll     = time.Second // between looks at the files
+	settle   = time.Second // between the two readings of a changed file
 	restless = time.Minute // a file may be written to before that is an error
 	again    = time.Minute // from a bad reading to the next: what a disk failed to read shows in no stat
 )
@@ -61,12 +61,6 @@ const (
 // NewStore returns a Store that has read nothing yet.
 func NewStore(specs []Spec, o StoreOptions) *Store {
 	o.Options = o.withDefaults()
-	if o.Poll <= 0 {
-		o.Poll = time.Second
-	}
-	if o.Settle <= 0 {
-		o.Settle = time.Second
-	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -95,7 +89,7 @@ func (s *Store) Open(ctx context.Context) error {
 
 // Run looks at the files until ctx ends. Open comes first.
 func (s *Store) Run(ctx context.Context) {
-	tick := time.NewTicker(s.o.Poll)
+	tick := time.NewTicker(poll)
 	defer tick.Stop()
 	for {
 		select {
@@ -134,7 +128,7 @@ func (s *Store) poll(ctx context.Context) {
 func (s *Store) reload(ctx context.Context, now []fingerprint) {
 	z, problems, prints, err := load(ctx, s.specs, s.o.Options, s.seed)
 	if err == nil {
-		wait := time.NewTimer(s.o.Settle)
+		wait := time.NewTimer(settle)
 		defer wait.Stop()
 		select {
 		case <-ctx.Done():
@@ -252,7 +246,7 @@ func (s *Store) stat() ([]fingerprint, error) {
 				return nil, fmt.Errorf("reading %s: %w", name, bareError(err))
 			}
 			f.Close()
-			prints = append(prints, newFingerprint(name, info))
+			prints = append(prints, fingerprint{name: name, info: info})
 		}
 	}
 	return prints, nil
@@ -263,7 +257,7 @@ func sameStats(a, b []fingerprint) bool {
 		return false
 	}
 	for i := range a {
-		if !a[i].sameStat(b[i]) {
+		if !a[i].sameStat(b[i].info) {
 			return false
 		}
 	}
@@ -275,7 +269,7 @@ func sameStats(a, b []fingerprint) bool {
 func (s *Store) sameBytes(ctx context.Context, prints []fingerprint) error {
 	for _, p := range prints {
 		now, err := hashFile(ctx, p.name, s.seed)
-		if err != nil || !p.sameStat(now) || now.hash != p.hash {
+		if err != nil || !p.sameStat(now.info) || now.hash != p.hash {
 			return fmt.Errorf("reading %s: %w", p.name, ErrChanged)
 		}
 	}
@@ -288,7 +282,7 @@ func hashFile(ctx context.Context, name string, seed maphash.Seed) (fingerprint,
 		return fingerprint{}, err
 	}
 	defer f.Close()
-	mark := newFingerprint(name, info)
+	mark := fingerprint{name: name, info: info}
 	var hash maphash.Hash
 	hash.SetSeed(seed)
 	buf := make([]byte, 1<<16)
