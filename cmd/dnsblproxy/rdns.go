@@ -66,7 +66,6 @@ func fillReverse(o *upstream.Outcome, v rdns.Verdict, ttl uint32, typ uint16) {
 		o.Response.Records = [][]byte{b[:]}
 	case typ == typeTXT:
 		text := v.Text()
-		text = text[:min(len(text), 255)]
 		o.Response.Records = [][]byte{append([]byte{byte(len(text))}, text...)}
 	}
 }

@@ -70,13 +70,10 @@ func parseWeight(key string, value int) (zone string, w weight, err error) {
 	}
 	w = weight{key: key, all: !some, value: value, span: span{size: everyCode}}
 	if some {
-		codes = strings.TrimSpace(codes)
-		if w.codes, err = rbl.ParseCodeSet([]string{codes}); err != nil {
+		if w.codes, err = rbl.ParseCodeSet([]string{strings.TrimSpace(codes)}); err != nil {
 			return "", w, fmt.Errorf("weight %q: %w", key, err)
 		}
-		if w.span, err = measure(codes, w.codes); err != nil {
-			return "", w, fmt.Errorf("weight %q: %w", key, err)
-		}
+		w.span.first, w.span.last, w.span.size = w.codes.Span()
 	}
 	return zone, w, nil
 }
@@ -149,56 +146,3 @@ type span struct {
 
 // everyCode is how many codes there are: 127.0.0.0/8.
 const everyCode = 1 << 24
-
-// measure finds the span of one spelling.
-func measure(spelling string, set rbl.CodeSet) (span, error) {
-	if strings.ContainsAny(spelling, "[]&") {
-		return measureOctets(set)
-	}
-	from, to, isRange := strings.Cut(spelling, "-")
-	from, bits, isPrefix := strings.Cut(from, "/")
-	first, err := rbl.ParseCode(strings.TrimSpace(from))
-	if err != nil {
-		return span{}, err
-	}
-	last := first
-	switch {
-	case isRange:
-		if last, err = rbl.ParseCode(strings.TrimSpace(to)); err != nil {
-			return span{}, err
-		}
-	case isPrefix:
-		n := 0
-		if _, err := fmt.Sscan(bits, &n); err != nil || n < 8 || n > 32 {
-			return span{}, fmt.Errorf("%q is not a CIDR such as 127.0.1.0/24", spelling)
-		}
-		last |= 1<<(32-n) - 1
-	}
-	return span{first, last, int(last-first) + 1}, nil
-}
-
-// measureOctets measures a set that is spelled octet by octet, and so is what
-// its octets allow independently: from one member, each octet is varied alone.
-func measureOctets(set rbl.CodeSet) (span, error) {
-	const base = rbl.Code(127 << 24)
-	c := base
-	for !set.Contains(c) {
-		if c++; c == base+everyCode {
-			return span{}, errors.New("no code is in this set")
-		}
-	}
-	s := span{first: base, last: base, size: 1}
-	for shift := 16; shift >= 0; shift -= 8 {
-		n, least, most := 0, rbl.Code(0), rbl.Code(0)
-		for v := range rbl.Code(256) {
-			if set.Contains(c&^(255<<shift) | v<<shift) {
-				if most = v; n == 0 {
-					least = v
-				}
-				n++
-			}
-		}
-		s.first, s.last, s.size = s.first|least<<shift, s.last|most<<shift, s.size*n
-	}
-	return s, nil
-}

@@ -158,6 +158,29 @@ func (s CodeSet) Names(c Code) bool {
 	return slices.Contains(s.terms, codeTerm{first: c, last: c})
 }
 
+// Span returns the least and the greatest code of a set that was made of one
+// spelling, and how many codes it holds.
+func (s CodeSet) Span() (first, last Code, size int) {
+	t := s.terms[0]
+	if t.octets == nil {
+		return t.first, t.last, int(t.last-t.first) + 1
+	}
+	size = 1
+	for _, set := range t.octets {
+		n, least, most := 0, Code(0), Code(0)
+		for v := range Code(256) {
+			if set.has(byte(v)) {
+				if most = v; n == 0 {
+					least = v
+				}
+				n++
+			}
+		}
+		first, last, size = first<<8|least, last<<8|most, size*n
+	}
+	return first, last, size
+}
+
 // Empty reports whether the set was made of no spelling at all.
 func (s CodeSet) Empty() bool { return len(s.terms) == 0 }
 

@@ -84,6 +84,29 @@ func TestCodeSet_Meets(t *testing.T) {
 	}
 }
 
+// TestCodeSet_Span counts one by one.
+func TestCodeSet_Span(t *testing.T) {
+	for _, spelling := range []string{"127.0.0.2", "127.0.0.2-127.0.1.1", "127.1.0.0/16", "127.0.[2..15].[0;3..4]", "127.[0;9].1.&8"} {
+		set, err := ParseCodeSet([]string{spelling})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var least, most Code
+		n := 0
+		for c := Code(0x7f000000); c <= 0x7f0fffff; c++ {
+			if set.Contains(c) {
+				if most = c; n == 0 {
+					least = c
+				}
+				n++
+			}
+		}
+		if first, last, size := set.Span(); first != least || last != most || size != n {
+			t.Errorf("%s: Span() = %v, %v, %d; want %v, %v, %d", spelling, first, last, size, least, most, n)
+		}
+	}
+}
+
 func TestCodeSet_Names(t *testing.T) {
 	set, err := ParseCodeSet([]string{"127.0.1.0/24", "127.0.0.2-127.0.0.11", "127.0.0.&128", "127.255.255.254", "127.0.2.255/32"})
 	if err != nil {

@@ -200,15 +200,9 @@ func confirm(ctx context.Context, v Verdict, ttl uint32, r Resolver) (Verdict, u
 // below in-addr.arpa (RFC 1035, section 3.5) or ip6.arpa (RFC 3596, section
 // 2.5).
 func Name(addr netip.Addr) string {
+	zone := "ip6.arpa."
 	if addr = addr.Unmap(); addr.Is4() {
-		b := addr.As4()
-		return fmt.Sprintf("%d.%d.%d.%d.in-addr.arpa.", b[3], b[2], b[1], b[0])
+		zone = "in-addr.arpa."
 	}
-	const digits = "0123456789abcdef"
-	b := addr.As16()
-	name := make([]byte, 0, len("0.")*32+len("ip6.arpa."))
-	for i := len(b) - 1; i >= 0; i-- {
-		name = append(name, digits[b[i]&15], '.', digits[b[i]>>4], '.')
-	}
-	return string(name) + "ip6.arpa."
+	return rbl.AddrSubject(addr).Name(zone)
 }
