@@ -219,19 +219,19 @@ func (s *Store) report(ctx context.Context, st Status) {
 	}
 }
 
-// ErrExpired is wrapped by Status.Err: it says that the data's own end has come
-// ($TIMESTAMP).
-var ErrExpired = errors.New("the data has expired")
-
 // expire takes data out of force whose time is over.
 func (s *Store) expire(ctx context.Context) {
 	z := s.zone.Load()
-	if z == nil || z.expires.IsZero() || !s.o.Now().After(z.expires) {
+	if z == nil {
+		return
+	}
+	err := z.Expired(s.o.Now())
+	if err == nil {
 		return
 	}
 	s.zone.Store(nil)
 	st := s.status
-	st.Zone, st.Err, st.Problems = nil, fmt.Errorf("%w on %s", ErrExpired, z.expires.Format(time.DateTime)), nil
+	st.Zone, st.Err, st.Problems = nil, err, nil
 	s.publish(ctx, st)
 }
 

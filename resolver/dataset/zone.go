@@ -2,6 +2,8 @@ package dataset
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"time"
 )
 
@@ -124,6 +126,17 @@ func (z *Zone) SOA() (SOA, bool) {
 		return SOA{}, false
 	}
 	return *z.soa, true
+}
+
+// ErrExpired is wrapped by Expired, and so by Status.Err.
+var ErrExpired = errors.New("the data has expired")
+
+// Expired returns an error once the data's own end has come ($TIMESTAMP).
+func (z *Zone) Expired(now time.Time) error {
+	if z.expires.IsZero() || !now.After(z.expires) {
+		return nil
+	}
+	return fmt.Errorf("%w on %s", ErrExpired, z.expires.Format(time.DateTime))
 }
 
 // Entries is the number of entries read, exclusions included.
