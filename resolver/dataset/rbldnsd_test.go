@@ -325,3 +325,63 @@ $MAXRANGE4 /28
 		})
 	}
 }
+
+// TestRbldnsd_odd is what the generator does not write: each text goes into a
+// data set of every kind of its family, on its own.
+func TestRbldnsd_odd(t *testing.T) {
+	var addrs []string
+	for i := range 15 {
+		addrs = append(addrs, fmt.Sprintf("%d.0.0.10", i))
+	}
+	addrs = append(addrs, "", "2.0.0.127", "8.0.0.8", "1.1.0.10", "255.255.255.10")
+	ip4 := []string{
+		"10.0.0.1 :2:a:b\n10.0.0.2 :2::b\n10.0.0.3 \"quoted\"\n10.0.0.4 :127.0.0.1\n10.0.0.5 :127.0.0.2 :x\n10.0.0.6\t\ttab\ttext \n10.0.0.7:2:near\n" +
+			"10.0.0.8;near\n010.0.0.9 lead\n10.0.0.10 :1.2.3.4.5:x\n10.0.0.11 :256:\n10.0.0.12 :127.0.0.2.:x\n10.0.0.13 :0.0.0.0:x\n10.0.0.14 :127.0.0.0:x\n",
+		":3:def\n:4\n10.0.0.1\n::text\n10.0.0.2\n:5:\n10.0.0.3\n: :x\n10.0.0.4\n:6 x\n10.0.0.5\n:7:  \n10.0.0.6\n:8::x\n10.0.0.7\n",
+		"$0 zero\n$9 nine\n$= base $= $ $0 $1 $9 $$ $x $\n10.0.0.1 \n10.0.0.2 txt $0 $\n10.0.0.3 =own $= $0\n10.0.0.4 :2:\n10.0.0.5 :2:=\n10.0.0.6 =\n10.0.0.7 :3:x$",
+		"$=\n$= \n10.0.0.1 x\n$1\n$2 \n$TTL 0\n10.0.0.2 $1 $2\n$SOA 0 a. b. 0 0 0 0 0\n$NS 0 a b c\n",
+		"$SOA 0 a. b. 0 0 0 0 0 # comment\n$SOA 5 x. y. 1 2 3 4 5 6\n$SOA 5 x. y. 1 2h 3m 4w 5d  \n$NS 1h\n$NS 1h -a\n$NS 1h a\n",
+		"$NS x a\n$NS 1h .\n$TTL 1w1d\n$TTL 1W\n10.0.0.1 a\n10.0.0.2\n",
+		"$NS a b\n$NS 4294967295 b\n$TTL 4294967296\n10.0.0.1 a\n10.0.0.2\n",
+		"$ TTL 5\n#$ TTL 5\n;$TTL 6\n# $TTL 7\n10.0.0.1 a\n",
+		" $TTL 5\n\t:5:x\n10.0.0.1\n !10.0.0.2\n!\n10.0.0.3 :2:x#y;z\n10.0.0.4 #x\n10.0.0.5 x #y\n10.0.0.6 ;$TTL 5\n",
+		"10.0.0.1 a\n10.0.0.1 a\n10.0.0.1 b\n10.0.0.1 :3:a\n10.0.0.2\n!10.0.0.2\n!10.0.0.3\n10.0.0.3\n10.0.0.4/32 x\n10.0.0.4 y\n10.0.0.4-4 z\n10.0.0.5-10.0.0.8 r\n10.0.0.6-10 s\n!10.0.0.7\n",
+		"10.0.0/24 a\n10.0.0.0-255 b\n10.0.0.0/25 c\n10.0.0.0/8 d\n10 e\n10.0 f\n10/16 g\n10.0.0.1 h\n" + strings.Repeat("10.0.0.9\n", 9),
+		"10.0.0.1 a\xff\xfeb\x01\n10.0.0.2 " + strings.Repeat("$", 200) + "\n10.0.0.3 " + strings.Repeat("a", 254) + "\n10.0.0.4 " + strings.Repeat("a", 255) + "\n10.0.0.5 " + strings.Repeat("a", 253) + "$\n",
+		"$MAXRANGE4 /33\n$MAXRANGE4 /32\n10.0.0.0/31\n10.0.0.4\n$MAXRANGE4 0\n$TIMESTAMP 2020:01:01 +0\n10.0.0.5\n10.0.0.6\n",
+		"$TIMESTAMP 2020:01:01 2040:01:01\n$TIMESTAMP - -\n$TIMESTAMP 0 0\n$TIMESTAMP 0 2037:01:01\n$TIMESTAMP 1970:01:01 1970:01:01\n10.0.0.5\n",
+		"10.0.0.1/32x\n10.0.0.2/\n10.0.0.3/ 32\n10.0.0.4 /32\n10.0.0.5/032\n10.0.0.6 - 10.0.0.7\n10.0.0.8-\n10.0.0.9-10.0.0.10.\n10..0.11\n" + strings.Repeat("10.0.0.14\n", 9),
+	}
+	label := strings.Repeat("a", 63)
+	names := []string{"", "2.0.0.127", "com", "a.com", "b.a.com", "c.b.a.com", "x_y.com", "up.com", "a.up.com", "*", "*.com", "*.*.com", "x.*.com",
+		"xn--bcher-kva.example", "-.com", "trail.com", label + ".com", "q.com", "r.com", "s.com", "t.com"}
+	dnset := []string{
+		"a.com x $\n*.a.com y $\nx_y.com\nUP.com $\n*.UP.com :3:$\n*\n*.*.com :5:\ntrail.com. $\na..com\n" + label + ".com\nq.com:2:x\nr.com#x\ns.com;x\nt.com\tx\n!.t.com\n",
+		".com x $\n!a.com\n*.b.a.com $\n!*.up.com\nup.com\n.\n*.\n..com\n...\n",
+		"\\065.com x $\n\\a.com\n*.b\\.a.com $\n\"q.com\"\n@\n@.com\n",
+		"a.com a\na.com b\n.a.com c\n*.a.com c\n!c.b.a.com\n!*.c.b.a.com\n.xn--bcher-kva.example\n",
+		".com :2:x\n:3:y\na.com\n$1 v\n$= b $= $1\n",
+	}
+	hosts := []string{"", "www", "a", "b", "a.b", "c", "d", "2.0.0.127", "*", "x.w", "w", "*.w", "e"}
+	generic := []string{
+		"@ NS a.\nwww CNAME a.\n*.w A 1.2.3.4\n@ SOA x\na A 1.2.3.4 x\nb A 1.2.3.4.5\na.b TXT\nc TXT \"\nd TXT \"a\" \"b\"\ne MX a\n",
+		"www TXT " + strings.Repeat("t", 300) + "\nb MX 5 .\nd TXT ;x\ne A 1.2.3.4 ; x\nw 0 A 1.2.3.4\n",
+		"www 5 A 1.2.3.4\nwww 7 A 1.2.3.4\nwww 9 TXT x\na IN 5 A 1.2.3.4\nb CH A 1.2.3.4\nA.B. 5 in a 1.2.3.4\n!c A 1.2.3.4\n$= x\n$1 y\nd TXT $1 $\n",
+	}
+	for _, tt := range []struct {
+		kind  Kind
+		texts []string
+		first string // an entry that both have
+		ask   []string
+	}{
+		{IP4Set, ip4, "127.0.0.2\n", addrs}, {IP4Trie, ip4, "127.0.0.2\n", addrs}, {IP4TSet, ip4[:10], "127.0.0.2\n", addrs},
+		{DNSet, dnset, "2.0.0.127\n", names}, {Generic, generic, "2.0.0.127 A 127.0.0.2\n", hosts},
+	} {
+		for i, text := range tt.texts {
+			t.Run(fmt.Sprintf("%s/%d", tt.kind, i), func(t *testing.T) {
+				d, z := serveBoth(t, string(tt.kind)+":"+writeFile(t, dataDir(t), "data", tt.first+text))
+				compare(t, d, z, tt.ask, allTypes...)
+			})
+		}
+	}
+}
