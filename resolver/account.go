@@ -29,6 +29,11 @@ func weightOf(n uint32) uint64 {
 // matters, and starts what is to be fetched in the background. w is what waited
 // for it, nil when nothing did.
 func (r *Resolver) account(sc *Scratch, q *question, d *decision, client netip.Addr, w *waiter) {
+	if w != nil {
+		r.stats.took(sc.shard, d.path(w), w.arrived)
+	} else if sc.weight > 0 {
+		r.stats.durations[d.path(w)].observe(sc.shard, time.Since(sc.started), sc.weight)
+	}
 	for i := range sc.facts.weighed {
 		m := &sc.facts.weighed[i]
 		m.zone.counts.weigh(sc.shard, m.decision.verdict)
@@ -42,16 +47,8 @@ func (r *Resolver) account(sc *Scratch, q *question, d *decision, client netip.A
 	}
 	q.zone.counts.count(sc.shard, d.verdict)
 	r.tally(sc, q, d, w)
-	if w != nil {
-		r.stats.took(sc.shard, d.path(w), w.arrived)
-	} else if sc.weight > 0 {
-		r.stats.durations[d.path(w)].observe(sc.shard, time.Since(sc.started), sc.weight)
-	}
 	if d.verdict == Exempt {
 		q.zone.counts.exempted(d.hit.Rule.Name)
-		if !d.removed {
-			r.verify(&sc.facts, q, d)
-		}
 	}
 	r.renew(&sc.facts)
 	if d.verdict != Unlisted {
@@ -60,7 +57,7 @@ func (r *Resolver) account(sc *Scratch, q *question, d *decision, client netip.A
 }
 
 // tally counts what the list of a zone said, asked by itself or as a member of
-// another.
+// another, and finds out what an exemption saves.
 func (r *Resolver) tally(sc *Scratch, q *question, d *decision, w *waiter) {
 	z := q.zone
 	if z.asks() && (w != nil || d.data != "") { // else no answer of the list was needed, or none had
@@ -69,6 +66,10 @@ func (r *Resolver) tally(sc *Scratch, q *question, d *decision, w *waiter) {
 	switch d.verdict {
 	case Unlisted:
 		return
+	case Exempt:
+		if !d.removed {
+			r.verify(&sc.facts, q, d)
+		}
 	case Listed, Denied:
 		switch {
 		case q.subject.Test != rbl.NotTest || q.typ != wire.TypeA && q.typ != wire.TypeTXT:

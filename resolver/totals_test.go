@@ -88,6 +88,23 @@ func TestTotals_members(t *testing.T) {
 	}
 }
 
+// TestTotals_membersVerified: nor does it hide what exemptions save.
+func TestTotals_membersVerified(t *testing.T) {
+	z := testZone("has.test", spamhaus())
+	z.Verify = true
+	office := overrides.Rule{Name: "office", CIDR: []string{"192.0.2.0/28"}}
+	s := newScene(t, []ZoneOptions{z, weighed(t, "score.test", 1, map[string]int{"has.test": 1})}, office)
+	for _, name := range []string{"1", "1", "9"} {
+		if got := brief(s.ask(name+".2.0.192.score.test", dns.TypeA)); got != "NXDOMAIN" {
+			t.Errorf("%s is %s", name, got)
+		}
+		s.r.flights.wg.Wait() // verify is done in the background
+	}
+	if got, want := s.r.Totals()[0], (Totals{Zone: "has.test", Questions: 3, Listings: 2, Exempted: 2}); got != want {
+		t.Errorf("Totals = %+v, want %+v", got, want)
+	}
+}
+
 // TestTotals_textAlone: SpamAssassin asks some lists for the text and never for
 // the address. Those are the listings then.
 func TestTotals_textAlone(t *testing.T) {
