@@ -209,9 +209,9 @@ func (e *Engine) install(rules []*Rule, sources []*source) {
 	defer e.mu.Unlock()
 	now := time.Now()
 	old := make(map[sourceKey]*source, len(e.sources))
-	changed := make(map[sourceKey]bool) // or gone
+	same := make(map[sourceKey]bool, len(sources)) // of what is in force from now on: it asks what it did
 	for _, s := range e.sources {
-		old[s.key], changed[s.key] = s, true
+		old[s.key] = s
 		if s.isFetched() && s.content != nil {
 			old[s.key.anywhere()] = s
 		}
@@ -220,9 +220,10 @@ func (e *Engine) install(rules []*Rule, sources []*source) {
 		}
 	}
 	for _, s := range sources {
-		if o := old[s.key]; o != nil {
+		o := old[s.key]
+		same[s.key] = o != nil && sameDemands(s.rule, o.rule)
+		if o != nil {
 			s.carry(o, now)
-			changed[s.key] = !sameDemands(s.rule, o.rule)
 		} else if o := old[s.key.anywhere()]; o != nil {
 			s.carry(o, now)
 			s.next, s.failures, s.kept, s.unkept = now, 0, time.Time{}, true
@@ -241,7 +242,7 @@ func (e *Engine) install(rules []*Rule, sources []*source) {
 		}
 		e.equip(s)
 	}
-	e.live.forget(changed)
+	e.live.forget(same)
 	e.rules, e.sources = rules, sources
 	if e.run != nil && !e.stopped {
 		e.startAll()

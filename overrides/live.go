@@ -225,11 +225,13 @@ func (l *liveState) keep(k liveKey, v verdict, now time.Time) {
 	l.verdicts[k] = v
 }
 
-// forget drops the verdicts of sources whose rule is gone or another one now.
-func (l *liveState) forget(changed map[sourceKey]bool) {
+// forget drops the verdicts of sources that are not the same as before, and what
+// was counted for those that are not there at all.
+func (l *liveState) forget(same map[sourceKey]bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	maps.DeleteFunc(l.verdicts, func(k liveKey, _ verdict) bool { return changed[k.source] })
+	maps.DeleteFunc(l.verdicts, func(k liveKey, _ verdict) bool { return !same[k.source] })
+	maps.DeleteFunc(l.passed, func(k sourceKey, _ *passes) bool { _, there := same[k]; return !there })
 }
 
 // countPass counts an address that passed a live term, together with the
