@@ -193,6 +193,27 @@ func TestExpired_rule_needs_no_file(t *testing.T) {
 	})
 }
 
+// A clock that was fast at the start and is set back makes a rule count again
+// whose last day seemed to be over: what it fetches is fetched then.
+func TestExpired_by_a_fast_clock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeDNS()
+		dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.1"
+		r := spfRule("efax.com")
+		r.Expires = time.Now().AddDate(0, 0, -1)
+		tl := start(t, dns, Options{}, r)
+		tl.elapse(time.Hour)
+		if n := dns.count("efax.com"); n > 0 {
+			t.Errorf("the source of a rule that is over was asked for %d times", n)
+		}
+		tl.mu.Lock()
+		tl.rules[0].Expires = time.Now() // instead of the clock
+		tl.mu.Unlock()
+		tl.elapse(2 * time.Minute)
+		tl.want("after the clock", "+192.0.2.1")
+	})
+}
+
 // What has ended is not counted as open any more, without another change.
 func TestExpired_is_not_counted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

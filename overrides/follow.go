@@ -34,7 +34,7 @@ const fetchTimeout = 2 * time.Minute
 // The caller holds mu, and Run is running.
 func (e *Engine) startAll() {
 	for _, s := range e.sources {
-		if s.fetch == nil || !s.active(time.Now()) {
+		if s.fetch == nil || !s.rule.Enabled {
 			continue
 		}
 		ctx, cancel := context.WithCancel(e.run)
@@ -61,14 +61,21 @@ func (e *Engine) equip(s *source) {
 	}
 }
 
-// follow loads one source again and again until ctx ends or its rule expires.
+// follow loads one source again and again until ctx ends. A rule that is over may
+// count again when a clock is set right.
 func (e *Engine) follow(ctx context.Context, s *source) {
-	for s.active(time.Now()) {
+	for {
 		e.mu.Lock()
 		pause := time.Until(s.next)
+		if !s.active(time.Now()) {
+			pause = minTTL
+		}
 		e.mu.Unlock()
-		if pause > 0 && !wait(ctx, pause) {
-			return
+		if pause > 0 {
+			if !wait(ctx, pause) {
+				return
+			}
+			continue
 		}
 		select {
 		case <-ctx.Done():
