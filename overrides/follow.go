@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"dnsblproxy/overrides/spf"
@@ -146,6 +147,12 @@ func (e *Engine) accept(s *source, r result) {
 		e.failed(s, r.err, !r.drop && !s.content.empty(), now)
 	} else {
 		e.recovered(s, now)
+		if !slices.Equal(s.unmet, r.unmet) {
+			s.unmet = r.unmet
+			for _, p := range e.inVain(s.rule) {
+				e.log.Warn("exception does nothing", slog.Any("error", p))
+			}
+		}
 	}
 	switch {
 	case r.err != nil && s.content == nil && r.content.empty():

@@ -2,6 +2,7 @@ package overrides
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -305,6 +306,56 @@ func TestSPF_leaves_an_include_out(t *testing.T) {
 			t.Errorf("a.example was asked %d times", n)
 		}
 	})
+}
+
+// An exception that leaves nothing out is most often misspelt, and what it was
+// meant for is open.
+func TestSPF_leaves_nothing_out(t *testing.T) {
+	dns := newFakeDNS()
+	dns.txt["efax.com"] = "v=spf1 include:a.example exists:%{i}.live.example include:behind.example ~all"
+	dns.txt["a.example"] = "v=spf1 ip4:192.0.2.1 redirect=b.example"
+	dns.txt["b.example"] = "v=spf1 ip4:192.0.2.2"
+	dns.txt["behind.example"] = "v=spf1 ip4:192.0.2.3"
+	dns.txt["jfax.com"] = "v=spf1 include:c.example -all"
+	dns.txt["c.example"] = "v=spf1 ip4:192.0.2.4"
+	dns.txt["odd.example"] = "v=spf1 include:c.example ipv4:192.0.2.5"
+	for _, tt := range []struct {
+		name    string
+		domains []string
+		except  string
+		fail    string
+		want    bool
+	}{
+		{"an include", []string{"efax.com"}, "spf:a.example", "", false},
+		{"a redirect of an include", []string{"efax.com"}, "spf:B.example.", "", false},
+		{"one behind a live term", []string{"efax.com"}, "spf:behind.example", "", false},
+		{"of one record of two", []string{"efax.com", "jfax.com"}, "spf:c.example", "", false},
+		{"of neither", []string{"efax.com", "jfax.com"}, "spf:d.example", "", true},
+		{"of a record that is there no more", []string{"efax.com", "gone.example"}, "spf:d.example", "", false},
+		{"of a broken record", []string{"odd.example"}, "spf:d.example", "", false},
+		{"while a part fails", []string{"efax.com"}, "spf:d.example", "b.example", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				dns.fail = map[string]bool{tt.fail: true}
+				r := spfRule(tt.domains...)
+				r.Except = []string{"192.0.2.9", tt.except}
+				tl := start(t, dns, Options{}, r)
+				got := tl.InVain()
+				if len(got) != 0 && !tt.want || len(got) != 1 && tt.want {
+					t.Fatalf("InVain() = %v", got)
+				}
+				const text = `config.toml:7: allow.efax.except: spf:d.example is in no SPF record of the rule`
+				if tt.want && !strings.HasPrefix(got[0].Error(), text) {
+					t.Errorf("InVain() = %v, want %s", got, text)
+				}
+				tl.elapse(time.Hour)
+				if n := tl.log.count("is in no SPF record"); n != len(got) {
+					t.Errorf("that is in the log %d times, want %d\n%s", n, len(got), tl.log.b.String())
+				}
+			})
+		})
+	}
 }
 
 func TestHosts_a_and_mx(t *testing.T) {

@@ -66,6 +66,7 @@ type known struct {
 	busy     int       // of a file: looks in a row that found it being written
 	next     time.Time // of the next attempt; zero: none planned
 	warnings []string
+	unmet    []string // of an SPF record: what it was to leave out and does not have
 }
 
 // attr names the source in the log.
@@ -101,6 +102,7 @@ type result struct {
 	ttl      time.Duration
 	age      time.Duration // of the ttl that is over already
 	warnings []string
+	unmet    []string // as in known
 }
 
 // sourcesOf returns the rule's sources in the order in which they match.

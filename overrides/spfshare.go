@@ -89,7 +89,7 @@ func (p *compiler) run(ctx context.Context, c *compilation, domain string, excep
 		c.at = time.Now()
 		close(c.done)
 	}()
-	m, err := spf.Compile(ctx, withoutIncludes(p.answers.into(p.resolver), except), domain, spf.CompileOptions{})
+	m, err := spf.Compile(ctx, withoutIncludes(p.answers.into(p.resolver), except), domain, spf.CompileOptions{Follow: len(except) > 0})
 	if err != nil {
 		c.err = fmt.Errorf("SPF of %q: %w", domain, err)
 		return
@@ -100,6 +100,9 @@ func (p *compiler) run(ctx context.Context, c *compilation, domain string, excep
 		return
 	}
 	c.whole = wholeResult(ctx, r, m)
+	if !m.Has(spf.PermError) {
+		c.whole.unmet = unmet(m.Tree, except)
+	}
 }
 
 // result is what the compilation comes to for a source that opens prev.

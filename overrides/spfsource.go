@@ -55,6 +55,44 @@ func wholeResult(ctx context.Context, resolver Resolver, m *spf.Map) *result {
 	return r
 }
 
+// unmet returns those of the domains to leave out that nothing in the record leads
+// to, none of them if a part of it is unknown.
+func unmet(n *spf.Node, except []string) []string {
+	if n.Record == "" {
+		return nil
+	}
+	except = slices.DeleteFunc(slices.Clone(except), func(d string) bool { return d == n.Domain })
+	for _, u := range n.Uses {
+		if u.Node != nil {
+			except = unmet(u.Node, except)
+		}
+	}
+	return except
+}
+
+// InVain returns, each as a *Problem, the exceptions that leave out what is known
+// to be in no SPF record of their rule.
+func (e *Engine) InVain() []error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out []error
+	for _, r := range e.rules {
+		out = append(out, e.inVain(r)...)
+	}
+	return out
+}
+
+// inVain is InVain for one rule. The caller holds mu.
+func (e *Engine) inVain(r *Rule) (out []error) {
+	for _, d := range exceptSPF(r) {
+		met := func(s *source) bool { return s.rule == r && s.key.kind == KindSPF && !slices.Contains(s.unmet, d) }
+		if !slices.ContainsFunc(e.sources, met) {
+			out = append(out, r.problem("except", "spf:"+d, fmt.Sprintf("spf:%s is in no SPF record of the rule, so that nothing is taken out; mend it, or remove it", d)))
+		}
+	}
+	return out
+}
+
 // fromMap takes what passes from m, and where m is unknown for now, what was
 // open before.
 func fromMap(m *spf.Map, prev *content) *content {

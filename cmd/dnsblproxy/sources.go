@@ -79,7 +79,7 @@ func sourceWarnings(ctx context.Context, c *config.Config) (warnings []config.Pr
 		return nil, nil
 	}
 	err = withSources(ctx, c, func(engine *overrides.Engine) {
-		warnings = unloaded(c, engine)
+		warnings = append(unloaded(c, engine), ruleProblems(c, engine.InVain()...)...)
 		for _, s := range engine.Status() {
 			if !s.Enabled {
 				continue
