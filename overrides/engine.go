@@ -209,11 +209,13 @@ func (e *Engine) install(rules []*Rule, sources []*source) {
 	defer e.mu.Unlock()
 	now := time.Now()
 	old := make(map[sourceKey]*source, len(e.sources))
+	moved := make(map[string]*source) // by what is asked
+	kept := sync.OnceValue(e.store.byAsked)
 	same := make(map[sourceKey]bool, len(sources)) // of what is in force from now on: it asks what it did
 	for _, s := range e.sources {
 		old[s.key] = s
 		if s.isFetched() && s.content != nil {
-			old[s.key.anywhere()] = s
+			moved[s.key.asked()] = s
 		}
 		if s.stop != nil {
 			s.stop()
@@ -224,11 +226,11 @@ func (e *Engine) install(rules []*Rule, sources []*source) {
 		same[s.key] = o != nil && sameDemands(s.rule, o.rule)
 		if o != nil {
 			s.carry(o, now)
-		} else if o := old[s.key.anywhere()]; o != nil {
+		} else if o := moved[s.key.asked()]; o != nil {
 			s.carry(o, now)
-			s.next, s.failures, s.kept, s.unkept = now, 0, time.Time{}, true
+			s.next, s.failures, s.unkept = now, 0, true
 		} else {
-			e.recall(s, now)
+			e.recall(s, kept, now)
 		}
 		if err := guard(s.rule, s.content); err != nil && s.isFetched() {
 			e.failed(s, err, false, now)
@@ -249,14 +251,19 @@ func (e *Engine) install(rules []*Rule, sources []*source) {
 	}
 }
 
-// recall loads what was kept of a source before a restart. Only sources that
-// are fetched are kept. What was not confirmed since then is in doubt since then,
-// but not for so long that the first failure is the last.
-func (e *Engine) recall(s *source, now time.Time) {
-	if !s.isFetched() {
+// recall loads what was kept of a source before a restart, be it under another
+// rule's name. Only sources that are fetched are kept. What was not confirmed since
+// then is in doubt since then, but not for so long that the first failure is the
+// last.
+func (e *Engine) recall(s *source, kept func() map[string]keptFile, now time.Time) {
+	if !s.isFetched() || e.store.dir == "" {
 		return
 	}
 	set, err := e.store.load(s.key)
+	if err == nil && set.content == nil {
+		s.unkept = true
+		set, err = kept()[s.key.asked()].read()
+	}
 	if err != nil {
 		e.log.Warn("kept set not used", s.attr(), slog.Any("error", err))
 		return

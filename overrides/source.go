@@ -22,12 +22,12 @@ type sourceKey struct {
 	spec   string // what is asked; of a feed a hash, for its URL may hold a key
 }
 
-// anywhere is the key of what is asked, whatever rule it is a source of.
-func (k sourceKey) anywhere() sourceKey { return sourceKey{kind: k.kind, spec: k.spec} }
+// asked is what is asked, whatever rule it is a source of.
+func (k sourceKey) asked() string { return k.kind.String() + "\x00" + k.spec }
 
 // String is the key as the state files are named after.
 func (k sourceKey) String() string {
-	return strings.Join([]string{k.action.String(), k.rule, k.kind.String(), k.spec}, "\x00")
+	return strings.Join([]string{k.action.String(), k.rule, k.asked()}, "\x00")
 }
 
 // source is one source of one rule. What is known of it is guarded by the

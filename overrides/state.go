@@ -83,26 +83,50 @@ func (st store) remove(k sourceKey) error {
 	return nil
 }
 
-// load returns what is kept of the source. A damaged file is renamed, so that
-// it is looked at once.
+// keptFile is a file of the folder, and of which source it says to be.
+type keptFile struct{ path, key, time string }
+
+// load returns what is kept of the source.
 func (st store) load(k sourceKey) (keptSet, error) {
-	if st.dir == "" {
-		return keptSet{}, nil
-	}
-	path := st.path(k)
-	data, err := readBounded(path, maxState)
+	return keptFile{path: st.path(k), key: k.String()}.read()
+}
+
+// read returns what is in the file. A damaged one is renamed, so that it is looked
+// at once.
+func (f keptFile) read() (keptSet, error) {
+	data, err := readBounded(f.path, maxState)
 	if errors.Is(err, os.ErrNotExist) {
 		return keptSet{}, nil
 	}
 	if err != nil {
 		return keptSet{}, fmt.Errorf("reading a kept set: %w", err)
 	}
-	set, err := decodeState(k.String(), data)
+	set, err := decodeState(f.key, data)
 	if err != nil {
-		err = fmt.Errorf("reading the kept set %s: %w", path, err)
-		return keptSet{}, errors.Join(err, os.Rename(path, path+damaged))
+		err = fmt.Errorf("reading the kept set %s: %w", f.path, err)
+		return keptSet{}, errors.Join(err, os.Rename(f.path, f.path+damaged))
 	}
 	return set, nil
+}
+
+// byAsked returns the latest file for each thing that is asked, whatever rule it
+// is named after.
+func (st store) byAsked() map[string]keptFile {
+	latest := make(map[string]keptFile)
+	names, _ := filepath.Glob(filepath.Join(st.dir, "*"+stateSuffix))
+	for _, path := range names {
+		data, _ := readBounded(path, maxState) // what cannot be read is nobody's
+		head := strings.SplitN(string(data), "\n", 5)
+		if len(head) < 5 {
+			continue
+		}
+		key, _ := strconv.Unquote(strings.TrimPrefix(head[2], "source "))
+		part := strings.SplitN(key, "\x00", 3)
+		if f := (keptFile{path, key, head[3]}); len(part) == 3 && latest[part[2]].time < f.time {
+			latest[part[2]] = f
+		}
+	}
+	return latest
 }
 
 // sweep removes the files of sources that have been gone for long.

@@ -54,6 +54,53 @@ func TestState_exempts_after_a_restart_without_DNS(t *testing.T) {
 	run(t, dns, opts, rules, func(tl *timeline) { tl.want("what was given up stays away", "-203.0.113.1", "+198.51.100.7") })
 }
 
+// A rule that has another name since the restart has what was kept under the old
+// one, the latest of several, and keeps it under its own.
+func TestState_follows_a_source_to_another_rule(t *testing.T) {
+	opts := Options{StateDir: t.TempDir(), Transport: &feedServer{answer: answer(200, "198.51.100.0/24")}}
+	dns := newFakeDNS()
+	rules := func(name string) []Rule {
+		return []Rule{
+			named(name+" spf", nil, "efax.com"),
+			feedRule(func(r *Rule) { r.Name = name + " feed" }),
+			feedRule(func(r *Rule) { r.Name, r.JQ = name+" jq", "." }),
+		}
+	}
+	at := func(hours int, name string, f func(*timeline)) {
+		synctest.Test(t, func(t *testing.T) {
+			time.Sleep(time.Duration(hours) * time.Hour)
+			f(start(t, dns, opts, rules(name)...))
+		})
+	}
+	for i, name := range []string{"b", "a", "c"} { // two of them are gone
+		dns.txt["efax.com"] = fmt.Sprintf("v=spf1 ip4:192.0.2.%d", i)
+		at(i, name, func(*timeline) {})
+	}
+	dns.fail["*"], opts.Transport = true, &feedServer{answer: answer(503, "")}
+	all := []string{"-192.0.2.0", "-192.0.2.1", "+192.0.2.2", "+198.51.100.7"}
+	at(5, "renamed", func(tl *timeline) {
+		tl.want("after the rename", all...)
+		if st := tl.Status(); st[0].LastSuccess.Hour() != 2 || st[2].V4 != 0 {
+			t.Errorf("status = %+v, want the time of the set, and nothing of what nobody asked for", st)
+		}
+	})
+	for _, name := range []string{"a", "b", "c"} {
+		for _, r := range rules(name) {
+			for _, s := range sourcesOf(&r) {
+				if err := (store{opts.StateDir}).remove(s.key); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	at(6, "renamed", func(tl *timeline) { tl.want("under the new name", all...) })
+	at(24, "again", func(tl *timeline) {
+		tl.want("within the day", all...)
+		tl.elapse(3 * time.Hour)
+		tl.want("a day later", "-192.0.2.2", "+198.51.100.7")
+	})
+}
+
 // The day for which a set stands in for what cannot be asked does not begin anew
 // with every restart. One that is older yet has an hour, for the network may come
 // up after us.
