@@ -10,10 +10,10 @@ import (
 // Entry is one line of a rule file: a range of addresses or a domain, and
 // perhaps the day after which it does nothing.
 type Entry struct {
-	Range  Range  // zero for a domain
-	Domain Domain // zero for addresses
-	Until  time.Time
-	Line   int // 1-based; 0 for none
+	Range  Range     // zero for a domain
+	Domain Domain    // zero for addresses
+	Until  time.Time // a day, in UTC: elsewhere it may have no midnight
+	Line   int       // 1-based; 0 for none
 }
 
 // String writes the entry as ParseEntry reads it, without the line.
@@ -93,10 +93,10 @@ func cutUntil(s string) (what string, until time.Time, err error) {
 	return strings.Join(fields[:i], " "), until, nil
 }
 
-// ParseDay reads a date by the machine's local time. The year 1, with which some
-// programs mean no date at all, is none.
+// ParseDay reads a day, in UTC. The year 1, with which some programs mean no date
+// at all, is none.
 func ParseDay(s string) (time.Time, error) {
-	day, err := time.ParseInLocation(time.DateOnly, s, time.Local)
+	day, err := time.Parse(time.DateOnly, s)
 	if err != nil || day.Year() < 1970 {
 		return time.Time{}, fmt.Errorf("%q is no date; write it like 2027-03-31", s)
 	}
@@ -104,7 +104,7 @@ func ParseDay(s string) (time.Time, error) {
 }
 
 // endOf returns the moment, in seconds since 1970, at which an entry that
-// counts through day ends; 0 if it never does. Days beyond the year 2106 are
+// counts through day ends by the machine's local time; 0 if it never does. Days beyond the year 2106 are
 // never.
 func endOf(day time.Time) uint32 {
 	if day.IsZero() {

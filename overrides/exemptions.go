@@ -79,7 +79,7 @@ func dayOf(end uint32) time.Time {
 		return time.Time{}
 	}
 	y, m, d := time.Unix(int64(end)-1, 0).Date()
-	return time.Date(y, m, d, 0, 0, 0, 0, time.Local)
+	return time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
 }
 
 func (d domainEntry) domain() Domain {

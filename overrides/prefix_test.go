@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+	_ "time/tzdata" // whatever the machine has
 )
 
 func TestParseRange(t *testing.T) {
@@ -205,4 +207,28 @@ func FuzzParseRange(f *testing.F) {
 			t.Fatalf("ParseRange(%q) = %v, which reads back as %v, %v", s, r, again, err)
 		}
 	})
+}
+
+// Where clocks are set forward at midnight, one day a year begins at one o'clock.
+// It is a day as any other.
+func TestParseEntry_day_without_midnight(t *testing.T) {
+	local := time.Local
+	t.Cleanup(func() { time.Local = local })
+	for zone, day := range map[string]string{"America/Santiago": "2026-09-06", "America/Havana": "2026-03-08", "Africa/Cairo": "2026-04-24"} {
+		var err error
+		if time.Local, err = time.LoadLocation(zone); err != nil {
+			t.Fatal(err)
+		}
+		e, err := ParseEntry("192.0.2.1 until " + day)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := dayOf(endOf(e.Until)).Format(time.DateOnly); got != day || e.String() != "192.0.2.1 until "+day {
+			t.Errorf("%s: %s is written back as %s, and counts until %s", zone, day, e, got)
+		}
+		y, m, d := e.Until.Date()
+		if e.Ended(time.Date(y, m, d, 23, 59, 59, 0, time.Local)) || !e.Ended(time.Date(y, m, d+1, 0, 0, 0, 0, time.Local)) {
+			t.Errorf("%s: %s does not end with its day", zone, e)
+		}
+	}
 }

@@ -301,7 +301,7 @@ func (a *app) ruleFile(name string, add ...overrides.Item) (string, error) {
 	switch over := u.Expires; {
 	case !u.Enabled:
 		fmt.Fprintf(a.err, "the rule has enabled = false: what is in its file does nothing\n")
-	case !over.IsZero() && !time.Now().Before(over.AddDate(0, 0, 1)):
+	case !over.IsZero() && time.Now().Format(time.DateOnly) > over.Format(time.DateOnly):
 		fmt.Fprintf(a.err, "the rule expired after %s: what is in its file does nothing\n", over.Format(time.DateOnly))
 	}
 	a.tellExcepted(u, add)

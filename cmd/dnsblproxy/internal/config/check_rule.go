@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // checkRule checks what allow and deny rules have in common.
@@ -20,7 +21,7 @@ func (r *reader) checkRule(u *Rule, kind string) {
 	}
 	r.checkScope(at("zones"), what, u.Zones)
 	r.checkURL(u, at, what)
-	over := !u.Expires.IsZero() && !r.Now().Before(u.Expires.AddDate(0, 0, 1))
+	over := !u.Expires.IsZero() && r.Now().Format(time.DateOnly) > u.Expires.Format(time.DateOnly)
 	if u.File != "" && u.Enabled && !over { // a rule that does nothing needs no file
 		r.readable(at("file"), u.File)
 	}

@@ -172,7 +172,7 @@ type Rule struct {
 
 	Zones   []string // lower case, without a trailing dot; empty: all
 	Enabled bool
-	Expires time.Time // the last day on which the rule counts, local time; zero: none
+	Expires time.Time // the last day on which the rule counts, in UTC; zero: none
 	MaxV4   int       // prefix length
 	MaxV6   int
 

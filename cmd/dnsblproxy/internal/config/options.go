@@ -26,7 +26,6 @@ type Options struct {
 	LookPath   func(command string) error        // of watch.NAME.notify; nil: not looked at
 	Readable   func(path string) error           // nil: [Readable]
 	Now        func() time.Time                  // nil: time.Now
-	Local      *time.Location                    // of expires; nil: time.Local
 }
 
 // Syntax holds the checks of those who own a syntax. Each returns nil or an
@@ -72,9 +71,6 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
-	}
-	if o.Local == nil {
-		o.Local = time.Local
 	}
 	if o.WellKnown == nil {
 		o.WellKnown = func(string) Known { return Known{} }

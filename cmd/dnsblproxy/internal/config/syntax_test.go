@@ -22,7 +22,6 @@ func testOptions(t testing.TB) Options {
 		LocalAddrs: func() ([]netip.Addr, error) { return []netip.Addr{netip.MustParseAddr("10.1.2.3")}, nil },
 		LookPath:   func(string) error { return nil },
 		Now:        func() time.Time { return time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC) },
-		Local:      time.UTC,
 	}
 }
 

@@ -322,7 +322,7 @@ func lastDay(key string, p *time.Time) field {
 			r.bad(v.path, fmt.Sprintf("%s is in the year %d", dotted(v.path), d.Year()), "write "+want)
 			return true
 		}
-		*p = time.Date(d.Year(), d.Month(), d.Day(), 0, 0, 0, 0, r.Local)
+		*p = time.Date(d.Year(), d.Month(), d.Day(), 0, 0, 0, 0, time.UTC)
 		return true
 	}}
 }
