@@ -84,17 +84,23 @@ func TestReplace_tries_what_failed(t *testing.T) {
 		dns := newFakeDNS()
 		dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.1"
 		dns.fail["*"] = true
+		dns.txt["jfax.com"] = "v=spf1 ipv4:192.0.2.3"
 		srv := &feedServer{answer: answer(503, "")}
-		rule := feedRule(func(r *Rule) { r.SPF = []string{"efax.com"} })
+		rule := feedRule(func(r *Rule) { r.SPF = []string{"efax.com", "jfax.com", "mfax.com"} })
 		tl := start(t, dns, Options{Transport: srv}, rule)
 		tl.elapse(time.Hour)
-		dns.set(func() { dns.fail["*"] = false })
+		dns.set(func() { dns.fail = map[string]bool{"efax.com": true} })
+		tl.elapse(11 * time.Minute)
+		dns.set(func() {
+			dns.fail["efax.com"] = false
+			dns.txt["jfax.com"], dns.txt["mfax.com"] = "v=spf1 ip4:192.0.2.3", "v=spf1 ip4:192.0.2.4"
+		})
 		srv.set(answer(200, "192.0.2.2\n"))
 		if err := tl.Replace([]Rule{rule}); err != nil {
 			t.Fatal(err)
 		}
 		tl.elapse(time.Second)
-		tl.want("after the reload", "+192.0.2.1", "+192.0.2.2")
+		tl.want("after the reload", "+192.0.2.1", "+192.0.2.2", "+192.0.2.3", "+192.0.2.4")
 		asked := srv.times()
 		if err := tl.Replace([]Rule{rule}); err != nil {
 			t.Fatal(err)

@@ -42,12 +42,12 @@ type compilation struct {
 	err   error
 }
 
-// holds reports whether the compilation is under way, or serves at now. It
+// holds reports whether the compilation is under way, or serves at now. A good one
 // does for four fifths of its TTL: who renews it comes after that.
 func (c *compilation) holds(now time.Time) bool {
 	select {
 	case <-c.done:
-		return c.whole != nil && now.Sub(c.at) < clampTTL(c.whole.ttl)*4/5
+		return c.whole != nil && c.whole.err == nil && now.Sub(c.at) < clampTTL(c.whole.ttl)*4/5
 	default:
 		return true
 	}
