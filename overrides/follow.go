@@ -141,19 +141,14 @@ func (e *Engine) accept(s *source, r result) {
 		s.tried = true
 		e.wantBuild()
 	}
-	s.warnings, s.shrunk = r.warnings, r.shrunk
 	if r.err != nil {
 		s.doubted(r, now)
 		e.failed(s, r.err, !r.drop && !s.content.empty(), now)
 	} else {
 		e.recovered(s, now)
-		if !slices.Equal(s.unmet, r.unmet) {
-			s.unmet = r.unmet
-			for _, p := range e.inVain(s.rule) {
-				e.log.Warn("exception does nothing", slog.Any("error", p))
-			}
-		}
+		e.warn(s, r)
 	}
+	s.warnings, s.shrunk = r.warnings, r.shrunk
 	switch {
 	case r.err != nil && s.content == nil && r.content.empty():
 		// Nothing was known, and nothing is.
@@ -166,6 +161,21 @@ func (e *Engine) accept(s *source, r result) {
 		e.wantBuild()
 	}
 	s.next = now.Add(pauseAfter(s, r))
+}
+
+// warn says what is new of what a source warns of. The caller holds mu.
+func (e *Engine) warn(s *source, r result) {
+	for _, w := range r.warnings {
+		if !slices.Contains(s.warnings, w) {
+			e.log.Warn("rule source warns", s.attr(), slog.String("warning", w))
+		}
+	}
+	if !slices.Equal(s.unmet, r.unmet) {
+		s.unmet = r.unmet
+		for _, p := range e.inVain(s.rule) {
+			e.log.Warn("exception does nothing", slog.Any("error", p))
+		}
+	}
 }
 
 // keep writes what the source opens to the state folder, if it has changed

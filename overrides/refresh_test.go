@@ -308,6 +308,30 @@ func TestSPF_leaves_an_include_out(t *testing.T) {
 	})
 }
 
+// An include that is gone takes those behind it along, as RFC 7208 has it. Nobody
+// forgets them in silence.
+func TestSPF_loses_a_part(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeDNS()
+		dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.1 include:a.example include:b.example -all"
+		dns.txt["a.example"] = "v=spf1 ip4:192.0.2.2 -all"
+		dns.txt["b.example"] = "v=spf1 ip4:192.0.2.3 -all"
+		tl := start(t, dns, Options{}, spfRule("efax.com"))
+		tl.want("at first", "+192.0.2.1", "+192.0.2.2", "+192.0.2.3")
+		if n := tl.log.count("WARN"); n > 0 {
+			t.Errorf("%d warnings of a record that is well: %s", n, tl.log.b.String())
+		}
+		dns.set(func() { delete(dns.txt, "a.example") })
+		for range 3 {
+			tl.elapse(time.Hour)
+			tl.want("without the include", "+192.0.2.1", "-192.0.2.2", "-192.0.2.3")
+			if n := tl.log.count("permerror"); n != 1 || tl.log.count("WARN") != 1 {
+				t.Fatalf("the log says so %d times, want once: %s", n, tl.log.b.String())
+			}
+		}
+	})
+}
+
 // An exception that leaves nothing out is most often misspelt, and what it was
 // meant for is open.
 func TestSPF_leaves_nothing_out(t *testing.T) {
