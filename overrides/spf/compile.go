@@ -85,8 +85,11 @@ type sweep struct {
 	problems []Problem
 	lookups  int // most of any evaluation
 
+	// Of the tree.
 	follow bool // of CompileOptions
-	beyond bool // the tree has come past a live term
+	beyond bool // it has come past a live term
+	asks   bool // what the term at hand would ask is asked now
+	left   int  // nodes it may still have
 
 	// The addresses that the evaluation under way stands for.
 	first, last netip.Addr

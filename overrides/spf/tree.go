@@ -52,12 +52,12 @@ type Use struct {
 func (s *sweep) tree(ctx context.Context, q Query) *Node {
 	c := &check{ctx: ctx, policies: s.policies, ip: firstOf(false), sweep: s}
 	c.setIdentity(q)
-	left := maxNodes
-	return s.node(c, "", c.domain, maxLookups+1, &left)
+	s.left = maxNodes
+	return s.node(c, "", c.domain, maxLookups+1)
 }
 
-func (s *sweep) node(c *check, term, domain string, depth int, left *int) *Node {
-	*left--
+func (s *sweep) node(c *check, term, domain string, depth int) *Node {
+	s.left--
 	n := &Node{Term: term, Domain: domain}
 	p, ok := s.policies.domains[domain]
 	if !ok {
@@ -76,14 +76,12 @@ func (s *sweep) node(c *check, term, domain string, depth int, left *int) *Node 
 		if !t.Kind.Asks() {
 			continue
 		}
+		s.asks = s.follow && s.beyond && !ended
 		c.ip = firstOf(false)
-		if s.follow && s.beyond && !ended {
-			s.ask(c, t, domain)
-		}
-		u := s.use(c, t, domain, depth, left)
+		u := s.use(c, t, domain, depth)
 		if !u.Asked && t.spec.uses("v") {
 			c.ip = firstOf(true)
-			u = s.use(c, t, domain, depth, left)
+			u = s.use(c, t, domain, depth)
 		}
 		n.Lookups++
 		if u.Node != nil {
@@ -95,40 +93,7 @@ func (s *sweep) node(c *check, term, domain string, depth int, left *int) *Node 
 	return n
 }
 
-// ask asks what the term would, of both families. What fails is found among
-// the replies.
-func (s *sweep) ask(c *check, t *Term, domain string) {
-	name, err := c.target(t, domain)
-	if t.Live() || err != nil {
-		return
-	}
-	addrs := func(host string) {
-		if askable(host) {
-			_, _ = s.policies.ask(c.ctx, host, TypeA)
-			_, _ = s.policies.ask(c.ctx, host, TypeAAAA)
-		}
-	}
-	switch t.Kind {
-	case KindInclude, KindRedirect:
-		s.policies.of(c.ctx, name)
-	case KindA:
-		addrs(name)
-	case KindMX:
-		if !askable(name) {
-			return
-		}
-		ans, _ := s.policies.ask(c.ctx, name, TypeMX)
-		for _, h := range ans.Hosts[:min(maxMX, len(ans.Hosts))] {
-			addrs(queryName(h))
-		}
-	case KindExists:
-		if askable(name) {
-			_, _ = s.policies.ask(c.ctx, name, TypeA)
-		}
-	}
-}
-
-func (s *sweep) use(c *check, t *Term, domain string, depth int, left *int) Use {
+func (s *sweep) use(c *check, t *Term, domain string, depth int) Use {
 	u := Use{Term: t.Text, Live: t.Live()}
 	if u.Live {
 		u.Asked = slices.Contains(s.live, Step{domain, t.Text})
@@ -140,31 +105,37 @@ func (s *sweep) use(c *check, t *Term, domain string, depth int, left *int) Use 
 	}
 	switch t.Kind {
 	case KindInclude, KindRedirect:
+		if s.asks {
+			s.policies.of(c.ctx, name)
+		}
 		if _, asked := s.policies.domains[name]; asked {
 			u.Asked = true
-			if depth > 0 && *left > 0 {
-				u.Node = s.node(c, t.Text, name, depth-1, left)
+			if depth > 0 && s.left > 0 {
+				u.Node = s.node(c, t.Text, name, depth-1)
 			}
 		}
 	case KindMX:
-		if r := u.found(s.policies, question{name, TypeMX}); r != nil {
+		if r := s.found(c, &u, question{name, TypeMX}); r != nil {
 			for _, h := range r.answer.Hosts[:min(maxMX, len(r.answer.Hosts))] {
-				u.found(s.policies, question{queryName(h), TypeA})
-				u.found(s.policies, question{queryName(h), TypeAAAA})
+				s.found(c, &u, question{queryName(h), TypeA})
+				s.found(c, &u, question{queryName(h), TypeAAAA})
 			}
 		}
 	case KindA:
-		u.found(s.policies, question{name, TypeAAAA})
-		u.found(s.policies, question{name, TypeA})
+		s.found(c, &u, question{name, TypeAAAA})
+		s.found(c, &u, question{name, TypeA})
 	case KindExists:
-		u.found(s.policies, question{name, TypeA})
+		s.found(c, &u, question{name, TypeA})
 	}
 	return u
 }
 
 // found adds what a question gave; nil if it was not asked.
-func (u *Use) found(p *policies, q question) *reply {
-	r, ok := p.replies[q]
+func (s *sweep) found(c *check, u *Use, q question) *reply {
+	if s.asks && askable(q.name) {
+		_, _ = s.policies.ask(c.ctx, q.name, q.t) // a failure is among the replies
+	}
+	r, ok := s.policies.replies[q]
 	if !ok {
 		return nil
 	}
