@@ -118,14 +118,16 @@ func (c *content) empty() bool {
 	return c == nil || len(c.layers) == 0 && len(c.domains) == 0
 }
 
-// counts returns how many addresses the fixed layers hold. Only the contents
-// of machines are counted so, and these have one fixed layer.
-func (c *content) counts() (n4, n6 count) {
+// counts returns how many addresses c, which may be nil, holds for sure.
+func (c *content) counts() (n4, n6 count) { return c.countsOf(false) }
+
+// countsOf adds up the fixed or the live layers. Those of a file may overlap.
+func (c *content) countsOf(live bool) (n4, n6 count) {
 	if c == nil {
 		return n4, n6
 	}
 	for _, l := range c.layers {
-		if l.live {
+		if l.live != live {
 			continue
 		}
 		for _, s := range l.v4 {

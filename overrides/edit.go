@@ -20,12 +20,8 @@ import (
 // The file is replaced atomically, and calls of other processes wait, so that
 // a reader sees the old or the new file and no edit is lost.
 func AddItems(path string, items []Item, skip bool) (added int, err error) {
-	err = edit(path, func(old []byte) ([]byte, error) {
-		entries, problems := ParseRuleFile(path, old)
-		if len(problems) > 0 {
-			return nil, errors.Join(problems...)
-		}
-		have := coverOf(entries)
+	return edit(path, func(old []byte, present []Entry) ([]byte, int, error) {
+		have, added := coverOf(present), 0
 		out := slices.Clone(old)
 		eol := lineEnd(old)
 		if len(out) > 0 && !bytes.HasSuffix(out, []byte{'\n'}) {
@@ -43,12 +39,8 @@ func AddItems(path string, items []Item, skip bool) (added int, err error) {
 			out = append(append(out, lineOf(it)...), eol...)
 			added++
 		}
-		return out, errors.Join(refused...)
+		return out, added, errors.Join(refused...)
 	})
-	if err != nil {
-		return 0, err
-	}
-	return added, nil
 }
 
 func refusal(path string, e, by Entry) error {
@@ -65,11 +57,7 @@ func refusal(path string, e, by Entry) error {
 // spelling, leaves everything else as it is, and returns how many lines went. An
 // entry that no line holds is refused, and then nothing is written.
 func RemoveItems(path string, entries []Entry) (removed int, err error) {
-	err = edit(path, func(old []byte) ([]byte, error) {
-		present, problems := ParseRuleFile(path, old)
-		if len(problems) > 0 {
-			return nil, errors.Join(problems...)
-		}
+	return edit(path, func(old []byte, present []Entry) ([]byte, int, error) {
 		drop := make(map[int]bool)
 		var refused []error
 		for _, e := range entries {
@@ -83,22 +71,14 @@ func RemoveItems(path string, entries []Entry) (removed int, err error) {
 				refused = append(refused, notThere(path, present, e))
 			}
 		}
-		if len(refused) > 0 {
-			return nil, errors.Join(refused...)
-		}
 		var out []byte
 		for i, line := range bytes.SplitAfter(old, []byte{'\n'}) {
 			if !drop[i+1] {
 				out = append(out, line...)
 			}
 		}
-		removed = len(drop)
-		return out, nil
+		return out, len(drop), errors.Join(refused...)
 	})
-	if err != nil {
-		return 0, err
-	}
-	return removed, nil
 }
 
 func notThere(path string, present []Entry, e Entry) error {
@@ -113,35 +93,44 @@ func notThere(path string, present []Entry, e Entry) error {
 	return &Problem{File: path, Msg: fmt.Sprintf("%s is not in the file; allow list shows what is", e)}
 }
 
-// edit replaces the file by what f makes of it. The folder is locked
-// meanwhile; a symbolic link stays one, and one that leads nowhere, perhaps to
-// what is not mounted, is no empty file.
-func edit(path string, f func(old []byte) ([]byte, error)) error {
+// edit replaces the file by what f makes of it and its entries, and returns by how
+// many lines f says that they differ. The folder is locked meanwhile; a symbolic
+// link stays one, and one that leads nowhere, perhaps to what is not mounted, is no
+// empty file.
+func edit(path string, f func(old []byte, present []Entry) ([]byte, int, error)) (int, error) {
+	name := path
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target
 	} else if to, link := os.Readlink(path); link == nil {
-		return &Problem{File: path, Msg: fmt.Sprintf("this is a link to %s, which cannot be read; create that, or remove the link", to)}
+		return 0, &Problem{File: path, Msg: fmt.Sprintf("this is a link to %s, which cannot be read; create that, or remove the link", to)}
 	}
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
-		return fmt.Errorf("editing the rule file: %w", err)
+		return 0, fmt.Errorf("editing the rule file: %w", err)
 	}
 	defer dir.Close() // releases the lock
 	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX); err != nil {
-		return fmt.Errorf("locking %s: %w", dir.Name(), err)
+		return 0, fmt.Errorf("locking %s: %w", dir.Name(), err)
 	}
 	old, err := readBounded(path, maxRuleFile)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return &Problem{File: path, Msg: fileFault(err)}
+		return 0, &Problem{File: path, Msg: fileFault(err)}
 	}
-	next, err := f(old)
-	if err != nil || bytes.Equal(old, next) {
-		return err
+	present, problems := ParseRuleFile(name, old)
+	if len(problems) > 0 {
+		return 0, errors.Join(problems...)
 	}
-	if len(next) > maxRuleFile {
-		return &Problem{File: path, Msg: fmt.Sprintf("the file would be larger than %d MiB", maxRuleFile>>20)}
+	next, lines, err := f(old, present)
+	if err == nil && len(next) > maxRuleFile {
+		err = &Problem{File: path, Msg: fmt.Sprintf("the file would be larger than %d MiB", maxRuleFile>>20)}
 	}
-	return replaceFile(path, next)
+	if err == nil && lines > 0 {
+		err = replaceFile(path, next)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return lines, nil
 }
 
 // replaceFile writes atomically, with the owner and the mode of before. A new

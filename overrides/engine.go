@@ -1,6 +1,7 @@
 package overrides
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,7 +44,7 @@ type Engine struct {
 	opts      Options
 	log       *slog.Logger
 	transport http.RoundTripper
-	store     store
+	store     store // without a folder nothing is kept
 	table     atomic.Pointer[Table]
 
 	// building serializes builds, so that an older one never replaces a
@@ -78,6 +79,7 @@ const maxFetches = 32
 // error joins everything that is wrong, each as a *Problem: an unreadable or
 // broken rule file is one of them.
 func Open(rules []Rule, opts Options) (*Engine, error) {
+	opts.UserAgent = cmp.Or(opts.UserAgent, "dnsblproxy")
 	e := &Engine{
 		opts:    opts,
 		log:     opts.Logger,
@@ -275,12 +277,15 @@ func (e *Engine) recall(s *source, kept func() map[string]keptFile, now time.Tim
 	if s.key.kind != KindURL {
 		s.doubt = now.Add(-min(max(now.Sub(set.at), 0), giveUp-recallGrace))
 	}
-	if set.valid.agent == e.userAgent() {
+	if set.valid.agent == e.opts.UserAgent {
 		s.valid = set.valid
 	}
 }
 
 func (e *Engine) sweepState() {
+	if e.store.dir == "" {
+		return
+	}
 	e.mu.Lock()
 	used := make(map[string]bool, len(e.sources))
 	for _, s := range e.sources {

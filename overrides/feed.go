@@ -38,19 +38,12 @@ type feedFetcher struct {
 }
 
 func (e *Engine) newFeedFetcher(s *source) *feedFetcher {
-	f := &feedFetcher{rule: s.rule, userAgent: e.userAgent(), valid: s.valid, shrunk: s.shrunk}
+	f := &feedFetcher{rule: s.rule, userAgent: e.opts.UserAgent, valid: s.valid, shrunk: s.shrunk}
 	if s.rule.JQ != "" {
 		f.code, _ = compileJQ(s.rule.JQ) // Validate has seen that it compiles
 	}
 	f.client = &http.Client{Transport: e.transport, CheckRedirect: f.redirect, Timeout: feedTimeout}
 	return f
-}
-
-func (e *Engine) userAgent() string {
-	if e.opts.UserAgent == "" {
-		return "dnsblproxy"
-	}
-	return e.opts.UserAgent
 }
 
 // redirect follows to https only; from loopback also to loopback, which is as

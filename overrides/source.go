@@ -126,17 +126,11 @@ func sourcesOf(r *Rule) []*source {
 	if len(r.Domains) > 0 {
 		add(KindDomains, "", "").content = staticDomains(r.Domains)
 	}
-	for _, d := range r.SPF {
-		n, _ := ParseHost(d)
-		add(KindSPF, n, n)
-	}
-	for _, d := range r.A {
-		n, _ := ParseHost(d)
-		add(KindA, n, n)
-	}
-	for _, d := range r.MX {
-		n, _ := ParseHost(d)
-		add(KindMX, n, n)
+	for i, names := range [][]string{r.SPF, r.A, r.MX} { // as the kinds follow one another
+		for _, d := range names {
+			n, _ := ParseHost(d)
+			add(KindSPF+Kind(i), n, n)
+		}
 	}
 	if r.URL != "" {
 		sum := sha256.Sum256([]byte(r.hide(r.URL) + "\x00" + r.JQ)) // the same with another key

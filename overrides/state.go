@@ -50,7 +50,7 @@ type keptSet struct {
 	valid   validators
 }
 
-// store keeps sets in a folder. The zero store keeps nothing.
+// store keeps sets in a folder.
 type store struct{ dir string }
 
 func (st store) path(k sourceKey) string {
@@ -60,9 +60,6 @@ func (st store) path(k sourceKey) string {
 
 // save writes the set atomically.
 func (st store) save(k sourceKey, set keptSet) error {
-	if st.dir == "" {
-		return nil
-	}
 	if err := os.MkdirAll(st.dir, 0o750); err != nil {
 		return fmt.Errorf("keeping a set: %w", err)
 	}
@@ -74,9 +71,6 @@ func (st store) save(k sourceKey, set keptSet) error {
 
 // remove forgets what is kept of the source.
 func (st store) remove(k sourceKey) error {
-	if st.dir == "" {
-		return nil
-	}
 	if err := os.Remove(st.path(k)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("forgetting a set: %w", err)
 	}
@@ -131,9 +125,6 @@ func (st store) byAsked() map[string]keptFile {
 
 // sweep removes the files of sources that have been gone for long.
 func (st store) sweep(used map[string]bool, now time.Time) error {
-	if st.dir == "" {
-		return nil
-	}
 	var errs []error
 	names, err := filepath.Glob(filepath.Join(st.dir, "*"+stateSuffix))
 	errs = append(errs, err)
@@ -178,9 +169,7 @@ func decodeState(key string, data []byte) (keptSet, error) {
 	if !sc.Scan() || sc.Text() != "source "+strconv.Quote(key) {
 		return keptSet{}, fmt.Errorf("%w: it is of another source", errState)
 	}
-	if !sc.Scan() {
-		return keptSet{}, fmt.Errorf("%w: it has no time", errState)
-	}
+	sc.Scan()
 	at, err := time.Parse("time "+time.RFC3339, sc.Text())
 	if err != nil {
 		return keptSet{}, fmt.Errorf("%w: it has no time", errState)

@@ -55,25 +55,13 @@ func (e *Engine) Status() []SourceStatus {
 		}
 		if s.content != nil {
 			st.Domains = len(s.content.domains)
-			st.V4, st.V6, st.Live4, st.Live6 = s.content.sizes()
 		}
+		n4, n6 := s.content.countsOf(false)
+		l4, l6 := s.content.countsOf(true)
+		st.V4, st.V6, st.Live4, st.Live6 = n4.float(), n6.float(), l4.float(), l6.float()
 		out = append(out, st)
 	}
 	return out
-}
-
-// sizes returns the addresses of the fixed and of the live layers.
-func (c *content) sizes() (f4, f6, l4, l6 float64) {
-	for _, y := range c.layers {
-		one := content{layers: []layer{{v4: y.v4, v6: y.v6}}}
-		n4, n6 := one.counts()
-		if y.live {
-			l4, l6 = l4+n4.float(), l6+n6.float()
-		} else {
-			f4, f6 = f4+n4.float(), f6+n6.float()
-		}
-	}
-	return f4, f6, l4, l6
 }
 
 // RuleStatus returns what every rule in the table in force opens.
