@@ -170,7 +170,7 @@ func (e *Engine) warn(s *source, r result) {
 			e.log.Warn("rule source warns", s.attr(), slog.String("warning", w))
 		}
 	}
-	if !slices.Equal(s.unmet, r.unmet) {
+	if !slices.Equal(s.unmet, r.unmet) && e.current(s.key) == s {
 		s.unmet = r.unmet
 		for _, p := range e.inVain(s.rule) {
 			e.log.Warn("exception does nothing", slog.Any("error", p))
