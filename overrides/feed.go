@@ -22,25 +22,18 @@ const (
 	maxRedirects = 5
 )
 
-// feedFetcher loads a published feed. Only the source's own goroutine uses it.
+// feedFetcher loads a published feed.
 type feedFetcher struct {
 	rule      *Rule
 	code      *gojq.Code // nil without jq
 	client    *http.Client
 	userAgent string
-
-	// valid is what the last good answer said, to ask whether it still holds.
-	valid validators
-
-	// shrunk is a set without more than half of the addresses in force, seen
-	// once; nil if the latest was none.
-	shrunk *content
 }
 
-func (e *Engine) newFeedFetcher(s *source) *feedFetcher {
-	f := &feedFetcher{rule: s.rule, userAgent: e.opts.UserAgent, valid: s.valid, shrunk: s.shrunk}
-	if s.rule.JQ != "" {
-		f.code, _ = compileJQ(s.rule.JQ) // Validate has seen that it compiles
+func (e *Engine) newFeedFetcher(r *Rule) *feedFetcher {
+	f := &feedFetcher{rule: r, userAgent: e.opts.UserAgent}
+	if r.JQ != "" {
+		f.code, _ = compileJQ(r.JQ) // Validate has seen that it compiles
 	}
 	f.client = &http.Client{Transport: e.transport, CheckRedirect: f.redirect, Timeout: feedTimeout}
 	return f
@@ -77,57 +70,52 @@ type fetched struct {
 // fetch asks for the feed and judges what comes. Nothing but a plausible set
 // replaces the last good one. What went wrong is said without the URL's key,
 // which DNS, TLS and the server may all repeat.
-func (f *feedFetcher) fetch(ctx context.Context, prev *content) result {
-	r := f.load(ctx, prev)
+func (f *feedFetcher) fetch(ctx context.Context, have known) result {
+	r := f.load(ctx, have)
 	if r.err != nil {
 		r.err = errors.New(f.rule.hide(r.err.Error()))
 	}
-	r.shrunk = f.shrunk
 	return r
 }
 
-func (f *feedFetcher) load(ctx context.Context, prev *content) result {
+func (f *feedFetcher) load(ctx context.Context, have known) result {
 	ctx, cancel := context.WithTimeout(ctx, feedTimeout)
 	defer cancel()
-	if prev.empty() {
-		f.valid = validators{} // nothing is there that could still hold
+	if have.content.empty() {
+		have.valid = validators{} // nothing is there that could still hold
 	}
-	got, err := f.get(ctx)
+	got, err := f.get(ctx, have.valid)
 	if err != nil {
-		return result{err: err}
+		return result{err: err, shrunk: have.shrunk}
 	}
 	if got.same {
-		f.shrunk = nil
-		return result{content: prev, valid: f.valid, ttl: got.ttl}
+		return result{content: have.content, valid: have.valid, ttl: got.ttl}
 	}
 	ranges, err := readFeed(ctx, got.body, f.code)
 	if err != nil {
-		return result{err: err, ttl: got.ttl}
+		return result{err: err, shrunk: have.shrunk, ttl: got.ttl}
 	}
 	c := contentOfRanges(ranges, nil)
 	if err := guard(f.rule, c); err != nil {
-		return result{err: err, lasting: true, ttl: got.ttl}
+		return result{err: err, lasting: true, shrunk: have.shrunk, ttl: got.ttl}
 	}
-	if err := f.shorter(prev, c, got.whole); err != nil {
-		return result{err: err, lasting: got.whole, ttl: got.ttl}
+	if err := have.shorter(c, got.whole); err != nil {
+		return result{err: err, lasting: got.whole, shrunk: c, ttl: got.ttl}
 	}
 	// Only of what was taken may the server say that it still holds.
-	f.valid = got.valid
-	return result{content: c, valid: f.valid, ttl: got.ttl}
+	return result{content: c, valid: got.valid, ttl: got.ttl}
 }
 
 // shorter refuses a set that lacks more than half of the addresses in force, of
 // either family, until the same is seen a second time: half a document, or
 // another one in its place, is likelier than that. If nothing says that the
 // document is whole, one address is enough.
-func (f *feedFetcher) shorter(prev, c *content, whole bool) error {
-	seen := f.shrunk
-	f.shrunk = nil
-	if prev.empty() || seen.equal(c) {
+func (have *known) shorter(c *content, whole bool) error {
+	if have.content.empty() || have.shrunk.equal(c) {
 		return nil
 	}
-	o4, o6 := prev.counts()
-	k4, k6 := prev.common(c)
+	o4, o6 := have.content.counts()
+	k4, k6 := have.content.common(c)
 	what := "it has lost more than half of its addresses"
 	if k4.float() >= o4.float()/2 && k6.float() >= o6.float()/2 {
 		if whole || k4 == o4 && k6 == o6 {
@@ -135,12 +123,11 @@ func (f *feedFetcher) shorter(prev, c *content, whole bool) error {
 		}
 		what = "it has lost addresses and may have been cut short"
 	}
-	f.shrunk = c
 	return fmt.Errorf("%s (of %.0f IPv4 it keeps %.0f, of %.3g IPv6 %.3g); the last good set stays until the same is seen twice",
 		what, o4.float(), k4.float(), o6.float(), k6.float())
 }
 
-func (f *feedFetcher) get(ctx context.Context) (fetched, error) {
+func (f *feedFetcher) get(ctx context.Context, valid validators) (fetched, error) {
 	u, err := url.Parse(f.rule.URL)
 	if err != nil {
 		return fetched{}, errors.New("the URL cannot be read")
@@ -158,7 +145,7 @@ func (f *feedFetcher) get(ctx context.Context) (fetched, error) {
 	}
 	req.Header.Set("User-Agent", f.userAgent)
 	req.Header.Set("Accept", "application/json, text/plain, */*;q=0.5")
-	conditional := f.valid.ask(req.Header)
+	conditional := valid.ask(req.Header)
 	resp, err := f.client.Do(req)
 	if err != nil {
 		return fetched{}, fmt.Errorf("fetching the feed: %w", hideURL(err))

@@ -48,7 +48,7 @@ func TestFeed_redirects(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := allow(func(r *Rule) { r.URL = tt.url })
-			got := e.newFeedFetcher(sourcesOf(&r)[0]).fetch(t.Context(), nil)
+			got := e.newFeedFetcher(&r).fetch(t.Context(), known{})
 			if tt.name == "to a file" {
 				if got.err == nil {
 					t.Fatal("a redirect to a file was followed")
@@ -105,16 +105,16 @@ func TestFeed_cut_short(t *testing.T) {
 			srv.StartTLS()
 			defer srv.Close()
 			r := allow(func(r *Rule) { r.URL = srv.URL })
-			f := (&Engine{transport: srv.Client().Transport}).newFeedFetcher(sourcesOf(&r)[0])
+			f := (&Engine{transport: srv.Client().Transport}).newFeedFetcher(&r)
 			ranges, err := readTextFeed([]byte(whole.String()))
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := f.fetch(t.Context(), contentOfRanges(ranges, nil))
+			got := f.fetch(t.Context(), known{content: contentOfRanges(ranges, nil)})
 			if got.err == nil || got.content != nil || got.lasting {
 				t.Errorf("fetch = %+v, want a failure worth an early retry", got)
 			}
-			if first := f.fetch(t.Context(), nil); first.valid != (validators{}) {
+			if first := f.fetch(t.Context(), known{}); first.valid != (validators{}) {
 				t.Errorf("the server may say that %+v still holds", first.valid)
 			}
 		})
@@ -158,7 +158,7 @@ func TestFeed_redirects_insecure(t *testing.T) {
 		}}
 		e := &Engine{transport: srv}
 		r := feedRule(func(r *Rule) { r.URL, r.Insecure = url, true })
-		got := e.newFeedFetcher(sourcesOf(&r)[0]).fetch(t.Context(), nil)
+		got := e.newFeedFetcher(&r).fetch(t.Context(), known{})
 		if want == "" && got.err != nil || want != "" && (got.err == nil || !strings.Contains(got.err.Error(), want)) {
 			t.Errorf("%s: err = %v, want %q", url, got.err, want)
 		}
@@ -191,7 +191,7 @@ func TestFeed_keeps_its_key(t *testing.T) {
 	} {
 		e := &Engine{transport: &feedServer{answer: reply}}
 		r := feedRule(func(r *Rule) { r.URL, r.Secrets = "https://hush.example/hush/feed?key=hush", []string{"hush"} })
-		got := e.newFeedFetcher(sourcesOf(&r)[0]).fetch(t.Context(), nil)
+		got := e.newFeedFetcher(&r).fetch(t.Context(), known{})
 		if got.err == nil || strings.Contains(got.err.Error(), "hush") || strings.Contains(got.err.Error(), "Referer") {
 			t.Errorf("%s: err = %v, want one without the key", name, got.err)
 		}

@@ -58,7 +58,7 @@ func (e *Engine) equip(s *source) {
 	case KindA, KindMX:
 		s.fetch = &hostFetcher{name: s.key.spec, mx: s.key.kind == KindMX, resolver: e.opts.Resolver}
 	case KindURL:
-		s.fetch = e.newFeedFetcher(s)
+		s.fetch = e.newFeedFetcher(s.rule)
 	}
 }
 
@@ -97,16 +97,16 @@ func (e *Engine) follow(ctx context.Context, s *source) {
 // partial answer is completed from, and goes.
 func (e *Engine) attempt(ctx context.Context, s *source) result {
 	e.mu.Lock()
-	prev, over := s.content, !s.doubt.IsZero() && time.Since(s.doubt) >= giveUp
-	if over {
-		prev = s.sure
-	}
+	have, over := s.known, !s.doubt.IsZero() && time.Since(s.doubt) >= giveUp
 	e.mu.Unlock()
+	if over {
+		have.content = have.sure
+	}
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	r := s.fetch.fetch(ctx, prev)
+	r := s.fetch.fetch(ctx, have)
 	if r.over = over; over && r.err != nil && r.content == nil {
-		r.content, r.drop = prev, r.drop || prev.empty()
+		r.content, r.drop = have.content, r.drop || have.content.empty()
 	}
 	return r
 }

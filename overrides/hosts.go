@@ -29,7 +29,7 @@ type hostFetcher struct {
 // fetch asks for both families of every host. A name without addresses is an
 // answer that takes effect at once, and loudly. If a host cannot be asked the
 // addresses of that family known before stay beside those of the others.
-func (h *hostFetcher) fetch(ctx context.Context, prev *content) result {
+func (h *hostFetcher) fetch(ctx context.Context, have known) result {
 	if h.resolver == nil {
 		return result{err: errNoResolver}
 	}
@@ -49,7 +49,7 @@ func (h *hostFetcher) fetch(ctx context.Context, prev *content) result {
 		return result{err: c.err}
 	case c.err != nil:
 		sure := contentOfRanges(c.ranges, nil)
-		kept := slices.DeleteFunc(prev.ranges(), func(r Range) bool { return !c.lost[r.First.Is6()] })
+		kept := slices.DeleteFunc(have.content.ranges(), func(r Range) bool { return !c.lost[r.First.Is6()] })
 		return result{content: contentOfRanges(append(kept, c.ranges...), nil), sure: sure, err: c.err}
 	case len(c.ranges) == 0:
 		return result{drop: true, lasting: true, err: fmt.Errorf("%q has no address", h.name), ttl: c.ttl}

@@ -22,13 +22,13 @@ func (c feedCase) run(t *testing.T, dir string) {
 	}
 	e := &Engine{}
 	r := allow(func(r *Rule) { r.URL, r.JQ = "file://"+path, c.jq })
-	got := e.newFeedFetcher(sourcesOf(&r)[0]).fetch(t.Context(), nil)
+	got := e.newFeedFetcher(&r).fetch(t.Context(), known{})
 	if (got.err != nil) != c.refused {
 		t.Fatalf("fetch = %v, want a refusal: %t", got.err, c.refused)
 	}
 	if c.refused {
 		r.MaxV4, r.MaxV6 = NoLimit, NoLimit
-		got = e.newFeedFetcher(sourcesOf(&r)[0]).fetch(t.Context(), nil)
+		got = e.newFeedFetcher(&r).fetch(t.Context(), known{})
 	}
 	if got.err != nil {
 		t.Fatal(got.err)

@@ -48,7 +48,7 @@ type source struct {
 type known struct {
 	content  *content
 	valid    validators // of a feed: of content
-	shrunk   *content   // of a feed: see feedFetcher
+	shrunk   *content   // of a feed: a set without more than half of content, seen once by the latest attempt
 	since    time.Time  // when content last changed
 	success  time.Time  // when it was last confirmed
 	kept     time.Time  // the success that StateDir knows of; zero: none
@@ -84,16 +84,16 @@ func (s *source) isFetched() bool { return !s.isStatic() && s.key.kind != KindFi
 
 // fetcher loads one source from outside: a feed, hosts or an SPF record.
 type fetcher interface {
-	// fetch blocks until it is done or ctx ends. prev is what the source
-	// opens now, nil for nothing.
-	fetch(ctx context.Context, prev *content) result
+	// fetch blocks until it is done or ctx ends. have is what is known now;
+	// its content is nil for nothing.
+	fetch(ctx context.Context, have known) result
 }
 
 // result is what one attempt to load a source came to.
 type result struct {
 	content  *content // what to open from now on; nil: what was before
 	valid    validators
-	shrunk   *content // of a feed: see feedFetcher
+	shrunk   *content // as in known
 	drop     bool     // with err: open nothing from now on
 	sure     *content // with err: what of content is not from before
 	over     bool     // prev was what is sure, for the rest was in doubt for too long

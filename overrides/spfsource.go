@@ -34,11 +34,11 @@ type spfFetcher struct {
 // fetch compiles the record, or takes what was compiled for another rule. What
 // DNS cannot say for now (temperror) is as before; what it does say takes
 // effect at once, also that there is no record any more, or a broken one.
-func (f *spfFetcher) fetch(ctx context.Context, prev *content) result {
+func (f *spfFetcher) fetch(ctx context.Context, have known) result {
 	if f.compiler.resolver == nil {
 		return result{err: errNoResolver}
 	}
-	return f.compiler.compile(ctx, f.domain, f.except).result(prev)
+	return f.compiler.compile(ctx, f.domain, f.except).result(have.content)
 }
 
 // wholeResult is what a record comes to of which DNS hides nothing.
