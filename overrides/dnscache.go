@@ -85,14 +85,20 @@ func (c *answers) get(q asked, now time.Time) (spf.Answer, bool) {
 func (c *answers) put(q asked, a spf.Answer, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.kept) >= maxAnswers {
-		maps.DeleteFunc(c.kept, func(_ asked, k keptAnswer) bool { return !now.Before(k.expires) })
-		for old := range c.kept { // any tenth, if all of them still hold
-			if len(c.kept) < maxAnswers*9/10 {
-				break
-			}
-			delete(c.kept, old)
-		}
-	}
+	makeRoom(c.kept, maxAnswers, func(k keptAnswer) bool { return !now.Before(k.expires) })
 	c.kept[q] = keptAnswer{a, now.Add(min(a.TTL, maxTTL))}
+}
+
+// makeRoom deletes what is over if there are most, then any tenth if there still are.
+func makeRoom[K comparable, V any](m map[K]V, most int, over func(V) bool) {
+	if len(m) < most {
+		return
+	}
+	maps.DeleteFunc(m, func(_ K, v V) bool { return over(v) })
+	for k := range m {
+		if len(m) < most*9/10 {
+			break
+		}
+		delete(m, k)
+	}
 }

@@ -211,17 +211,7 @@ func (l *liveState) unsure(k liveKey, now time.Time) {
 func (l *liveState) keep(k liveKey, v verdict, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.verdicts) >= maxVerdicts {
-		maps.DeleteFunc(l.verdicts, func(_ liveKey, v verdict) bool {
-			return now.After(v.expires) && now.Sub(v.sure) >= giveUp
-		})
-		for old := range l.verdicts { // any tenth, if all of them still hold
-			if len(l.verdicts) < maxVerdicts*9/10 {
-				break
-			}
-			delete(l.verdicts, old)
-		}
-	}
+	makeRoom(l.verdicts, maxVerdicts, func(v verdict) bool { return now.After(v.expires) && now.Sub(v.sure) >= giveUp })
 	l.verdicts[k] = v
 }
 
