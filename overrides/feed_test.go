@@ -84,7 +84,7 @@ func TestFeed_faults_keep_the_last_good(t *testing.T) {
 		{"half a JSON", answer(200, `{"prefixes": ["192.0.2.0/24", "198.51`), "broken JSON"},
 		{"two JSON", answer(200, `["192.0.2.0/24"]["198.51.100.0/24"]`), "something follows"},
 		{"JSON without addresses", answer(200, `{"error": "quota"}`), "holds no address"},
-		{"deep JSON", answer(200, strings.Repeat("[", 300)+strings.Repeat("]", 300)), "nested more than"},
+		{"deep JSON", answer(200, strings.Repeat("[", 20_000)+strings.Repeat("]", 20_000)), "exceeded max depth"},
 		{"too broad", answer(200, goodFeed+"10.0.0.0/8\n"), "refused whole"},
 		{"the world", answer(200, "0.0.0.0/0\n::/0"), "refused whole"},
 		{"lost more than half", answer(200, "192.0.2.0/26\n198.51.100.1\n2001:db8::/48"), "lost more than half"},

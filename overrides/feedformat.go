@@ -13,10 +13,6 @@ import (
 	"github.com/itchyny/gojq"
 )
 
-// maxDepth bounds the nesting of a JSON feed. encoding/json itself stops at
-// ten thousand, which is far more than any feed has.
-const maxDepth = 200
-
 // maxValues bounds what a feed is taken apart into. A feed of maxFeed has no more
 // unless it is made to fill memory: a value costs up to 400 bytes, which 32 MiB
 // of "{}," would turn into gigabytes.
@@ -85,7 +81,7 @@ func readJSONFeed(ctx context.Context, body []byte, code *gojq.Code) ([]Range, e
 	}
 	if code == nil {
 		var out []Range
-		return out, collectRanges(doc, &out, 0)
+		return out, collectRanges(doc, &out)
 	}
 	texts, err := runJQ(ctx, code, doc)
 	if err != nil {
@@ -105,7 +101,7 @@ func readJSONFeed(ctx context.Context, body []byte, code *gojq.Code) ([]Range, e
 // decodeJSON decodes exactly one document.
 func decodeJSON(body []byte) (any, error) {
 	dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))))
-	dec.UseNumber()
+	dec.UseNumber() // which jq computes with
 	var doc any
 	if err := dec.Decode(&doc); err != nil {
 		return nil, err
@@ -113,39 +109,11 @@ func decodeJSON(body []byte) (any, error) {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("something follows the document")
 	}
-	return numbers(doc, 0)
-}
-
-// numbers turns json.Number into what jq computes with.
-func numbers(v any, depth int) (any, error) {
-	if depth > maxDepth {
-		return nil, fmt.Errorf("it is nested more than %d deep", maxDepth)
-	}
-	var err error
-	switch v := v.(type) {
-	case json.Number:
-		if n, err := v.Int64(); err == nil && int64(int(n)) == n {
-			return int(n), nil
-		}
-		return v.Float64()
-	case []any:
-		for i := range v {
-			if v[i], err = numbers(v[i], depth+1); err != nil {
-				return nil, err
-			}
-		}
-	case map[string]any:
-		for k := range v {
-			if v[k], err = numbers(v[k], depth+1); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return v, nil
+	return doc, nil
 }
 
 // collectRanges walks over every string that is a value, in no order.
-func collectRanges(v any, out *[]Range, depth int) error {
+func collectRanges(v any, out *[]Range) error {
 	switch v := v.(type) {
 	case string:
 		if !rangeLike(v) {
@@ -159,13 +127,13 @@ func collectRanges(v any, out *[]Range, depth int) error {
 		}
 	case []any:
 		for _, e := range v {
-			if err := collectRanges(e, out, depth+1); err != nil {
+			if err := collectRanges(e, out); err != nil {
 				return err
 			}
 		}
 	case map[string]any:
 		for _, e := range v {
-			if err := collectRanges(e, out, depth+1); err != nil {
+			if err := collectRanges(e, out); err != nil {
 				return err
 			}
 		}

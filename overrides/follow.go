@@ -49,9 +49,6 @@ func (e *Engine) startAll() {
 
 // equip gives a source what loads it. The caller holds mu.
 func (e *Engine) equip(s *source) {
-	if s.isStatic() || s.file != nil {
-		return
-	}
 	switch s.key.kind {
 	case KindSPF:
 		s.fetch = &spfFetcher{domain: s.key.spec, except: exceptSPF(s.rule), compiler: e.compiler}
