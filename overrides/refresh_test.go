@@ -212,6 +212,9 @@ func TestSources_partly_dead_for_days(t *testing.T) {
 		tl.elapse(7 * time.Hour)
 		rest := []string{"+192.0.2.1", "+192.0.2.2", "-192.0.2.3", "-192.0.2.11", "+192.0.2.12"}
 		tl.want("after it", rest...)
+		if n := tl.log.count("level=WARN msg=\"rule source loaded in part\""); n != 2 {
+			t.Errorf("what goes after a day is in the log %d times, want once for each source\n%s", n, tl.log.b.String())
+		}
 		fail("good.example")
 		tl.elapse(20 * time.Minute)
 		tl.want("while another part fails", rest...)

@@ -186,7 +186,11 @@ func (e *Engine) adoptContent(s *source, c *content, now time.Time) {
 		e.log.Warn("rule source opens nothing any more", s.attr())
 	} else {
 		n4, n6 := c.counts()
-		e.log.Info("rule source loaded", s.attr(),
+		log, text := e.log.Info, "rule source loaded"
+		if s.err != nil {
+			log, text = e.log.Warn, "rule source loaded in part"
+		}
+		log(text, s.attr(),
 			slog.Float64("ipv4", n4.float()), slog.Float64("ipv6", n6.float()), slog.Int("domains", len(c.domains)))
 	}
 	s.content, s.since, s.unkept = c, now, true
