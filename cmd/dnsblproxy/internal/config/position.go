@@ -65,6 +65,7 @@ type scanner struct {
 	pos   int
 	line  int
 	depth int
+	again bool // of the item that is read
 }
 
 // maxDepth bounds the recursion on a hostile document.
@@ -75,15 +76,11 @@ type item struct {
 	start, end  int
 	first, last int
 	header      bool
+	again       bool // a key in it is a table already
 }
 
-// scan maps every key and element of a TOML document to its line.
-func scan(text string) *node {
-	root, _ := survey(strings.TrimPrefix(text, "\ufeff"))
-	return root
-}
-
-// survey is scan, with the items of the document in their order.
+// survey maps every key and element of a TOML document to its line, and lists
+// its items in their order.
 func survey(text string) (root *node, items []item) {
 	s := &scanner{text: text, line: 1}
 	root = &node{line: 1}
@@ -99,6 +96,7 @@ func survey(text string) (root *node, items []item) {
 			s.skip(1)
 		}
 		it.end, it.last = s.pos, s.line
+		it.again, s.again = s.again, false
 		items = append(items, it)
 	}
 	return root, items
@@ -200,6 +198,7 @@ func (s *scanner) pair(table *node) {
 		return
 	}
 	s.skip(1)
+	s.again = s.again || n.kids != nil
 	s.value(n)
 }
 

@@ -93,13 +93,13 @@ func Load(path string, o Options) (*Config, error) {
 
 // Parse is Load for a text at hand; path is where it stands.
 func Parse(path, text string, o Options) (*Config, error) {
-	raw, text, twice, err := decode(path, text)
+	raw, root, twice, err := decode(path, text)
 	if err != nil {
 		return nil, err
 	}
 	d := newDefaults()
 	c := &d.Config
-	c.Path, c.root = path, scan(text)
+	c.Path, c.root = path, root
 	r := &reader{Options: o.withDefaults(), file: path, folder: folderOf(path), c: c, problems: twice}
 	r.table(value{raw: raw}, schema(&d))
 	r.check()
