@@ -8,7 +8,9 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 )
 
 var (
@@ -163,6 +165,9 @@ func (r *reader) checkAdmin() {
 		if file != "" {
 			r.readable(at(key), file)
 		}
+	}
+	if t := a.Token.Reveal(); t != strings.TrimSpace(t) || strings.ContainsFunc(t, unicode.IsControl) {
+		r.bad(at("token"), "admin.token has a blank at an end, or a newline, which no request can send", "write one line without them")
 	}
 	if !a.Listen.IsValid() {
 		return

@@ -23,9 +23,11 @@ func (r *reader) elsewhere(name string) string {
 }
 
 // variable is what a ${NAME} stands for: the variable of the process, else
-// that of the file; "" when neither has it.
+// that of the file; "" when neither has it. No key begins or ends with a blank,
+// but many a secret that containers are given ends in a newline.
 func (r *reader) variable(name string) string {
-	if text, set := r.LookupEnv(name); set && text != "" {
+	text, _ := r.LookupEnv(name)
+	if text = strings.TrimSpace(text); text != "" {
 		return text
 	}
 	if r.environment == nil {

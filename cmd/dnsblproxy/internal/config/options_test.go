@@ -59,12 +59,15 @@ func TestEnvironmentFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := testOptions(t)
-	o.LookupEnv = func(name string) (string, bool) { return "of the process", name == "SET" }
+	o.LookupEnv = func(name string) (string, bool) {
+		text, ok := map[string]string{"SET": "of the process", "LINE": "of a mounted file\n", "EMPTY": "\n"}[name]
+		return text, ok
+	}
 	token := func(name string) (string, error) {
 		c, err := Parse(filepath.Join(folder, "config.toml"), "[admin]\ntoken = \"${"+name+"}\"\n[zone.a]\n", o)
 		return c.Admin.Token.Reveal(), err
 	}
-	for name, want := range map[string]string{"DQS_KEY": "k1=k2", "SET": "of the process"} {
+	for name, want := range map[string]string{"DQS_KEY": "k1=k2", "SET": "of the process", "LINE": "of a mounted file"} {
 		if got, err := token(name); got != want || err != nil {
 			t.Errorf("%s is %q, %v; want %q", name, got, err, want)
 		}
