@@ -128,14 +128,16 @@ func syntaxProblem(path, text string, err error) (p Problem, twice bool) {
 		}
 		p.What = "not TOML: " + strings.TrimSuffix(lowerFirst(pe.Message), ".")
 	}
-	if strings.Contains(p.What, "expected value but found") {
-		// The text repeats what stands there, which may be a key.
+	switch has := func(s string) bool { return strings.Contains(p.What, s) }; {
+	case has("already been defined"), has("already created"):
+		twice = true
+		p.What, p.Instead = strings.TrimPrefix(p.What, "not TOML: "), "write it once"
+	case has("expected value but found"): // and the text of it, which may be a key
 		p.What, p.Instead = "not TOML: there is no value", `write text in double quotes, such as mode = "off"`
-	}
-	twice = strings.Contains(p.What, "already been defined") || strings.Contains(p.What, "already created")
-	if twice {
-		p.What = strings.TrimPrefix(p.What, "not TOML: ")
-		p.Instead = "write it once"
+	case has("UTF-8"):
+		p.Instead = "save the file as UTF-8"
+	case has("invalid escape"):
+		p.Instead = "write the text in single quotes, which leave a backslash as it is"
 	}
 	return p, twice
 }
