@@ -154,6 +154,8 @@ func upstreamField(z *Zone) field {
 		z.Upstream = Secret(canonical(z.Upstream.Reveal()))
 		if name := z.Upstream.Reveal(); r.Domain != nil && r.Domain(name) != nil || !asAsked(name) {
 			r.bad(v.path, dotted(v.path)+" is no domain name", "write the list's zone, such as \"zen.spamhaus.org\"")
+		} else if len(name) > maxName {
+			r.bad(v.path, dotted(v.path)+" leaves no room for an address before it", writeShorter)
 		}
 		return true
 	}

@@ -97,8 +97,12 @@ func (d *defaults) addZone(r *reader, path []any, name string) []field {
 				"put both into one table (case and a trailing dot make no difference)")
 		}
 	}
-	if r.checked(value{path: path}, z.Name, r.Domain) && !asAsked(z.Name) {
+	switch {
+	case !r.checked(value{path: path}, z.Name, r.Domain):
+	case !asAsked(z.Name):
 		r.bad(path, fmt.Sprintf("zone %q is not spelled as it is asked in the DNS", name), "write it without blanks, and in its xn-- form")
+	case len(z.Name) > maxName:
+		r.bad(path, fmt.Sprintf("zone %q leaves no room for an address before it", name), writeShorter)
 	}
 	r.c.Zones = append(r.c.Zones, &z)
 	return zoneFields(&z)
@@ -211,6 +215,13 @@ func canonical(name string) string { return strings.TrimSuffix(strings.ToLower(n
 func asAsked(name string) bool {
 	return !strings.ContainsFunc(name, func(c rune) bool { return c <= ' ' || c > '~' })
 }
+
+// maxName is the longest name of a zone or a list, in octets: "255.255.255.255."
+// fits before it (RFC 1035, section 2.3.4).
+const (
+	maxName      = 253 - 16
+	writeShorter = "write a name of 237 octets or fewer"
+)
 
 func zoneName(_ *reader, _ value, s string) (string, bool) { return canonical(s), true }
 
