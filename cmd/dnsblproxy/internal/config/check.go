@@ -62,18 +62,11 @@ func (r *reader) zone(name string) *Zone {
 	return nil
 }
 
-// wrote says whether the file has the key.
-func (r *reader) wrote(path ...any) bool { return r.c.Defined(path...) }
-
 // readable reports a file that cannot be opened.
 func (r *reader) readable(path []any, file string) {
 	err := r.Readable(file)
 	if err == nil {
 		return
-	}
-	var pe *os.PathError
-	if errors.As(err, &pe) {
-		err = pe.Err
 	}
 	shown := r.c.Shown(file)
 	instead := "name a file that the server may read"
@@ -84,7 +77,16 @@ func (r *reader) readable(path []any, file string) {
 	if shown != file {
 		instead += "; relative paths start at the folder of the configuration"
 	}
-	r.bad(path, fmt.Sprintf("%s: reading %q: %v", dotted(path), shown, err), instead)
+	r.bad(path, fmt.Sprintf("%s: reading %q: %v", dotted(path), shown, cause(err)), instead)
+}
+
+// cause is the error without the path, which the message has.
+func cause(err error) error {
+	var pe *os.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
 }
 
 func (r *reader) checkListen() {
@@ -92,7 +94,7 @@ func (r *reader) checkListen() {
 	if len(c.Listen) == 0 && !c.Systemd && !r.reported([]any{"listen"}) {
 		r.bad([]any{"listen"}, "listen names no address", `write one, such as ["127.0.0.1:5353"]`)
 	}
-	if len(c.Clients) == 0 && r.wrote("clients") && !r.reported([]any{"clients"}) {
+	if len(c.Clients) == 0 && r.c.Defined("clients") && !r.reported([]any{"clients"}) {
 		r.bad([]any{"clients"}, "clients is empty, so that nobody may ask", `write who may, such as ["127.0.0.0/8", "::1"]`)
 	}
 	reach := slices.Concat(c.Listen, r.Inherited)
@@ -175,7 +177,7 @@ func (r *reader) checkAdmin() {
 	for _, l := range r.c.Listen {
 		if overlap(a.Listen, l) {
 			path := at("listen")
-			if !r.wrote(path...) {
+			if !r.c.Defined(path...) {
 				path = []any{"listen"}
 			}
 			r.bad(path, fmt.Sprintf("admin.listen: %s overlaps with the DNS listener %s", a.Listen, l), "give one of them another port")
@@ -196,7 +198,7 @@ func (r *reader) checkAdmin() {
 
 // reported says whether the key, which is in the file, has a problem already.
 func (r *reader) reported(path []any) bool {
-	return r.wrote(path...) && slices.ContainsFunc(r.problems, func(p Problem) bool {
+	return r.c.Defined(path...) && slices.ContainsFunc(r.problems, func(p Problem) bool {
 		return p.Line == r.c.Line(path...)
 	})
 }
@@ -207,14 +209,14 @@ const stubTimeout = 5 * time.Second
 func (r *reader) checkTimes() {
 	res := r.c.Resolver
 	at := func(key string) []any {
-		if !r.wrote("resolver", key) {
+		if !r.c.Defined("resolver", key) {
 			return []any{"resolver"}
 		}
 		return []any{"resolver", key}
 	}
 	if res.Timeout > res.Deadline {
 		key := "timeout"
-		if !r.wrote("resolver", key) {
+		if !r.c.Defined("resolver", key) {
 			key = "deadline"
 		}
 		r.bad(at(key), fmt.Sprintf("resolver.timeout (%s, one attempt) is longer than resolver.deadline (%s, all attempts)",
@@ -236,7 +238,7 @@ func (r *reader) checkCache() {
 			continue
 		}
 		key := top.key
-		if !r.wrote("cache", key) {
+		if !r.c.Defined("cache", key) {
 			key = "min_ttl"
 		}
 		r.bad([]any{"cache", key}, fmt.Sprintf("cache.min_ttl (%s) is longer than cache.%s (%s)",

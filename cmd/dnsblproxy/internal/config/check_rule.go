@@ -37,7 +37,7 @@ func (r *reader) checkURL(u *Rule, at func(...any) []any, what string) {
 		if u.JQ != "" && !r.reported(at("url")) {
 			r.bad(at("jq"), what+" has a jq filter without a url", "write url, or remove jq")
 		}
-		if r.wrote(at("refresh")...) && !r.reported(at("url")) {
+		if r.c.Defined(at("refresh")...) && !r.reported(at("url")) {
 			r.bad(at("refresh"), what+" has refresh without a url (spf, a and mx follow their TTLs)", "write url, or remove refresh")
 		}
 		return

@@ -8,33 +8,23 @@ import (
 	"strings"
 )
 
-// fitting lists, for each source, the keys that it heeds beside source and
-// mode.
-func fitting(source string) []string {
-	switch source {
-	case "upstream":
-		return []string{"upstream", "via", "kind", "listed", "no_override", "codes", "holds", "on_failure", "verify", "probe", "budget"}
-	case "deny":
-		return []string{"kind", "codes", "holds"}
-	case "allow":
-		return []string{"kind", "codes", "holds"}
-	case "file":
-		return []string{"files", "kind", "listed", "no_override", "codes", "holds", "on_failure"}
-	case "rdns":
-		return []string{"kind", "listed", "no_override", "codes", "holds", "on_failure"}
-	default: // combined
-		return []string{"threshold", "weights", "kind", "codes", "holds", "on_failure"}
-	}
+// heeds lists, for each source, the keys that it heeds beside those that every
+// zone does.
+var heeds = map[string][]string{
+	"upstream": {"upstream", "via", "listed", "no_override", "on_failure", "verify", "probe", "budget"},
+	"file":     {"files", "listed", "no_override", "on_failure"},
+	"rdns":     {"listed", "no_override", "on_failure"},
+	"combined": {"threshold", "weights", "on_failure"},
 }
 
-// sourceOf says which source a key is for, for messages.
+// sourceOf says which source a key is for; "" when it is for all of them, or unknown.
 func sourceOf(key string) string {
 	for _, source := range []string{"upstream", "file", "combined"} {
-		if slices.Contains(fitting(source), key) {
+		if slices.Contains(heeds[source], key) {
 			return source
 		}
 	}
-	return "upstream"
+	return ""
 }
 
 func (r *reader) checkZone(z *Zone) {
@@ -47,7 +37,7 @@ func (r *reader) checkZone(z *Zone) {
 	case "upstream":
 		r.checkUpstream(z, name)
 	case "allow":
-		if r.wrote(at("kind")...) && z.Kind != "allow" {
+		if r.c.Defined(at("kind")...) && z.Kind != "allow" {
 			r.bad(at("kind"), fmt.Sprintf(`zone %q publishes the allowlist, so its kind cannot be "block"`, z.Name), `remove kind, or write "allow"`)
 		}
 		z.Kind = "allow"
@@ -72,17 +62,14 @@ func (r *reader) checkZone(z *Zone) {
 }
 
 func (r *reader) checkFitting(z *Zone, name string) {
-	for _, k := range Schema() {
-		if k.Path[0] != "zone" {
+	table, _ := r.c.root.find([]any{"zone", name})
+	for key := range table.kids {
+		source := sourceOf(key)
+		if source == "" || slices.Contains(heeds[z.Source], key) {
 			continue
 		}
-		key := k.Path[2]
-		path := []any{"zone", name, key}
-		if key == "source" || key == "mode" || !r.wrote(path...) || slices.Contains(fitting(z.Source), key) {
-			continue
-		}
-		r.bad(path, fmt.Sprintf("zone %q has source %q, which does not heed %s", z.Name, z.Source, key),
-			fmt.Sprintf("remove it, or write source = %q", sourceOf(key)))
+		r.bad([]any{"zone", name, key}, fmt.Sprintf("zone %q has source %q, which does not heed %s", z.Name, z.Source, key),
+			fmt.Sprintf("remove it, or write source = %q", source))
 	}
 }
 
@@ -90,14 +77,14 @@ func (r *reader) checkFitting(z *Zone, name string) {
 // takes the kind from the table of well-known lists where the file is silent.
 func (r *reader) checkUpstream(z *Zone, name string) {
 	known := r.WellKnown(z.Upstream.Reveal())
-	if known.Kind != "" && !r.wrote("zone", name, "kind") {
+	if known.Kind != "" && !r.c.Defined("zone", name, "kind") {
 		z.Kind = known.Kind
 	}
 	if known.Dead == "" || z.Mode == "off" {
 		return
 	}
 	path := []any{"zone", name}
-	if r.wrote("zone", name, "upstream") {
+	if r.c.Defined("zone", name, "upstream") {
 		path = append(path, "upstream")
 	}
 	r.bad(path, fmt.Sprintf("zone %q: the list %s is dead: %s", z.Name, known.Name, known.Dead),
@@ -166,13 +153,11 @@ func (r *reader) zoneHint(name string) string {
 	for i, z := range r.c.Zones {
 		names[i] = z.Name
 	}
-	if n := nearest(name, names); n != "" {
-		return fmt.Sprintf("did you mean %q?", n)
+	instead := fmt.Sprintf("write a table [zone.%q]", name)
+	if len(names) > 0 {
+		instead += ", or name one of " + strings.Join(names, ", ")
 	}
-	if len(names) == 0 {
-		return fmt.Sprintf("write a table [zone.%q]", name)
-	}
-	return fmt.Sprintf("write a table [zone.%q], or name one of %s", name, strings.Join(names, ", "))
+	return hint(name, names, instead)
 }
 
 // checkWatch checks a watch.

@@ -69,20 +69,14 @@ func overlap(a, b netip.AddrPort) bool {
 
 // adminListenField reads one address, or "" for none.
 func adminListenField(c *Config) field {
-	f := field{key: "listen", want: `an address with a port, or "" to turn it off`, def: `"` + c.Admin.Listen.String() + `"`}
-	f.read = func(r *reader, v value) bool {
-		s, ok := v.raw.(string)
-		if !ok {
-			return false
-		}
+	const want = `an address with a port, or "" to turn it off`
+	return scalar("listen", want, `"`+c.Admin.Listen.String()+`"`, func(r *reader, v value, s string) {
 		if s == "" {
 			c.Admin.Listen = netip.AddrPort{}
 		} else if ap, ok := r.listener(v, s); ok {
 			c.Admin.Listen = ap
 		}
-		return true
-	}
-	return f
+	})
 }
 
 // clientsField reads addresses and prefixes.
@@ -135,31 +129,21 @@ func serversField(key string, p *[]netip.AddrPort) field {
 // upstreamField reads the name that the list is asked by. No message repeats
 // it: it may hold a key.
 func upstreamField(z *Zone) field {
-	f := secret("upstream", &z.Upstream, &z.Keys)
-	f.def = ""
-	inner := f.read
-	f.read = func(r *reader, v value) bool {
-		before := z.Upstream
-		z.Upstream = ""
-		if !inner(r, v) {
-			return false
-		}
-		if z.Upstream == "" { // reported, or empty
-			if v.raw == "" {
-				r.bad(v.path, dotted(v.path)+" is empty", "remove it to ask the list by the zone's own name")
-			}
-			z.Upstream = before
-			return true
-		}
-		z.Upstream = Secret(canonical(z.Upstream.Reveal()))
-		if name := z.Upstream.Reveal(); r.Domain != nil && r.Domain(name) != nil || !asAsked(name) {
+	var text Secret
+	return then(required(secret("upstream", &text, &z.Keys)), func(r *reader, v value) {
+		name := canonical(text.Reveal())
+		switch {
+		case v.raw == "":
+			r.bad(v.path, dotted(v.path)+" is empty", "remove it to ask the list by the zone's own name")
+		case text == "": // reported
+		case r.Domain != nil && r.Domain(name) != nil || !asAsked(name):
 			r.bad(v.path, dotted(v.path)+" is no domain name", "write the list's zone, such as \"zen.spamhaus.org\"")
-		} else if len(name) > maxName {
+		case len(name) > maxName:
 			r.bad(v.path, dotted(v.path)+" leaves no room for an address before it", writeShorter)
+		default:
+			z.Upstream = Secret(name)
 		}
-		return true
-	}
-	return f
+	})
 }
 
 // viaField reads "resolver", "direct" or an array of servers.
@@ -176,7 +160,7 @@ func viaField(via *Via) field {
 			if _, err := server(s); err == nil {
 				instead = fmt.Sprintf("write [%q]", s)
 			}
-			r.bad(v.path, fmt.Sprintf("%s cannot be %q", dotted(v.path), s), instead)
+			r.cannot(v, instead)
 			return true
 		}
 		if raws, ok := v.raw.([]any); ok && len(raws) == 0 {
@@ -191,25 +175,15 @@ func viaField(via *Via) field {
 // codesField reads names by code.
 func codesField(p *map[string]string) field {
 	const want = `a table of names by code, such as { "127.0.0.2" = "SBL" }`
-	return field{key: "codes", want: want, read: func(r *reader, v value) bool {
-		m, ok := v.raw.(map[string]any)
-		if !ok {
-			return false
+	return entries("codes", want, func() { *p = map[string]string{} }, func(r *reader, e value, code string) {
+		name, ok := e.raw.(string)
+		switch {
+		case !ok || name == "":
+			r.bad(e.path, fmt.Sprintf("the name of code %q in %s is %s", code, dotted(e.path[:len(e.path)-1]), nameless(e.raw)), "write a short name in quotes")
+		case r.checked(e, code, codeCheck):
+			(*p)[code] = name
 		}
-		names := make(map[string]string, len(m))
-		for _, code := range r.keys(m, v.path) {
-			e := value{m[code], append(slices.Clip(v.path), code)}
-			name, ok := m[code].(string)
-			switch {
-			case !ok || name == "":
-				r.bad(e.path, fmt.Sprintf("the name of code %q in %s is %s", code, dotted(v.path), nameless(m[code])), "write a short name in quotes")
-			case r.checked(e, code, codeCheck):
-				names[code] = name
-			}
-		}
-		*p = names
-		return true
-	}}
+	})
 }
 
 func nameless(raw any) string {
@@ -231,40 +205,26 @@ func codeCheck(s string) error {
 // codeField reads the code of a deny rule. 127.0.0.1 and 127.255.255.0/24
 // mean a broken list to those who ask.
 func codeField(p *string) field {
-	return field{key: "code", want: `a code, such as "127.0.0.2"`, def: `"` + *p + `"`, read: func(r *reader, v value) bool {
-		s, ok := v.raw.(string)
-		if !ok {
-			return false
-		}
-		if !r.checked(v, s, codeCheck) {
-			return true
-		}
-		a := netip.MustParseAddr(s)
-		if s == "127.0.0.1" || s == "127.0.0.0" || netip.MustParsePrefix("127.255.255.0/24").Contains(a) {
+	return scalar("code", `a code, such as "127.0.0.2"`, `"`+*p+`"`, func(r *reader, v value, s string) {
+		switch {
+		case !r.checked(v, s, codeCheck):
+		case s == "127.0.0.1" || s == "127.0.0.0" || strings.HasPrefix(s, "127.255.255."):
 			r.bad(v.path, fmt.Sprintf("%s cannot be %s, which mail servers take for an error of the list", dotted(v.path), s),
 				`write "127.0.0.2" or another code of the list's own`)
-			return true
+		default:
+			*p = s
 		}
-		*p = s
-		return true
-	}}
+	})
 }
 
 func jqField(p *string) field {
-	f := text("jq", p)
-	inner := f.read
-	f.read = func(r *reader, v value) bool {
-		if !inner(r, v) {
-			return false
-		}
+	return then(text("jq", p), func(r *reader, v value) {
 		if *p == "" {
 			r.bad(v.path, dotted(v.path)+" is empty", "remove it, or write a filter such as '.prefixes[]'")
-			return true
+			return
 		}
 		r.checked(v, *p, r.JQ)
-		return true
-	}
-	return f
+	})
 }
 
 // datasetTypes are those of rbldnsd that zones of addresses and names need.
@@ -281,11 +241,8 @@ func filesField(p *[]Dataset) field {
 			return
 		}
 		if !slices.Contains(datasetTypes(), kind) {
-			instead := "write one of " + strings.Join(datasetTypes(), ", ")
-			if n := nearest(kind, datasetTypes()); n != "" {
-				instead = fmt.Sprintf("did you mean %q?", n)
-			}
-			r.bad(v.path, fmt.Sprintf("%s: unknown dataset type %q", dotted(v.path), kind), instead)
+			r.bad(v.path, fmt.Sprintf("%s: unknown dataset type %q", dotted(v.path), kind),
+				hint(kind, datasetTypes(), "write one of "+strings.Join(datasetTypes(), ", ")))
 			return
 		}
 		d := Dataset{Type: kind, Line: r.c.Line(v.path...)}
@@ -300,32 +257,20 @@ func filesField(p *[]Dataset) field {
 // weightsField reads { "zone" = 4, "zone=codes" = 1 }.
 func weightsField(p *[]Weight) field {
 	const want = `a table of whole numbers, such as { "zen.spamhaus.org" = 4 }`
-	return field{key: "weights", want: want, read: func(r *reader, v value) bool {
-		m, ok := v.raw.(map[string]any)
-		if !ok {
-			return false
-		}
-		*p = nil
-		for _, key := range r.keys(m, v.path) {
-			e := value{m[key], append(slices.Clip(v.path), key)}
-			n, ok := m[key].(int64)
-			if !ok || n == 0 || n < -math.MaxInt16 || n > math.MaxInt16 {
-				r.bad(e.path, fmt.Sprintf("the weight of %q is %s", key, weightless(m[key])), "write a whole number from -32767 to 32767 other than 0, without quotes")
-				continue
-			}
-			zone, set, hasCodes := strings.Cut(key, "=")
-			w := Weight{Zone: canonical(zone), Codes: set, Weight: int(n), Line: r.c.Line(e.path...)}
-			if hasCodes && !r.checked(e, set, r.Codes) {
-				continue
-			}
-			if slices.ContainsFunc(*p, func(o Weight) bool { return o.Zone == w.Zone && o.Codes == w.Codes }) {
-				r.bad(e.path, fmt.Sprintf("%s weighs %q twice", dotted(v.path), key), "write it once (case and a trailing dot make no difference)")
-				continue
-			}
+	return entries("weights", want, func() { *p = nil }, func(r *reader, e value, key string) {
+		n, ok := e.raw.(int64)
+		zone, set, hasCodes := strings.Cut(key, "=")
+		w := Weight{Zone: canonical(zone), Codes: set, Weight: int(n), Line: r.c.Line(e.path...)}
+		switch {
+		case !ok || n == 0 || n < -math.MaxInt16 || n > math.MaxInt16:
+			r.bad(e.path, fmt.Sprintf("the weight of %q is %s", key, weightless(e.raw)), "write a whole number from -32767 to 32767 other than 0, without quotes")
+		case hasCodes && !r.checked(e, set, r.Codes):
+		case slices.ContainsFunc(*p, func(o Weight) bool { return o.Zone == w.Zone && o.Codes == w.Codes }):
+			r.bad(e.path, fmt.Sprintf("%s weighs %q twice", dotted(e.path[:len(e.path)-1]), key), "write it once (case and a trailing dot make no difference)")
+		default:
 			*p = append(*p, w)
 		}
-		return true
-	}}
+	})
 }
 
 func weightless(raw any) string {
@@ -360,9 +305,9 @@ func notifyField(w *Watch) field {
 		first, more := w.Notify[0], len(w.Notify) > 1
 		w.Notify = nil
 		if more {
-			r.bad(v.elem(nil, 1).path, dotted(v.path)+": a webhook takes no arguments", `write its URL alone, such as ["https://host/path"]`)
+			r.bad(v.at(1, nil).path, dotted(v.path)+": a webhook takes no arguments", `write its URL alone, such as ["https://host/path"]`)
 		}
-		return url.read(r, v.elem(first, 0))
+		return url.read(r, v.at(0, first))
 	}
 	return f
 }

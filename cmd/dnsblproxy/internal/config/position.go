@@ -1,9 +1,9 @@
 package config
 
 import (
-	"strconv"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/BurntSushi/toml"
 )
 
 // node is the place of one key, table or array element in the source. The
@@ -176,10 +176,11 @@ func (s *scanner) keys() []string {
 
 // key reads one bare or quoted part of a dotted key.
 func (s *scanner) key() (string, bool) {
-	if s.at(`"`) || s.at("'") {
-		return s.str(), true
-	}
 	start := s.pos
+	if s.at(`"`) || s.at("'") {
+		s.str()
+		return unquote(s.text[start:s.pos]), true
+	}
 	for s.pos < len(s.text) && !strings.ContainsRune(" \t\r\n.=[]{},#\"'", rune(s.text[s.pos])) {
 		s.pos++
 	}
@@ -247,29 +248,34 @@ func (s *scanner) list(closing string, item func()) {
 	}
 }
 
-// str reads a string of any of the four kinds and returns its value.
-func (s *scanner) str() string {
+// unquote is the key that is written so. The library knows the escapes.
+func unquote(quoted string) string {
+	var table map[string]any
+	if strings.Contains(quoted, `\`) && toml.Unmarshal([]byte(quoted+"=0"), &table) == nil {
+		for key := range table {
+			return key
+		}
+	}
+	return strings.Trim(quoted, quoted[:1])
+}
+
+// str skips a string of any of the four kinds.
+func (s *scanner) str() {
 	quote := s.text[s.pos : s.pos+1]
 	if s.at(quote + quote + quote) {
 		s.multiline(quote)
-		return "" // no key may be written so
+		return
 	}
 	s.skip(1)
-	start := s.pos
 	for s.pos < len(s.text) && s.text[s.pos] != '\n' && !s.at(quote) {
 		if quote == `"` && s.at(`\`) && s.pos+1 < len(s.text) && s.text[s.pos+1] != '\n' {
 			s.pos++
 		}
 		s.pos++
 	}
-	raw := s.text[start:min(s.pos, len(s.text))]
 	if s.at(quote) {
 		s.skip(1)
 	}
-	if quote == `"` {
-		return unescape(raw)
-	}
-	return raw
 }
 
 // multiline skips a string in triple quotes. Up to two quotes may stand
@@ -292,33 +298,4 @@ func (s *scanner) multiline(quote string) {
 			s.skip(1)
 		}
 	}
-}
-
-// unescape resolves the escapes of a basic string.
-func unescape(raw string) string {
-	if !strings.Contains(raw, `\`) {
-		return raw
-	}
-	short := strings.NewReplacer(`b`, "\b", `t`, "\t", `n`, "\n", `f`, "\f", `r`, "\r", `e`, "\x1b")
-	width := map[byte]int{'x': 2, 'u': 4, 'U': 8}
-	var b strings.Builder
-	for i := 0; i < len(raw); i++ {
-		if raw[i] != '\\' || i+1 == len(raw) {
-			b.WriteByte(raw[i])
-			continue
-		}
-		i++
-		w := width[raw[i]]
-		if w == 0 || i+w >= len(raw) {
-			b.WriteString(short.Replace(raw[i : i+1]))
-			continue
-		}
-		code, err := strconv.ParseUint(raw[i+1:i+1+w], 16, 32)
-		if err != nil || code > utf8.MaxRune {
-			code = utf8.RuneError
-		}
-		b.WriteRune(rune(code))
-		i += w
-	}
-	return b.String()
 }

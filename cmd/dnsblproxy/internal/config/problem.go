@@ -85,6 +85,14 @@ func nearest(got string, candidates []string) string {
 	return best
 }
 
+// hint is what to write instead of got: one of the words, if that was meant.
+func hint(got string, words []string, otherwise string) string {
+	if n := nearest(got, words); n != "" {
+		return fmt.Sprintf("did you mean %q?", n)
+	}
+	return otherwise
+}
+
 // distance counts the insertions, deletions, substitutions and swaps of
 // neighbours that turn a into b.
 func distance(a, b string) int {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -34,9 +33,9 @@ type value struct {
 	path []any
 }
 
-// elem is the i-th element of an array.
-func (v value) elem(raw any, i int) value {
-	return value{raw: raw, path: append(slices.Clip(v.path), i)}
+// at is a value in it, below a key or an index.
+func (v value) at(step, raw any) value {
+	return value{raw: raw, path: append(slices.Clip(v.path), step)}
 }
 
 // reader takes one document through the schema and the checks.
@@ -61,6 +60,11 @@ func (r *reader) warn(path []any, what, instead string) {
 	r.warnings = append(r.warnings, r.c.Problem(what, instead, path...))
 }
 
+// cannot reports a value of the right type.
+func (r *reader) cannot(v value, instead string) {
+	r.bad(v.path, fmt.Sprintf("%s cannot be %#v", dotted(v.path), v.raw), instead)
+}
+
 // badErr reports the refusal of a handed-in check, and each that is joined in it.
 func (r *reader) badErr(path []any, err error) {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
@@ -79,12 +83,8 @@ func (r *reader) badErr(path []any, err error) {
 func Load(path string, o Options) (*Config, error) {
 	text, err := o.withDefaults().ReadFile(path)
 	if err != nil {
-		var pe *os.PathError
-		if errors.As(err, &pe) {
-			err = pe.Err
-		}
 		return nil, &Error{Problems: []Problem{{
-			File: path, What: "reading the configuration: " + err.Error(),
+			File: path, What: fmt.Sprintf("reading the configuration: %v", cause(err)),
 			Instead: "name the file with " + cmp.Or(o.Flag, "--config"),
 		}}}
 	}
@@ -156,14 +156,12 @@ func (r *reader) table(v value, fields []field) bool {
 		return false
 	}
 	for _, key := range r.keys(m, v.path) {
-		path := append(slices.Clip(v.path), key)
+		e := v.at(key, m[key])
 		i := slices.IndexFunc(fields, func(f field) bool { return f.key == key })
 		if i < 0 {
-			r.unknown(path, m[key], fields)
-			continue
-		}
-		if f := fields[i]; !f.read(r, value{m[key], path}) {
-			r.bad(path, fmt.Sprintf("%s is %s", dotted(path), typeName(m[key])), "write "+f.want)
+			r.unknown(e.path, e.raw, fields)
+		} else if f := fields[i]; !f.read(r, e) {
+			r.bad(e.path, fmt.Sprintf("%s is %s", dotted(e.path), typeName(e.raw)), "write "+f.want)
 		}
 	}
 	return true
@@ -200,16 +198,11 @@ func (r *reader) unknown(path []any, raw any, fields []field) {
 	for i, f := range fields {
 		names[i] = f.key
 	}
-	instead := ""
-	if n := nearest(key, names); n != "" {
-		instead = fmt.Sprintf("did you mean %q?", n)
-	} else if home := homeOf(key, path); home != "" {
+	instead := "remove it, or write one of " + strings.Join(slices.Sorted(slices.Values(names)), ", ")
+	if home := homeOf(key, path); home != "" {
 		instead = "it belongs " + home
-	} else {
-		slices.Sort(names)
-		instead = "remove it, or write one of " + strings.Join(names, ", ")
 	}
-	r.bad(path, what, instead)
+	r.bad(path, what, hint(key, names, instead))
 }
 
 // unquoted recognizes [zone.zen.spamhaus.org], whose dots make tables of the

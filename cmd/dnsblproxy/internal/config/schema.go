@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -138,13 +139,7 @@ func (d *defaults) addRule(to *[]*Rule, deny bool) func(*reader, []any, string) 
 		if !deny {
 			rule.Code = ""
 		}
-		r.name(path, name)
-		for _, other := range *to {
-			if strings.EqualFold(other.Name, name) {
-				r.bad(path, fmt.Sprintf("rule %q differs from %q of line %d in case only", name, other.Name, other.Line),
-					"give it another name, or put both into one table")
-			}
-		}
+		r.name(path, "rule", name)
 		*to = append(*to, &rule)
 		return ruleFields(&rule, deny)
 	}
@@ -179,13 +174,7 @@ func ruleFields(u *Rule, deny bool) []field {
 func (d *defaults) addWatch(r *reader, path []any, name string) []field {
 	w := d.Watch
 	w.Name, w.Line = name, r.c.Line(path...)
-	r.name(path, name)
-	for _, other := range r.c.Watch {
-		if strings.EqualFold(other.Name, name) {
-			r.bad(path, fmt.Sprintf("watch %q differs from %q of line %d in case only", name, other.Name, other.Line),
-				"give it another name, or put both into one table")
-		}
-	}
+	r.name(path, "watch", name)
 	r.c.Watch = append(r.c.Watch, &w)
 	return watchFields(&w)
 }
@@ -199,11 +188,21 @@ func watchFields(w *Watch) []field {
 	}
 }
 
-// name checks the name of a rule: it goes into answers, labels and logs.
-func (r *reader) name(path []any, name string) {
+// name checks the name of a rule or a watch: it goes into answers, labels and
+// logs.
+func (r *reader) name(path []any, what, name string) {
 	odd := func(c rune) bool { return !unicode.IsPrint(c) || c == '"' || c == unicode.ReplacementChar }
 	if name == "" || len(name) > 64 || strings.ContainsFunc(name, odd) {
 		r.bad(path, fmt.Sprintf("%q cannot be a name", name), "write one to 64 printable characters without quotes")
+	}
+	table, _ := r.c.root.find(path[:1])
+	line := r.c.Line(path...)
+	for other, n := range table.kids {
+		before := cmp.Or(cmp.Compare(n.line, line), cmp.Compare(other, name)) < 0
+		if before && strings.EqualFold(other, name) {
+			r.bad(path, fmt.Sprintf("%s %q differs from %q of line %d in case only", what, name, other, n.line),
+				"give it another name, or put both into one table")
+		}
 	}
 }
 

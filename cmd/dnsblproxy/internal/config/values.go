@@ -12,66 +12,48 @@ import (
 	"time"
 )
 
-// text is any string.
-func text(key string, p *string) field {
-	return field{key: key, want: "a string", def: strconv.Quote(*p), read: func(_ *reader, v value) bool {
-		s, ok := v.raw.(string)
+// scalar is a value of the type that TOML has for it.
+func scalar[T any](key, want, def string, read func(r *reader, v value, x T)) field {
+	return field{key: key, want: want, def: def, read: func(r *reader, v value) bool {
+		x, ok := v.raw.(T)
 		if ok {
-			*p = s
+			read(r, v, x)
 		}
 		return ok
 	}}
 }
 
+// text is any string.
+func text(key string, p *string) field {
+	return scalar(key, "a string", strconv.Quote(*p), func(_ *reader, _ value, s string) { *p = s })
+}
+
 // oneOf is one of a few words.
 func oneOf(key string, p *string, words ...string) field {
 	want := `one of "` + strings.Join(words, `", "`) + `"`
-	return field{key: key, want: want, def: strconv.Quote(*p), read: func(r *reader, v value) bool {
-		s, ok := v.raw.(string)
-		if !ok {
-			return false
-		}
+	return scalar(key, want, strconv.Quote(*p), func(r *reader, v value, s string) {
 		if !slices.Contains(words, s) {
-			instead := "write " + want
-			if n := nearest(s, words); n != "" {
-				instead = fmt.Sprintf("did you mean %q?", n)
-			}
-			r.bad(v.path, fmt.Sprintf("%s cannot be %q", dotted(v.path), s), instead)
-			return true
+			r.cannot(v, hint(s, words, "write "+want))
+			return
 		}
 		*p = s
-		return true
-	}}
+	})
 }
 
 // boolean is true or false.
 func boolean(key string, p *bool) field {
-	return field{key: key, want: "true or false, without quotes", def: strconv.FormatBool(*p),
-		read: func(_ *reader, v value) bool {
-			b, ok := v.raw.(bool)
-			if ok {
-				*p = b
-			}
-			return ok
-		}}
+	return scalar(key, "true or false, without quotes", strconv.FormatBool(*p), func(_ *reader, _ value, b bool) { *p = b })
 }
 
 // count is a whole number from least on.
 func count(key string, p *int, least int) field {
-	return field{key: key, want: "a whole number, without quotes", def: strconv.Itoa(*p),
-		read: func(r *reader, v value) bool {
-			n, ok := v.raw.(int64)
-			if !ok {
-				return false
-			}
-			if n < int64(least) || n > math.MaxInt32 {
-				r.bad(v.path, fmt.Sprintf("%s cannot be %d", dotted(v.path), n),
-					fmt.Sprintf("write a number from %d to %d", least, math.MaxInt32))
-				return true
-			}
-			*p = int(n)
-			return true
-		}}
+	return scalar(key, "a whole number, without quotes", strconv.Itoa(*p), func(r *reader, v value, n int64) {
+		if n < int64(least) || n > math.MaxInt32 {
+			r.cannot(v, fmt.Sprintf("write a number from %d to %d", least, math.MaxInt32))
+			return
+		}
+		*p = int(n)
+	})
 }
 
 // duration is a Go duration from least on. A bare number is refused: nobody
@@ -98,11 +80,9 @@ func durationUpTo(key string, p *time.Duration, least, most time.Duration) field
 			r.bad(v.path, fmt.Sprintf("%s: %q is no duration", dotted(v.path), s),
 				`write a number and a unit of ms, s, m or h, such as "90s" or "1h30m"`)
 		case d < least:
-			r.bad(v.path, fmt.Sprintf("%s cannot be %q", dotted(v.path), s),
-				fmt.Sprintf("write %q or more", shortDuration(least)))
+			r.cannot(v, fmt.Sprintf("write %q or more", shortDuration(least)))
 		case d > most:
-			r.bad(v.path, fmt.Sprintf("%s cannot be %q", dotted(v.path), s),
-				fmt.Sprintf("write %q or less", shortDuration(most)))
+			r.cannot(v, fmt.Sprintf("write %q or less", shortDuration(most)))
 		default:
 			*p = d
 		}
@@ -112,14 +92,23 @@ func durationUpTo(key string, p *time.Duration, least, most time.Duration) field
 
 // ttl is a duration in whole seconds, as the DNS counts them.
 func ttl(key string, p *time.Duration) field {
-	f := duration(key, p, 0)
+	d := *p
+	return then(duration(key, &d, 0), func(r *reader, v value) {
+		if d%time.Second != 0 {
+			r.cannot(v, "write whole seconds, which the DNS counts in")
+			return
+		}
+		*p = d
+	})
+}
+
+// then adds to what is done with a value of the right type.
+func then(f field, more func(r *reader, v value)) field {
 	inner := f.read
 	f.read = func(r *reader, v value) bool {
-		before := *p
 		ok := inner(r, v)
-		if *p%time.Second != 0 {
-			*p = before
-			r.bad(v.path, fmt.Sprintf("%s cannot be %q", dotted(v.path), v.raw), "write whole seconds, which the DNS counts in")
+		if ok {
+			more(r, v)
 		}
 		return ok
 	}
@@ -144,31 +133,23 @@ var sizePattern = regexp.MustCompile(`^([0-9]{1,12}) ?(KiB|MiB|GiB|B)$`)
 func size(key string, p *int64, least, most int64) field {
 	units := map[string]int64{"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 	const want = `a size with its unit, such as "64MiB"`
-	return field{key: key, want: want, def: strconv.Quote(shortSize(*p)), read: func(r *reader, v value) bool {
-		s, ok := v.raw.(string)
-		if !ok {
-			return false
-		}
+	return scalar(key, want, strconv.Quote(shortSize(*p)), func(r *reader, v value, s string) {
 		m := sizePattern.FindStringSubmatch(s)
 		if m == nil {
 			r.bad(v.path, fmt.Sprintf("%s: %q is no size", dotted(v.path), s),
 				`write a number and a unit of B, KiB, MiB or GiB, such as "64MiB"`)
-			return true
+			return
 		}
 		n, err := strconv.ParseInt(m[1], 10, 64)
-		if err != nil || n > most/units[m[2]] {
-			r.bad(v.path, fmt.Sprintf("%s cannot be %q", dotted(v.path), s),
-				fmt.Sprintf("write %q or less", shortSize(most)))
-			return true
+		switch unit := units[m[2]]; {
+		case err != nil || n > most/unit:
+			r.cannot(v, fmt.Sprintf("write %q or less", shortSize(most)))
+		case n*unit < least:
+			r.cannot(v, fmt.Sprintf("write %q or more", shortSize(least)))
+		default:
+			*p = n * unit
 		}
-		if n *= units[m[2]]; n < least {
-			r.bad(v.path, fmt.Sprintf("%s cannot be %q", dotted(v.path), s),
-				fmt.Sprintf("write %q or more", shortSize(least)))
-			return true
-		}
-		*p = n
-		return true
-	}}
+	})
 }
 
 func shortSize(n int64) string {
@@ -212,7 +193,7 @@ func list(key, want, def string, start func(), each func(r *reader, v value, s s
 		}
 		start()
 		for i, raw := range raws {
-			e := v.elem(raw, i)
+			e := v.at(i, raw)
 			if s, ok := raw.(string); ok {
 				each(r, e, s)
 			} else {
@@ -225,16 +206,7 @@ func list(key, want, def string, start func(), each func(r *reader, v value, s s
 
 // path is a file or folder; relative ones start at the configuration's folder.
 func path(key string, p *string) field {
-	f := text(key, p)
-	inner := f.read
-	f.read = func(r *reader, v value) bool {
-		if !inner(r, v) {
-			return false
-		}
-		*p = r.absolute(*p)
-		return true
-	}
-	return f
+	return then(text(key, p), func(r *reader, _ value) { *p = r.absolute(*p) })
 }
 
 func (r *reader) absolute(p string) string {
@@ -254,14 +226,10 @@ var shellPattern = regexp.MustCompile(`^\$[A-Za-z_][A-Za-z0-9_]*$`)
 // unset or empty variable is a problem: a list asked without its key answers
 // with errors only. What the variables hold goes to keys, unless that is nil.
 func secret(key string, p *Secret, keys *[]Secret) field {
-	return field{key: key, want: "a string", def: strconv.Quote(p.Reveal()), read: func(r *reader, v value) bool {
-		s, ok := v.raw.(string)
-		if !ok {
-			return false
-		}
+	return scalar(key, "a string", strconv.Quote(p.Reveal()), func(r *reader, v value, raw string) {
 		complete := true
 		var got []Secret
-		s = envPattern.ReplaceAllStringFunc(s, func(ref string) string {
+		s := envPattern.ReplaceAllStringFunc(raw, func(ref string) string {
 			name := ref[2 : len(ref)-1]
 			text := r.variable(name)
 			if text == "" {
@@ -271,7 +239,7 @@ func secret(key string, p *Secret, keys *[]Secret) field {
 			got = append(got, Secret(text))
 			return text
 		})
-		if rest := envPattern.ReplaceAllString(v.raw.(string), ""); complete && (strings.Contains(rest, "${") || shellPattern.MatchString(rest)) {
+		if rest := envPattern.ReplaceAllString(raw, ""); complete && (strings.Contains(rest, "${") || shellPattern.MatchString(rest)) {
 			complete = false
 			r.bad(v.path, fmt.Sprintf(`%s has a "$" that names no environment variable`, dotted(v.path)),
 				"write ${NAME}, of letters, digits and _")
@@ -282,49 +250,38 @@ func secret(key string, p *Secret, keys *[]Secret) field {
 				*keys = got
 			}
 		}
-		return true
-	}}
+	})
 }
 
 // prefixLength is "/12": the length of the widest prefix that may be opened.
 func prefixLength(key string, p *int, bits int) field {
 	example := fmt.Sprintf(`"/%d"`, *p)
-	return field{key: key, want: "a prefix length such as " + example, def: example, read: func(r *reader, v value) bool {
-		s, ok := v.raw.(string)
-		if !ok {
-			return false
-		}
+	return scalar(key, "a prefix length such as "+example, example, func(r *reader, v value, s string) {
 		digits, slash := strings.CutPrefix(s, "/")
 		n, err := strconv.ParseUint(digits, 10, 8)
 		if !slash || err != nil || int(n) > bits {
 			r.bad(v.path, fmt.Sprintf("%s: %q is no prefix length", dotted(v.path), s),
 				fmt.Sprintf(`write "/0" to "/%d", such as %s`, bits, example))
-			return true
+			return
 		}
 		*p = int(n)
-		return true
-	}}
+	})
 }
 
-// lastDay is a local date; p is the beginning of that day.
+// lastDay is a date; p is the beginning of that day, in UTC.
 func lastDay(key string, p *time.Time) field {
 	const want = "a date without quotes, such as 2027-03-31"
-	return field{key: key, want: want, read: func(r *reader, v value) bool {
-		d, ok := v.raw.(time.Time)
-		if !ok {
-			return false
-		}
+	return scalar(key, want, "", func(r *reader, v value, d time.Time) {
 		if d.Location().String() != "date-local" { // as the TOML library marks a date without a time
 			r.bad(v.path, dotted(v.path)+" has a time of day", "write "+want)
-			return true
+			return
 		}
 		if d.Year() < 1970 { // the year 1 would be none at all
 			r.bad(v.path, fmt.Sprintf("%s is in the year %d", dotted(v.path), d.Year()), "write "+want)
-			return true
+			return
 		}
 		*p = time.Date(d.Year(), d.Month(), d.Day(), 0, 0, 0, 0, time.UTC)
-		return true
-	}}
+	})
 }
 
 // table is a fixed table.
@@ -341,21 +298,25 @@ func table(key string, fields ...field) field {
 // a new one and returns its fields.
 func named(key, example string, sub []field, add func(r *reader, path []any, name string) []field) field {
 	want := fmt.Sprintf("a table with a name, [%s.%s]", key, example)
-	return field{key: key, want: want, sub: sub, named: true, read: func(r *reader, v value) bool {
-		m, ok := v.raw.(map[string]any)
-		if !ok {
-			return false
+	f := entries(key, want, func() {}, func(r *reader, e value, name string) {
+		if _, ok := e.raw.(map[string]any); !ok {
+			r.bad(e.path, fmt.Sprintf("%s is %s", dotted(e.path), typeName(e.raw)), "write "+want)
+			return
 		}
+		r.table(e, add(r, e.path, name))
+	})
+	f.sub, f.named = sub, true
+	return f
+}
+
+// entries is a table of any keys: start is called once, each for each of them.
+func entries(key, want string, start func(), each func(r *reader, e value, name string)) field {
+	return scalar(key, want, "", func(r *reader, v value, m map[string]any) {
+		start()
 		for _, name := range r.keys(m, v.path) {
-			p := append(slices.Clip(v.path), name)
-			if _, ok := m[name].(map[string]any); !ok {
-				r.bad(p, fmt.Sprintf("%s is %s", dotted(p), typeName(m[name])), "write "+want)
-				continue
-			}
-			r.table(value{m[name], p}, add(r, p, name))
+			each(r, v.at(name, m[name]), name)
 		}
-		return true
-	}}
+	})
 }
 
 // server reads "IP" or "IP:port", with port 53 where none is.
