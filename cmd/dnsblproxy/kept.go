@@ -10,7 +10,7 @@ import (
 )
 
 // loadSpent and saveSpent keep how much of a budget is spent over a restart,
-// and over a reload that changes the zone. d.mu is held when they are asked for.
+// and over a reload that changes the zone.
 func (d *proxy) loadSpent(zone string) func() upstream.Spent {
 	before := d.backends[zone]
 	return func() upstream.Spent {
@@ -57,7 +57,7 @@ func (d *proxy) keepQuarantine(log *slog.Logger, z *config.Zone, from, to upstre
 }
 
 // quarantined is why a zone's list was in quarantine before a reload, or a
-// restart; empty when it was not, or was another list. d.mu is held.
+// restart; empty when it was not, or was another list.
 func (d *proxy) quarantined(log *slog.Logger, z *config.Zone) string {
 	if b := d.backends[z.Name]; b != nil && b.guarded != nil {
 		if s := b.guarded.State(); s.Condition == upstream.Quarantined && b.upstream == z.Upstream.Reveal() {

@@ -52,7 +52,7 @@ type proxy struct {
 	tap      *tap.Writer                     // nil when [dnstap] is off
 	watcher  *watch.Watcher                  // nil but in serve
 
-	mu       sync.Mutex // of reloads, and of backends
+	mu       sync.Mutex // of backends, which change with cfg, and in configure alone
 	backends map[string]*backend
 
 	reloaded prometheus.Gauge
@@ -124,10 +124,9 @@ func (d *proxy) open(c *config.Config, root string) (err error) {
 
 // configure puts the rules, zones and settings of c in force. What can be wrong
 // with the zones is seen first: what the rules of before have loaded could not
-// be had back.
+// be had back. It is called by one at a time, and others can see meanwhile what
+// is in force: large files take a while.
 func (d *proxy) configure(c *config.Config) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	before := d.backends
 	s, backends, err := d.settings(c, before)
 	if err == nil {
@@ -140,8 +139,10 @@ func (d *proxy) configure(c *config.Config) error {
 		retire(backends, before)
 		return err
 	}
+	d.mu.Lock()
 	d.backends = backends
 	d.cfg.Store(c)
+	d.mu.Unlock()
 	retire(before, backends)
 	return nil
 }

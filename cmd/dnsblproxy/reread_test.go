@@ -314,6 +314,38 @@ func TestApply_dataLater(t *testing.T) {
 	}
 }
 
+// writerFunc is a log that somebody reads.
+type writerFunc func(line string)
+
+func (w writerFunc) Write(line []byte) (int, error) {
+	w(string(line))
+	return len(line), nil
+}
+
+// TestApply_seen has the metrics and the page ask in the middle of a reload,
+// which may have large files to read.
+func TestApply_seen(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "data")
+	writeFile(t, file, "192.0.2.1\n")
+	d, _ := adminOf(t, rereadConfig)
+	read := false
+	d.log = slog.New(slog.NewTextHandler(writerFunc(func(line string) {
+		if !strings.Contains(line, "zone files loaded") {
+			return
+		}
+		if read = d.mu.TryLock(); read {
+			d.mu.Unlock()
+		}
+	}), nil))
+	c, err := parsed(t, dataConfig(file))
+	if err == nil {
+		err = d.apply(c)
+	}
+	if err != nil || !read {
+		t.Errorf("reload: %v; while it reads data the state of the zones can be read: %t", err, read)
+	}
+}
+
 // TestApply_nothing refuses a reload for its data, and what a rule that it was to
 // take away has loaded goes on exempting, although its server is gone.
 func TestApply_nothing(t *testing.T) {
