@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"syscall"
 
 	"github.com/coreos/go-systemd/v22/activation"
+	"golang.org/x/sys/unix"
 )
 
 // sockets are those that systemd has bound and handed over.
@@ -35,14 +37,31 @@ func inherited() (sockets, error) {
 }
 
 // addrs are the addresses behind the sockets, for the checks of the
-// configuration.
+// configuration. A socket for all of IPv6 is one for all of IPv4 as well, unless
+// the unit has BindIPv6Only=ipv6-only.
 func (s *sockets) addrs() []netip.AddrPort {
 	var out []netip.AddrPort
+	add := func(a netip.AddrPort, c syscall.Conn) {
+		out = append(out, a)
+		if a.Addr() == netip.IPv6Unspecified() && !ipv6Only(c) {
+			out = append(out, netip.AddrPortFrom(netip.IPv4Unspecified(), a.Port()))
+		}
+	}
 	for _, u := range s.udp {
-		out = append(out, u.LocalAddr().(*net.UDPAddr).AddrPort())
+		add(u.LocalAddr().(*net.UDPAddr).AddrPort(), u)
 	}
 	for _, t := range s.tcp {
-		out = append(out, t.Addr().(*net.TCPAddr).AddrPort())
+		add(t.Addr().(*net.TCPAddr).AddrPort(), t)
 	}
 	return out
+}
+
+func ipv6Only(c syscall.Conn) (only bool) {
+	if raw, err := c.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { // fails when the socket is closed
+			v, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_V6ONLY)
+			only = err != nil || v == 1
+		})
+	}
+	return only
 }

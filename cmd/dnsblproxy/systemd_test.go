@@ -151,6 +151,22 @@ func TestSystemd_sockets_left(t *testing.T) {
 	}
 }
 
+// TestSystemd_socket_of_both_families holds that a socket which systemd has
+// opened for IPv4 too, as it does unless told otherwise, is ours at 127.0.0.1.
+func TestSystemd_socket_of_both_families(t *testing.T) {
+	for network, want := range map[string]int{"udp": 2, "udp6": 1} {
+		c, err := net.ListenPacket(network, "[::]:0")
+		if err != nil {
+			t.Skip("this machine has no IPv6")
+		}
+		defer c.Close()
+		own := sockets{udp: []*net.UDPConn{c.(*net.UDPConn)}}
+		if got := own.addrs(); len(got) != want || got[0].Port() != got[want-1].Port() || want == 2 && !got[1].Addr().Is4() {
+			t.Errorf("a socket of %s is %v, want %d", network, got, want)
+		}
+	}
+}
+
 // TestSystemd_socket_gives_up holds that systemd closes the port when questions
 // start a server again and again that leaves at once, that a server which
 // crashes is not taken for one, and that whoever starts the service has the
