@@ -29,7 +29,16 @@ func sourceOf(key string) string {
 
 func (r *reader) checkZone(z *Zone) {
 	name := r.key(z)
-	at := func(key string) []any { return []any{"zone", name, key} }
+	path := []any{"zone", name}
+	at := func(key string) []any { return append(slices.Clip(path), key) }
+	switch {
+	case r.reported(path): // most often a name without quotes, of which this is the first label
+	case !r.checked(value{path: path}, z.Name, r.Domain):
+	case !asAsked(z.Name):
+		r.bad(path, fmt.Sprintf("zone %q is not spelled as it is asked in the DNS", name), "write it without blanks, and in its xn-- form")
+	case len(z.Name) > maxName:
+		r.bad(path, fmt.Sprintf("zone %q leaves no room for an address before it", name), writeShorter)
+	}
 	if !r.reported(at("source")) {
 		r.checkFitting(z, name)
 	}
@@ -48,7 +57,7 @@ func (r *reader) checkZone(z *Zone) {
 		}
 	case "file":
 		if len(z.Files) == 0 && !r.reported(at("files")) {
-			r.bad([]any{"zone", name}, fmt.Sprintf("zone %q has no files", z.Name), `write files = ["ip4trie:zen.ip4"]`)
+			r.bad(path, fmt.Sprintf("zone %q has no files", z.Name), `write files = ["ip4trie:zen.ip4"]`)
 		}
 	case "rdns":
 		if z.Kind != "block" {

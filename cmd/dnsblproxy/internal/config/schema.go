@@ -98,13 +98,6 @@ func (d *defaults) addZone(r *reader, path []any, name string) []field {
 				"put both into one table (case and a trailing dot make no difference)")
 		}
 	}
-	switch {
-	case !r.checked(value{path: path}, z.Name, r.Domain):
-	case !asAsked(z.Name):
-		r.bad(path, fmt.Sprintf("zone %q is not spelled as it is asked in the DNS", name), "write it without blanks, and in its xn-- form")
-	case len(z.Name) > maxName:
-		r.bad(path, fmt.Sprintf("zone %q leaves no room for an address before it", name), writeShorter)
-	}
 	r.c.Zones = append(r.c.Zones, &z)
 	return zoneFields(&z)
 }
