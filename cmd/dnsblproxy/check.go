@@ -129,13 +129,7 @@ func (a *app) inspect(ctx context.Context, lists *rbl.Table) (c *config.Config, 
 	more, skipped := datasetProblems(ctx, c)
 	problems, warnings = append(problems, more...), append(warnings, skipped...)
 	problems = append(problems, pairProblems(c)...)
-	if e := config.Join(problems); errors.As(e, &wrong) {
-		problems = wrong.Problems
-	}
-	if e := config.Join(warnings); errors.As(e, &wrong) {
-		warnings = wrong.Problems
-	}
-	return c, problems, warnings, nil
+	return c, config.Sorted(problems), config.Sorted(warnings), nil
 }
 
 // ruleFileProblems reads the file of a rule that does anything. That it is

@@ -135,10 +135,10 @@ func TestLocalAddrs(t *testing.T) {
 }
 
 func TestJoin(t *testing.T) {
-	if err := Join(nil, []Problem{}); err != nil {
+	if err := Join([]Problem{}); err != nil {
 		t.Errorf("Join of nothing = %v, want nil", err)
 	}
-	err := Join([]Problem{{File: "b", Line: 1, What: "x"}, {File: "a", Line: 9, What: "y", Instead: "z"}}, []Problem{{File: "a", Line: 2, What: "w"}, {File: "b", Line: 1, What: "x"}, {File: "a", What: "v"}})
+	err := Join([]Problem{{File: "b", Line: 1, What: "x"}, {File: "a", Line: 9, What: "y", Instead: "z"}, {File: "a", Line: 2, What: "w"}, {File: "b", Line: 1, What: "x"}, {File: "a", What: "v"}})
 	want := "a: v\na:2: w\na:9: y; z\nb:1: x"
 	var e *Error
 	if !errors.As(err, &e) || err.Error() != want {

@@ -42,17 +42,18 @@ func (e *Error) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Join puts the problems of several stages into one Error, each problem once.
-// It returns nil, as an error, when there are none.
-func Join(problems ...[]Problem) error {
-	all := sortProblems(slices.Concat(problems...))
+// Join makes an Error of problems. It returns nil, as an error, when there are
+// none.
+func Join(problems []Problem) error {
+	all := Sorted(problems)
 	if len(all) == 0 {
 		return nil
 	}
 	return &Error{Problems: all}
 }
 
-func sortProblems(ps []Problem) []Problem {
+// Sorted sorts problems by file and line, and returns each once.
+func Sorted(ps []Problem) []Problem {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line),
 			cmp.Compare(a.What, b.What), cmp.Compare(a.Instead, b.Instead))

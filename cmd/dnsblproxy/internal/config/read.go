@@ -103,7 +103,7 @@ func Parse(path, text string, o Options) (*Config, error) {
 	r := &reader{Options: o.withDefaults(), file: path, folder: folderOf(path), c: c, problems: twice}
 	r.table(value{raw: raw}, schema(&d))
 	r.check()
-	c.Warnings = sortProblems(r.warnings)
+	c.Warnings = Sorted(r.warnings)
 	return c, Join(r.problems)
 }
 
