@@ -9,6 +9,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"dnsblproxy/overrides"
 	"dnsblproxy/resolver/dataset"
 	"dnsblproxy/resolver/internal/wire"
 	"dnsblproxy/resolver/rbl"
@@ -37,8 +38,11 @@ func dataZone(t *testing.T, kind dataset.Kind, name, text string) ZoneOptions {
 func TestApex(t *testing.T) {
 	observed := testZone("observed.test", spamhaus())
 	observed.Mode = Observe
+	quiet := spamhaus()
+	off := testZone("off.test", quiet)
+	off.Mode = Off
 	s := newScene(t, []ZoneOptions{
-		testZone("bl.test", spamhaus()), observed,
+		testZone("bl.test", spamhaus()), observed, off,
 		fileZone(t, "file.test", "$SOA 3000 ns.file.test root.file.test 1 600 300 86400 300\n$NS 3000 ns.file.test\n10.0.0.1\n"),
 		fileZone(t, "bare.test", "10.0.0.1\n"),
 	})
@@ -46,6 +50,8 @@ func TestApex(t *testing.T) {
 		"bl.test A":         "NOERROR",
 		"bl.test ANY":       "NOERROR HINFO",
 		"observed.test ANY": "NOERROR HINFO",
+		"off.test SOA":      "NOERROR SOA",
+		"off.test A":        "NOERROR",
 		"file.test SOA":     "NOERROR SOA",
 		"file.test NS":      "NOERROR NS",
 		"file.test ANY":     "NOERROR HINFO",
@@ -61,6 +67,9 @@ func TestApex(t *testing.T) {
 		if len(m.Answer)+len(m.Ns) != 1 {
 			t.Errorf("%s: answer %v with authority %v, want one of them", ask, m.Answer, m.Ns)
 		}
+	}
+	if quiet.questions() > 0 {
+		t.Errorf("a list that is off was asked %q", quiet.asked)
 	}
 }
 
@@ -90,15 +99,21 @@ func TestApex_distrust(t *testing.T) {
 // TestFile_otherRecords: a name without a code is no listing, but what a
 // generic data set holds of it is answered as rbldnsd does.
 func TestFile_otherRecords(t *testing.T) {
-	s := newScene(t, []ZoneOptions{dataZone(t, dataset.Generic, "file.test", "info TXT about\nmail MX 5 mx.example\nbad A 127.0.0.2\nbad TXT spam\n")})
+	const text = "info TXT about\nmail MX 5 mx.example\nbad A 127.0.0.2\nbad TXT spam\nour.example TXT about\n"
+	kept := dataZone(t, dataset.Generic, "kept.test", text)
+	kept.NoOverride = codes(t, "127.0.0.3")
+	s := newScene(t, []ZoneOptions{dataZone(t, dataset.Generic, "file.test", text), kept},
+		overrides.Rule{Name: "office", Domains: []string{"our.example"}, Zones: []string{"kept.test"}})
 	for ask, want := range map[string]string{
-		"info.file.test A":   "NOERROR",
-		"info.file.test TXT": "NOERROR about",
-		"info.file.test MX":  "NOERROR",
-		"info.file.test ANY": "NOERROR",
-		"mail.file.test MX":  "NOERROR MX",
-		"bad.file.test TXT":  "NOERROR spam",
-		"none.file.test TXT": "NXDOMAIN",
+		"info.file.test A":          "NOERROR",
+		"info.file.test TXT":        "NOERROR about",
+		"info.file.test MX":         "NOERROR",
+		"info.file.test ANY":        "NOERROR",
+		"mail.file.test MX":         "NOERROR MX",
+		"bad.file.test TXT":         "NOERROR spam",
+		"none.file.test TXT":        "NXDOMAIN",
+		"our.example.file.test TXT": "NOERROR about",
+		"our.example.kept.test TXT": "NOERROR", // exempt
 	} {
 		name, typ, _ := strings.Cut(ask, " ")
 		if got := brief(s.ask(name, dns.StringToType[typ])); got != want {

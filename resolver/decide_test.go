@@ -88,6 +88,7 @@ func TestDecide(t *testing.T) {
 		{"step 7: the text follows", pbl, []overrides.Rule{allow}, "2.2.0.192 TXT", "NOERROR two reasons", 0},
 		{"step 7: nothing remains", pbl, []overrides.Rule{allow}, "1.2.0.192 A", "NXDOMAIN", 17},
 		{"step 7: nothing remains for TXT", pbl, []overrides.Rule{allow}, "1.2.0.192 TXT", "NXDOMAIN", 17},
+		{"step 7: exempt, and the list does not have it", pbl, []overrides.Rule{allow}, "9.2.0.192 A", "NXDOMAIN", 17},
 		{"step 7: without an exemption all remain", pbl, nil, "2.2.0.192 A", "NOERROR 127.0.0.2 127.0.0.10", 0},
 		{"observe", mode(Observe), nil, "1.2.0.192 A", "NXDOMAIN", 0},
 		{"observe, asked for the text", mode(Observe), nil, "1.2.0.192 TXT", "NXDOMAIN", 0},
@@ -107,7 +108,7 @@ func TestDecide(t *testing.T) {
 				if got := brief(m); got != tt.want {
 					t.Errorf("%s: got %s, want %s", when, got, tt.want)
 				}
-				if code, text := ede(m); code != tt.ede {
+				if code, text := ede(m); code != tt.ede || (code == edeFiltered) != strings.HasPrefix(text, "exempt: office (") {
 					t.Errorf("%s: extended error %d %q, want %d", when, code, text, tt.ede)
 				}
 				if len(m.Answer) == 0 && (len(m.Ns) != 1 || m.Ns[0].Header().Name != "bl.test.") {
@@ -119,7 +120,7 @@ func TestDecide(t *testing.T) {
 }
 
 func TestDecide_failures(t *testing.T) {
-	allow := overrides.Rule{Name: "office", CIDR: []string{"192.0.2.1"}}
+	allow := overrides.Rule{Name: "office", CIDR: []string{"192.0.2.1", "127.0.0.2"}}
 	servfail := testZone("bl.test", nil)
 	servfail.ServfailOnFailure = true
 	kept := testZone("bl.test", nil)
@@ -137,6 +138,7 @@ func TestDecide_failures(t *testing.T) {
 		{"a SERVFAIL is no listing", testZone("bl.test", nil), &fakeList{err: upstream.ErrServfail}, "9.2.0.192", "NXDOMAIN", 23},
 		{"on_failure servfail", servfail, &fakeList{err: upstream.ErrTimeout}, "9.2.0.192", "SERVFAIL", 22},
 		{"on_failure servfail, but exempt", servfail, &fakeList{err: upstream.ErrTimeout}, "1.2.0.192", "NXDOMAIN", 17},
+		{"a test entry, which nothing exempts", servfail, &fakeList{err: upstream.ErrTimeout}, "2.0.0.127", "SERVFAIL", 22},
 		{"exempt as far as may be", kept, &fakeList{err: upstream.ErrTimeout}, "1.2.0.192", "NXDOMAIN", 17},
 		{"an error code is no listing", testZone("bl.test", nil), &fakeList{err: &upstream.CodeError{Name: "public resolver"}}, "9.2.0.192", "NXDOMAIN", 22},
 		{"an error code is no SERVFAIL", servfail, &fakeList{err: &upstream.CodeError{Name: "public resolver"}}, "9.2.0.192", "NXDOMAIN", 22},
@@ -170,7 +172,8 @@ func TestDecide_localZones(t *testing.T) {
 	deny.Source, deny.List = SourceDeny, nil
 	published := testZone("allow.test", nil)
 	published.Source, published.List, published.Allow = SourceAllow, nil, true
-	s := newScene(t, []ZoneOptions{deny, published},
+	s := newScene(t, []ZoneOptions{deny, published,
+		fileZone(t, "file.test", "10.0.0.1\n"), fileZone(t, "own.test", ":127.0.0.5:\n127.0.0.2\n")},
 		overrides.Rule{Name: "trusted", CIDR: []string{"192.0.2.1"}},
 		overrides.Rule{Name: "own", Action: overrides.Deny, CIDR: []string{"192.0.2.0/24"}, Zones: []string{"deny.test"}, Text: "no"},
 		overrides.Rule{Name: "terse", Action: overrides.Deny, CIDR: []string{"10.9.9.9"}, Zones: []string{"deny.test"}},
@@ -189,6 +192,9 @@ func TestDecide_localZones(t *testing.T) {
 		"9.2.0.192.allow.test A":   "NXDOMAIN",
 		"test.deny.test A":         "NOERROR 127.0.0.2",
 		"invalid.deny.test A":      "NXDOMAIN",
+		"2.0.0.127.file.test A":    "NOERROR 127.0.0.2",
+		"1.0.0.127.file.test A":    "NXDOMAIN",
+		"2.0.0.127.own.test A":     "NOERROR 127.0.0.5",
 		"deny.test SOA":            "NOERROR SOA",
 		"deny.test NS":             "NOERROR NS",
 		"deny.test A":              "NOERROR",
@@ -345,6 +351,31 @@ func TestDecide_tooLong(t *testing.T) {
 	}
 	if l.questions() != 1 {
 		t.Errorf("the list was asked %q", l.asked)
+	}
+}
+
+// TestTTL_own: what no list said lives for a minute, also where the list's own
+// answer, which is not given, would live longer. Postfix's postscreen keeps
+// nothing for less.
+func TestTTL_own(t *testing.T) {
+	observed, off := testZone("observed.test", spamhaus()), testZone("off.test", nil)
+	observed.Mode, off.Mode = Observe, Off
+	s := newScene(t, []ZoneOptions{testZone("bl.test", spamhaus()), observed, off},
+		overrides.Rule{Name: "office", CIDR: []string{"192.0.2.1"}, Zones: []string{"bl.test"}},
+		overrides.Rule{Name: "own", Action: overrides.Deny, CIDR: []string{"192.0.2.7"}, Zones: []string{"bl.test"}})
+	for name, want := range map[string]string{
+		"1.2.0.192.bl.test": "NXDOMAIN", "7.2.0.192.bl.test": "NOERROR 127.0.0.2",
+		"1.2.0.192.observed.test": "NXDOMAIN", "1.2.0.192.off.test": "NXDOMAIN",
+	} {
+		m := s.ask(name, dns.TypeA)
+		if brief(m) != want {
+			t.Fatalf("%s: %s, want %s", name, brief(m), want)
+		}
+		for _, rr := range append(m.Answer, m.Ns...) {
+			if soa, ok := rr.(*dns.SOA); rr.Header().Ttl != 60 || ok && (soa.Minttl != 60 || soa.Ns != "localhost.") {
+				t.Errorf("%s: %s, want a record of ours that lives for 60 s", name, rr)
+			}
+		}
 	}
 }
 

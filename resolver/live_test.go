@@ -89,6 +89,30 @@ func TestLive_unheard(t *testing.T) {
 	}
 }
 
+// TestLive_vain: where no exemption could remove anything, the terms of no SPF
+// record are evaluated: not for a list that trusts, and not for codes beyond
+// exemptions. They would cost a sender who is refused anyhow 50 questions.
+func TestLive_vain(t *testing.T) {
+	l := &fakeList{ttl: 300, records: map[string][]string{
+		"1.2.0.192.list.example A": {"127.0.0.2"}, "3.2.0.192.list.example A": {"127.0.0.2", "127.0.0.10"},
+	}}
+	zones := []ZoneOptions{testZone("trust.test", l), testZone("kept.test", l)}
+	zones[0].Allow, zones[1].NoOverride = true, codes(t, "127.0.0.2")
+	senders := &faxDNS{}
+	s := newSceneWith(t, overrides.Options{Resolver: senders}, zones, overrides.Rule{Name: "fax", SPF: []string{"fax.test"}})
+	senders.asked = nil // while the record was compiled
+	for _, tt := range []struct{ name, want, asked string }{
+		{"1.2.0.192.trust.test", "NOERROR 127.0.0.2", "[]"},
+		{"3.2.0.192.trust.test", "NOERROR 127.0.0.2 127.0.0.10", "[]"},
+		{"1.2.0.192.kept.test", "NOERROR 127.0.0.2", "[]"},
+		{"3.2.0.192.kept.test", "NOERROR 127.0.0.2", "[192.0.2.3]"},
+	} {
+		if got := brief(s.ask(tt.name, dns.TypeA)); got != tt.want || fmt.Sprint(senders.asked) != tt.asked {
+			t.Errorf("%s: %s, want %s; DNS was asked about %v, want %s", tt.name, got, tt.want, senders.asked, tt.asked)
+		}
+	}
+}
+
 // TestCombined_live has a rule of the combined zone alone, whose SPF record
 // can only be evaluated for one address at a time.
 func TestCombined_live(t *testing.T) {

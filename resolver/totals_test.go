@@ -285,6 +285,34 @@ func TestListAnswers(t *testing.T) {
 	}
 }
 
+// TestListAnswers_failing: that a list cannot be asked is not that it has
+// nothing, or one's own address would be delisted with every failure of DNS. An
+// answer past its TTL is an answer; a list that is off is not asked.
+func TestListAnswers_failing(t *testing.T) {
+	l := spamhaus()
+	off := testZone("off.test", l)
+	off.Mode = Off
+	s := newScene(t, []ZoneOptions{testZone("bl.test", l), off})
+	says := func(addr, zone string, want Verdict, stale bool) {
+		t.Helper()
+		e := s.r.ListAnswers(t.Context(), ip4(addr), zone)[0]
+		if e.Verdict != want || (e.Reason != "") != (stale || want == Failed) {
+			t.Errorf("ListAnswers of %s in %s = %v for the reason %q, want %v", addr, zone, e.Verdict, e.Reason, want)
+		}
+	}
+	says("192.0.2.1", "off.test", Unlisted, false)
+	if l.questions() > 0 {
+		t.Errorf("a list that is off was asked %q", l.asked)
+	}
+	says("192.0.2.1", "bl.test", Listed, false)
+	says("192.0.2.8", "bl.test", Unlisted, false)
+	l.set(func() { l.err = upstream.ErrTimeout })
+	says("192.0.2.2", "bl.test", Failed, false)
+	s.r.clock.mono.Add(301)
+	says("192.0.2.1", "bl.test", Listed, true)
+	says("192.0.2.8", "bl.test", Unlisted, true)
+}
+
 // TestDurations counts each of few answers, and of many as many as there were.
 func TestDurations(t *testing.T) {
 	s := newScene(t, []ZoneOptions{testZone("bl.test", spamhaus())}, overrides.Rule{Name: "office", CIDR: []string{"192.0.2.2"}})
