@@ -70,6 +70,30 @@ func buildDebs(t *testing.T, arches []string) []string {
 	return strings.Fields(output(t, build))
 }
 
+// TestDeb_upgrade builds packages of two commits without a tag, without the
+// program in them: the later one is the newer, whatever their names are, and
+// alone in the folder from which README installs.
+func TestDeb_upgrade(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds packages")
+	}
+	tool(t, "dpkg-deb", "dpkg")
+	out := t.TempDir()
+	var packages, versions []string
+	for _, env := range [][]string{{"VERSION=fedcba9", "SOURCE_DATE_EPOCH=1700000000"}, {"VERSION=0123456", "SOURCE_DATE_EPOCH=1700000001"}} {
+		build := exec.Command(filepath.Join(deployDir, "deb/build.sh"), "amd64")
+		build.Env = append(append(os.Environ(), "GO=true", "COMMIT=0123abcd", "OUT="+out), env...)
+		packages = strings.Fields(output(t, build))
+		versions = append(versions, strings.TrimSpace(output(t, exec.Command("dpkg-deb", "--field", packages[0], "Version"))))
+	}
+	if err := exec.Command("dpkg", "--compare-versions", versions[0], "lt", versions[1]).Run(); err != nil {
+		t.Errorf("%s is not older than %s: %v", versions[0], versions[1], err)
+	}
+	if found, err := filepath.Glob(filepath.Join(out, "*.deb")); !slices.Equal(found, packages) {
+		t.Errorf("in the folder are %q (%v), want the last one alone", found, err)
+	}
+}
+
 func checkControl(t *testing.T, deb, arch string) {
 	t.Helper()
 	control := output(t, exec.Command("dpkg-deb", "--field", deb, "Package", "Version", "Architecture"))

@@ -18,9 +18,10 @@ SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || 
 export SOURCE_DATE_EPOCH
 
 # Debian wants versions that begin with a digit, and sorts "~" before all else.
+# A commit without a tag says nothing of its age: its time does.
 case $VERSION in
 	v[0-9]* | [0-9]*.*) debversion=${VERSION#v} ;;
-	*) debversion=0.0~$VERSION ;;
+	*) debversion=0.0~$(date -d "@$SOURCE_DATE_EPOCH" +%Y%m%d%H%M%S).$VERSION ;;
 esac
 debversion=${debversion//-/+}
 
@@ -78,6 +79,7 @@ for arch in "${@:-amd64}"; do
 	(cd "$tree" && find usr etc -type f -print0 | sort -z | xargs -0 md5sum >DEBIAN/md5sums)
 
 	mkdir -p "$OUT"
+	rm -f "$OUT"/dnsblproxy_*_"$arch".deb # README installs what is there
 	package=$OUT/dnsblproxy_${debversion}_$arch.deb
 	# One thread: how xz splits its work would depend on the machine.
 	dpkg-deb --root-owner-group -Zxz --threads-max=1 --build "$tree" "$package" >/dev/null
