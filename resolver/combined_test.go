@@ -3,6 +3,7 @@ package resolver
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -374,16 +375,50 @@ func TestCombined_nested(t *testing.T) {
 		member,
 		weighed(t, "inner.test", 1, map[string]int{"m.test": 1}),
 		weighed(t, "outer.test", 1, map[string]int{"inner.test": 1}),
+		weighed(t, "tens.test", 1, map[string]int{"m.test=127.0.0.10": 1}),
 	}
-	s := newScene(t, zones, overrides.Rule{Name: "r", CIDR: []string{"192.0.2.0/24"}, Zones: []string{"outer.test"}})
+	deny := func(name, addr, code string) overrides.Rule {
+		return overrides.Rule{Name: name, Action: overrides.Deny, CIDR: []string{addr}, Zones: []string{"m.test"}, Code: netip.MustParseAddr(code)}
+	}
+	s := newScene(t, zones,
+		overrides.Rule{Name: "r", CIDR: []string{"192.0.2.0/24"}, Zones: []string{"outer.test"}},
+		overrides.Rule{Name: "m", CIDR: []string{"192.0.2.2"}, Zones: []string{"m.test"}},
+		deny("kept", "192.0.2.21", "127.0.0.2"), deny("other", "192.0.2.22", "127.0.0.9"))
 	for name, want := range map[string]string{
 		"1.2.0.192.inner.test": "NOERROR 127.0.0.2", // 127.0.0.10 there
 		"1.2.0.192.outer.test": "NXDOMAIN",
 		"2.2.0.192.outer.test": "NOERROR 127.0.0.2", // 127.0.0.2 too, which goes on counting
 		"9.2.0.192.outer.test": "NXDOMAIN",
+		"2.2.0.192.tens.test":  "NXDOMAIN", // exempt in the member: 127.0.0.10 is gone there
+		"1.2.0.192.tens.test":  "NOERROR 127.0.0.2",
+		// A deny rule is beaten by an exemption above it, but for its zone's no_override.
+		"21.2.0.192.outer.test": "NOERROR 127.0.0.2",
+		"22.2.0.192.outer.test": "NXDOMAIN",
+		"22.2.0.192.inner.test": "NOERROR 127.0.0.2",
 	} {
 		if got := brief(s.ask(name, dns.TypeA)); got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
+// TestCombined_ttl: a sum lives no longer than what it was made of.
+func TestCombined_ttl(t *testing.T) {
+	brief, long := spamhaus(), spamhaus()
+	brief.ttl = 20
+	s := newScene(t, []ZoneOptions{
+		testZone("brief.test", brief), testZone("long.test", long),
+		weighed(t, "sum.test", 4, map[string]int{"brief.test": 2, "long.test": 2}),
+		weighed(t, "long.sum.test", 2, map[string]int{"long.test": 2}),
+	})
+	for name, want := range map[string]uint32{
+		"1.2.0.192.sum.test": 20, "1.2.0.192.long.sum.test": 60, "9.2.0.192.long.sum.test": 60,
+	} {
+		m := s.ask(name, dns.TypeA)
+		for _, rr := range append(m.Answer, m.Ns...) {
+			if ttl := rr.Header().Ttl; ttl != want {
+				t.Errorf("%s: a TTL of %d, want %d", name, ttl, want)
+			}
 		}
 	}
 }

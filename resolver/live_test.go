@@ -96,14 +96,19 @@ func TestLive_vain(t *testing.T) {
 	l := &fakeList{ttl: 300, records: map[string][]string{
 		"1.2.0.192.list.example A": {"127.0.0.2"}, "3.2.0.192.list.example A": {"127.0.0.2", "127.0.0.10"},
 	}}
-	zones := []ZoneOptions{testZone("trust.test", l), testZone("kept.test", l)}
-	zones[0].Allow, zones[1].NoOverride = true, codes(t, "127.0.0.2")
+	zones := []ZoneOptions{
+		testZone("trust.test", l), testZone("kept.test", l), testZone("m.test", l),
+		weighed(t, "sum.test", 1, map[string]int{"m.test": 1}),
+	}
+	zones[0].Allow, zones[1].NoOverride, zones[3].Allow = true, codes(t, "127.0.0.2"), true
 	senders := &faxDNS{}
-	s := newSceneWith(t, overrides.Options{Resolver: senders}, zones, overrides.Rule{Name: "fax", SPF: []string{"fax.test"}})
+	s := newSceneWith(t, overrides.Options{Resolver: senders}, zones,
+		overrides.Rule{Name: "fax", SPF: []string{"fax.test"}, Zones: []string{"trust.test", "kept.test", "sum.test"}})
 	senders.asked = nil // while the record was compiled
 	for _, tt := range []struct{ name, want, asked string }{
 		{"1.2.0.192.trust.test", "NOERROR 127.0.0.2", "[]"},
 		{"3.2.0.192.trust.test", "NOERROR 127.0.0.2 127.0.0.10", "[]"},
+		{"1.2.0.192.sum.test", "NOERROR 127.0.0.2", "[]"},
 		{"1.2.0.192.kept.test", "NOERROR 127.0.0.2", "[]"},
 		{"3.2.0.192.kept.test", "NOERROR 127.0.0.2", "[192.0.2.3]"},
 	} {
