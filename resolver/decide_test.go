@@ -354,6 +354,25 @@ func TestDecide_tooLong(t *testing.T) {
 	}
 }
 
+// TestStale_errorCode: an error code is a failure like any other. What the list
+// said before it stands in, also before the breaker opens.
+func TestStale_errorCode(t *testing.T) {
+	l := spamhaus()
+	s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+	s.ask("1.2.0.192.bl.test", dns.TypeA)
+	s.r.clock.mono.Add(301)
+	l.set(func() { l.err = &upstream.CodeError{Name: "blocked"} })
+	for _, when := range []string{"the first question", "the second", "with the breaker open"} {
+		m := s.ask("1.2.0.192.bl.test", dns.TypeA)
+		if code, _ := ede(m); brief(m) != "NOERROR 127.0.0.10" || code != edeStale || m.Answer[0].Header().Ttl != staleTTL {
+			t.Errorf("%s: %s with extended error %d, want the stale answer", when, brief(m), code)
+		}
+		if when == "the second" {
+			l.set(func() { l.open, l.refuses = "blocked", true })
+		}
+	}
+}
+
 // TestTTL_own: what no list said lives for a minute, also where the list's own
 // answer, which is not given, would live longer. Postfix's postscreen keeps
 // nothing for less.

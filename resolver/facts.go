@@ -118,12 +118,8 @@ type failure struct {
 	text string // for people
 	ede  uint16
 
-	// distrust says that the list answers, but must not be believed: it is
-	// quarantined or sends error codes.
-	distrust bool
-
-	// vain says that to ask again cannot help, for the same reasons, so that
-	// this never turns into SERVFAIL.
+	// vain says that to ask again cannot help, because the list is quarantined
+	// or answers with an error code, so that this never turns into SERVFAIL.
 	vain bool
 
 	// spare says that only questions that nobody waits for are refused.
@@ -174,7 +170,7 @@ func (f *facts) answer(q *question, typ uint16) listAnswer {
 		return listAnswer{state: fresh, data: packed([]byte{wire.RcodeNXDomain}), ttl: ownTTL} // no list can hold it
 	}
 	if why, failed := f.cannotAsk(q, typ); failed {
-		if found && !why.distrust {
+		if found {
 			return listAnswer{state: stale, data: packed(e.Data), why: why}
 		}
 		return listAnswer{state: failing, why: why}
@@ -207,7 +203,7 @@ func (f *facts) cannotAsk(q *question, typ uint16) (failure, bool) {
 
 // lies is the failure of a list that is quarantined.
 func lies(why string) failure {
-	return failure{name: "quarantined", text: why, ede: edeUnreachable, distrust: true, vain: true}
+	return failure{name: "quarantined", text: why, ede: edeUnreachable, vain: true}
 }
 
 // breaker says why the zone's list is not to be asked about a shape of

@@ -234,7 +234,7 @@ func (r *Resolver) take(f *flight, o *upstream.Outcome) listAnswer {
 func (r *Resolver) lose(f *flight, why failure, hold time.Duration) listAnswer {
 	z, typ := f.zone, f.typ
 	r.fails.put(z, string(f.labels), typ, why, hold, r.clock.seconds())
-	if e, ok := r.cache.Get(z.key(&f.question, typ)); ok && !why.distrust {
+	if e, ok := r.cache.Get(z.key(&f.question, typ)); ok {
 		return listAnswer{state: stale, data: packed(e.Data), why: why}
 	}
 	return listAnswer{state: failing, why: why}

@@ -43,7 +43,7 @@ func (z *zone) failure(err error) failure {
 	var code *upstream.CodeError
 	switch {
 	case errors.As(err, &code):
-		f.name, f.ede, f.distrust, f.vain = code.Name, edeUnreachable, true, true
+		f.name, f.ede, f.vain = code.Name, edeUnreachable, true
 		f.text = z.hide.text(code.Name + ": " + z.help(code.Code))
 	case errors.Is(err, upstream.ErrTimeout):
 		f.name, f.ede = "timeout", edeUnreachable

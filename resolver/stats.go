@@ -210,7 +210,7 @@ func (c *counts) asked(o *upstream.Outcome, why failure) {
 		usual.found.Inc()
 	case o.Err == nil:
 		usual.none.Inc()
-	case why.distrust:
+	case why.vain: // an error code
 		c.stats.errors.WithLabelValues(c.zone, why.name).Inc()
 		c.stats.asked.WithLabelValues(c.zone, "error").Inc()
 	default:
@@ -225,7 +225,7 @@ func (r *Resolver) Fault(zoneName string, err error) {
 	if z == nil {
 		return
 	}
-	if why := z.failure(err); why.distrust {
+	if why := z.failure(err); why.vain {
 		r.stats.errors.WithLabelValues(z.counts.zone, why.name).Inc()
 	}
 }
