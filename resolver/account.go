@@ -67,9 +67,7 @@ func (r *Resolver) tally(sc *Scratch, q *question, d *decision, w *waiter) {
 	case Unlisted:
 		return
 	case Exempt:
-		if !d.removed {
-			r.verify(&sc.facts, q, d)
-		}
+		r.verify(&sc.facts, q, d)
 	case Listed, Denied:
 		switch {
 		case q.subject.Test != rbl.NotTest || q.typ != wire.TypeA && q.typ != wire.TypeTXT:

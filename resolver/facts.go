@@ -189,7 +189,7 @@ func (f *facts) cannotAsk(q *question, typ uint16) (failure, bool) {
 		return failure{name: "overload", text: f.final, ede: edeNetwork}, true
 	}
 	why, open := q.zone.breaker(q.subject.Shape)
-	if open && (!f.second || q.zone.Source != SourceUpstream) {
+	if open && !f.second {
 		return why, true
 	}
 	// Another proxy may have asked while it could; once it is known that none
