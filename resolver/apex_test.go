@@ -122,12 +122,23 @@ func TestFile_otherRecords(t *testing.T) {
 	}
 }
 
+// TestHoldFor: an error code is forgotten within a minute, whatever its TTL.
+func TestHoldFor(t *testing.T) {
+	code := &upstream.CodeError{Name: "blocked"}
+	for ttl, want := range map[uint32]time.Duration{7: 7 * time.Second, 3600: time.Minute} {
+		if got := holdFor(&upstream.Outcome{Err: code, Response: wire.Response{TTL: ttl}}); got != want {
+			t.Errorf("an error code with a TTL of %d s is remembered for %v, want %v", ttl, got, want)
+		}
+	}
+}
+
 // TestLimits_life: what a list says without an SOA is kept only on demand.
 func TestLimits_life(t *testing.T) {
 	bare := &wire.Response{Rcode: wire.RcodeNXDomain}
 	negative := &wire.Response{Rcode: wire.RcodeNXDomain, HasSOA: true, TTL: 3000}
 	listed := &wire.Response{Records: [][]byte{{127, 0, 0, 2}}, TTL: 3000}
 	byDefault := newLimits(&Settings{MaxTTL: time.Hour, MaxNegativeTTL: 15 * time.Minute})
+	lowered := newLimits(&Settings{MaxTTL: time.Minute, MaxNegativeTTL: 15 * time.Minute})
 	raised := newLimits(&Settings{MinTTL: time.Minute, MaxTTL: 20 * time.Minute, MaxNegativeTTL: 10 * time.Minute})
 	for _, tt := range []struct {
 		name   string
@@ -138,6 +149,7 @@ func TestLimits_life(t *testing.T) {
 		{"listed", byDefault, listed, 3000},
 		{"listed, capped", raised, listed, 1200},
 		{"negative, capped", byDefault, negative, 900},
+		{"negative, capped by max_ttl alone", lowered, negative, 60},
 		{"negative without an SOA", byDefault, bare, 0},
 		{"negative without an SOA, raised", raised, bare, 60},
 	} {

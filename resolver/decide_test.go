@@ -65,6 +65,7 @@ func TestDecide(t *testing.T) {
 		{"listed, asked for a type that no list has", plain, nil, "1.2.0.192 AAAA", "NOERROR", 0},
 		{"listed, ANY", plain, nil, "1.2.0.192 ANY", "NOERROR HINFO", 0},
 		{"unlisted, ANY", plain, nil, "9.2.0.192 ANY", "NXDOMAIN", 0},
+		{"the DS of a name in the zone is nobody else's to answer", plain, nil, "1.2.0.192 DS", "NOERROR", 0},
 		{"an incomplete address", plain, nil, "2.0.192 A", "NOERROR", 0},
 		{"a code that is no listing", pbl, nil, "3.2.0.192 A", "NXDOMAIN", 0},
 		{"a shape that the list does not hold", only6, nil, "1.2.0.192 A", "NXDOMAIN", 0},

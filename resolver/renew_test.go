@@ -139,6 +139,31 @@ func TestSaved_notWhatStaysListed(t *testing.T) {
 	})
 }
 
+// TestSettings_askLess: with prefetch and verify off nobody is asked but when
+// somebody waits, and of a list that lies nobody wants to know what it says of
+// who is exempt.
+func TestSettings_askLess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, liar := spamhaus(), &fakeList{lies: "lists the world"}
+		zones := []ZoneOptions{testZone("bl.test", l), testZone("liar.test", liar)}
+		zones[1].Verify = true
+		s := newScene(t, zones, overrides.Rule{Name: "office", CIDR: []string{"192.0.2.2"}})
+		next := *s.r.snap.Load()
+		next.prefetch = false
+		s.r.snap.Store(&next)
+		s.ask("1.2.0.192.bl.test", dns.TypeA)
+		s.r.clock.mono.Add(299)
+		for _, name := range []string{"1.2.0.192.bl.test", "2.2.0.192.bl.test", "2.2.0.192.liar.test"} {
+			s.ask(name, dns.TypeA)
+			synctest.Wait()
+		}
+		if l.questions() != 1 || liar.questions() != 0 {
+			t.Errorf("the lists were asked %q and %q", l.asked, liar.asked)
+		}
+		s.r.Close()
+	})
+}
+
 func TestVerify_countsWhatAnExemptionSaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := spamhaus()
