@@ -90,7 +90,7 @@ func listsReference(t *testing.T) []byte {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", zone, name, strings.Join(l.Holds.Strings(), ", "), cell(listed),
 			cell(strings.Trim(l.Access+"; "+l.Note, "; ")))
 	}
-	b.WriteString("\n## Dead lists\n\nA zone that asks one of these, or anything below it, is reported: dead lists tend to list everybody one day.\n\n" +
+	b.WriteString("\n## Dead lists\n\nA zone that asks one of these, or anything below it, is refused unless its `mode` is `\"off\"`: dead lists tend to list\neverybody one day.\n\n" +
 		"| zone | list | since | why |\n| --- | --- | --- | --- |\n")
 	for _, l := range table.All() {
 		if l.Dead != nil {
