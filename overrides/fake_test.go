@@ -23,7 +23,7 @@ type fakeDNS struct {
 	ttl   time.Duration
 	txt   map[string]string
 	hosts map[string]string // addresses, by spaces
-	mx    map[string]string // hosts, by spaces
+	mx    map[string]string // hosts, by spaces; of reversed addresses too
 	fail  map[string]bool
 	slow  time.Duration
 	asked map[string]int
@@ -66,7 +66,7 @@ func (d *fakeDNS) Lookup(ctx context.Context, name string, t spf.Type) (spf.Answ
 		if s, ok := d.txt[name]; ok {
 			a.Strings = []string{s}
 		}
-	case spf.TypeMX:
+	case spf.TypeMX, spf.TypePTR:
 		a.Hosts = strings.Fields(d.mx[name])
 	default:
 		for _, s := range strings.Fields(d.hosts[name]) {

@@ -107,6 +107,35 @@ func TestLive_temperror_is_the_last_known_for_a_day(t *testing.T) {
 	})
 }
 
+// TestLive_late: that a name could not be found in time is not that it is not the
+// domain's (RFC 7208, section 5.5, has a failure of ptr be no match): what was
+// known goes on counting, and it is asked anew soon.
+func TestLive_late(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeDNS()
+		dns.txt["efax.com"] = "v=spf1 ptr:efax.com -all"
+		for _, a := range []string{"1", "2"} {
+			dns.mx[a+".2.0.192.in-addr.arpa"], dns.hosts["mail"+a+".efax.com"] = "mail"+a+".efax.com", "192.0.2."+a
+		}
+		tl := start(t, dns, Options{}, spfRule("efax.com"))
+		tl.wantLive("in time", "192.0.2.1", true)
+		tl.elapse(6 * time.Minute)
+		dns.set(func() { dns.slow = 2 * time.Second })
+		tl.wantLive("late", "192.0.2.1", true)
+		tl.wantLive("late, never known", "192.0.2.2", false)
+		a := netip.MustParseAddr("192.0.2.2")
+		hit := tl.Table().Lookup(a).AppendLive(nil, "", time.Now().Unix())[0]
+		tl.elapse(20 * time.Second)
+		if _, known := tl.LiveKnown(hit, a); !known {
+			t.Error("it is asked anew by every question")
+		}
+		tl.elapse(10 * time.Second)
+		if _, known := tl.LiveKnown(hit, a); known {
+			t.Error("it is taken for known half a minute later")
+		}
+	})
+}
+
 func TestLive_shares_time_and_questions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dns := newFakeDNS()

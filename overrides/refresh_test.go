@@ -278,6 +278,21 @@ func TestSPF_what_the_domain_says_takes_effect(t *testing.T) {
 	}
 }
 
+// TestSPF_partly_broken: whom a record authorizes before it comes to what is broken
+// passes, as with every receiver of mail (RFC 7208, section 4.6.2).
+func TestSPF_partly_broken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeDNS()
+		dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.1 include:gone.example ip4:198.51.100.1 -all"
+		tl := start(t, dns, Options{}, spfRule("efax.com"))
+		tl.want("before and behind the broken include", "+192.0.2.1", "-198.51.100.1")
+		st := tl.status()
+		if st.LastError != "" || len(st.Warnings) != 1 || !strings.Contains(st.Warnings[0], "permerror for some addresses") {
+			t.Errorf("LastError = %q, warnings %q", st.LastError, st.Warnings)
+		}
+	})
+}
+
 func TestSPF_guard_counts_what_is_opened(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dns := newFakeDNS()
