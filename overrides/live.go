@@ -176,8 +176,7 @@ func (e *Engine) evaluate(job *liveJob, k sourceKey, a netip.Addr) {
 	r := withoutIncludes(e.live.answers.through(e.opts.Resolver, job.budget), exceptSPF(s.rule))
 	out := spf.CheckHost(job.ctx, r, spf.Query{Addr: a, Domain: k.spec}, spf.Options{})
 	now = time.Now()
-	// What could not be asked any more may have looked like no match.
-	if out.Result == spf.TempError || out.Result != spf.Pass && (job.budget.Spent() || job.ctx.Err() != nil) {
+	if out.Result == spf.TempError {
 		e.live.unsure(liveKey{k, a}, now)
 		return
 	}

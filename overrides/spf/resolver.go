@@ -84,9 +84,6 @@ func NewBudget(questions int) *Budget {
 // Spend takes one question, and says whether there was one left.
 func (b *Budget) Spend() bool { return b == nil || b.left.Add(-1) >= 0 }
 
-// Spent reports whether Spend has said no.
-func (b *Budget) Spent() bool { return b != nil && b.left.Load() < 0 }
-
 // ErrBudget is why an evaluation that ran out of DNS questions is a temperror. A
 // Resolver that keeps count itself may return it too.
 var ErrBudget = errors.New("no DNS questions left")
