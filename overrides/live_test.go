@@ -107,6 +107,19 @@ func TestLive_temperror_is_the_last_known_for_a_day(t *testing.T) {
 	})
 }
 
+// While DNS hides a part of a record, the live terms in it stay to be evaluated.
+func TestLive_temperror_keeps_hidden_terms(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := liveDNS("192.0.2.1")
+		dns.txt["_spf.efax.com"], dns.txt["efax.com"] = dns.txt["efax.com"], "v=spf1 include:_spf.efax.com -all"
+		tl := start(t, dns, Options{}, spfRule("efax.com"))
+		tl.wantLive("before", "192.0.2.1", true)
+		dns.set(func() { dns.fail["_spf.efax.com"] = true })
+		tl.elapse(6 * time.Minute)
+		tl.wantLive("hidden", "192.0.2.1", true)
+	})
+}
+
 // TestLive_late: that a name could not be found in time is not that it is not the
 // domain's (RFC 7208, section 5.5, has a failure of ptr be no match): what was
 // known goes on counting, and it is asked anew soon.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,6 +25,13 @@ func TestList_examine(t *testing.T) {
 		return always("203.0.113.80")(m)
 	}
 	empty := func(m *dns.Msg) *dns.Msg { return failing(3)(m) }
+	var asked atomic.Int32
+	odd := func(m *dns.Msg) *dns.Msg { // a bit has turned over in an answer, once
+		if dns.CanonicalName(m.Question[0].Name) == "1.0.0.127.bl.example." && asked.Add(1) == 1 {
+			return hasLocalhost(m)
+		}
+		return listed(m)
+	}
 	tests := []struct {
 		name   string
 		answer func(*dns.Msg) *dns.Msg
@@ -38,6 +46,8 @@ func TestList_examine(t *testing.T) {
 		{"lists the world, test entries aside", always("127.0.0.2"), rbl.ProbeRandom, Quarantined, "random"},
 		{"answers all by design", always("127.0.4.7"), rbl.ProbeNone, Healthy, ""},
 		{"lists nothing", empty, rbl.ProbeRFC, Suspect, "test entry"},
+		{"lists nothing, and need not", empty, rbl.ProbeNone, Healthy, ""},
+		{"lists 127.0.0.1 once", odd, rbl.ProbeRFC, Healthy, ""},
 		{"parked", always("203.0.113.5"), rbl.ProbeRFC, Unreachable, "outside_127"},
 		{"error code", always("127.255.255.254"), rbl.ProbeRFC, Unreachable, "blocked"},
 		{"code that is no listing", always("127.0.0.1"), rbl.ProbeRFC, Suspect, "test entry"},

@@ -191,7 +191,9 @@ func TestFaults_exemptionAndStale(t *testing.T) {
 	})
 }
 
-// TestOnFailure_servfail is the honest setting, for a list that fails.
+// TestOnFailure_servfail is the honest setting, for a list that fails; but one
+// that answers error codes does so to every question, which SERVFAIL would have
+// mail servers ask again and again.
 func TestOnFailure_servfail(t *testing.T) {
 	t.Parallel()
 	list := startFaulty(t, "bl.example")
@@ -202,6 +204,13 @@ func TestOnFailure_servfail(t *testing.T) {
 		if got := verdict(t, proxy.Addr, subject, "bl.example"); got != want {
 			t.Errorf("%s of a failing list is %s, want %s", subject, got, want)
 		}
+	}
+	list.Set(faultNamed("error code 254"))
+	eventually(t, 10*time.Second, "the breaker to open for the error code", func() error {
+		return mentions(proxy.page(t, "/api/v1/zones"), "127.255.255.254")
+	})
+	if got := verdict(t, proxy.Addr, "192.0.2.2", "bl.example"); got != "unlisted" {
+		t.Errorf("192.0.2.2 of a list that answers error codes is %s, want unlisted", got)
 	}
 }
 
