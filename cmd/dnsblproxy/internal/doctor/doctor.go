@@ -31,6 +31,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -133,29 +134,50 @@ type examination struct {
 	Input
 	found []Finding
 	uses  []use // of lists, by the mail server and its filters
+
+	status    Status
+	down      error     // why there is no status
+	listeners []Reply   // of each of Listen, for the first zone
+	ways      []Server  // the resolvers of those that use lists
+	tries     [][]tried // of each of ways
 }
 
 // Examine makes all checks. The findings come in the order of the checks.
 func Examine(ctx context.Context, in Input) []Finding {
 	e := &examination{Input: in}
 	e.uses = e.lists()
-	var status Status
-	var err error
-	if e.Status != nil {
-		status, err = e.Status(ctx)
-	}
-	e.server(ctx, err)
+	zones, others := e.asked()
+	e.ask(ctx, zones)
+	e.server()
 	e.resolvConf()
-	e.path(ctx)
+	e.path(zones, others)
 	e.zones()
 	e.keys()
 	e.publicResolvers()
 	e.clients()
-	if err == nil && e.Status != nil {
-		e.status(&status)
+	if e.down == nil && e.Status != nil {
+		e.known()
 	}
 	e.clock()
 	return e.found
+}
+
+// ask asks the server and the resolvers side by side: of those that are
+// silent, each keeps us waiting for seconds.
+func (e *examination) ask(ctx context.Context, zones []Zone) {
+	e.ways = e.resolvers()
+	e.listeners, e.tries = make([]Reply, len(e.Listen)), make([][]tried, len(e.ways))
+	var asked sync.WaitGroup
+	if e.Status != nil {
+		asked.Go(func() { e.status, e.down = e.Status(ctx) })
+	}
+	for i, at := range e.Listen {
+		asked.Go(func() { e.listeners[i] = e.mark(ctx, reachable(at), &e.Zones[0]) })
+	}
+	for i, w := range e.ways {
+		asked.Go(func() { e.tries[i] = e.try(ctx, w.Addr, zones) })
+	}
+	asked.Wait()
 }
 
 // bad adds a finding of something wrong.
@@ -212,18 +234,14 @@ func (e *examination) glob(patterns ...string) []string {
 	return all
 }
 
-// server checks that the proxy runs and answers. err is what asking its API
-// came to.
-func (e *examination) server(ctx context.Context, err error) {
-	if err != nil {
-		e.bad("server", "start it, anew if it hangs: systemctl restart dnsblproxy, or dnsblproxy serve", "%v", err)
+// server checks that the proxy runs and answers.
+func (e *examination) server() {
+	if e.down != nil {
+		e.bad("server", "start it, anew if it hangs: systemctl restart dnsblproxy, or dnsblproxy serve", "%v", e.down)
 	}
-	if len(e.Zones) == 0 {
-		return
-	}
-	for _, at := range e.Listen {
-		at = reachable(at)
-		switch r := e.mark(ctx, at, &e.Zones[0]); {
+	for i, r := range e.listeners {
+		at := reachable(e.Listen[i])
+		switch {
 		case r.Err != nil:
 			e.bad("server", e.Config+": see that listen and clients let this machine ask; the log says why the server does not run",
 				"our listener %s does not answer this machine: %v", at, r.Err)
@@ -319,8 +337,9 @@ func (e *examination) clock() {
 	}
 }
 
-// status reports what the running proxy knows to be wrong.
-func (e *examination) status(s *Status) {
+// known reports what the running proxy knows to be wrong.
+func (e *examination) known() {
+	s := &e.status
 	slices.SortStableFunc(s.Lists, func(a, b ListStatus) int { return cmp.Compare(a.Zone, b.Zone) })
 	for _, l := range s.Lists {
 		fix, place := "dnsblproxy lookup 127.0.0.2 shows what the list answers; see its own pages", ""

@@ -1,11 +1,15 @@
 package doctor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // manner is how a fake DNS server treats questions for our zones.
@@ -370,4 +374,43 @@ func TestExamine_systemd(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestExamine_hangs: of servers that take questions and do not answer, all
+// together keep us waiting no longer than the slowest.
+func TestExamine_hangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine()
+		m.in.Listen = append(m.in.Listen, netip.MustParseAddrPort("[::1]:5353"))
+		m.files["etc/resolv.conf"] += "nameserver 127.0.0.2\n"
+		m.files["etc/rspamd/local.d/options.inc"] = "dns { nameserver = \"192.0.2.44\"; }\n"
+		m.servers, m.down = nil, errors.New("it is silent")
+		in := m.input(true)
+		ask, status := in.Ask, in.Status
+		in.Ask = func(ctx context.Context, server netip.AddrPort, name string) Reply {
+			time.Sleep(6 * time.Second)
+			return ask(ctx, server, name)
+		}
+		in.Status = func(ctx context.Context) (Status, error) {
+			time.Sleep(5 * time.Second)
+			return status(ctx)
+		}
+		begin := time.Now()
+		var silent []string
+		for _, f := range Examine(t.Context(), in) {
+			if !f.OK && (f.Check == "server" || f.Check == "path") {
+				silent = append(silent, f.Finding)
+			}
+		}
+		if took := time.Since(begin); took != 6*time.Second {
+			t.Errorf("took %v, want the 6s of one question", took)
+		}
+		want := []string{
+			"it is silent", "127.0.0.1:5353 does not answer", "[::1]:5353 does not answer",
+			"192.0.2.44:53 does not answer", "127.0.0.1:53 does not answer", "127.0.0.2:53 does not answer",
+		}
+		if !slices.EqualFunc(silent, want, strings.Contains) {
+			t.Errorf("silent are %q, want %q", silent, want)
+		}
+	})
 }

@@ -89,6 +89,10 @@ func (m *machine) examine() []Finding { return m.examineBy(true) }
 
 // examineBy looks at a machine whose proxy tells of itself, or does not.
 func (m *machine) examineBy(admin bool) []Finding {
+	return Examine(context.Background(), m.input(admin))
+}
+
+func (m *machine) input(admin bool) Input {
 	files := fstest.MapFS{}
 	for name, text := range m.files {
 		files[name] = &fstest.MapFile{Data: []byte(text)}
@@ -99,5 +103,5 @@ func (m *machine) examineBy(admin bool) []Finding {
 		in.Status = func(context.Context) (Status, error) { return m.status, m.down }
 	}
 	in.Clock = func() Clock { return m.clock }
-	return Examine(context.Background(), in)
+	return in
 }

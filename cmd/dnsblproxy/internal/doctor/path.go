@@ -74,17 +74,15 @@ func places(servers []Server) string {
 
 // path checks that what the mail server and its filters ask arrives here, and
 // that answers get back.
-func (e *examination) path(ctx context.Context) {
-	ways := e.ways()
-	zones, others := e.asked()
-	for _, w := range ways {
-		e.way(ctx, w, zones)
+func (e *examination) path(zones []Zone, others []string) {
+	for i, w := range e.ways {
+		e.way(w, zones, e.tries[i])
 	}
 	unasked := ""
 	if len(others) > 0 {
 		unasked = "; nobody was found to ask " + strings.Join(others, ", ")
 	}
-	e.fine("path", "questions for our zones asked at %s arrive here%s", wayNames(ways), unasked)
+	e.fine("path", "questions for our zones asked at %s arrive here%s", wayNames(e.ways), unasked)
 	if slices.ContainsFunc(e.found, func(f Finding) bool { return f.Check == "path" && !f.OK }) {
 		e.fine("rebind", "not to be tried before questions arrive here")
 	}
@@ -104,9 +102,9 @@ func wayNames(ways []Server) string {
 	return list(all)
 }
 
-// ways are the resolvers that are asked: that of the system, unless all that
-// use lists have one of their own.
-func (e *examination) ways() []Server {
+// resolvers are those that are asked: that of the system, unless all that use
+// lists have one of their own.
+func (e *examination) resolvers() []Server {
 	ways := e.ownResolvers()
 	system := len(ways) == 0
 	for _, u := range e.uses {
@@ -155,9 +153,6 @@ func (e *examination) try(ctx context.Context, at netip.AddrPort, zones []Zone) 
 		t.reply = e.mark(ctx, at, z)
 		t.stripped = t.reply.Ours && e.strips(ctx, at, z)
 	}
-	if len(all) == 0 {
-		return nil
-	}
 	one(0)
 	if all[0].reply.Err != nil && !errors.Is(all[0].reply.Err, ErrServfail) {
 		return all[:1]
@@ -176,10 +171,10 @@ func (e *examination) try(ctx context.Context, at netip.AddrPort, zones []Zone) 
 	return all
 }
 
-// way checks one resolver for every zone of these.
-func (e *examination) way(ctx context.Context, w Server, zones []Zone) {
+// way checks one resolver by what came of asking it for these zones.
+func (e *examination) way(w Server, zones []Zone, tries []tried) {
 	var astray, failing, stripped []string
-	for i, t := range e.try(ctx, w.Addr, zones) {
+	for i, t := range tries {
 		name := zones[i].Name
 		switch err := t.reply.Err; {
 		case errors.Is(err, ErrServfail):
