@@ -3,8 +3,10 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -58,32 +60,50 @@ func (a *app) lookupFile(ctx context.Context, f lookupFlags) error {
 		}
 		defer end()
 	}
-	rows, err := compare(ctx, addrs, now, then)
-	if err != nil {
-		return err
-	}
+	rows := compare(ctx, addrs, now, then)
 	if a.json {
-		return a.printJSON(rows)
+		return printList(a, rows)
 	}
-	return a.table(func(w *tabwriter.Writer) {
+	var failed error
+	err = a.table(func(w *tabwriter.Writer) {
 		if then != nil {
-			printChanges(w, len(addrs), rows)
-			return
-		}
-		for _, r := range rows {
-			r.print(w)
+			failed = printChanges(w, len(addrs), rows)
+		} else {
+			failed = printRows(w, rows)
 		}
 	})
+	if failed != nil {
+		return failed
+	}
+	return err
+}
+
+// printRows lets go of some rows at a time. Columns need not line up over more.
+func printRows(w *tabwriter.Writer, rows iter.Seq2[[]fileRow, error]) error {
+	for some, err := range rows {
+		for _, r := range some {
+			r.print(w)
+		}
+		if err := errors.Join(err, w.Flush()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // printChanges puts last what may be no change at all.
-func printChanges(w *tabwriter.Writer, addrs int, rows []fileRow) {
+func printChanges(w *tabwriter.Writer, addrs int, rows iter.Seq2[[]fileRow, error]) error {
 	var sure, unsure []fileRow
-	for _, r := range rows {
-		if r.unsure() {
-			unsure = append(unsure, r)
-		} else {
-			sure = append(sure, r)
+	for some, err := range rows {
+		if err != nil {
+			return err
+		}
+		for _, r := range some {
+			if r.unsure() {
+				unsure = append(unsure, r)
+			} else {
+				sure = append(sure, r)
+			}
 		}
 	}
 	fmt.Fprintf(w, "%d addresses, %d decisions would change\n", addrs, len(sure))
@@ -96,15 +116,31 @@ func printChanges(w *tabwriter.Writer, addrs int, rows []fileRow) {
 	for _, r := range unsure {
 		r.print(w)
 	}
+	return nil
 }
 
 // lookupsAtOnce bounds what a file asks of the lists at a time, and of the
 // server to half of what that answers at once.
 const lookupsAtOnce = 8
 
-// compare decides about every address. With then, only rows that differ
-// remain.
-func compare(ctx context.Context, addrs []netip.Addr, now, then decider) ([]fileRow, error) {
+// lookupsAhead is how many addresses are decided about before their rows are
+// printed: a log has more than there is memory for.
+const lookupsAhead = 128 * lookupsAtOnce
+
+// compare decides about every address, and yields the rows of some at a time.
+// With then, only rows that differ remain.
+func compare(ctx context.Context, addrs []netip.Addr, now, then decider) iter.Seq2[[]fileRow, error] {
+	return func(yield func([]fileRow, error) bool) {
+		for some := range slices.Chunk(addrs, lookupsAhead) {
+			rows, err := compareSome(ctx, some, now, then)
+			if !yield(rows, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func compareSome(ctx context.Context, addrs []netip.Addr, now, then decider) ([]fileRow, error) {
 	found := make([][]fileRow, len(addrs))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(lookupsAtOnce)
@@ -129,7 +165,7 @@ func compare(ctx context.Context, addrs []netip.Addr, now, then decider) ([]file
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	return append([]fileRow{}, slices.Concat(found...)...), nil
+	return slices.Concat(found...), nil
 }
 
 // changes pairs the decisions of two configurations. A zone that one of them

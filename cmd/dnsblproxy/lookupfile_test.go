@@ -2,10 +2,14 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -105,7 +109,9 @@ func TestPrintChanges(t *testing.T) {
 `
 	var b bytes.Buffer
 	w := tabwriter.NewWriter(&b, 0, 0, 1, ' ', 0)
-	printChanges(w, 9, rows)
+	if err := printChanges(w, 9, func(yield func([]fileRow, error) bool) { yield(rows, nil) }); err != nil {
+		t.Fatal(err)
+	}
 	w.Flush()
 	if got := regexp.MustCompile(` +\n`).ReplaceAllString(b.String(), "\n"); got != want {
 		t.Errorf("printed\n%swant\n%s", got, want)
@@ -181,5 +187,64 @@ budget = 2
 	}
 	if n := asked.Load(); n != 2 {
 		t.Errorf("the list was asked %d times, want 2", n)
+	}
+}
+
+// TestCompare_ahead: of a log with more addresses than there is memory for, the
+// rows of few are kept at a time, and come in the order of the log.
+func TestCompare_ahead(t *testing.T) {
+	addrs := make([]netip.Addr, 5*lookupsAhead/2)
+	for i := range addrs {
+		addrs[i] = netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
+	}
+	var decided atomic.Int32
+	decide := func(context.Context, rbl.Subject) ([]lookupAnswer, error) {
+		decided.Add(1)
+		return []lookupAnswer{{Zone: "a.example"}, {Zone: "b.example"}}, nil
+	}
+	printed := 0
+	for rows, err := range compare(t.Context(), addrs, decide, nil) {
+		if ahead := int(decided.Load()) - printed/2; err != nil || ahead > lookupsAhead {
+			t.Fatalf("at row %d, %d addresses are decided about and not printed; %v", printed, ahead, err)
+		}
+		for _, r := range rows {
+			if want := addrs[printed/2].String(); r.Address != want {
+				t.Fatalf("row %d is of %s, want %s", printed, r.Address, want)
+			}
+			printed++
+		}
+	}
+	if printed != 2*len(addrs) {
+		t.Errorf("%d rows, want %d", printed, 2*len(addrs))
+	}
+}
+
+// TestPrintList: what is printed piece by piece looks as if it were not, and
+// an error leaves no whole list behind.
+func TestPrintList(t *testing.T) {
+	rows := []fileRow{changed("192.0.2.1", lookupAnswer{Text: "<b>"}, lookupAnswer{}), {Address: "192.0.2.2"}, {Address: "192.0.2.3"}}
+	for n := range len(rows) + 1 {
+		for _, failure := range []error{nil, errNoServer} {
+			var whole, pieces bytes.Buffer
+			if err := (&app{out: &whole}).printJSON(rows[:n]); err != nil {
+				t.Fatal(err)
+			}
+			err := printList(&app{out: &pieces}, func(yield func([]fileRow, error) bool) {
+				for some := range slices.Chunk(rows[:n], 2) {
+					yield(some, nil)
+				}
+				if failure != nil {
+					yield(nil, failure)
+				}
+			})
+			switch {
+			case !errors.Is(err, failure):
+				t.Errorf("of %d rows: %v, want %v", n, err, failure)
+			case failure != nil && json.Valid(pieces.Bytes()):
+				t.Errorf("of %d rows and an error a whole list is printed: %s", n, &pieces)
+			case failure == nil && pieces.String() != whole.String():
+				t.Errorf("of %d rows:\n%swant\n%s", n, &pieces, &whole)
+			}
+		}
 	}
 }

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 
 	"github.com/spf13/cobra"
 
@@ -95,4 +97,29 @@ func (a *app) printJSON(v any) error {
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
+}
+
+// printList prints values as printJSON does a slice of them, some at a time.
+func printList[T any](a *app, values iter.Seq2[[]T, error]) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetIndent("  ", "  ")
+	e.SetEscapeHTML(false)
+	before, end := "[\n  ", "[]\n"
+	for some, err := range values {
+		for _, v := range some {
+			b.WriteString(before)
+			err = errors.Join(err, e.Encode(v))
+			b.Truncate(b.Len() - 1) // the end of the line
+			before, end = ",\n  ", "\n]\n"
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := b.WriteTo(a.out); err != nil {
+			return err
+		}
+	}
+	_, err := io.WriteString(a.out, end)
+	return err
 }
