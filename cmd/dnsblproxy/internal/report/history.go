@@ -183,7 +183,7 @@ func (h *History) Figures(now time.Time, since time.Duration, zones []string) []
 	sums := map[string]Counts{}
 	from := now.Add(-since)
 	for i := range h.Buckets {
-		if b := &h.Buckets[i]; b.end().After(from) {
+		if b := &h.Buckets[i]; b.end().After(from) && !b.Start.After(now) { // a clock may have been ahead
 			for zone, c := range b.Zones {
 				sums[zone] = sums[zone].plus(c)
 			}

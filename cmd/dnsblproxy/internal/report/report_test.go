@@ -342,7 +342,8 @@ func TestHistory_anyOrder(t *testing.T) {
 }
 
 // TestHistory_ahead: a clock that is years ahead for a moment takes nothing of
-// what was counted before, nor of how exactly.
+// what was counted before, nor of how exactly. What was counted meanwhile is
+// not in the figures of every day until then.
 func TestHistory_ahead(t *testing.T) {
 	now := time.Date(2026, 6, 30, 12, 0, 0, 0, time.UTC)
 	var h History
@@ -359,6 +360,7 @@ func TestHistory_ahead(t *testing.T) {
 	if len(h.Buckets) != before+1 {
 		t.Errorf("%d buckets, want the %d of before and one", len(h.Buckets), before)
 	}
-	want(t, "31 days", h.Figures(now, 31*24*time.Hour, nil), "a.test q39 l0 x0 u0 e0")
-	want(t, "3 hours", h.Figures(now, 3*time.Hour, nil), "a.test q9 l0 x0 u0 e0")
+	want(t, "31 days", h.Figures(now, 31*24*time.Hour, nil), "a.test q32 l0 x0 u0 e0")
+	want(t, "3 hours", h.Figures(now, 3*time.Hour, nil), "a.test q2 l0 x0 u0 e0")
+	want(t, "3 hours, years later", h.Figures(now.AddDate(20, 0, 0), 3*time.Hour, nil), "a.test q7 l0 x0 u0 e0")
 }
