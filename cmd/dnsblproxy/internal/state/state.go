@@ -45,25 +45,28 @@ func (d Dir) path(name string) string {
 }
 
 // Load reads what was saved under name into v, a pointer. found is false when
-// there is nothing; v is untouched then. A damaged file is renamed to end in
-// ".damaged", and the error says so.
+// there is nothing; v is untouched then. A file that is damaged, or not ours to
+// read, is renamed to end in ".damaged", so that Save does not replace it, and
+// the error says so.
 func (d Dir) Load(name string, v any) (found bool, err error) {
 	if d == "" {
 		return false, nil
 	}
 	text, err := os.ReadFile(d.path(name))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
-	case err != nil:
-		return false, fmt.Errorf("reading kept state: %w", err)
 	}
-	if err := json.Unmarshal(text, v); err != nil {
-		aside := d.path(name) + ".damaged"
-		return false, errors.Join(fmt.Errorf("%s is damaged and was set aside as %s: %w", d.path(name), aside, err),
-			os.Rename(d.path(name), aside))
+	if err == nil {
+		err = json.Unmarshal(text, v)
 	}
-	return true, nil
+	if err == nil {
+		return true, nil
+	}
+	aside := d.path(name) + ".damaged"
+	if failed := os.Rename(d.path(name), aside); failed != nil {
+		return false, fmt.Errorf("reading kept state: %w; %w", err, failed)
+	}
+	return false, fmt.Errorf("%s cannot be read and was set aside as %s: %w", d.path(name), aside, err)
 }
 
 // Save writes v under name.

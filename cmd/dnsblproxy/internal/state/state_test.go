@@ -20,20 +20,29 @@ func TestDir(t *testing.T) {
 	}
 }
 
+// TestDir_damaged: what cannot be read is not lost to what is saved next.
 func TestDir_damaged(t *testing.T) {
-	d := Dir(t.TempDir())
-	if err := os.WriteFile(d.path("x"), []byte("[1, 2"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var got []int
-	if found, err := d.Load("x", &got); found || err == nil {
-		t.Fatalf("Load of half a file = %t, %v; want an error", found, err)
-	}
-	if _, err := os.Stat(d.path("x") + ".damaged"); err != nil {
-		t.Errorf("the damaged file was not kept: %v", err)
-	}
-	if found, err := d.Load("x", &got); found || err != nil {
-		t.Errorf("second Load = %t, %v; want nothing there", found, err)
+	for what, spoil := range map[string]func(path string) error{
+		"half a file": func(path string) error { return os.WriteFile(path, []byte("[1, 2"), 0o600) },
+		"no file":     func(path string) error { return os.Mkdir(path, 0o700) },
+	} {
+		d := Dir(t.TempDir())
+		if err := spoil(d.path("x")); err != nil {
+			t.Fatal(err)
+		}
+		var got []int
+		if found, err := d.Load("x", &got); found || err == nil {
+			t.Fatalf("Load of %s = %t, %v; want an error", what, found, err)
+		}
+		if _, err := os.Stat(d.path("x") + ".damaged"); err != nil {
+			t.Errorf("%s was not kept: %v", what, err)
+		}
+		if found, err := d.Load("x", &got); found || err != nil {
+			t.Errorf("second Load of %s = %t, %v; want nothing there", what, found, err)
+		}
+		if err := d.Save("x", []int{1}); err != nil {
+			t.Errorf("Save after %s: %v", what, err)
+		}
 	}
 }
 
