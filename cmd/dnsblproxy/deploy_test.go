@@ -161,6 +161,31 @@ func TestDeploy_promtool(t *testing.T) {
 	}
 }
 
+// TestDeploy_alerts: each alert is tried, so that it fires and so that it does
+// not.
+func TestDeploy_alerts(t *testing.T) {
+	var file struct {
+		Tests []struct {
+			Rules []struct {
+				Name  string `yaml:"alertname"`
+				Fires []any  `yaml:"exp_alerts"`
+			} `yaml:"alert_rule_test"`
+		}
+	}
+	decode(t, yaml.Unmarshal, "../cmd/dnsblproxy/testdata/alerts.yml", &file)
+	tried := map[string]bool{}
+	for _, test := range file.Tests {
+		for _, r := range test.Rules {
+			tried[fmt.Sprint("alert ", r.Name, len(r.Fires) > 0)] = true
+		}
+	}
+	for where := range expressions(t) {
+		if strings.HasPrefix(where, "alert ") && !(tried[where+"true"] && tried[where+"false"]) {
+			t.Errorf("testdata/alerts.yml does not try %s both ways", where)
+		}
+	}
+}
+
 // TestDeploy_listedShare: of questions that lists play no part in, none lowers
 // the share of listings that the dashboard shows.
 func TestDeploy_listedShare(t *testing.T) {
