@@ -247,11 +247,12 @@ func (w *Watcher) look(ctx context.Context, of *Watch, zone *Zone, addr netip.Ad
 	e, known := w.state[key]
 	switch {
 	case a.Listed != e.Listed:
-		e = Entry{Listed: a.Listed, Since: time.Now().UTC().Truncate(time.Second), Codes: a.Codes, Told: !of.tells()}
+		e = Entry{Listed: a.Listed, Since: time.Now().UTC().Truncate(time.Second), Codes: a.Codes}
 		w.write(&key, &e, &a, zone)
 	case !known || e.Told:
 		return
 	}
+	e.Told = !of.tells() // the command may have gone
 	w.keep(key, e)
 	w.gauge(of.Name, zone.Name)
 	if !e.Told {

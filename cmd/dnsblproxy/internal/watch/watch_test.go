@@ -318,6 +318,27 @@ func TestWatcher_withoutCommand(t *testing.T) {
 	})
 }
 
+// TestWatcher_commandGoes takes out a command that has always failed, and so
+// has something to tell still.
+func TestWatcher_commandGoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene()
+		s.set("a.test", "203.0.113.25", onList)
+		s.fail = errors.New("no network")
+		s.start()
+		time.Sleep(time.Minute)
+		s.stop()
+		s.fail, s.notify = nil, nil
+		s.start()
+		time.Sleep(time.Minute)
+		s.stop()
+		s.want(t, "without a command")
+		if !strings.Contains(string(s.file), `"told":true`) {
+			t.Errorf("kept %s: somebody is to be told still", s.file)
+		}
+	})
+}
+
 func TestRunCommand(t *testing.T) {
 	t.Setenv("DQS_KEY", "hush")
 	out := filepath.Join(t.TempDir(), "out")
