@@ -76,7 +76,10 @@ func (c *Cache) keep(option rueidis.ClientOption) {
 			default:
 			}
 			c.up.Store(true)
-			c.wait(c.fell, 0)
+			select {
+			case <-c.fell:
+			case <-c.ctx.Done():
+			}
 			c.up.Store(false)
 			continue
 		}
@@ -84,7 +87,10 @@ func (c *Cache) keep(option rueidis.ClientOption) {
 			told = why
 			c.o.Log.Warn("shared cache fails; going on without it", slog.String("reason", why))
 		}
-		c.wait(nil, pause)
+		select {
+		case <-time.After(pause):
+		case <-c.ctx.Done():
+		}
 	}
 }
 
@@ -95,19 +101,6 @@ func reason(err error) string {
 		return op.Op + ": " + op.Err.Error()
 	}
 	return err.Error()
-}
-
-// wait waits for an event, or, if that is given, for some time.
-func (c *Cache) wait(event <-chan struct{}, most time.Duration) {
-	var timeout <-chan time.Time
-	if most > 0 {
-		timeout = time.After(most)
-	}
-	select {
-	case <-event:
-	case <-timeout:
-	case <-c.ctx.Done():
-	}
 }
 
 // look says whether the server answers questions in time.
@@ -164,7 +157,7 @@ func (c *Cache) written(err error) {
 		if c.full.CompareAndSwap(false, true) {
 			c.o.Log.Warn("shared cache refuses what it is given", slog.String("reply", re.Error()))
 		}
-	case err == nil && c.full.CompareAndSwap(true, false):
+	case err == nil && time.Since(c.began)-calm > time.Duration(c.resume.Load()) && c.full.CompareAndSwap(true, false):
 		c.o.Log.Info("shared cache takes what it is given again")
 	}
 	if ok {

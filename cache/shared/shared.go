@@ -84,6 +84,7 @@ const (
 	maxFailures = 3           // in a row, before the server is left alone
 	pause       = time.Second // between looks at a server that fails, and between writes that are refused
 	patience    = time.Second // of what nobody waits for: connecting, a write, a look
+	calm        = time.Minute // without a refused write, until the log says so: a full server takes some as keys expire
 )
 
 // How a request ended.
