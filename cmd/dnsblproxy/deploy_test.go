@@ -189,31 +189,53 @@ func TestDeploy_alerts(t *testing.T) {
 // TestDeploy_listedShare: of questions that lists play no part in, none lowers
 // the share of listings that the dashboard shows.
 func TestDeploy_listedShare(t *testing.T) {
+	counted := func(zone, verdict string, each int) [2]string {
+		return [2]string{
+			fmt.Sprintf(`dnsblproxy_queries_total{instance="mx", zone=%q, verdict=%q}`, zone, verdict),
+			fmt.Sprintf("0+%dx120", each),
+		}
+	}
+	panelShows(t, "Listed", "90m", 0.25,
+		counted("bl.example", "listed", 1), counted("bl.example", "unlisted", 3),
+		counted("", "forwarded", 50), counted("", "refused", 6))
+}
+
+// TestDeploy_savedToday: what the dashboard counts begins with the first mail
+// that a rule saved, which is where its series begins.
+func TestDeploy_savedToday(t *testing.T) {
+	saved := func(rule, values string) [2]string {
+		return [2]string{fmt.Sprintf(`dnsblproxy_exempted_listings_total{instance="mx", zone="bl.example", rule=%q, code="XBL"}`, rule), values}
+	}
+	panelShows(t, "Mail saved today", "30h", 0)
+	panelShows(t, "Mail saved today", "30h", 0, saved("days ago", "3x2000"))
+	panelShows(t, "Mail saved today", "30h", 1, saved("days ago", "3x2000"), saved("today", "_x1700 1x300"))
+	panelShows(t, "Mail saved today", "30h", 1, saved("again after a restart", "3x1000 _x700 1x300"))
+}
+
+// panelShows wants a panel of the dashboard to show a figure of series with
+// their values, one a minute.
+func panelShows(t *testing.T, panel, at string, want float64, series ...[2]string) {
+	t.Helper()
 	tool := unpacked(t, "promtool", "prometheus")
-	expr := expressions(t)["panel Listed A"]
+	expr := expressions(t)["panel "+panel+" A"]
 	for _, variable := range []string{"$instance", "$zone"} {
 		expr = strings.ReplaceAll(expr, variable, ".*") // "All"
 	}
-	counted := func(zone, verdict string, each int) map[string]string {
-		return map[string]string{
-			"series": fmt.Sprintf(`dnsblproxy_queries_total{instance="mx", zone=%q, verdict=%q}`, zone, verdict),
-			"values": fmt.Sprintf("0+%dx120", each),
-		}
+	var input []any
+	for _, s := range series {
+		input = append(input, map[string]string{"series": s[0], "values": s[1]})
 	}
 	text, err := yaml.Marshal(map[string]any{"tests": []any{map[string]any{
-		"interval": "1m",
-		"input_series": []any{
-			counted("bl.example", "listed", 1), counted("bl.example", "unlisted", 3),
-			counted("", "forwarded", 50), counted("", "refused", 6),
-		},
+		"interval":     "1m",
+		"input_series": input,
 		"promql_expr_test": []any{map[string]any{
-			"expr": expr, "eval_time": "90m", "exp_samples": []any{map[string]any{"labels": "{}", "value": 0.25}},
+			"expr": expr, "eval_time": at, "exp_samples": []any{map[string]any{"labels": "{}", "value": want}},
 		}},
 	}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "listed.yml")
+	path := filepath.Join(t.TempDir(), "panel.yml")
 	if err := os.WriteFile(path, text, 0o644); err != nil {
 		t.Fatal(err)
 	}
