@@ -58,7 +58,13 @@ func (a *app) doctor(ctx context.Context, root string) error {
 		return askServer(ctx, pool, server, name)
 	}
 	if c.Admin.Listen.IsValid() {
-		in.Status = func(ctx context.Context) (doctor.Status, error) { return serverStatus(ctx, c) }
+		in.Status = func(ctx context.Context) (s doctor.Status, err error) {
+			cl, err := running(ctx, c)
+			if err == nil {
+				err = cl.get(ctx, "zones", nil, &s)
+			}
+			return s, err
+		}
 	}
 	in.Clock, in.Now, in.Nonce = kernelClock, time.Now, uint16(rand.Uint32())
 	found := doctor.Examine(ctx, in)
@@ -114,6 +120,7 @@ func patient(c *config.Config, lists *rbl.Table) doctor.Input {
 		}
 		in.Zones = append(in.Zones, out)
 	}
+	in.Place = func(action, rule string) string { return place(action, rule) }
 	in.Keyed = func(name string) (string, bool) {
 		known, ok := lists.Find(name)
 		if !ok || lists.Key(name) == "" {
@@ -122,33 +129,6 @@ func patient(c *config.Config, lists *rbl.Table) doctor.Input {
 		return known.Zone, true
 	}
 	return in
-}
-
-// serverStatus asks the running server about its lists and sources.
-func serverStatus(ctx context.Context, c *config.Config) (doctor.Status, error) {
-	var s doctor.Status
-	cl, err := running(ctx, c)
-	if err != nil {
-		return s, err
-	}
-	var now statusView
-	if err := cl.get(ctx, "zones", nil, &now); err != nil {
-		return s, err
-	}
-	for _, z := range now.Zones {
-		l := doctor.ListStatus{Zone: z.Zone, State: z.State, Reason: z.Reason}
-		if b := z.Budget; b != nil && b.Used >= b.Limit {
-			l.Spent = b.Limit
-		}
-		s.Lists = append(s.Lists, l)
-	}
-	for _, src := range now.Sources {
-		s.Sources = append(s.Sources, doctor.SourceStatus{
-			Rule: src.Rule, Source: src.Source, Err: src.LastError, Loaded: src.LastSuccess,
-			Place: fmt.Sprintf("%s:%d", shownPath(c.Path), c.Line(src.Action, src.Rule)),
-		})
-	}
-	return s, nil
 }
 
 // ownSOA is how the SOA of answers begins that no list gave: MNAME localhost.,

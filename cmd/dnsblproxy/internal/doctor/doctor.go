@@ -83,25 +83,25 @@ type Reply struct {
 	Err error
 }
 
-// Status is what the running proxy says.
+// Status is what the running proxy says, in the form of its API.
 type Status struct {
-	Lists   []ListStatus
+	Zones   []ListStatus
 	Sources []SourceStatus
 }
 
 // ListStatus is the state of a list or of data files; State is healthy if
-// nothing is wrong, and empty for a zone without either. Spent is the day's budget if nothing is
-// left of it, else 0.
+// nothing is wrong, and empty for a zone without either. Limit is 0 for one
+// without a budget.
 type ListStatus struct {
 	Zone, State, Reason string
-	Spent               uint64
+	Budget              struct{ Limit, Used uint64 }
 }
 
-// SourceStatus is a source of a rule. Err is "" if it works.
+// SourceStatus is a source of a rule. LastError is "" if it works.
 type SourceStatus struct {
-	Rule, Source, Err string
-	Place             string
-	Loaded            time.Time // zero: never
+	Rule, Action, Source string
+	LastError            string    `json:"last_error"`
+	LastSuccess          time.Time `json:"last_success"` // zero: never
 }
 
 // Clock says whether the kernel is told the time. Known is false where that
@@ -124,6 +124,7 @@ type Input struct {
 
 	Ask    func(ctx context.Context, server netip.AddrPort, name string) Reply
 	Status func(ctx context.Context) (Status, error) // nil where the proxy tells nobody
+	Place  func(action, rule string) string          // where a rule is written
 	Clock  func() Clock
 	Now    func() time.Time
 	Nonce  uint16 // any number, another one each time
@@ -340,8 +341,8 @@ func (e *examination) clock() {
 // known reports what the running proxy knows to be wrong.
 func (e *examination) known() {
 	s := &e.status
-	slices.SortStableFunc(s.Lists, func(a, b ListStatus) int { return cmp.Compare(a.Zone, b.Zone) })
-	for _, l := range s.Lists {
+	slices.SortStableFunc(s.Zones, func(a, b ListStatus) int { return cmp.Compare(a.Zone, b.Zone) })
+	for _, l := range s.Zones {
 		fix, place := "dnsblproxy lookup 127.0.0.2 shows what the list answers; see its own pages", ""
 		for _, z := range e.Zones {
 			switch {
@@ -353,9 +354,9 @@ func (e *examination) known() {
 				fix = place + `if the list is gone for good, take the zone out or set mode = "off"`
 			}
 		}
-		if l.Spent > 0 {
+		if b := l.Budget; b.Limit > 0 && b.Used >= b.Limit {
 			e.bad("lists", place+"raise budget as far as the list permits; dnsblproxy report --since 1d shows what is asked",
-				"%s is asked nothing more today: its budget of %d questions is spent", l.Zone, l.Spent)
+				"%s is asked nothing more today: its budget of %d questions is spent", l.Zone, b.Limit)
 		}
 		if l.State == "" || l.State == "healthy" {
 			continue
@@ -364,14 +365,14 @@ func (e *examination) known() {
 	}
 	e.fine("lists", "all lists answer as lists do, and data files can be read")
 	for _, src := range s.Sources {
-		if src.Err == "" {
+		if src.LastError == "" {
 			continue
 		}
 		since := "it was never loaded, so nothing is exempt by it"
-		if !src.Loaded.IsZero() {
-			since = "what it said at " + src.Loaded.UTC().Format(time.RFC3339) + " is in force"
+		if !src.LastSuccess.IsZero() {
+			since = "what it said at " + src.LastSuccess.UTC().Format(time.RFC3339) + " is in force"
 		}
-		e.bad("sources", src.Place+": correct it, or take it out", "rule %s: %s: %s; %s", src.Rule, src.Source, src.Err, since)
+		e.bad("sources", e.Place(src.Action, src.Rule)+": correct it, or take it out", "rule %s: %s: %s; %s", src.Rule, src.Source, src.LastError, since)
 	}
 	e.fine("sources", "every file, feed and domain of the rules could be read")
 }

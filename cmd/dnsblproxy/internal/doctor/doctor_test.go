@@ -238,7 +238,7 @@ func TestExamine_wrong(t *testing.T) {
 		{
 			name: "list in quarantine",
 			breaks: func(m *machine) {
-				m.status.Lists[0] = ListStatus{Zone: "zen.spamhaus.org", State: "quarantined", Reason: "it lists 127.0.0.1"}
+				m.status.Zones[0] = ListStatus{Zone: "zen.spamhaus.org", State: "quarantined", Reason: "it lists 127.0.0.1"}
 			},
 			check: "lists", finding: "zen.spamhaus.org is quarantined: it lists 127.0.0.1", fix: "config.toml:3",
 		},
@@ -246,18 +246,18 @@ func TestExamine_wrong(t *testing.T) {
 			name: "data file that is gone",
 			breaks: func(m *machine) {
 				m.in.Zones[0].Data = "config.toml:5"
-				m.status.Lists[0] = ListStatus{Zone: "zen.spamhaus.org", State: "suspect", Reason: "reading zen: no such file"}
+				m.status.Zones[0] = ListStatus{Zone: "zen.spamhaus.org", State: "suspect", Reason: "reading zen: no such file"}
 			},
 			check: "lists", finding: "zen.spamhaus.org is suspect: reading zen: no such file", fix: "config.toml:5: mend the file",
 		},
 		{
 			name:   "budget that is spent",
-			breaks: func(m *machine) { m.status.Lists[0].Spent = 5000 },
+			breaks: func(m *machine) { m.status.Zones[0].Budget.Limit, m.status.Zones[0].Budget.Used = 5000, 5000 },
 			check:  "lists", finding: "zen.spamhaus.org is asked nothing more today: its budget of 5000 questions is spent", fix: "config.toml:3: raise budget",
 		},
 		{
 			name:   "source that fails",
-			breaks: func(m *machine) { m.status.Sources[0].Err = "no SPF record" },
+			breaks: func(m *machine) { m.status.Sources[0].LastError = "no SPF record" },
 			check:  "sources", finding: "rule efax: spf efax.com: no SPF record; it was never loaded", fix: "config.toml:9",
 		},
 		{

@@ -29,8 +29,8 @@ func newMachine() *machine {
 		},
 		servers: map[string]manner{"127.0.0.1:5353": forwards, "127.0.0.1:53": forwards, "127.0.0.2:53": forwards},
 		status: Status{
-			Lists:   []ListStatus{{Zone: "zen.spamhaus.org", State: "healthy"}, {Zone: "local.rbl.internal"}},
-			Sources: []SourceStatus{{Rule: "efax", Source: "spf efax.com", Place: "config.toml:9"}},
+			Zones:   []ListStatus{{Zone: "zen.spamhaus.org", State: "healthy"}, {Zone: "local.rbl.internal"}},
+			Sources: []SourceStatus{{Rule: "efax", Action: "allow", Source: "spf efax.com"}},
 		},
 		clock: Clock{Known: true, Synced: true},
 	}
@@ -101,6 +101,9 @@ func (m *machine) input(admin bool) Input {
 	in.Files, in.Ask = files, m.ask
 	if admin {
 		in.Status = func(context.Context) (Status, error) { return m.status, m.down }
+	}
+	in.Place = func(action, rule string) string {
+		return map[string]string{"allow efax": "config.toml:9"}[action+" "+rule]
 	}
 	in.Clock = func() Clock { return m.clock }
 	return in
