@@ -33,6 +33,8 @@ func startBind(t testing.TB, zone string, proxy netip.AddrPort) netip.AddrPort {
 	recipe := readRecipe(t, "BIND", zone, proxy)
 	dir := folder(t)
 	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(20000+rand.N(10000)))
+	// Nobody answers for the root there, so that all that is asked stays here.
+	write(t, dir, "root.hint", ". 3600 NS ns.root.\nns.root. 3600 A 127.0.0.1\n")
 	conf := write(t, dir, "named.conf", fmt.Sprintf(`options {
 	directory "%[1]s";
 	listen-on port %[2]d { %[3]s; };
@@ -46,6 +48,7 @@ func startBind(t testing.TB, zone string, proxy netip.AddrPort) netip.AddrPort {
 	managed-keys-directory "%[1]s";
 };
 controls { };
+zone "." { type hint; file "root.hint"; };
 %[5]s
 `, dir, addr.Port(), addr.Addr(), recipe.with(t, "validate-except "), recipe.with(t, "zone ")))
 	p := startProcess(t, nil, unconfined(t, program, dir), "-g", "-n", "1", "-c", conf)
