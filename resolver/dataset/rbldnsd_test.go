@@ -385,3 +385,41 @@ func TestRbldnsd_odd(t *testing.T) {
 		}
 	}
 }
+
+// TestRbldnsd_odd6 is TestRbldnsd_odd for IPv6, also in a zone that has other
+// data sets: those answer for mapped addresses and for reversed names.
+func TestRbldnsd_odd6(t *testing.T) {
+	texts := []string{
+		"::1 a\n::2:x\n1:2:3:4::/64 b\n1:2:3:4:5:6:7:8 c\n1:2:3:4:5:6:7:: d\n::2:3:4:5:6:7:8 e\n1::8/128 f\n1:0:0:0:0:0:0:9\n1:2 g\n1:2:3/48 h\n1:2:3:/48 i\n" +
+			"1:2:3::/48 :3: j\n!1:2:3:5::/64\n! 1:2:3:6::1\n",
+		":2:x\n::\n::/0 z\n::ffff:7f00:2 m\n::ffff:0:0/96 n\n::1.2.3.4 o\n2002:a00:1::/48 p\n64:ff9b::/96 q\n",
+		"1:2:3:4/64\n1:2:3:4/63\n1:2:3:5/64 x\n1:2:3:4:/64\n1:2:3:4::\n0001:0002:0003:0004:5:6:7:8\n00001::\n1::2::3\n:1\n1:\nABCD:ef01::/32 Up $\n",
+		"1:2:3:4::#c\n1:2:3:4::1;c\n1:2:3:4::2 ;c\n1:2:3:4::3\t:5:t\n:7:def $\n1:2:3:4::4\n::5 :8:\n1:2:3:4::6/128 =x\n$= b $=\n",
+		"1:2:3:4\n1:2:3:4\n1:2:3:5 text\n!1:2:3:4::1\n!1:2:3:4:0:0:0:2\n!1:2:3:4::/64\n1:2:3:6::\n1:2:3:4:5\n:9:def\n1:2:3:7\n:8:two\n1:2:3:8\n",
+		"1:2:3:4::/65 a\n1:2:3:4:8000::/65 b\n1:2:3:4::/127 c\n1:2:3:4::/128 d\n!1:2:3:4::1\n1:2:3:4::/66 e\n1:2:3:4::/64 f\n1:2::/32 g\n1:2:3:4::/64 h\n",
+	}
+	ask := []string{"", "2.0.0.127", "1.0.0.10"}
+	for _, s := range []string{"::", "::1", "::2", "::5", "1:2:3:4::", "1:2:3:4::1", "1:2:3:4::2", "1:2:3:4::3", "1:2:3:4::4", "1:2:3:4::6", "1:2:3:4:5:6:7:8",
+		"1:2:3:4:5:6:7:0", "0:2:3:4:5:6:7:8", "1::8", "1::9", "1:2::", "1:2:3::", "1:2:3:5::", "1:2:3:5::1", "1:2:3:6::", "1:2:3:6::1", "1:2:3:7::1", "1:2:3:8::1",
+		"::ffff:7f00:2", "::ffff:102:304", "2002:a00:1::", "2002:a00:1::5", "64:ff9b::1", "abcd:ef01::2", "1:2:3:4:8000::", "1:2:3:4:4000::", "1:2:3:4:5::",
+		"ffff::", "8000::1", "7:7:7:7::"} {
+		a, _, _, err := parsePrefix6([]byte(s))
+		if err != nil {
+			t.Fatal(s, err)
+		}
+		ask = append(ask, reverse6(a))
+	}
+	for _, kinds := range [][]string{{"ip6trie"}, {"ip6tset"}, {"ip6trie", "ip4set", "dnset"}} {
+		for i, text := range texts {
+			t.Run(fmt.Sprintf("%v/%d", kinds, i), func(t *testing.T) {
+				dir := dataDir(t)
+				specs := []string{kinds[0] + ":" + writeFile(t, dir, kinds[0], strings.Repeat("7:7:7:7\n", 20)+text)}
+				for _, kind := range kinds[1:] {
+					specs = append(specs, kind+":"+writeFile(t, dir, kind, map[string]string{"ip4set": "10.0.0.1 x\n1.2.3.4 $\n127.0.0.2\n", "dnset": "2.0.0.127 :9:\n*.2.2.1 x\n"}[kind]))
+				}
+				d, z := serveBoth(t, specs...)
+				compare(t, d, z, ask, allTypes...)
+			})
+		}
+	}
+}
