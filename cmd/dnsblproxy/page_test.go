@@ -154,7 +154,7 @@ func TestState_data(t *testing.T) {
 		{"good", "192.0.2.1\n", "healthy", "", "0 asked, 2 of our own<"},
 		{"broken", "<html>\n", "suspect", "more lines are bad than good: 1 against 0; is it a ip4set file?; what was loaded at 20", "1 unwell<"},
 		{"good again", "192.0.2.1\n", "healthy", "", "0 asked, 2 of our own<"},
-		{"too old", "$TIMESTAMP 2001:01:01 +1d\n192.0.2.1\n", "unreachable", "the data has expired on 2001-01-02", "1 unwell<"},
+		{"too old", "$TIMESTAMP 2001:01:01 +1d\n192.0.2.1\n", "suspect", "the data has expired on 2001-01-02", "1 unwell<"},
 	} {
 		writeFile(t, file, step.text)
 		_ = b.data.Open(t.Context()) // the error is what the server tells of

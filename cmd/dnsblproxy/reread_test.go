@@ -290,16 +290,20 @@ func TestApply_dataKept(t *testing.T) {
 // set yet, does not keep the server from starting. A reload keeps what it has.
 func TestApply_dataLater(t *testing.T) {
 	folder := t.TempDir()
-	now, later := filepath.Join(folder, "now"), filepath.Join(folder, "later")
+	now, later, past := filepath.Join(folder, "now"), filepath.Join(folder, "later"), filepath.Join(folder, "past")
 	writeFile(t, now, "192.0.2.1\n")
 	writeFile(t, later, "$TIMESTAMP 2037:01:01\n192.0.2.1\n")
+	writeFile(t, past, "$TIMESTAMP 2020:01:01 +1w\n192.0.2.1\n")
 	d, _ := adminOf(t, dataConfig(later))
 	for _, step := range []struct {
 		file, state, refused string
 	}{
 		{later, "unreachable", ""},
+		{past, "unreachable", ""}, // nothing is lost
+		{later, "unreachable", ""},
 		{now, "healthy", ""},
 		{later, "healthy", "timestamp is in the future"},
+		{past, "healthy", "the data has expired"},
 	} {
 		c, err := parsed(t, dataConfig(step.file))
 		if err == nil {

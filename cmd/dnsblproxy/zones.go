@@ -206,8 +206,10 @@ func (d *proxy) newBackend(c *config.Config, z *config.Zone, o *resolver.ZoneOpt
 	case "file":
 		store := dataset.NewStore(datasets(z), dataset.StoreOptions{Log: d.log.With(slog.String("zone", z.Name))})
 		// What passes does not keep all the other zones from being served; a
-		// reload that would lose good data for it is refused.
-		if err := store.Open(ctx); err != nil && (!dataset.Passing(err) || d.backends[z.Name] != nil) {
+		// reload that would lose good data, or a list, for it is refused.
+		before := d.backends[z.Name]
+		good := before != nil && (before.data == nil || before.data.Zone() != nil)
+		if err := store.Open(ctx); err != nil && (good || !dataset.Passing(err)) {
 			stop()
 			return nil, &config.Error{Problems: []config.Problem{c.Problem(
 				"zone "+z.Name+": "+err.Error(), "mend the file, or name another", "zone", z.Name, "files")}}

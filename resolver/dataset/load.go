@@ -38,9 +38,15 @@ var ErrMostlyBad = errors.New("more lines are bad than good")
 // while it was read.
 var ErrChanged = errors.New("the file changed while it was read")
 
-// Passing reports whether an error of Load passes by itself: the file is being
-// written, or is meant for later.
-func Passing(err error) bool { return errors.Is(err, ErrChanged) || errors.Is(err, errFuture) }
+// ErrExpired is wrapped by the error of Load about data whose own end has come
+// ($TIMESTAMP).
+var ErrExpired = errors.New("the data has expired")
+
+// Passing reports whether an error of Load is about time alone: the file is
+// being written, is meant for later, or has expired.
+func Passing(err error) bool {
+	return errors.Is(err, ErrChanged) || errors.Is(err, errFuture) || errors.Is(err, ErrExpired)
+}
 
 var errHuge = errors.New("the file is too large")
 
@@ -53,7 +59,7 @@ const (
 // Load reads the datasets of one zone. Lines that cannot be read are skipped
 // and returned as problems, also beside an error. An error means that the data
 // as a whole is not to be used: a file is missing, mostly bad, changed while it
-// was read, or stamped for the future.
+// was read, stamped for the future, or expired.
 func Load(ctx context.Context, specs []Spec, o Options) (*Zone, []Problem, error) {
 	z, problems, _, err := load(ctx, specs, o.withDefaults(), maphash.MakeSeed())
 	return z, problems, err
@@ -81,6 +87,9 @@ func load(ctx context.Context, specs []Spec, o Options, seed maphash.Seed) (*Zon
 		}
 		problems = append(problems, b.skipped()...)
 		z.add(b)
+	}
+	if err := z.expired(o.Now()); err != nil {
+		return nil, problems, nil, err
 	}
 	if z.soa != nil && z.soa.Serial == 0 {
 		z.soa.Serial = uint32(z.modified.Unix())

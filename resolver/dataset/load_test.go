@@ -194,7 +194,8 @@ func TestZone_apex(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	z, problems, err := Load(context.Background(), []Spec{{IP4Set, []string{a}}, {Generic, []string{b}}}, Options{})
+	now := func() time.Time { return time.Date(2020, 1, 7, 0, 0, 0, 0, time.UTC) }
+	z, problems, err := Load(context.Background(), []Spec{{IP4Set, []string{a}}, {Generic, []string{b}}}, Options{Now: now})
 	if err != nil || len(problems) > 0 {
 		t.Fatal(problems, err)
 	}

@@ -349,7 +349,7 @@ func TestRbldnsd_odd(t *testing.T) {
 		"10.0.0/24 a\n10.0.0.0-255 b\n10.0.0.0/25 c\n10.0.0.0/8 d\n10 e\n10.0 f\n10/16 g\n10.0.0.1 h\n" + strings.Repeat("10.0.0.9\n", 9),
 		"10.0.0.1 a\xff\xfeb\x01\n10.0.0.2 " + strings.Repeat("$", 200) + "\n10.0.0.3 " + strings.Repeat("a", 254) + "\n10.0.0.4 " + strings.Repeat("a", 255) + "\n10.0.0.5 " + strings.Repeat("a", 253) + "$\n",
 		"$MAXRANGE4 /33\n$MAXRANGE4 /32\n10.0.0.0/31\n10.0.0.4\n$MAXRANGE4 0\n$TIMESTAMP 2020:01:01 +0\n10.0.0.5\n10.0.0.6\n",
-		"$TIMESTAMP 2020:01:01 2040:01:01\n$TIMESTAMP - -\n$TIMESTAMP 0 0\n$TIMESTAMP 0 2037:01:01\n$TIMESTAMP 1970:01:01 1970:01:01\n10.0.0.5\n",
+		"$TIMESTAMP 2020:01:01 2040:01:01\n$TIMESTAMP - -\n$TIMESTAMP 0 0\n$TIMESTAMP 0 2037:01:01\n10.0.0.5\n",
 		"10.0.0.1/32x\n10.0.0.2/\n10.0.0.3/ 32\n10.0.0.4 /32\n10.0.0.5/032\n10.0.0.6 - 10.0.0.7\n10.0.0.8-\n10.0.0.9-10.0.0.10.\n10..0.11\n" + strings.Repeat("10.0.0.14\n", 9),
 	}
 	label := strings.Repeat("a", 63)

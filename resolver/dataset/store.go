@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,7 +84,6 @@ func (s *Store) Status() Status {
 func (s *Store) Open(ctx context.Context) error {
 	z, problems, prints, err := load(ctx, s.specs, s.o.Options, s.seed)
 	s.finish(ctx, z, problems, prints, err)
-	s.expire(ctx)
 	return err
 }
 
@@ -117,7 +117,7 @@ func (s *Store) poll(ctx context.Context) {
 				s.recheck = false
 				return
 			}
-		case s.refused.IsZero() || s.o.Now().Sub(s.refused) < again:
+		case s.refused.IsZero() || time.Since(s.refused) < again:
 			return
 		}
 	}
@@ -143,7 +143,7 @@ func (s *Store) reload(ctx context.Context, now []fingerprint) {
 	case err != nil:
 		s.tried, s.recheck = now, false
 		s.finish(ctx, nil, problems, nil, err)
-		s.refused = s.o.Now()
+		s.refused = time.Now()
 	default:
 		s.finish(ctx, z, problems, prints, nil)
 	}
@@ -219,17 +219,19 @@ func (s *Store) report(ctx context.Context, st Status) {
 	}
 }
 
-// expire takes data out of force whose time is over.
+// expire takes data out of force whose time is over. It is read again as any
+// file that is no good is, since it may be the clock that is wrong.
 func (s *Store) expire(ctx context.Context) {
 	z := s.zone.Load()
 	if z == nil {
 		return
 	}
-	err := z.Expired(s.o.Now())
+	err := z.expired(s.o.Now())
 	if err == nil {
 		return
 	}
 	s.zone.Store(nil)
+	s.said, s.refused = cmp.Or(s.said, err.Error()), time.Now()
 	st := s.status
 	st.Zone, st.Err, st.Problems = nil, err, nil
 	s.publish(ctx, st)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -285,6 +286,27 @@ func TestStore_expiry(t *testing.T) {
 		after(3 * time.Second)
 		if !lists(s, "2.2.0.192") {
 			t.Error("new data is not in force after the old ones expired")
+		}
+	})
+}
+
+// TestStore_expiryClock: data that a wrong clock has put out of force is back
+// once the clock is right, though its file has not changed.
+func TestStore_expiryClock(t *testing.T) {
+	var ahead atomic.Int64
+	var seen atomic.Int32
+	o := StoreOptions{Changed: func(Status) { seen.Add(1) }}
+	o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	watched(t, "$TIMESTAMP 1999:12:31 2000:01:02\n192.0.2.1\n", o, func(t *testing.T, s *Store, path string) {
+		ahead.Store(int64(48 * time.Hour))
+		after(3*again + 2*time.Second)
+		if n := seen.Load(); s.Zone() != nil || n != 2 {
+			t.Errorf("by the wrong clock it is in force, or reported %d times", n)
+		}
+		ahead.Store(0)
+		after(again + 5*time.Second)
+		if st := s.Status(); st.Err != nil || !lists(s, "1.2.0.192") {
+			t.Errorf("by the right clock it is not in force: %v", st.Err)
 		}
 	})
 }

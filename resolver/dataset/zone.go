@@ -2,7 +2,6 @@ package dataset
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -128,11 +127,8 @@ func (z *Zone) SOA() (SOA, bool) {
 	return *z.soa, true
 }
 
-// ErrExpired is wrapped by Expired, and so by Status.Err.
-var ErrExpired = errors.New("the data has expired")
-
-// Expired returns an error once the data's own end has come ($TIMESTAMP).
-func (z *Zone) Expired(now time.Time) error {
+// expired returns an error once the data's own end has come ($TIMESTAMP).
+func (z *Zone) expired(now time.Time) error {
 	if z.expires.IsZero() || !now.After(z.expires) {
 		return nil
 	}
