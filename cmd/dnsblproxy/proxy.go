@@ -72,9 +72,18 @@ func (s *switchable) Lookup(ctx context.Context, name string, t spf.Type) (spf.A
 	return dnsResolver{s.to.Load()}.Lookup(ctx, name, t)
 }
 
-// newProxy wires everything and starts what runs in the background. It binds
-// nothing. root is the folder for what outlives a restart; empty: nothing does.
+// newProxy makes a proxy that runs in the background. It binds nothing.
 func newProxy(c *config.Config, lists *rbl.Table, log *slog.Logger, root string) (*proxy, error) {
+	d, err := wire(c, lists, log, root)
+	if err == nil {
+		d.start()
+	}
+	return d, err
+}
+
+// wire makes a proxy that loads no source before start. root is the folder for
+// what outlives a restart; empty: nothing does.
+func wire(c *config.Config, lists *rbl.Table, log *slog.Logger, root string) (*proxy, error) {
 	d := &proxy{
 		lists: lists, log: log, reg: prometheus.NewRegistry(), began: c,
 		pool: upstream.NewPool(upstream.Options{}), dns: &switchable{},
@@ -91,10 +100,13 @@ func newProxy(c *config.Config, lists *rbl.Table, log *slog.Logger, root string)
 		d.close()
 		return nil, err
 	}
+	return d, nil
+}
+
+func (d *proxy) start() {
 	d.work.Go(func() { _ = d.rules.Run(d.ctx) }) // fails only when it runs already
 	d.work.Go(func() { d.resolver.Run(d.ctx) })
 	d.work.Go(func() { d.heedOthers(d.ctx) })
-	return d, nil
 }
 
 // open makes rules, caches and zones.

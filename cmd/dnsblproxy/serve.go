@@ -78,7 +78,7 @@ func (a *app) serve(ctx context.Context) error {
 	if err := state.Dir(root).Check(); err != nil {
 		log.Warn("nothing outlives a restart", slog.Any("error", err))
 	}
-	d, err := newProxy(c, lists, log, root)
+	d, err := wire(c, lists, log, root)
 	if err != nil {
 		return err
 	}
@@ -89,8 +89,9 @@ func (a *app) serve(ctx context.Context) error {
 	}
 	srv, err := d.listen(own)
 	if err != nil {
-		return err
+		return err // before any feed was asked: systemd tries again every two seconds
 	}
+	d.start()
 	defer d.startAside()()
 	reach := slices.Concat(own.addrs(), c.Listen)
 	return d.run(ctx, srv, adm, hup, reach)

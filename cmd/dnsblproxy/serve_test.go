@@ -3,11 +3,42 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
+	"net"
+	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 )
+
+// TestServe_taken starts at an address that another program has, as systemd does
+// every two seconds: nobody is to be asked for what the rules need, each time.
+func TestServe_taken(t *testing.T) {
+	taken, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	var asked atomic.Int64
+	servers := fakeList(t, func(question []byte) []byte {
+		asked.Add(1)
+		return unlisted(question)
+	})
+	config := filepath.Join(t.TempDir(), "config.toml")
+	writeFile(t, config, fmt.Sprintf("listen = [%q]\n[admin]\nlisten = \"\"\n[resolver]\nservers = [%q]\n"+
+		"[zone.\"local.example\"]\nsource = \"deny\"\n[allow.sender]\nspf = [\"sender.example\"]\n", taken.Addr(), servers))
+	for range 5 {
+		if status := run([]string{"serve", "--config", config}, nil, io.Discard, io.Discard); status != exitFailed {
+			t.Fatalf("status %d, want %d", status, exitFailed)
+		}
+	}
+	if n := asked.Load(); n > 0 {
+		t.Errorf("%d questions for five starts that fail", n)
+	}
+}
 
 // TestKeepServing serves once it can, and does not wait for that at the end.
 func TestKeepServing(t *testing.T) {
