@@ -53,13 +53,9 @@ func (d *proxy) findLoops(c *config.Config) error {
 	var problems []config.Problem
 	for _, i := range arrived() {
 		z := zones[i]
-		path := []any{"zone", z.Name, "via"}
-		if !c.Defined(path...) {
-			path = path[:2]
-		}
 		problems = append(problems, c.Problem(
 			"zone "+z.Name+" goes round in a circle: the question that it sends to its resolver comes back to this proxy",
-			`set via = ["IP:port"] to a resolver that does not forward the zone here, or via = "direct"`, path...))
+			`set via = ["IP:port"] to a resolver that does not forward the zone here, or via = "direct"`, "zone", z.Name, "via"))
 	}
 	if len(problems) > 0 {
 		return &config.Error{Problems: problems}

@@ -94,7 +94,7 @@ func (r *reader) checkListen() {
 	if len(c.Listen) == 0 && !c.Systemd && !r.reported([]any{"listen"}) {
 		r.bad([]any{"listen"}, "listen names no address", `write one, such as ["127.0.0.1:5353"]`)
 	}
-	if len(c.Clients) == 0 && r.c.Defined("clients") && !r.reported([]any{"clients"}) {
+	if len(c.Clients) == 0 && !r.reported([]any{"clients"}) {
 		r.bad([]any{"clients"}, "clients is empty, so that nobody may ask", `write who may, such as ["127.0.0.0/8", "::1"]`)
 	}
 	reach := slices.Concat(c.Listen, r.Inherited)
@@ -208,15 +208,10 @@ const stubTimeout = 5 * time.Second
 
 func (r *reader) checkTimes() {
 	res := r.c.Resolver
-	at := func(key string) []any {
-		if !r.c.Defined("resolver", key) {
-			return []any{"resolver"}
-		}
-		return []any{"resolver", key}
-	}
+	at := func(key string) []any { return []any{"resolver", key} }
 	if res.Timeout > res.Deadline {
 		key := "timeout"
-		if !r.c.Defined("resolver", key) {
+		if !r.c.Defined(at(key)...) {
 			key = "deadline"
 		}
 		r.bad(at(key), fmt.Sprintf("resolver.timeout (%s, one attempt) is longer than resolver.deadline (%s, all attempts)",

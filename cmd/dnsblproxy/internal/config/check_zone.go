@@ -92,11 +92,7 @@ func (r *reader) checkUpstream(z *Zone, name string) {
 	if known.Dead == "" || z.Mode == "off" {
 		return
 	}
-	path := []any{"zone", name}
-	if r.c.Defined("zone", name, "upstream") {
-		path = append(path, "upstream")
-	}
-	r.bad(path, fmt.Sprintf("zone %q: the list %s is dead: %s", z.Name, known.Name, known.Dead),
+	r.bad([]any{"zone", name, "upstream"}, fmt.Sprintf("zone %q: the list %s is dead: %s", z.Name, known.Name, known.Dead),
 		`remove the zone here and in the mail server, or write mode = "off" to answer unlisted`)
 }
 
