@@ -205,6 +205,9 @@ func (b *breaker) lookTwice(listed bool, then func(listed bool, err error)) {
 				l.mu.Unlock()
 			}
 		}
+		if isCode(o.Err) {
+			o.Err = nil // it answers; the full tests say more
+		}
 		b.tested(o.Err)
 		if then != nil {
 			then(listed, o.Err)
@@ -245,7 +248,7 @@ func (b *breaker) conclude(err error) (opened bool) {
 		if !was || !errors.Is(err, ErrTimeout) {
 			b.reason = err.Error() // silence after an answer says nothing new
 		}
-		b.coded.Store(errors.As(err, new(*CodeError)))
+		b.coded.Store(isCode(err))
 		cut = b.fail(err, was)
 	}
 	b.mu.Unlock()
@@ -290,8 +293,7 @@ func (b *breaker) fail(err error, was bool) (cut []ticket) {
 // has been open for so long: 2 s for ten minutes, then growing to a minute,
 // and from 30 s on when the list has said no.
 func nextPause(last, open time.Duration, err error) time.Duration {
-	var code *CodeError
-	harsh := errors.Is(err, ErrRefused) || errors.As(err, &code)
+	harsh := errors.Is(err, ErrRefused) || isCode(err)
 	switch {
 	case last == 0 && harsh:
 		return harshPause

@@ -48,6 +48,9 @@ func (f *Finder) Direct(zone wire.Name) *Direct {
 // Exchange is as Exchanger.Exchange.
 func (d *Direct) Exchange(ctx context.Context, q Question) Outcome { return await(ctx, d, q) }
 
+// judged changes nothing: what one of a list's servers says all do.
+func (d *Direct) judged(func(Question, [][]byte) error) Asker { return d }
+
 func (d *Direct) begin(q Question, slow func(), done func(Outcome)) ticket {
 	deadline := d.finder.root.servers.opts.Deadline
 	return d.call(&call{slow: slow, done: done, limit: deadline}, q)

@@ -43,6 +43,9 @@ type Exchanger struct {
 	servers []*server
 	opts    ExchangeOptions
 	zone    wire.Name // over which the servers have authority; nil for resolvers
+
+	// refusal says why an answer refuses the question, if it does; may be nil.
+	refusal func(q Question, records [][]byte) error
 }
 
 // Exchanger returns an exchanger for the servers. Without any, every question
@@ -63,6 +66,15 @@ func (p *Pool) Exchanger(servers []netip.AddrPort, opts ExchangeOptions) *Exchan
 		}
 	}
 	return e
+}
+
+func (e *Exchanger) judged(refusal func(Question, [][]byte) error) Asker {
+	if len(e.servers) < 2 {
+		return e // nobody else can be asked
+	}
+	with := *e
+	with.refusal = refusal
+	return &with
 }
 
 // ticket stands for a question that was handed over; that of none does nothing.
@@ -116,7 +128,7 @@ func (e *Exchanger) start(q Question, t terms, done func(Outcome)) ticket {
 	defer f.mu.Unlock()
 	f.done, f.slow = done, t.slow
 	f.query, f.qend = appendQuery(f.query[:0], q, e.zone == nil)
-	f.zone, f.mixed = e.zone, e.opts.CaseRandom
+	f.zone, f.mixed, f.refusal = e.zone, e.opts.CaseRandom, e.refusal
 	out := ticket{f, f.gen}
 	e.launch(f, t)
 	return out

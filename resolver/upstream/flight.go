@@ -33,6 +33,8 @@ type flight struct {
 	pass   func([]byte, error) // of a relayed packet, instead of done
 	slow   func()              // called for each try without an answer; may be nil
 
+	refusal func(Question, [][]byte) error // the exchanger's
+
 	started  time.Time
 	deadline time.Time     // of all tries
 	timeout  time.Duration // of one
@@ -100,7 +102,7 @@ func (p *Pool) newFlight() *flight {
 func (f *flight) land() {
 	done, pass, out, kept := f.done, f.pass, f.out, f.kept
 	p := f.pool
-	f.out, f.kept, f.done, f.pass, f.slow = Outcome{}, nil, nil, nil, nil
+	f.out, f.kept, f.done, f.pass, f.slow, f.refusal = Outcome{}, nil, nil, nil, nil, nil
 	f.server = nil
 	clear(f.order[:f.n]) // its timer may keep it for longer than anybody needs them
 	if cap(f.query) > keptQuery {
@@ -186,9 +188,10 @@ func (f *flight) alarm(now time.Time) {
 	}
 }
 
-// worse keeps the error that says more: a refusal says more than silence.
+// worse keeps the error that says more: a refusal says more than silence, and a
+// code than that.
 func worse(old, err error) error {
-	if old == ErrRefused || old == ErrServfail {
+	if isCode(old) || (old == ErrRefused || old == ErrServfail) && !isCode(err) {
 		return old
 	}
 	return err

@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -24,6 +25,10 @@ type Asker interface {
 
 	// probe asks our own test question, as sweep does.
 	probe(q Question, done func(Outcome))
+
+	// judged returns an Asker that takes an answer for a server's refusal, and
+	// asks the next one, when refusal says why.
+	judged(refusal func(q Question, records [][]byte) error) Asker
 }
 
 // Condition is what may be believed of a list.
@@ -54,6 +59,8 @@ type CodeError struct {
 	Name string // as Classify says
 	Help string // what to do about it, if Help knows
 }
+
+func isCode(err error) bool { return errors.As(err, new(*CodeError)) }
 
 func (e *CodeError) Error() string {
 	text := fmt.Sprintf("list answered %v: %s", e.Code, e.Name)
@@ -138,6 +145,7 @@ func NewList(opts ListOptions) *List {
 		opts.Listed = rbl.DefaultListed().Contains
 	}
 	l := &List{opts: opts, wake: make(chan struct{}, 1), burst: make(chan struct{}, 1), quarantine: opts.Quarantined}
+	l.opts.Ask = opts.Ask.judged(l.refusal)
 	for i, shape := range shapes {
 		if opts.Holds.Has(shape) {
 			l.breakers[i] = newBreaker(l, shape)
@@ -262,6 +270,16 @@ func hosts(records [][]byte) bool {
 }
 
 func codeIn(record []byte) rbl.Code { return rbl.Code(binary.BigEndian.Uint32(record)) }
+
+// refusal is the error code of an answer, which may be meant for the one resolver
+// that was asked.
+func (l *List) refusal(q Question, records [][]byte) error {
+	if q.Type != wire.TypeA || hosts(records) && string(q.Name) == string(l.opts.Zone) {
+		return nil
+	}
+	_, err := l.judge(records)
+	return err
+}
 
 // judge reads the codes of an answer. Of several errors it names the least: they
 // come in another order each time.

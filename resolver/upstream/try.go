@@ -240,6 +240,11 @@ func (f *flight) rcode(pkt []byte, q Question, r wire.Response, now time.Time) v
 	if f.out.delegation == nil && (r.Referral || f.zone != nil && withoutAuthority(pkt, r)) {
 		return f.useless(now, ErrServfail)
 	}
+	if f.refusal != nil {
+		if err := f.refusal(q, r.Records); err != nil {
+			return status(f.reject(now, err))
+		}
+	}
 	f.end(now, nil)
 	return landed
 }
