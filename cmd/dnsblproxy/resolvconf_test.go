@@ -5,8 +5,11 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"dnsblproxy/cmd/dnsblproxy/internal/config"
 )
 
 // TestFollow changes resolv.conf under a server that has no servers of its own.
@@ -52,4 +55,24 @@ func TestFollow(t *testing.T) {
 	}
 	look("nameserver 192.0.2.53\n", "127.0.0.1:53") // servers are written down now
 	look("nameserver 192.0.2.53\n", "127.0.0.1:53")
+}
+
+// TestFingerprints_servers: other servers in resolv.conf are to be asked from now on;
+// what a list's own servers have said does not depend on them.
+func TestFingerprints_servers(t *testing.T) {
+	for via, want := range map[string][2]bool{ // answers and backend stay
+		"": {false, false}, "via = \"direct\"\n": {true, false}, "via = [\"127.0.0.1:5300\"]\n": {true, true},
+	} {
+		c, err := parsed(t, rereadConfig+"[zone.\"bl.example\"]\n"+via)
+		if err != nil {
+			t.Fatal(err)
+		}
+		z := c.Zones[slices.IndexFunc(c.Zones, func(z *config.Zone) bool { return z.Name == "bl.example" })]
+		answers, backend := fingerprints(c, z)
+		c.Nameservers = []netip.AddrPort{netip.MustParseAddrPort("192.0.2.53:53")}
+		a, b := fingerprints(c, z)
+		if got := [2]bool{a == answers, b == backend}; got != want {
+			t.Errorf("%q: answers and backend stay: %v, want %v", via, got, want)
+		}
+	}
 }

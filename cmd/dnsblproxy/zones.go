@@ -72,12 +72,15 @@ func fingerprints(c *config.Config, z *config.Zone) (answers, backend string) {
 		answers = fmt.Sprint(z.Source, datasets(z))
 		return answers, answers
 	}
-	via := fmt.Sprint(z.Via)
-	if z.Via.Mode != "servers" {
-		via += fmt.Sprint(c.Nameservers)
+	answers = fmt.Sprint(z.Source, z.Upstream.Reveal(), z.Via, z.Listed, z.Holds)
+	if z.Via.Mode == "resolver" {
+		answers += fmt.Sprint(c.Nameservers)
 	}
-	answers = fmt.Sprint(z.Source, z.Upstream.Reveal(), via, z.Listed, z.Holds)
-	return answers, fmt.Sprint(answers, probed(z), z.Budget, c.Resolver.Timeout, c.Resolver.Deadline)
+	backend = fmt.Sprint(answers, probed(z), z.Budget, c.Resolver.Timeout, c.Resolver.Deadline)
+	if z.Via.Mode == "direct" { // they know where name servers are
+		backend += fmt.Sprint(c.Nameservers)
+	}
+	return answers, backend
 }
 
 // probed reports whether the zone's list is tested: one that is off asks nobody.
