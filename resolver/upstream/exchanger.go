@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"time"
 
 	"dnsblproxy/resolver/internal/wire"
@@ -45,7 +46,9 @@ type Exchanger struct {
 	zone    wire.Name // over which the servers have authority; nil for resolvers
 
 	// refusal says why an answer refuses the question, if it does; may be nil.
+	// The servers whose answers did are asked last.
 	refusal func(q Question, records [][]byte) error
+	refused []spell // by place in servers
 }
 
 // Exchanger returns an exchanger for the servers. Without any, every question
@@ -73,8 +76,17 @@ func (e *Exchanger) judged(refusal func(Question, [][]byte) error) Asker {
 		return e // nobody else can be asked
 	}
 	with := *e
-	with.refusal = refusal
+	with.refusal, with.refused = refusal, make([]spell, len(e.servers))
 	return &with
+}
+
+// refuses says why an answer of s refuses the question, if it does.
+func (e *Exchanger) refuses(s *server, q Question, records [][]byte, now time.Time) error {
+	err := e.refusal(q, records)
+	if err != nil {
+		e.refused[slices.Index(e.servers, s)].begin(now)
+	}
+	return err
 }
 
 // ticket stands for a question that was handed over; that of none does nothing.
@@ -128,7 +140,7 @@ func (e *Exchanger) start(q Question, t terms, done func(Outcome)) ticket {
 	defer f.mu.Unlock()
 	f.done, f.slow = done, t.slow
 	f.query, f.qend = appendQuery(f.query[:0], q, e.zone == nil)
-	f.zone, f.mixed, f.refusal = e.zone, e.opts.CaseRandom, e.refusal
+	f.zone, f.mixed = e.zone, e.opts.CaseRandom
 	out := ticket{f, f.gen}
 	e.launch(f, t)
 	return out
@@ -136,12 +148,12 @@ func (e *Exchanger) start(q Question, t terms, done func(Outcome)) ticket {
 
 // launch makes the first try. The lock of f is held.
 func (e *Exchanger) launch(f *flight, t terms) {
-	f.active = true
+	f.active, f.by = true, e
 	f.timeout, f.deadline = e.opts.Timeout, f.started.Add(t.deadline)
 	if t.only != nil {
 		f.order[0], f.n = t.only, 1
 	} else {
-		f.n = e.rank(&f.order)
+		f.n = e.rank(&f.order, f.started)
 	}
 	if f.n == 0 {
 		f.end(f.started, ErrUnreachable)
@@ -209,8 +221,8 @@ const exploreOne = 32
 const unknownRTT = 400 * time.Millisecond
 
 // rank fills order with the servers, the best first: those that answer before
-// those that do not, then by smoothed RTT.
-func (e *Exchanger) rank(order *[maxServers]*server) int {
+// those that do not or refuse to, then by smoothed RTT.
+func (e *Exchanger) rank(order *[maxServers]*server, now time.Time) int {
 	n := len(e.servers)
 	if n == 1 {
 		order[0] = e.servers[0]
@@ -218,8 +230,11 @@ func (e *Exchanger) rank(order *[maxServers]*server) int {
 	}
 	var keys [maxServers]int64
 	kept := 0
-	for _, s := range e.servers {
+	for at, s := range e.servers {
 		key := s.key()
+		if e.refused != nil && e.refused[at].lasts(now) {
+			key += lastResort
+		}
 		i := min(kept, maxServers-1)
 		if kept == maxServers && keys[i] <= key {
 			continue
@@ -232,7 +247,7 @@ func (e *Exchanger) rank(order *[maxServers]*server) int {
 	}
 	if bits := e.pool.rnd.uint64(); kept > 1 && bits%exploreOne == 0 {
 		i := 1 + int(bits>>32%uint64(kept-1))
-		if order[i].known() {
+		if order[i].known() && keys[i] < lastResort {
 			order[0], order[i] = order[i], order[0]
 		}
 	}

@@ -32,8 +32,7 @@ type flight struct {
 	done   func(Outcome)
 	pass   func([]byte, error) // of a relayed packet, instead of done
 	slow   func()              // called for each try without an answer; may be nil
-
-	refusal func(Question, [][]byte) error // the exchanger's
+	by     *Exchanger          // that asks
 
 	started  time.Time
 	deadline time.Time     // of all tries
@@ -102,7 +101,7 @@ func (p *Pool) newFlight() *flight {
 func (f *flight) land() {
 	done, pass, out, kept := f.done, f.pass, f.out, f.kept
 	p := f.pool
-	f.out, f.kept, f.done, f.pass, f.slow, f.refusal = Outcome{}, nil, nil, nil, nil, nil
+	f.out, f.kept, f.done, f.pass, f.slow, f.by = Outcome{}, nil, nil, nil, nil, nil
 	f.server = nil
 	clear(f.order[:f.n]) // its timer may keep it for longer than anybody needs them
 	if cap(f.query) > keptQuery {

@@ -84,6 +84,9 @@ func (s *server) dead() bool { return s.fails.Load() >= deadAfter }
 // known reports whether the server has answered, the last time as well.
 func (s *server) known() bool { return s.fails.Load() == 0 && s.rtt.Load() > 0 }
 
+// lastResort is added to the key of a server that is asked when no other answers.
+const lastResort = int64(time.Hour)
+
 // key orders servers: the smaller the better.
 func (s *server) key() int64 {
 	key := s.rtt.Load()
@@ -91,7 +94,7 @@ func (s *server) key() int64 {
 		key = int64(unknownRTT)
 	}
 	if s.dead() {
-		key += int64(time.Hour)
+		key += lastResort
 	}
 	return key
 }

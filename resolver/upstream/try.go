@@ -240,8 +240,8 @@ func (f *flight) rcode(pkt []byte, q Question, r wire.Response, now time.Time) v
 	if f.out.delegation == nil && (r.Referral || f.zone != nil && withoutAuthority(pkt, r)) {
 		return f.useless(now, ErrServfail)
 	}
-	if f.refusal != nil {
-		if err := f.refusal(q, r.Records); err != nil {
+	if f.by.refusal != nil {
+		if err := f.by.refuses(f.server, q, r.Records, now); err != nil {
 			return status(f.reject(now, err))
 		}
 	}
