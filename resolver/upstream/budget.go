@@ -188,7 +188,6 @@ func (l *List) Spent() (s Spent, ok bool) {
 	if l.budget == nil {
 		return Spent{}, false
 	}
-	l.budget.mu.Lock()
-	defer l.budget.mu.Unlock()
-	return l.budget.spent, true
+	s, _ = l.budget.unsaved()
+	return s, true
 }

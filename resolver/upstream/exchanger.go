@@ -140,7 +140,6 @@ func (e *Exchanger) start(q Question, t terms, done func(Outcome)) ticket {
 	defer f.mu.Unlock()
 	f.done, f.slow = done, t.slow
 	f.query, f.qend = appendQuery(f.query[:0], q, e.zone == nil)
-	f.zone, f.mixed = e.zone, e.opts.CaseRandom
 	out := ticket{f, f.gen}
 	e.launch(f, t)
 	return out
@@ -149,7 +148,7 @@ func (e *Exchanger) start(q Question, t terms, done func(Outcome)) ticket {
 // launch makes the first try. The lock of f is held.
 func (e *Exchanger) launch(f *flight, t terms) {
 	f.active, f.by = true, e
-	f.timeout, f.deadline = e.opts.Timeout, f.started.Add(t.deadline)
+	f.deadline = f.started.Add(t.deadline)
 	if t.only != nil {
 		f.order[0], f.n = t.only, 1
 	} else {
@@ -158,7 +157,7 @@ func (e *Exchanger) launch(f *flight, t terms) {
 	if f.n == 0 {
 		f.end(f.started, ErrUnreachable)
 		go f.land()
-	} else if !f.try(f.started) {
+	} else if f.try(f.started) == landed {
 		go f.land()
 	}
 }

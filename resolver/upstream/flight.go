@@ -3,8 +3,6 @@ package upstream
 import (
 	"sync"
 	"time"
-
-	"dnsblproxy/resolver/internal/wire"
 )
 
 const (
@@ -35,15 +33,12 @@ type flight struct {
 	by     *Exchanger          // that asks
 
 	started  time.Time
-	deadline time.Time     // of all tries
-	timeout  time.Duration // of one
+	deadline time.Time // of all tries
 
 	query   []byte // as last sent; own questions end with an OPT
 	qend    int    // where the question in it ends
 	relay   [2]byte
-	overTCP bool      // of a relay: TCP from the start
-	zone    wire.Name // of servers asked directly; nil for resolvers
-	mixed   bool      // case is randomized
+	overTCP bool // of a relay: TCP from the start
 
 	order  [maxServers]*server
 	bad    [maxServers]bool // not asked again: said no, cannot be reached or is dead
@@ -84,7 +79,6 @@ func (p *Pool) getFlight() *flight {
 	f.at, f.n, f.overTCP = 0, 0, false
 	f.fresh() // by overTCP
 	f.bad = [maxServers]bool{}
-	f.zone = nil
 	f.started = time.Now()
 	return f
 }
@@ -163,18 +157,18 @@ func (f *flight) expire() {
 		return
 	}
 	slow := f.slow
-	f.server.silent(f.timeout)
+	f.server.silent(f.by.opts.Timeout)
 	f.out.Err = worse(f.out.Err, ErrTimeout)
 	f.bad[f.at] = f.out.Err != ErrTimeout && f.server.dead() // another has said no: that is told soon
 	if f.stream != nil && f.stream.answers.Load() == f.answers {
 		f.stream.giveUp()
 	}
-	ended := !f.next(now)
+	v := f.next(now)
 	f.mu.Unlock()
 	if slow != nil {
 		slow()
 	}
-	if ended {
+	if v == landed {
 		f.land()
 	}
 }
@@ -196,40 +190,49 @@ func worse(old, err error) error {
 	return err
 }
 
+// verdict says what becomes of a flight of which something is heard.
+type verdict uint8
+
+const (
+	dropped verdict = iota // that was no answer to the question: waiting goes on
+	landed                 // the flight has ended
+	flying                 // the question was sent again
+)
+
 // upon does what becomes of the try that waits on that table under that ID, if one
-// still does. act returns false when the flight has ended with it.
-func (f *flight) upon(t *table, id uint16, act func(now time.Time) (aloft bool)) {
+// still does.
+func (f *flight) upon(t *table, id uint16, act func(now time.Time) verdict) {
 	f.mu.Lock()
 	if !f.waitsOn(t, id) {
 		f.mu.Unlock()
 		return
 	}
-	aloft := act(time.Now())
+	v := act(time.Now())
 	f.mu.Unlock()
-	if !aloft {
+	if v == landed {
 		f.land()
 	}
 }
 
 // abort ends the flight.
 func (f *flight) abort(t *table, id uint16, err error) {
-	f.upon(t, id, func(now time.Time) bool {
+	f.upon(t, id, func(now time.Time) verdict {
 		f.end(now, err)
-		return false
+		return landed
 	})
 }
 
 // lost moves on to the next server: the socket or connection broke.
 func (f *flight) lost(t *table, id uint16) {
-	f.upon(t, id, func(now time.Time) bool {
-		f.server.silent(f.timeout)
+	f.upon(t, id, func(now time.Time) verdict {
+		f.server.silent(f.by.opts.Timeout)
 		return f.reject(now, ErrUnreachable)
 	})
 }
 
 // reconnect asks again over a new connection, once.
 func (f *flight) reconnect(t *table, id uint16) {
-	f.upon(t, id, func(now time.Time) bool {
+	f.upon(t, id, func(now time.Time) verdict {
 		if f.reopened {
 			return f.reject(now, ErrUnreachable)
 		}
@@ -243,7 +246,7 @@ func (f *flight) waitsOn(t *table, id uint16) bool {
 }
 
 // reject marks the server as of no use to this question and asks the next.
-func (f *flight) reject(now time.Time, err error) bool {
+func (f *flight) reject(now time.Time, err error) verdict {
 	f.bad[f.at] = true
 	f.out.Err = worse(f.out.Err, err)
 	return f.next(now)
@@ -255,9 +258,9 @@ func (f *flight) fresh() {
 	f.tcp, f.mismatches = f.overTCP, 0
 }
 
-// next asks the next server that is not marked. It returns false when there
-// is none or the time is up: the flight has ended then.
-func (f *flight) next(now time.Time) bool {
+// next asks the next server that is not marked. Without one, or time, the flight
+// has landed.
+func (f *flight) next(now time.Time) verdict {
 	f.ground()
 	for i := 1; i <= f.n; i++ {
 		at := (f.at + i) % f.n
@@ -269,23 +272,22 @@ func (f *flight) next(now time.Time) bool {
 		return f.try(now)
 	}
 	f.end(now, f.out.Err)
-	return false
+	return landed
 }
 
-// try sends the question to the server at f.at. It returns false when the
-// flight has ended.
-func (f *flight) try(now time.Time) bool {
+// try sends the question to the server at f.at.
+func (f *flight) try(now time.Time) verdict {
 	f.ground()
 	if !now.Before(f.deadline) {
 		if f.out.Err == nil {
 			f.out.Err = ErrTimeout
 		}
 		f.end(now, f.out.Err)
-		return false
+		return landed
 	}
 	s := f.order[f.at]
 	f.server = s
-	f.until = now.Add(f.timeout)
+	f.until = now.Add(f.by.opts.Timeout)
 	if f.until.After(f.deadline) {
 		f.until = f.deadline
 	}
@@ -298,12 +300,12 @@ func (f *flight) try(now time.Time) bool {
 		err = f.tryUDP(s, now)
 	}
 	if err == nil {
-		return true
+		return flying
 	}
 	if err == ErrClosed {
 		f.end(now, ErrClosed)
-		return false
+		return landed
 	}
-	s.silent(f.timeout)
+	s.silent(f.by.opts.Timeout)
 	return f.reject(now, ErrUnreachable)
 }

@@ -62,7 +62,7 @@ func (f *flight) prepare(s *server, now time.Time) []byte {
 		return f.query
 	}
 	name := f.query[wire.HeaderLen : f.qend-4]
-	f.plain = f.plain || !f.mixed || s.plainCase.lasts(now)
+	f.plain = f.plain || !f.by.opts.CaseRandom || s.plainCase.lasts(now)
 	if f.plain {
 		wire.Name(name).Lower()
 	} else {
@@ -76,15 +76,6 @@ func (f *flight) prepare(s *server, now time.Time) []byte {
 	f.query[11] = 0
 	return f.query[:f.qend]
 }
-
-// verdict says what becomes of a message that came under a flight's ID.
-type verdict uint8
-
-const (
-	dropped verdict = iota // no answer to the question: waiting goes on
-	landed                 // the flight has ended
-	flying                 // the question was sent again
-)
 
 // receive takes a message that came on a table under the ID.
 func (f *flight) receive(t *table, id uint16, pkt []byte) {
@@ -111,17 +102,14 @@ func (f *flight) receive(t *table, id uint16, pkt []byte) {
 	}
 }
 
-// status turns what try and next return into a verdict.
-func status(aloft bool) verdict {
-	if aloft {
-		return flying
-	}
-	return landed
-}
-
 // suspect counts a stray packet against the flight if it has its question.
 func (f *flight) suspect(t *table, id uint16, pkt []byte) {
-	f.upon(t, id, func(now time.Time) bool { return !f.repeats(pkt) || f.mismatch(now) != landed })
+	f.upon(t, id, func(now time.Time) verdict {
+		if !f.repeats(pkt) {
+			return dropped
+		}
+		return f.mismatch(now)
+	})
 }
 
 // repeats reports whether a message has the flight's question, case aside.
@@ -138,7 +126,7 @@ func (f *flight) mismatch(now time.Time) verdict {
 	}
 	f.pool.stats.bursts.Add(1)
 	f.tcp = true
-	return status(f.try(now))
+	return f.try(now)
 }
 
 // judge decides about an answer to a question of our own. The lock is held.
@@ -167,7 +155,7 @@ func (f *flight) judge(pkt []byte, now time.Time) verdict {
 	// random case of its letters.
 	q := Question{Name: pkt[wire.HeaderLen : f.qend-4], Type: binary.BigEndian.Uint16(pkt[f.qend-4:])}
 	q.Name.Lower()
-	r, err := wire.ParseResponse(pkt, q, f.zone)
+	r, err := wire.ParseResponse(pkt, q, f.by.zone)
 	if err == wire.ErrMalformed && f.stream == nil {
 		return dropped // perhaps somebody else's
 	}
@@ -175,13 +163,13 @@ func (f *flight) judge(pkt []byte, now time.Time) verdict {
 	f.out.Response = r
 	switch {
 	case err != nil:
-		return status(f.reject(now, ErrServfail))
+		return f.reject(now, ErrServfail)
 	case r.Truncated && f.stream != nil:
-		return status(f.reject(now, ErrServfail))
+		return f.reject(now, ErrServfail)
 	case r.Truncated:
 		f.pool.stats.truncated.Add(1)
 		f.tcp = true
-		return status(f.try(now))
+		return f.try(now)
 	}
 	return f.rcode(pkt, q, r, now)
 }
@@ -209,10 +197,10 @@ func (f *flight) heard(now time.Time) {
 // say so of a whole zone, so that others are asked before it from now on; what
 // a resolver refuses says nothing of its other answers.
 func (f *flight) useless(now time.Time, err error) verdict {
-	if f.zone != nil {
-		f.server.lame(f.timeout)
+	if f.by.zone != nil {
+		f.server.lame(f.by.opts.Timeout)
 	}
-	return status(f.reject(now, err))
+	return f.reject(now, err)
 }
 
 // rcode decides by the response code of a whole and proper answer.
@@ -222,7 +210,7 @@ func (f *flight) rcode(pkt []byte, q Question, r wire.Response, now time.Time) v
 		if f.edns {
 			return f.withoutEDNS(now)
 		}
-		return status(f.reject(now, ErrServfail))
+		return f.reject(now, ErrServfail)
 	case wire.RcodeRefused:
 		return f.useless(now, ErrRefused)
 	case wire.RcodeSuccess, wire.RcodeNXDomain:
@@ -232,17 +220,17 @@ func (f *flight) rcode(pkt []byte, q Question, r wire.Response, now time.Time) v
 	if f.noEDNS {
 		f.server.plainDNS.begin(now)
 	}
-	if f.zone != nil && (r.Referral || q.Type == wire.TypeNS) {
-		if d, ok := wire.ParseDelegation(pkt, q, f.zone); ok {
+	if f.by.zone != nil && (r.Referral || q.Type == wire.TypeNS) {
+		if d, ok := wire.ParseDelegation(pkt, q, f.by.zone); ok {
 			f.out.delegation = &d
 		}
 	}
-	if f.out.delegation == nil && (r.Referral || f.zone != nil && withoutAuthority(pkt, r)) {
+	if f.out.delegation == nil && (r.Referral || f.by.zone != nil && withoutAuthority(pkt, r)) {
 		return f.useless(now, ErrServfail)
 	}
 	if f.by.refusal != nil {
 		if err := f.by.refuses(f.server, q, r.Records, now); err != nil {
-			return status(f.reject(now, err))
+			return f.reject(now, err)
 		}
 	}
 	f.end(now, nil)
@@ -267,7 +255,7 @@ func (f *flight) withoutEDNS(now time.Time) verdict {
 	f.pool.stats.plainDNS.Add(1)
 	f.heard(now)
 	f.edns, f.noEDNS = false, true
-	return status(f.try(now))
+	return f.try(now)
 }
 
 // otherQuestion decides about an answer under the right ID whose question is
@@ -280,7 +268,7 @@ func (f *flight) otherQuestion(pkt []byte, now time.Time) verdict {
 	f.pool.stats.plainCase.Add(1)
 	f.server.keepsCase(false, now)
 	f.plain = true
-	return status(f.try(now))
+	return f.try(now)
 }
 
 // judgeRelay decides about the answer to a packet that is passed on. It is
@@ -293,7 +281,7 @@ func (f *flight) judgeRelay(pkt []byte, now time.Time) verdict {
 	f.kept = append([]byte(nil), pkt...)
 	copy(f.kept, f.relay[:])
 	if rcode := pkt[3] & 0x0f; rcode == wire.RcodeRefused || rcode == wire.RcodeServFail {
-		return status(f.reject(now, ErrServfail))
+		return f.reject(now, ErrServfail)
 	}
 	f.end(now, nil)
 	return landed
