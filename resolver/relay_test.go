@@ -21,29 +21,26 @@ func (f fakeRelay) Relay(pkt []byte, _ bool, done func([]byte, error)) {
 	go func() { done(f(pkt)) }()
 }
 
+// relaying is a scene without zones: to is asked everything.
+func relaying(t *testing.T, to Relay) *scene {
+	t.Helper()
+	s := newScene(t, nil)
+	if err := s.r.Configure(Settings{Relay: to, Clients: []netip.Prefix{netip.PrefixFrom(testClient, 32)}}); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // TestRelay_size passes on what the client takes, also beyond what an answer of
 // our own may have, and tells it to use TCP otherwise.
 func TestRelay_size(t *testing.T) {
-	s := newScene(t, []ZoneOptions{testZone("bl.test", spamhaus())})
-	err := s.r.Configure(Settings{
-		Relay: fakeRelay(func(pkt []byte) ([]byte, error) {
-			m := new(dns.Msg)
-			if err := m.Unpack(pkt); err != nil {
-				return nil, err
-			}
-			m.SetReply(m)
-			for range 10 {
-				m.Answer = append(m.Answer, &dns.TXT{
-					Hdr: dns.RR_Header{Name: m.Question[0].Name, Rrtype: dns.TypeTXT, Class: dns.ClassINET}, Txt: []string{strings.Repeat("x", 200)},
-				})
-			}
-			return m.Pack()
-		}),
-		Clients: []netip.Prefix{netip.PrefixFrom(testClient, 32)},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := relaying(t, fakeRelay(func(pkt []byte) ([]byte, error) {
+		m := new(dns.Msg)
+		if err := m.Unpack(pkt); err != nil {
+			return nil, err
+		}
+		return large(m, 10).Pack()
+	}))
 	ask := func(size uint16, tcp bool) *dns.Msg {
 		m := new(dns.Msg).SetQuestion("www.example.", dns.TypeTXT)
 		if size > 0 {
@@ -68,34 +65,31 @@ func TestRelay_sizeRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	large := dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
-		m := new(dns.Msg).SetReply(q)
-		for range 30 {
-			m.Answer = append(m.Answer, &dns.TXT{
-				Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeTXT, Class: dns.ClassINET}, Txt: []string{strings.Repeat("x", 200)},
-			})
-		}
-		_ = w.WriteMsg(m) // the question ends without it
-	})
-	srv := &dns.Server{PacketConn: conn, Handler: large}
+	srv := &dns.Server{PacketConn: conn, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		_ = w.WriteMsg(large(q, 30)) // the question ends without it
+	})}
 	go func() { _ = srv.ActivateAndServe() }()
 	defer srv.Shutdown()
 	pool := upstream.NewPool(upstream.Options{})
 	defer pool.Close()
-	s := newScene(t, nil)
-	err = s.r.Configure(Settings{
-		Relay:   passOn{pool.Exchanger([]netip.AddrPort{conn.LocalAddr().(*net.UDPAddr).AddrPort()}, upstream.ExchangeOptions{})},
-		Clients: []netip.Prefix{netip.PrefixFrom(testClient, 32)},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := relaying(t, passOn{pool.Exchanger([]netip.AddrPort{conn.LocalAddr().(*net.UDPAddr).AddrPort()}, upstream.ExchangeOptions{})})
 	for _, size := range []uint16{4096, 65535} {
 		m := s.exchange(new(dns.Msg).SetQuestion("www.example.", dns.TypeTXT).SetEdns0(size, false), false)
 		if !m.Truncated || len(m.Answer) > 0 || m.IsEdns0() == nil {
 			t.Errorf("EDNS size %d: %v; want an empty answer with TC", size, m)
 		}
 	}
+}
+
+// large answers q with so many records of 200 octets and more.
+func large(q *dns.Msg, records int) *dns.Msg {
+	m := new(dns.Msg).SetReply(q)
+	for range records {
+		m.Answer = append(m.Answer, &dns.TXT{
+			Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeTXT, Class: dns.ClassINET}, Txt: []string{strings.Repeat("x", 200)},
+		})
+	}
+	return m
 }
 
 // passOn is a Relay over DNS.
@@ -114,14 +108,7 @@ func TestRelay_failure(t *testing.T) {
 		{"no answer", func([]byte) ([]byte, error) { return nil, errors.New("no answer in time") }, "no answer in time"},
 		{"half a header", func(pkt []byte) ([]byte, error) { return pkt[:7], nil }, "the resolver's answer is no DNS message"},
 	} {
-		s := newScene(t, []ZoneOptions{testZone("bl.test", spamhaus())})
-		err := s.r.Configure(Settings{
-			Zones: []ZoneOptions{testZone("bl.test", spamhaus())}, Relay: tt.to,
-			Clients: []netip.Prefix{netip.PrefixFrom(testClient, 32)},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := relaying(t, tt.to)
 		m := s.ask("www.example", dns.TypeA)
 		code, text := ede(m)
 		if brief(m) != "SERVFAIL" || code != edeUnreachable || text != tt.want {
@@ -133,14 +120,7 @@ func TestRelay_failure(t *testing.T) {
 // TestRelay_overload: a name outside the zones for which there is no room gets
 // SERVFAIL, and is counted with those that were passed on in vain.
 func TestRelay_overload(t *testing.T) {
-	s := newScene(t, nil)
-	err := s.r.Configure(Settings{
-		Relay:   fakeRelay(func([]byte) ([]byte, error) { return nil, errors.New("asked all the same") }),
-		Clients: []netip.Prefix{netip.PrefixFrom(testClient, 32)},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := relaying(t, fakeRelay(func([]byte) ([]byte, error) { return nil, errors.New("asked all the same") }))
 	s.r.bounds.inAll = 0
 	m := s.ask("www.example", dns.TypeA)
 	if code, text := ede(m); brief(m) != "SERVFAIL" || code != edeNetwork {
