@@ -153,7 +153,7 @@ func (r *Resolver) fetch(n *need, w *waiter, now time.Time) time.Duration {
 	left := uint32(0)
 	if e, ok := r.cache.Get(n.zone.key(&n.question, n.typ)); ok && e.Expires > r.clock.seconds() {
 		left = e.Expires - r.clock.seconds()
-		if !n.renew {
+		if !n.renew || left*10 > e.Life {
 			r.landed(f, listAnswer{state: fresh, data: packed(e.Data), ttl: left})
 			return 0
 		}

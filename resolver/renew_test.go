@@ -3,6 +3,7 @@ package resolver
 import (
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -35,6 +36,13 @@ func TestFlight_prefetch(t *testing.T) {
 		}
 		if m := s.ask("1.2.0.192.bl.test", dns.TypeA); m.Answer[0].Header().Ttl != 300 {
 			t.Errorf("TTL %d after the renewal, want 300", m.Answer[0].Header().Ttl)
+		}
+		// One who looked before the renewal had landed and comes to it after that.
+		z := s.r.snap.Load().zones.named("bl.test")
+		s.r.fetch(&need{question: z.about(ip4("192.0.2.1").AppendWire(nil)), renew: true}, nil, time.Now())
+		synctest.Wait()
+		if n := l.questions(); n != 2 {
+			t.Errorf("%d questions, want no renewal of what was just renewed", n)
 		}
 		s.r.Close()
 	})
