@@ -148,14 +148,14 @@ func (r *Recorder) Run(ctx context.Context) {
 		case <-ctx.Done():
 			r.judge(time.Now())
 			r.count(time.Now())
-			r.saveWhole(time.Now())
+			r.save(time.Now(), true)
 			return
 		case now := <-tick.C:
 			r.judge(now.Add(-judgeAfter))
 			if now.Sub(counted) >= countEvery {
 				counted = now
 				r.count(now)
-				r.save(now)
+				r.save(now, false)
 			}
 		}
 	}
@@ -208,47 +208,30 @@ func (r *Recorder) count(now time.Time) []string {
 	return zones
 }
 
-// save keeps the latest hours, and everything when that was long ago. Nobody
-// who counts waits for the disk.
-func (r *Recorder) save(now time.Time) {
-	if now.Sub(r.wholeAt) >= wholeEvery {
-		r.saveWhole(now)
-		return
+// save keeps the latest hours, and everything when that was long ago or is
+// asked for. Nobody who counts waits for the disk.
+func (r *Recorder) save(now time.Time, whole bool) {
+	whole = whole || now.Sub(r.wholeAt) >= wholeEvery
+	shelf, from, changed := r.o.Latest, now.UTC().Truncate(time.Hour).Add(-latestFor*time.Hour), &r.changed
+	if whole {
+		shelf, from, changed = r.o.Whole, time.Time{}, &r.changedWhole
 	}
 	r.mu.Lock()
-	if !r.changed {
+	if !*changed {
 		r.mu.Unlock()
 		return
 	}
-	latest := r.history.from(now.UTC().Truncate(time.Hour).Add(-latestFor * time.Hour))
-	r.changed = false
+	kept := r.history.from(from)
+	r.changed, r.changedWhole = false, r.changedWhole && !whole
 	r.mu.Unlock()
-	if err := r.o.Latest.Save(latest); err != nil {
-		r.unsaved(err)
+	if err := shelf.Save(kept); err != nil {
+		r.o.Log.Warn("figures of the lists not kept", slog.Any("error", err))
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.changed, r.changedWhole = true, true
+	} else if whole {
+		r.wholeAt = now
 	}
-}
-
-func (r *Recorder) saveWhole(now time.Time) {
-	r.mu.Lock()
-	if !r.changedWhole {
-		r.mu.Unlock()
-		return
-	}
-	all := r.history.from(time.Time{})
-	r.changed, r.changedWhole = false, false
-	r.mu.Unlock()
-	if err := r.o.Whole.Save(all); err != nil {
-		r.unsaved(err)
-		return
-	}
-	r.wholeAt = now
-}
-
-func (r *Recorder) unsaved(err error) {
-	r.o.Log.Warn("figures of the lists not kept", slog.Any("error", err))
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.changed, r.changedWhole = true, true
 }
 
 // Figures returns those of the time since before now, up to this moment.

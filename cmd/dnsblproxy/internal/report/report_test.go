@@ -159,7 +159,7 @@ func TestRecorder_saves(t *testing.T) {
 			totals[0].Questions++
 		}
 		r.count(now)
-		r.save(now)
+		r.save(now, false)
 		if got := [2]int{s.whole.saved, s.latest.saved}; minute < 60 && got != [2]int{1, min(minute, 2)} {
 			t.Errorf("after %d minutes: %v saves, want %v", minute+1, got, [2]int{1, min(minute, 2)})
 		}
@@ -211,7 +211,7 @@ func TestRecorder_killed(t *testing.T) {
 				totals[0].Questions++
 			}
 			r.count(now)
-			r.save(now)
+			r.save(now, false)
 		}
 		counted += totals[0].Questions
 		now = now.Add(time.Duration(rnd.IntN(100)) * time.Minute)
@@ -232,9 +232,9 @@ func TestRecorder_full(t *testing.T) {
 	r := open(s, &totals, nobody)
 	now := time.Now()
 	r.count(now)
-	r.save(now)
+	r.save(now, false)
 	s.whole.err = nil
-	r.save(now.Add(time.Minute))
+	r.save(now.Add(time.Minute), false)
 	if s.whole.saved != 2 || s.whole.text == nil {
 		t.Errorf("%d attempts kept %q", s.whole.saved, s.whole.text)
 	}
