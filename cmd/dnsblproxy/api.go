@@ -108,6 +108,7 @@ type sourceStatus struct {
 	V4          float64   `json:"ipv4_addresses"`
 	V6          float64   `json:"ipv6_addresses"`
 	Domains     int       `json:"domains"`
+	InForce     bool      `json:"in_force"` // any of it, live terms too
 	LastSuccess time.Time `json:"last_success,omitzero"`
 	LastError   string    `json:"last_error,omitempty"`
 	Failures    uint64    `json:"failures"`
@@ -131,6 +132,7 @@ func (d *proxy) zonesNow() statusView {
 		view.Sources = append(view.Sources, sourceStatus{
 			Rule: s.Rule, Action: s.Action.String(), Source: s.Source.String(), Enabled: s.Enabled,
 			V4: s.V4, V6: s.V6, Domains: s.Domains, LastSuccess: s.LastSuccess, LastError: s.LastError,
+			InForce:  s.V4+s.V6+s.Live4+s.Live6 > 0 || s.Domains > 0,
 			Failures: s.Failures, Next: s.Next, Warnings: s.Warnings,
 		})
 	}

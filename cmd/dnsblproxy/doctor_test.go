@@ -17,7 +17,7 @@ func TestDoctor_status(t *testing.T) {
 			{Zone: "bl.example", State: "suspect", Reason: "why", Budget: &spending{Limit: 5, Used: 4}},
 			{Zone: "local.example"},
 		},
-		Sources: []sourceStatus{{Rule: "fax", Action: "allow", Source: "spf fax.example", LastError: "no record", LastSuccess: at}},
+		Sources: []sourceStatus{{Rule: "fax", Action: "allow", Source: "spf fax.example", LastError: "no record", LastSuccess: at, InForce: true}},
 	})
 	var got doctor.Status
 	if err == nil {
@@ -25,10 +25,24 @@ func TestDoctor_status(t *testing.T) {
 	}
 	want := doctor.Status{
 		Zones:   []doctor.ListStatus{{Zone: "bl.example", State: "suspect", Reason: "why"}, {Zone: "local.example"}},
-		Sources: []doctor.SourceStatus{{Rule: "fax", Action: "allow", Source: "spf fax.example", LastError: "no record", LastSuccess: at}},
+		Sources: []doctor.SourceStatus{{Rule: "fax", Action: "allow", Source: "spf fax.example", LastError: "no record", LastSuccess: at, InForce: true}},
 	}
 	want.Zones[0].Budget.Limit, want.Zones[0].Budget.Used = 5, 4
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%s is read as %+v, %v, want %+v", text, got, err, want)
+	}
+}
+
+// TestZonesNow_inForce: of an address, of a domain, and of what was not loaded.
+func TestZonesNow_inForce(t *testing.T) {
+	d, _ := adminOf(t, "[admin]\nlisten = \"\"\n[resolver]\nservers = [\"127.0.0.1:1\"]\n[zone.\"local.example\"]\nsource = \"deny\"\n"+
+		"[allow.fax]\ncidr = [\"192.0.2.1\"]\ndomains = [\"fax.example\"]\nspf = [\"fax.example\"]\n")
+	got := map[string]bool{}
+	for _, s := range d.zonesNow().Sources {
+		got[s.Source] = s.InForce
+	}
+	want := map[string]bool{"cidr": true, "domains": true, "spf fax.example": false}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("in force are %v, want %v", got, want)
 	}
 }

@@ -102,6 +102,7 @@ type SourceStatus struct {
 	Rule, Action, Source string
 	LastError            string    `json:"last_error"`
 	LastSuccess          time.Time `json:"last_success"` // zero: never
+	InForce              bool      `json:"in_force"`     // what it said then
 }
 
 // Clock says whether the kernel is told the time. Known is false where that
@@ -368,9 +369,12 @@ func (e *examination) known() {
 		if src.LastError == "" {
 			continue
 		}
-		since := "it was never loaded, so nothing is exempt by it"
-		if !src.LastSuccess.IsZero() {
-			since = "what it said at " + src.LastSuccess.UTC().Format(time.RFC3339) + " is in force"
+		since := "what it said at " + src.LastSuccess.UTC().Format(time.RFC3339) + " is in force"
+		switch {
+		case src.LastSuccess.IsZero():
+			since = "it was never loaded, so nothing is exempt by it"
+		case !src.InForce: // an SPF record or a host, after a day or when it opens too much
+			since = "nothing of " + since + " any more"
 		}
 		e.bad("sources", e.Place(src.Action, src.Rule)+": correct it, or take it out", "rule %s: %s: %s; %s", src.Rule, src.Source, src.LastError, since)
 	}

@@ -261,6 +261,22 @@ func TestExamine_wrong(t *testing.T) {
 			check:  "sources", finding: "rule efax: spf efax.com: no SPF record; it was never loaded", fix: "config.toml:9",
 		},
 		{
+			name: "source that has failed for long",
+			breaks: func(m *machine) {
+				s := &m.status.Sources[0]
+				s.LastError, s.LastSuccess = "temperror", time.Date(2026, 11, 19, 12, 0, 0, 0, time.UTC)
+			},
+			check: "sources", finding: "temperror; nothing of what it said at 2026-11-19T12:00:00Z is in force any more", fix: "config.toml:9",
+		},
+		{
+			name: "source that has begun to fail",
+			breaks: func(m *machine) {
+				s := &m.status.Sources[0]
+				s.LastError, s.LastSuccess, s.InForce = "temperror", time.Date(2026, 11, 21, 11, 0, 0, 0, time.UTC), true
+			},
+			check: "sources", finding: "temperror; what it said at 2026-11-21T11:00:00Z is in force", fix: "config.toml:9",
+		},
+		{
 			name:   "clock",
 			breaks: func(m *machine) { m.clock.Synced = false },
 			check:  "clock", finding: "not synchronized; it is 2026-11-21T12:00:00Z", fix: "systemd-timesyncd",
