@@ -173,10 +173,12 @@ func duplicates(rules []Rule) []error {
 }
 
 // firstRead reads the files that no rule in force has loaded yet, of rules that
-// do anything.
+// do anything. One that is just being written is read later when the engine
+// starts, for who starts it may not try again.
 func (e *Engine) firstRead(sources []*source) error {
 	known := make(map[sourceKey]bool)
 	e.mu.Lock()
+	starts := e.run == nil
 	for _, s := range e.sources {
 		known[s.key] = s.content != nil
 	}
@@ -187,17 +189,9 @@ func (e *Engine) firstRead(sources []*source) error {
 		if s.file == nil || known[s.key] || !s.active(now) {
 			continue
 		}
-		c, err := s.file.read()
-		for range 3 { // it may be just being written
-			if !errors.Is(err, errBusy) {
-				break
-			}
-			time.Sleep(50 * time.Millisecond)
-			c, err = s.file.read()
-		}
-		if err != nil {
+		c, err := s.file.first(now.Add(pollEvery))
+		if err != nil && !(starts && errors.Is(err, errBusy)) {
 			problems = append(problems, err)
-			continue
 		}
 		s.content = c
 	}

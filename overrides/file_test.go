@@ -166,6 +166,63 @@ func TestFile_written_slowly(t *testing.T) {
 	})
 }
 
+// A job that is about to write a file, after a boot perhaps, keeps no server from
+// starting: it would not be started again. A reload is refused for that as for any
+// other fault, and so is a start with a file at rest.
+func TestFile_written_at_the_start(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "efax.txt")
+	part := func() {
+		write(t, path, "192.0.2.1\n192.0.2.")
+		go func() {
+			time.Sleep(300 * time.Millisecond)
+			f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+			if err != nil {
+				panic(err)
+			}
+			defer f.Close()
+			for _, s := range []string{"2\n192.", "0.", "2.3\n"} {
+				fmt.Fprint(f, s)
+				time.Sleep(900 * time.Millisecond)
+			}
+		}()
+	}
+	synctest.Test(t, func(t *testing.T) {
+		part()
+		tl := start(t, nil, Options{}, fileRule(path))
+		tl.elapse(5 * time.Second)
+		tl.want("whole", "+192.0.2.1", "+192.0.2.2", "+192.0.2.3")
+		if !isReady(tl.Engine) || tl.log.count("rule source failed") > 0 {
+			t.Errorf("ready: %t\n%s", isReady(tl.Engine), tl.log.b.String())
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		part()
+		tl := start(t, nil, Options{})
+		if err := tl.Replace([]Rule{fileRule(path)}); err == nil || !strings.Contains(err.Error(), "being written") {
+			t.Errorf("a reload meanwhile: %v", err)
+		}
+		tl.elapse(5 * time.Second)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		write(t, path, "192.0.2.1\n192.0.2.")
+		began := time.Now()
+		if _, err := Open([]Rule{fileRule(path)}, Options{}); err == nil || !strings.Contains(err.Error(), ":2:") || time.Since(began) > 2*time.Second {
+			t.Errorf("a start with a broken file, after %s: %v", time.Since(began), err)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		go func() {
+			time.Sleep(300 * time.Millisecond)
+			write(t, path, "192.0.2.1\n192.0.2.3333\n")
+		}()
+		tl := start(t, nil, Options{}, fileRule(path))
+		tl.elapse(5 * time.Second)
+		if st := tl.status(); !strings.Contains(st.LastError, ":2:") {
+			t.Errorf("broken in the end: %q", st.LastError)
+		}
+	})
+}
+
 // A file that is never at rest keeps its last good set, and that is in the log.
 func TestFile_written_for_ever(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "efax.txt")
@@ -340,7 +397,8 @@ func TestOpen_names_every_problem(t *testing.T) {
 		{Name: "pipe", Enabled: true, File: pipe},
 		{Name: "off", Enabled: false, File: filepath.Join(dir, "not-read.txt")},
 	}
-	_, err := Open(rules, Options{})
+	var err error
+	synctest.Test(t, func(*testing.T) { _, err = Open(rules, Options{}) }) // waits for those that may be just being written
 	if err == nil {
 		t.Fatal("Open accepts broken files")
 	}

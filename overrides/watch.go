@@ -106,6 +106,32 @@ func (w *watched) read() (*content, error) {
 	return c, err
 }
 
+// first is the first read. A file with a fault that may be just being written is
+// looked at until then; one that changes meanwhile is busy.
+func (w *watched) first(until time.Time) (c *content, err error) {
+	changes := 0
+	for was := (stamp{}); ; time.Sleep(pollEvery / 20) {
+		now, gone := stampOf(w.path)
+		if gone != nil {
+			return nil, gone
+		}
+		if now != was {
+			*w = watched{path: w.path}
+			c, err = w.read()
+			was, changes = now, changes+1
+		}
+		atRest := changes == 1 && time.Since(now.mtime) > pollEvery
+		if err == nil || atRest || !time.Now().Before(until) {
+			break
+		}
+	}
+	if err != nil && changes > 1 {
+		*w = watched{path: w.path, latest: stamp{size: -1}} // and so it has changed when it is looked at next
+		err = fmt.Errorf("%s: %w", w.path, errBusy)
+	}
+	return c, err
+}
+
 // unchanged reports whether the file says what was read of it.
 func (w *watched) unchanged() bool {
 	h := sha256.New()
