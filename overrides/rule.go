@@ -44,10 +44,7 @@ const (
 // String returns the key that names the kind in the configuration.
 func (k Kind) String() string {
 	names := [...]string{"cidr", "file", "domains", "spf", "a", "mx", "url"}
-	if int(k) < len(names) {
-		return names[k]
-	}
-	return "unknown"
+	return names[k]
 }
 
 // NoLimit as MaxV4 or MaxV6 lifts the guard.
