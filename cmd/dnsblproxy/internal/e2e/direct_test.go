@@ -33,20 +33,20 @@ func TestDirect(t *testing.T) {
 	}
 	tld, alive, dead := freeIP(t), freeIP(t), freeIP(t)
 	for _, root := range rootServers {
-		startNSD(t, netip.MustParseAddr(root), ".", fmt.Sprintf(`. SOA a.root. hostmaster.root. 1 600 300 86400 60
+		startNSD(t, netip.MustParseAddr(root), map[string]string{".": fmt.Sprintf(`. SOA a.root. hostmaster.root. 1 600 300 86400 60
 . NS a.root-servers.net.
 a.root-servers.net. A %s
 test. NS ns.nic.test.
 ns.nic.test. A %s
-`, root, tld))
+`, root, tld)})
 	}
-	startNSD(t, tld, "test", fmt.Sprintf(`test. SOA ns.nic.test. hostmaster.nic.test. 1 600 300 86400 60
+	startNSD(t, tld, map[string]string{"test": fmt.Sprintf(`test. SOA ns.nic.test. hostmaster.nic.test. 1 600 300 86400 60
 test. NS ns.nic.test.
 ns.nic.test. A %s
 bl.test. NS ns1.bl.test.
 bl.test. NS ns.elsewhere.example.
 ns1.bl.test. A %s
-`, tld, dead))
+`, tld, dead)})
 	resolver := startAuthority(t, 5400, fmt.Sprintf("ns.elsewhere.example. A %s\n", alive))
 	var listed strings.Builder
 	for n := 0; n < 20; n += 2 {

@@ -44,9 +44,10 @@ func startFaulty(t testing.TB, zone string) *Faulty {
 	t.Helper()
 	ip := freeIP(t)
 	f := &Faulty{
-		Addr:  netip.AddrPortFrom(ip, 5300),
-		zone:  dns.Fqdn(zone),
-		conns: make(map[net.Conn]bool),
+		Addr:   netip.AddrPortFrom(ip, 5300),
+		zone:   dns.Fqdn(zone),
+		listed: make(map[string]string),
+		conns:  make(map[net.Conn]bool),
 	}
 	f.List(map[string]string{"127.0.0.2": "127.0.0.2", "::ffff:7f00:2": "127.0.0.2", "test": "127.0.1.2"})
 	var err error
@@ -89,9 +90,6 @@ func (f *Faulty) Set(fault Fault) {
 func (f *Faulty) List(codes map[string]string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.listed == nil {
-		f.listed = make(map[string]string)
-	}
 	for subject, code := range codes {
 		f.listed[strings.ToLower(reverse(subject, f.zone))] = code
 	}

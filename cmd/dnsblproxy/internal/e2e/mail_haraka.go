@@ -3,12 +3,10 @@ package e2e
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
 )
 
 // Haraka is a mail server with the plugin dns-list, that accepts mail for
@@ -41,13 +39,7 @@ func startHaraka(t testing.TB, zone string, proxy netip.AddrPort) *Haraka {
 	write(t, dir, "config/dns-list.ini", fmt.Sprintf("[main]\nzones[]=%[1]s\n[%[1]s]\nipv6=true\n", zone))
 	mounts := map[string]string{"/etc/resolv.conf": write(t, dir, "resolv.conf", readRecipe(t, "Postfix", zone, proxy).with(t, "nameserver "))}
 	h.Process = startProcess(t, []string{"TMPDIR=" + dir}, withMounts(t, mounts, program, "-c", dir)...)
-	h.ready(t, func() error {
-		conn, err := net.DialTimeout("tcp", h.smtp.String(), time.Second)
-		if err == nil {
-			conn.Close()
-		}
-		return err
-	})
+	h.ready(t, accepts(h.smtp))
 	// It asks no list before it has found the list's test entries in order.
 	eventually(t, startTimeout, "haraka to take up the list", func() error {
 		if !strings.Contains(h.Output(), "enabling block zone "+zone) {

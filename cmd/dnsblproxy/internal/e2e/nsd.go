@@ -7,15 +7,9 @@ import (
 	"testing"
 )
 
-// startNSD serves one zone with authority, on port 53, because delegations
-// know no other. That needs root.
-func startNSD(t testing.TB, ip netip.Addr, zone, records string) *Process {
-	t.Helper()
-	return startNSDZones(t, ip, map[string]string{zone: records})
-}
-
-// startNSDZones serves several zones, their records by name.
-func startNSDZones(t testing.TB, ip netip.Addr, zones map[string]string) *Process {
+// startNSD serves zones, their records by name, with authority, on port 53,
+// because delegations know no other. That needs root.
+func startNSD(t testing.TB, ip netip.Addr, zones map[string]string) *Process {
 	t.Helper()
 	program := needProgram(t, "nsd")
 	needRoot(t)

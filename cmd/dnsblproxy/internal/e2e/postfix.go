@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -12,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // PostfixOptions are what differs between the mail servers of the tests.
@@ -64,13 +62,7 @@ func startPostfix(t testing.TB, o PostfixOptions) *Postfix {
 			t.Logf("mail.log:\n%s", tail(p.Log(t), 60))
 		}
 	})
-	p.ready(t, func() error {
-		conn, err := net.DialTimeout("tcp", p.SMTPD.String(), time.Second)
-		if err == nil {
-			conn.Close()
-		}
-		return err
-	})
+	p.ready(t, accepts(p.SMTPD))
 	return p
 }
 

@@ -77,7 +77,7 @@ fifteen A 192.0.2.15
 func startReverse(t *testing.T) netip.AddrPort {
 	t.Helper()
 	authority := freeIP(t)
-	startNSDZones(t, authority, reverseZones())
+	startNSD(t, authority, reverseZones())
 	silent, err := net.ListenPacket("udp", net.JoinHostPort(freeIP(t).String(), "53")) // takes questions
 	if err != nil {
 		missing(t, err.Error())

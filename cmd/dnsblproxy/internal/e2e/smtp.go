@@ -14,6 +14,17 @@ import (
 // proxy's deadline for each list fit in.
 const smtpTimeout = 40 * time.Second
 
+// accepts is a readiness check: the server takes connections.
+func accepts(server netip.AddrPort) func() error {
+	return func() error {
+		conn, err := net.DialTimeout("tcp", server.String(), time.Second)
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	}
+}
+
 // deliver hands a message from the client address to smtpd, which believes
 // the address by XCLIENT, and returns the reply that decided: the first one
 // that refuses, else the one to the end of the message.
