@@ -95,6 +95,10 @@ source = "deny"
 url = "https://example.com/"
 refresh = "10m"
 max_v4 = "/0"
+max_v6 = "/32"
+except = ["192.0.2.9"]
+enabled = false
+insecure = true
 expires = 2099-03-31
 [deny.y]
 cidr = ["192.0.2.1"]
@@ -111,11 +115,14 @@ text = "ours"
 		{"keys", x.Key() + " " + y.Key(), "allow.x deny.y"},
 		{"refresh", x.Refresh.String(), "10m0s"},
 		{"no feed, no refresh", y.Refresh.String(), "0s"},
-		{"/0 lifts the guard", fmt.Sprint(x.MaxV4, x.MaxV6), fmt.Sprint(overrides.NoLimit, 28)},
+		{"/0 lifts the guard", fmt.Sprint(x.MaxV4, x.MaxV6), fmt.Sprint(overrides.NoLimit, 32)},
+		{"the guards by default", fmt.Sprint(y.MaxV4, y.MaxV6), "12 28"},
+		{"exceptions", fmt.Sprint(x.Except, y.Except), "[192.0.2.9] []"},
+		{"enabled, insecure", fmt.Sprint(x.Enabled, y.Enabled, x.Insecure, y.Insecure), "false true true false"},
 		{"the last day", x.Expires.Format(time.DateOnly), "2099-03-31"},
 		{"no code in an allow rule", x.Code.String(), "invalid IP"},
 		{"code and text", y.Code.String() + " " + y.Text, "127.0.0.9 ours"},
-		{"place", fmt.Sprint(y.Pos.Line, y.Pos.File == c.Path), "8 true"},
+		{"place", fmt.Sprint(y.Pos.Line, y.Pos.File == c.Path), "12 true"},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, tt.got, tt.want)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -32,6 +33,54 @@ func TestStateChanged(t *testing.T) {
 		d.stateChanged(slog.New(slog.NewTextHandler(&log, nil)), "bl.example", tt.from, tt.to)
 		if got := log.String(); !strings.Contains(got, tt.want) {
 			t.Errorf("from %v to %v the log says\n%swant\n%s", tt.from, tt.to, got, tt.want)
+		}
+	}
+}
+
+// TestZoneOptions holds each setting of a zone against what the resolver is told,
+// at its default and as something else.
+func TestZoneOptions(t *testing.T) {
+	lists, err := rbl.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &proxy{lists: lists}
+	c, err := parsed(t, `[zone."bl.example"]
+[zone."alias.example"]
+upstream = "other.example"
+kind = "allow"
+listed = ["127.0.0.2-127.0.0.3"]
+no_override = ["127.0.0.3"]
+codes = { "127.0.0.3" = "MINE" }
+holds = ["ip6"]
+mode = "observe"
+on_failure = "servfail"
+verify = false
+[zone."zen.spamhaus.org"]
+mode = "off"
+[zone."rdns.example"]
+source = "rdns"
+[zone."white.example"]
+source = "allow"
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{
+		"bl.example bl.example source 0 mode 0 allow false holds 7 listed 127.0.0.0, 127.0.0.2-127.255.254.255 kept  name  servfail false verify true",
+		"alias.example other.example source 0 mode 1 allow true holds 2 listed 127.0.0.2-127.0.0.3 kept 127.0.0.3 name MINE servfail true verify false",
+		"zen.spamhaus.org zen.spamhaus.org source 0 mode 2 allow false holds 7 listed 127.0.0.2-127.0.0.11, 127.0.0.30 kept  name CSS servfail false verify true",
+		"rdns.example rdns.example source 4 mode 0 allow false holds 3 listed 127.0.0.0, 127.0.0.2-127.255.254.255 kept  name  servfail false verify true",
+		"white.example white.example source 2 mode 0 allow true holds 7 listed 127.0.0.0, 127.0.0.2-127.255.254.255 kept  name  servfail false verify true",
+	} {
+		o, err := d.zoneOptions(c.Zones[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := fmt.Sprintf("%s %s source %d mode %d allow %t holds %d listed %s kept %s name %s servfail %t verify %t",
+			o.Name, o.Upstream, o.Source, o.Mode, o.Allow, o.Holds, o.Listed, o.NoOverride, o.CodeName(0x7f000003), o.ServfailOnFailure, o.Verify)
+		if got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}
 }
