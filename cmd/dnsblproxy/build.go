@@ -54,7 +54,7 @@ func syntax(lists *rbl.Table) config.Syntax {
 			if !ok {
 				return config.Known{}
 			}
-			k := config.Known{Name: l.Zone, Kind: l.Kind.String()}
+			k := config.Known{Name: l.Zone, Kind: l.Kind.String(), Holds: l.Holds.Strings()}
 			if l.Dead != nil {
 				k.Dead = fmt.Sprintf("%s (since %s)", l.Dead.Reason, l.Dead.Since)
 			}

@@ -58,6 +58,7 @@ on_failure = "servfail"
 verify = false
 [zone."zen.spamhaus.org"]
 mode = "off"
+[zone."dbl.spamhaus.org"]
 [zone."rdns.example"]
 source = "rdns"
 [zone."white.example"]
@@ -69,7 +70,8 @@ source = "allow"
 	for i, want := range []string{
 		"bl.example bl.example source 0 mode 0 allow false holds 7 listed 127.0.0.0, 127.0.0.2-127.255.254.255 kept  name  servfail false verify true",
 		"alias.example other.example source 0 mode 1 allow true holds 2 listed 127.0.0.2-127.0.0.3 kept 127.0.0.3 name MINE servfail true verify false",
-		"zen.spamhaus.org zen.spamhaus.org source 0 mode 2 allow false holds 7 listed 127.0.0.2-127.0.0.11, 127.0.0.30 kept  name CSS servfail false verify true",
+		"zen.spamhaus.org zen.spamhaus.org source 0 mode 2 allow false holds 3 listed 127.0.0.2-127.0.0.11, 127.0.0.30 kept  name CSS servfail false verify true",
+		"dbl.spamhaus.org dbl.spamhaus.org source 0 mode 0 allow false holds 4 listed 127.0.1.2-127.0.1.99 kept  name  servfail false verify true",
 		"rdns.example rdns.example source 4 mode 0 allow false holds 3 listed 127.0.0.0, 127.0.0.2-127.255.254.255 kept  name  servfail false verify true",
 		"white.example white.example source 2 mode 0 allow true holds 7 listed 127.0.0.0, 127.0.0.2-127.255.254.255 kept  name  servfail false verify true",
 	} {

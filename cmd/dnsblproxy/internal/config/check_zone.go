@@ -83,11 +83,15 @@ func (r *reader) checkFitting(z *Zone, name string) {
 }
 
 // checkUpstream refuses lists that are no more, unless the zone is off, and
-// takes the kind from the table of well-known lists where the file is silent.
+// takes from the table of well-known lists what the file does not say: the kind,
+// and what the list holds, for some answer anything else with an error code.
 func (r *reader) checkUpstream(z *Zone, name string) {
 	known := r.WellKnown(z.Upstream.Reveal())
 	if known.Kind != "" && !r.c.Defined("zone", name, "kind") {
 		z.Kind = known.Kind
+	}
+	if len(known.Holds) > 0 && !r.c.Defined("zone", name, "holds") {
+		z.Holds = known.Holds
 	}
 	if known.Dead == "" || z.Mode == "off" {
 		return

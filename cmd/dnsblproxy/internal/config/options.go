@@ -48,9 +48,10 @@ type Syntax struct {
 // Known is what the table of well-known lists says of one. The zero value is
 // a list that it does not have.
 type Known struct {
-	Name string // without a key
-	Kind string // block or allow
-	Dead string // since when and why, when the list is no more
+	Name  string   // without a key
+	Kind  string   // block or allow
+	Holds []string // of ip4, ip6, domain
+	Dead  string   // since when and why, when the list is no more
 }
 
 func (o Options) withDefaults() Options {
