@@ -174,7 +174,7 @@ func (b *breaker) answered(o Outcome, then func(listed bool, err error)) {
 		listed = listed || slices.ContainsFunc(o.Response.Records, func(r []byte) bool { return usual.Contains(codeIn(r)) })
 	}
 	if err == nil && b.doubted() {
-		b.lookTwice(listed, then)
+		b.lookTwice(listed, false, then)
 		return
 	}
 	b.tested(err)
@@ -192,14 +192,19 @@ func (b *breaker) doubted() bool {
 
 // lookTwice asks about a random subject, too, before it believes that a list
 // answers: a resolver may have the test entry in its cache for long. And a name
-// that has been sold or parked meanwhile may list everything now; users are not
-// to see its answers before the full tests, which follow.
-func (b *breaker) lookTwice(listed bool, then func(listed bool, err error)) {
+// that has been sold or parked meanwhile may list everything now, a second random
+// subject too; users are not to see its answers before the full tests, which follow.
+func (b *breaker) lookTwice(listed, second bool, then func(listed bool, err error)) {
 	l := b.list
 	s := randomSubject(b.shape)
 	l.opts.Ask.probe(l.about(s), func(o Outcome) {
 		if o.Err == nil && listed && b.open.Load() && l.opts.Probe && l.opts.Judge != rbl.ProbeNone {
-			if lies, _ := l.judge(o.Response.Records); lies {
+			lies, _ := l.judge(o.Response.Records)
+			switch {
+			case lies && !second:
+				b.lookTwice(listed, true, then)
+				return
+			case lies:
 				l.mu.Lock()
 				l.distrust(listsRandom(s), b)
 				l.mu.Unlock()

@@ -108,6 +108,30 @@ func TestList_comesBackParked(t *testing.T) {
 	})
 }
 
+// One odd entry, which the first random subject happens to hit, is not the world.
+func TestList_comesBackOdd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := guard(t, nil, func(o *ListOptions) { o.Probe, o.Holds = true, rbl.HoldsIP4 })
+		defer g.end()
+		time.Sleep(5 * time.Minute)
+		good, first := blocklist("bl.example."), true
+		g.host.become(func(m *dns.Msg) *dns.Msg {
+			r := good(m)
+			if first && r.Rcode == dns.RcodeNameError {
+				first = false
+				return always("127.0.0.2")(m)
+			}
+			return r
+		})
+		for g.Open(rbl.IP4) {
+			time.Sleep(10 * time.Millisecond)
+		}
+		if s := g.State(); first || s.Condition != Healthy {
+			t.Errorf("when it is back: %+v; asked about a random subject: %t", s, !first)
+		}
+	})
+}
+
 // A list that lists the world in one shape is not believed again because its
 // tests in another pass: those of the first must, while they are answered.
 func TestList_liesInOneShape(t *testing.T) {
