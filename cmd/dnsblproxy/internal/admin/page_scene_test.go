@@ -54,7 +54,7 @@ func sceneOverview() Overview {
 			{Zone: "bl.spamcop.net", Name: "SpamCop", Docs: "https://docs.example.org/spamcop", Source: "upstream", Mode: "enforce",
 				Kind: "block", State: "healthy"},
 			{Zone: "dnsbl.example.net", Source: "upstream", Mode: "observe", Kind: "block", State: "unreachable",
-				Reason: "127.0.0.2 was asked 31 times without an answer", Since: ago(17 * time.Minute)},
+				Reason: "the test question for ip4 fails: no answer in time", Since: ago(17 * time.Minute)},
 			{Zone: "list.dnswl.org", Name: "DNSWL.org", Docs: "https://docs.example.org/dnswl", Source: "upstream", Mode: "enforce",
 				Kind: "allow", State: "healthy"},
 			{Zone: "local.rbl.internal", Source: "deny", Mode: "enforce", Kind: "block"},

@@ -31,7 +31,7 @@ func TestPage(t *testing.T) {
 	}{
 		{"overview", "/", []string{
 			"v1.0.0", `<time datetime="2026-11-20T14:32:07Z">`,
-			`<span class="state unreachable">unreachable</span> <span class="quiet">for 17`, "was asked 31 times",
+			`<span class="state unreachable">unreachable</span> <span class="quiet">for 17`, "the test question for ip4 fails",
 			"1 unwell", "dnsbl.example.net", `<a href="https://docs.example.org/zen" rel="noreferrer">Spamhaus ZEN</a>`,
 			`<progress max="300000" value="48211">`, "looking up mail.example.com", "fax notifications", "only in zen.spamhaus.org",
 			"≈\u202f2^65", "looked for on 2 lists", "until 2026-10-31", `data-name="Let through">701<`, `data-name="Against a listing">96<`,
