@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http/httptest"
 	"os"
@@ -104,13 +105,22 @@ func pemPair(t *testing.T) (cert, key string) {
 	return cert, key
 }
 
-// freeAddr is an address on loopback that nobody uses at the moment.
+// freeAddr is an address on loopback that nobody uses at the moment. Its port is
+// none of those that the kernel gives to others meanwhile.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		addr := fmt.Sprintf("127.0.0.1:%d", 10000+rand.N(20000))
+		l, err := net.Listen("tcp4", addr)
+		if err != nil {
+			continue
+		}
+		c, err := net.ListenPacket("udp4", addr)
+		l.Close()
+		if err != nil {
+			continue
+		}
+		c.Close()
+		return addr
 	}
-	defer l.Close()
-	return l.Addr().String()
 }
