@@ -129,6 +129,7 @@ func (r *Resolver) prepare(f *facts, w *waiter) {
 	f.rules, f.cache, f.fails = r.rules, r.cache, r.fails
 	f.clock, f.now = r.clock.seconds(), r.clock.now()
 	f.second = r.second != nil
+	clear(f.weighed) // a zone that is gone, and its data, would be held by them
 	f.lacks, f.renew, f.weighed, f.hadStale = f.lacks[:0], f.renew[:0], f.weighed[:0], false
 	f.got, f.slow, f.final, f.trace = nil, false, "", nil
 	if w != nil {
