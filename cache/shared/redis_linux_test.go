@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -442,5 +443,41 @@ func TestCache_Watch(t *testing.T) {
 	eventually(t, fmt.Sprint(want), all(want))
 	if n := caches["b"].count(failed); n > 0 {
 		t.Errorf("%d errors", n)
+	}
+}
+
+// TestCache_Announce_down: a warning given while the server is down or full is
+// heard once it takes it.
+func TestCache_Announce_down(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	a, b := ready(t, s.url()), ready(t, s.url())
+	var heard atomic.Int32
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	for _, c := range []*client{a, b} {
+		wg.Go(func() {
+			c.Watch(ctx, 5*time.Millisecond, func() []string { return []string{"bl.example"} }, func(string) { heard.Add(1) })
+		})
+	}
+	s.kill()
+	eventually(t, "the server to be missed", func() bool { return !a.up.Load() && !b.up.Load() })
+	a.Announce("bl.example", time.Hour)
+	a.Announce("over.example", time.Nanosecond)
+	s.start()
+	eventually(t, "the warning to be heard", func() bool { return heard.Load() > 0 })
+	s.do("CONFIG", "SET", "maxmemory", "1")
+	b.Announce("bl.example", time.Hour)
+	eventually(t, "the warning to be refused", func() bool { return b.count(refused) > 0 })
+	s.do("CONFIG", "SET", "maxmemory", "0")
+	eventually(t, "the second to be heard", func() bool { return heard.Load() > 1 })
+	a.untold.Range(func(name, _ any) bool {
+		t.Errorf("%s is told for ever", name)
+		return true
+	})
+	if n := heard.Load(); n != 2 {
+		t.Errorf("two warnings were heard %d times", n)
 	}
 }

@@ -62,7 +62,8 @@ type Options struct {
 // are safe for concurrent use.
 type Cache struct {
 	o      Options
-	id     string // of this process, in its warnings
+	id     string   // of this process, in its warnings
+	untold sync.Map // of name: the last warning, if the server has not taken it
 	began  time.Time
 	client atomic.Pointer[rueidis.Client]
 	places chan struct{} // one for each request under way
@@ -226,10 +227,11 @@ func (c *Cache) read(r rueidis.RedisResult) (value []byte, result string) {
 
 // Set hands an answer to the others, for life seconds. Nobody waits for it.
 func (c *Cache) Set(question []byte, data string, life uint32) {
-	c.write(answers, question, data, life)
+	c.write(answers, question, data, life, func() {})
 }
 
-func (c *Cache) write(p purpose, question []byte, data string, life uint32) {
+// write calls taken once the server has the value; it may never do so.
+func (c *Cache) write(p purpose, question []byte, data string, life uint32, taken func()) {
 	if life == 0 || life > maxLife || len(data) > maxData || int64(time.Since(c.began)) < c.resume.Load() {
 		return
 	}
@@ -244,7 +246,11 @@ func (c *Cache) write(p purpose, question []byte, data string, life uint32) {
 		defer cancel()
 		value := c.seal(p, question, data, time.Now().Add(time.Duration(life)*time.Second))
 		cmd := client.B().Set().Key(c.key(p, question)).Value(rueidis.BinaryString(value)).ExSeconds(int64(life)).Build()
-		c.written(client.Do(ctx, cmd).Error())
+		err := client.Do(ctx, cmd).Error()
+		c.written(err)
+		if err == nil {
+			taken()
+		}
 	}()
 }
 

@@ -10,10 +10,22 @@ import (
 )
 
 // Announce warns the other proxies of name, a list that lies for example. The
-// warning is there for ttl, and each of them hears it once. One that cannot be
-// given is lost: the others have their own eyes.
+// warning is there for ttl, and each of them hears it once. While the server
+// takes none, Watch tries again.
 func (c *Cache) Announce(name string, ttl time.Duration) {
-	c.write(warnings, []byte(name), c.id+" "+rand.Text(), uint32(min(ttl, maxLife*time.Second)/time.Second))
+	w := warning{text: c.id + " " + rand.Text(), end: time.Now().Add(min(ttl, maxLife*time.Second))}
+	c.untold.Store(name, w)
+	c.tell(name, w)
+}
+
+// tell gives a warning to the server, again and again until it has taken it.
+func (c *Cache) tell(name string, w warning) {
+	left := time.Until(w.end).Round(time.Second)
+	if left <= 0 {
+		c.untold.CompareAndDelete(name, w)
+		return
+	}
+	c.write(warnings, []byte(name), w.text, uint32(left/time.Second), func() { c.untold.CompareAndDelete(name, w) })
 }
 
 // Watch looks every so often whether others have warned of one of the names,
@@ -35,6 +47,10 @@ func (c *Cache) Watch(ctx context.Context, every time.Duration, names func() []s
 					delete(known, warning)
 				}
 			}
+			c.untold.Range(func(name, w any) bool {
+				c.tell(name.(string), w.(warning))
+				return true
+			})
 			for name, w := range c.warnings(names(), now) {
 				if _, old := known[w.text]; !old && !strings.HasPrefix(w.text, c.id+" ") {
 					known[w.text] = w.end
