@@ -18,6 +18,10 @@ import (
 // of "{}," would turn into gigabytes.
 const maxValues = 1 << 21
 
+// maxDigits bounds a number: reading one costs jq the square of its length, and
+// nothing can stop it. One of 32 MiB would take most of an hour.
+const maxDigits = 1000
+
 // readFeed returns the ranges of a feed's body. Text has an entry a line with
 // # or ; comments, and every line must be one. JSON with a program: every
 // string it gives must be one. JSON without: every string of the document
@@ -74,6 +78,14 @@ func readTextFeed(body []byte) ([]Range, error) {
 func readJSONFeed(ctx context.Context, body []byte, code *gojq.Code) ([]Range, error) {
 	if bytes.Count(body, []byte{','})+bytes.Count(body, []byte{'['})+bytes.Count(body, []byte{'{'}) > maxValues {
 		return nil, fmt.Errorf("the feed has more than %d values", maxValues)
+	}
+	digits := 0
+	for _, c := range body {
+		if digits++; c < '0' || c > '9' {
+			digits = 0
+		} else if digits > maxDigits {
+			return nil, fmt.Errorf("the feed holds a number of more than %d digits", maxDigits)
+		}
 	}
 	doc, err := decodeJSON(body)
 	if err != nil {

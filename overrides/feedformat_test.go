@@ -30,6 +30,7 @@ func TestFeed_formats(t *testing.T) {
 		{"jq gives nothing", `{"a":[]}`, ".a[]", "holds no address"},
 		{"jq on text", goodFeed, ".a", "not JSON"},
 		{"numbers that no float holds", `{"n":[9007199254740993,1e400],"a":"192.0.2.1"}`, `select(.n[0] == 9007199254740993 and .n[1] > 1e300) | .a`, "192.0.2.1"},
+		{"a number without end", `{"n":` + strings.Repeat("7", 300_000) + `,"a":"192.0.2.1"}`, `select(.n > 1) | .a`, "more than 1000 digits"},
 		{"deep", strings.Repeat("[", 2_000) + `"192.0.2.1"` + strings.Repeat("]", 2_000), ".. | strings", "192.0.2.1"},
 		{"jq computes", `{"n":[1,2]}`, `.n[] | "192.0.2.\(.)"`, "192.0.2.1-192.0.2.2"},
 		{"jq does not see the environment", `{}`, "env.PATH // empty", "holds no address"},
