@@ -3,6 +3,7 @@ package overrides
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,7 +12,12 @@ import (
 
 // maxAnswers is how many DNS answers are kept for live evaluation, some 300 B
 // each. Each of its questions but one or two is the same for every address.
-const maxAnswers = 1 << 14
+// Larger ones than maxAnswer, in octets, are not kept: whose record has an answer
+// for each address may make each as large as DNS permits.
+const (
+	maxAnswers = 1 << 14
+	maxAnswer  = 4 << 10
+)
 
 // answers keeps DNS answers for their TTL, those of compiling a record among them,
 // so that the evaluation of one address asks only what depends on the address.
@@ -83,6 +89,13 @@ func (c *answers) get(q asked, now time.Time) (spf.Answer, bool) {
 }
 
 func (c *answers) put(q asked, a spf.Answer, now time.Time) {
+	size := 24 * len(a.Addrs)
+	for _, s := range slices.Concat(a.Strings, a.Hosts) {
+		size += 16 + len(s)
+	}
+	if size > maxAnswer {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	makeRoom(c.kept, maxAnswers, func(k keptAnswer) bool { return !now.Before(k.expires) })

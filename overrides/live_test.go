@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"dnsblproxy/overrides/spf"
 )
 
 // liveDNS authorizes by name: _spf.efax.com exists below a listed address.
@@ -220,6 +222,27 @@ func TestLive_asks_what_depends_on_the_address(t *testing.T) {
 		}
 		if n := dns.count("_spf.d0.example"); n != 1 {
 			t.Errorf("a record was asked for %d times, want once, when it was compiled", n)
+		}
+	})
+}
+
+// TestLive_keeps_no_large_answers: whose record leads to another one for each
+// address could have us keep 64 KiB for each.
+func TestLive_keeps_no_large_answers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeDNS()
+		dns.txt["efax.com"] = "v=spf1 include:%{i}.efax.com -all"
+		padded := "v=spf1 +all" + strings.Repeat(" x=y", 10_000)
+		dns.txt["192.0.2.1.efax.com"], dns.txt["192.0.2.2.efax.com"] = padded, "v=spf1 +all"
+		tl := start(t, dns, Options{}, spfRule("efax.com"))
+		tl.wantLive("a large answer", "192.0.2.1", true)
+		tl.wantLive("a small one", "192.0.2.2", true)
+		kept := tl.Engine.live.answers.kept
+		if _, ok := kept[asked{"192.0.2.1.efax.com", spf.TypeTXT}]; ok {
+			t.Errorf("%d octets of one answer are kept", len(padded))
+		}
+		if _, ok := kept[asked{"192.0.2.2.efax.com", spf.TypeTXT}]; !ok {
+			t.Error("a small answer is not kept")
 		}
 	})
 }
