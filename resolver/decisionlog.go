@@ -46,6 +46,7 @@ type decisionLog struct {
 
 const (
 	logPerSecond = 100
+	maxCodes     = 32     // named in one line: an answer has room for thousands
 	toldFor      = ownTTL // seconds
 )
 
@@ -122,7 +123,7 @@ func describe(q *question, d *decision) Decision {
 		out.Codes = []string{q.zone.codeName(d.code)}
 	}
 	for rec := range cmp.Or(d.codes, d.data).records {
-		if code, ok := rec.code(); ok && q.zone.Listed.Contains(code) {
+		if code, ok := rec.code(); ok && q.zone.Listed.Contains(code) && len(out.Codes) < maxCodes {
 			out.Codes = append(out.Codes, q.zone.codeName(code))
 		}
 	}

@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -196,6 +197,21 @@ func TestDecisionLog_text(t *testing.T) {
 	}
 	if want := []string{"192.0.2.3 127.0.0.2 127.0.0.4", "192.0.2.4 127.0.0.4"}; !slices.Equal(got, want) {
 		t.Errorf("told of %q, want %q", got, want)
+	}
+}
+
+// TestDecisionLog_codes: a list that answers with thousands of codes does not fill
+// the log and the memory of the last decisions with them.
+func TestDecisionLog_codes(t *testing.T) {
+	s := newScene(t, []ZoneOptions{testZone("bl.test", spamhaus())})
+	var many []string
+	for i := range 4000 {
+		many = append(many, fmt.Sprintf("127.0.%d.%d", 1+i/250, 2+i%250))
+	}
+	s.list.set(func() { s.list.records["3.2.0.192.list.example A"] = many })
+	s.ask("3.2.0.192.bl.test", dns.TypeA)
+	if len(s.told) != 1 || len(s.told[0].Codes) != maxCodes || s.told[0].Codes[0] != many[0] {
+		t.Errorf("told of %d decisions, the first with %d codes, want one with the first %d", len(s.told), len(s.told[0].Codes), maxCodes)
 	}
 }
 
