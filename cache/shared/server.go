@@ -36,7 +36,9 @@ func (c *Cache) prepare(o *rueidis.ClientOption) {
 		if err != nil {
 			return nil, err
 		}
-		return &connection{Conn: conn, forget: context.AfterFunc(c.ctx, func() { conn.Close() })}, nil
+		out := &connection{Conn: conn, forget: context.AfterFunc(c.ctx, func() { conn.Close() })}
+		out.answers.pushes = o.Sentinel.MasterSet != "" // Sentinels tell of changes
+		return out, nil
 	}
 }
 
@@ -47,10 +49,32 @@ func dialTCP(ctx context.Context, addr string, d *net.Dialer, t *tls.Config) (ne
 	return (&tls.Dialer{NetDialer: d, Config: t}).DialContext(ctx, "tcp", addr)
 }
 
-// connection is closed when the Cache is.
+// connection is closed when the Cache is, or when the server says what the
+// client cannot bear.
 type connection struct {
 	net.Conn
-	forget func() bool
+	forget             func() bool
+	questions, answers protocol
+}
+
+// Read implements net.Conn.
+func (c *connection) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if bad := c.answers.follow(b[:n]); bad != nil {
+		return 0, bad
+	}
+	if !c.answers.pushes && c.answers.whole.Load() > c.questions.whole.Load() {
+		return 0, errProtocol
+	}
+	return n, err
+}
+
+// Write implements net.Conn.
+func (c *connection) Write(b []byte) (int, error) {
+	if err := c.questions.follow(b); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(b)
 }
 
 // Close implements net.Conn.
