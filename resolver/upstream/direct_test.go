@@ -311,6 +311,33 @@ func TestDirect_countlessServers(t *testing.T) {
 	})
 }
 
+// crowd is a resolver to which each host has as many addresses as fit.
+type crowd struct{}
+
+func (crowd) Exchange(_ context.Context, q Question) (o Outcome) {
+	for i := range 4000 {
+		o.Response.Records = append(o.Response.Records, []byte{10, q.Name[3], byte(i >> 8), byte(i)})
+	}
+	return o
+}
+
+// A delegation to hosts with thousands of addresses is one to some of them.
+func TestDirect_countlessAddresses(t *testing.T) {
+	x := newTree(t)
+	f := x.pool.Finder(FinderOptions{Resolver: crowd{}})
+	d := wire.Delegation{Zone: question(t, "zen.list.org", 1).Name, TTL: 600}
+	for i := range 16 {
+		d.Hosts = append(d.Hosts, wire.Host{Name: question(t, fmt.Sprintf("ns%d.example.net", i), 1).Name})
+	}
+	at, err := f.descend(t.Context(), d, d.Zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(at.servers.servers); n == 0 || n > maxAddrs {
+		t.Errorf("%d servers of one zone are kept, want 1 to %d", n, maxAddrs)
+	}
+}
+
 // A list asked directly is judged like any other.
 func TestDirect_list(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

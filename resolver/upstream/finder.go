@@ -18,6 +18,7 @@ const (
 	maxCuts  = 1024 // zones above lists whose servers are kept
 	maxSteps = 16   // delegations followed from the root to a list
 	maxHosts = 8    // name servers of a zone whose addresses are looked up
+	maxAddrs = 64   // addresses of them all; a host may have thousands
 
 	// moreHosts is how long these may take once a server is known: a host that
 	// does not exist any more must not hold up all questions to the list.
@@ -178,10 +179,11 @@ func (f *Finder) descend(ctx context.Context, d wire.Delegation, list wire.Name)
 	return f.newCut(d.Zone, servers, time.Duration(ttl)*time.Second), nil
 }
 
-// admit appends a's server unless it cannot be one, or is ourselves.
+// admit appends a's server unless it cannot be one, is ourselves, or there are
+// enough.
 func (f *Finder) admit(servers []netip.AddrPort, a netip.Addr) []netip.AddrPort {
 	s := netip.AddrPortFrom(a.Unmap(), f.opts.Port)
-	if a.IsUnspecified() || a.IsMulticast() || f.opts.Own != nil && f.opts.Own(s) {
+	if len(servers) == maxAddrs || a.IsUnspecified() || a.IsMulticast() || f.opts.Own != nil && f.opts.Own(s) {
 		return servers
 	}
 	return append(servers, s)
