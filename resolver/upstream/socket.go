@@ -19,6 +19,10 @@ type socket struct {
 	uses  int       // questions sent; guarded by srv.mu
 }
 
+// strangerAge is the age of a socket to a server that does not answer, or has not
+// yet: a list may name any number of them.
+const strangerAge = 2 * time.Second
+
 // openSocket opens a socket and starts its reader. srv.mu is held.
 func openSocket(srv *server, now time.Time) (*socket, error) {
 	if !srv.pool.gate.enter() {
@@ -29,7 +33,11 @@ func openSocket(srv *server, now time.Time) (*socket, error) {
 		srv.pool.gate.leave()
 		return nil, err
 	}
-	k := &socket{srv: srv, conn: conn, until: now.Add(srv.pool.opts.SocketAge), uses: 1}
+	age := srv.pool.opts.SocketAge
+	if !srv.known() {
+		age = min(age, strangerAge)
+	}
+	k := &socket{srv: srv, conn: conn, until: now.Add(age), uses: 1}
 	k.close = func() {
 		k.srv.leaveSocket(k, true)
 		// Close waits for the reader, which may be the caller, or wait for

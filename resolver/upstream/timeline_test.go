@@ -220,6 +220,8 @@ func TestTimeline_idleSocketsClose(t *testing.T) {
 			defer s.mu.Unlock()
 			return len(s.open)
 		}
+		e.Exchange(t.Context(), question(t, "a.bl.example", dns.TypeA)) // so that the server is known
+		time.Sleep(strangerAge + time.Millisecond)
 		e.Exchange(t.Context(), question(t, "a.bl.example", dns.TypeA))
 		time.Sleep(4500 * time.Millisecond)
 		h.mu.Lock()
@@ -236,6 +238,34 @@ func TestTimeline_idleSocketsClose(t *testing.T) {
 		}
 		if open() != 0 {
 			t.Error("an idle socket is still open after its time")
+		}
+	})
+}
+
+// A list may delegate each name to other servers that never answer. Their sockets
+// do not wait for the next question as those of a good server do.
+func TestTimeline_silentServers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, p := fakePool(t)
+		defer p.Close()
+		n.host(first, blocklist("bl.example."))
+		n.host(second, nil)
+		q := question(t, "a.bl.example", dns.TypeA)
+		open := func(e *Exchanger) int {
+			s := e.servers[0]
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return len(s.open)
+		}
+		good, silent := p.Exchanger(addrs(first), ExchangeOptions{}), p.Exchanger(addrs(second), ExchangeOptions{})
+		good.Exchange(t.Context(), q)
+		for range 20 {
+			good.Start(q, func(Outcome) {})
+			silent.Start(q, func(Outcome) {})
+		}
+		time.Sleep(10 * time.Second)
+		if g, s := open(good), open(silent); g == 0 || s > 0 {
+			t.Errorf("%d sockets to the good server are open and %d to the silent one, want some and none", g, s)
 		}
 	})
 }
