@@ -184,14 +184,18 @@ func texts(key string, p *[]string, check func(r *reader, v value, s string) (st
 func list(key, want, def string, start func(), each func(r *reader, v value, s string)) field {
 	return field{key: key, want: want, def: def, read: func(r *reader, v value) bool {
 		raws, ok := v.raw.([]any)
-		if !ok {
-			if one, isText := v.raw.(string); isText {
-				r.bad(v.path, fmt.Sprintf("%s is a string", dotted(v.path)), fmt.Sprintf("write [%q]", one))
-				return true
-			}
+		one, isText := v.raw.(string)
+		if !ok && !isText {
 			return false
 		}
 		start()
+		if before := len(r.problems); isText {
+			each(r, v, one)
+			if len(r.problems) > before {
+				return false // brackets alone would not help
+			}
+			r.bad(v.path, fmt.Sprintf("%s is a string", dotted(v.path)), fmt.Sprintf("write [%q]", one))
+		}
 		for i, raw := range raws {
 			e := v.at(i, raw)
 			if s, ok := raw.(string); ok {
