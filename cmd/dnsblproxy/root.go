@@ -44,6 +44,8 @@ func newRoot(a *app) *cobra.Command {
 		newServe(a), newCheck(a), newLookup(a), newSPF(a), newAllow(a),
 		newDoctor(a), newReport(a), newVersion(a),
 	)
+	root.SetOut(a.out) // before completion, which keeps it
+	root.SetErr(a.err)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {

@@ -47,14 +47,30 @@ type app struct {
 
 // run executes one command line and returns the exit status.
 func run(args []string, in io.Reader, out, errOut io.Writer) int {
-	a := &app{in: in, out: out, err: errOut}
+	to := &stdout{Writer: out}
+	a := &app{in: in, out: to, err: errOut}
 	root := newRoot(a)
 	root.SetArgs(args)
-	root.SetIn(in)
-	root.SetOut(out)
-	root.SetErr(errOut)
 	cmd, err := root.ExecuteContextC(context.Background())
+	if to.failed != nil {
+		a.started, err = true, to.failed
+	}
 	return a.report(cmd, err)
+}
+
+// stdout remembers that it could not be written: cobra keeps that to itself, or
+// returns it like a wrong flag.
+type stdout struct {
+	io.Writer
+	failed error
+}
+
+func (o *stdout) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if err != nil {
+		o.failed = err
+	}
+	return n, err
 }
 
 // report prints an error the way its kind wants it.
