@@ -112,21 +112,24 @@ func (w *Writer) drop(n uint64) {
 }
 
 // Run writes until ctx is done, and then what is queued still. A log that
-// cannot be opened is tried again for as long.
+// cannot be opened is tried again for as long, and told of once.
 func (w *Writer) Run(ctx context.Context) {
-	pause := pauseFirst
+	pause, told := pauseFirst, ""
 	for tried := false; !tried || ctx.Err() == nil; tried = true {
 		out, err := w.open(ctx)
 		if err == nil {
-			pause = pauseFirst
+			pause, told = pauseFirst, ""
 			w.o.Log.Info("query log opened", slog.String("to", w.target()))
 			err = w.pump(ctx, out)
 		}
 		if err == nil || ctx.Err() != nil {
 			continue
 		}
-		w.o.Log.Warn("query log not written", slog.String("to", w.target()), slog.Any("error", err),
-			slog.Uint64("dropped", w.lost.Swap(0)), slog.Duration("next_try", pause))
+		if why := err.Error(); why != told {
+			told = why
+			w.o.Log.Warn("query log not written; it is tried again", slog.String("to", w.target()), slog.Any("error", err),
+				slog.Uint64("dropped", w.lost.Swap(0)))
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause):

@@ -10,8 +10,11 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	dnstap "github.com/dnstap/golang-dnstap"
@@ -290,6 +293,44 @@ func TestWriter_pipe(t *testing.T) {
 			t.Fatalf("with %d readers it does not end", readers)
 		}
 	}
+}
+
+// TestWriter_told takes the folder of the file away and brings it back: the
+// log tells of each change, and not of each attempt.
+func TestWriter_told(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		folder := filepath.Join(t.TempDir(), "gone")
+		path := filepath.Join(folder, "tap")
+		told := make(lines, 100)
+		w := New(Options{File: path, Log: slog.New(slog.NewTextHandler(told, nil))})
+		stop := run(t, w)
+		then := func(what string, want string, err error) {
+			t.Helper()
+			time.Sleep(10 * time.Minute)
+			synctest.Wait()
+			var got []string
+			for len(told) > 0 {
+				got = append(got, regexp.MustCompile(`query log [a-z ]*`).FindString(<-told))
+			}
+			if err != nil || strings.Join(got, ", ") != want {
+				t.Errorf("%s: told %q, want %q; %v", what, got, want, err)
+			}
+		}
+		then("no folder", "query log not written", nil)
+		then("for long", "", nil)
+		then("a file in its place", "query log not written", os.WriteFile(folder, nil, 0o600))
+		then("a folder", "query log opened", errors.Join(os.Remove(folder), os.Mkdir(folder, 0o700)))
+		then("no folder again", "query log not written", os.RemoveAll(folder))
+		stop()
+	})
+}
+
+// lines holds what was logged.
+type lines chan string
+
+func (l lines) Write(p []byte) (int, error) {
+	l <- string(p)
+	return len(p), nil
 }
 
 // TestEnvelope_responder: a wildcard is no address of the server that answered.
