@@ -68,11 +68,15 @@ func (e *Engine) follow(ctx context.Context, s *source) {
 		if !s.active(time.Now()) {
 			pause = minTTL
 		}
+		if s.lost {
+			pause = min(pause, minTTL)
+		}
 		e.mu.Unlock()
 		if pause > 0 {
 			if !wait(ctx, pause) {
 				return
 			}
+			e.keep(s) // again, if that failed
 			continue
 		}
 		select {
@@ -181,9 +185,6 @@ func (e *Engine) keep(s *source) {
 	e.mu.Lock()
 	set := keptSet{s.content, s.success, s.valid}
 	due := s.unkept || set.at.Sub(s.kept) >= confirmEvery
-	if due {
-		s.unkept, s.kept = false, set.at
-	}
 	e.mu.Unlock()
 	var err error
 	switch {
@@ -194,8 +195,15 @@ func (e *Engine) keep(s *source) {
 	default:
 		err = e.store.save(s.key, set)
 	}
-	if err != nil {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err != nil && !s.lost {
 		e.log.Warn("set not kept for a restart", s.attr(), slog.Any("error", err))
+	} else if err == nil && s.lost {
+		e.log.Info("set kept for a restart again", s.attr())
+	}
+	if s.lost = err != nil; !s.lost {
+		s.unkept, s.kept = false, set.at
 	}
 }
 

@@ -53,6 +53,7 @@ type known struct {
 	success  time.Time  // when it was last confirmed
 	kept     time.Time  // the success that StateDir knows of; zero: none
 	unkept   bool       // content has changed since it was written there
+	lost     bool       // it could not be written there, which is in the log
 	tried    bool       // loaded or failed at least once by this process
 	err      error      // of the latest attempt
 	errAt    time.Time

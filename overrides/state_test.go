@@ -228,6 +228,31 @@ func TestState_unwritable_folder_is_not_fatal(t *testing.T) {
 	})
 }
 
+// A full disk is told of once, and tried again long before the source is.
+func TestState_written_once_there_is_room(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opts := Options{StateDir: filepath.Join(t.TempDir(), "state")}
+		if err := os.WriteFile(opts.StateDir, nil, 0o600); err != nil { // no folder
+			t.Fatal(err)
+		}
+		dns := liveDNS("192.0.2.1")
+		dns.ttl = 24 * time.Hour
+		tl := start(t, dns, opts, spfRule("efax.com"))
+		tl.elapse(10 * time.Hour)
+		if err := os.Remove(opts.StateDir); err != nil {
+			t.Fatal(err)
+		}
+		tl.elapse(2 * time.Minute)
+		if kept, _ := filepath.Glob(filepath.Join(opts.StateDir, "*.set")); len(kept) != 1 || dns.count("efax.com") != 1 {
+			t.Errorf("kept %q after %d questions, want one file after one", kept, dns.count("efax.com"))
+		}
+		tl.elapse(time.Hour)
+		if lost, back := tl.log.count("not kept for a restart"), tl.log.count("kept for a restart again"); lost != 1 || back != 1 {
+			t.Errorf("told of the disk %d times, and of its end %d times; want one each", lost, back)
+		}
+	})
+}
+
 func TestState_sweep_removes_old_files_of_nobody(t *testing.T) {
 	st := store{t.TempDir()}
 	c := contentOfRanges([]Range{{v4(1).addr(), v4(2).addr()}}, nil)
