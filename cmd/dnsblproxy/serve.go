@@ -75,7 +75,11 @@ func (a *app) serve(ctx context.Context) error {
 	defer endLog()
 	warn(log, c, lists)
 	root := stateRoot(c)
-	if err := state.Dir(root).Check(); err != nil {
+	release, err := state.Dir(root).Claim()
+	defer release()
+	if errors.Is(err, state.ErrTaken) {
+		return err
+	} else if err != nil {
 		log.Warn("nothing outlives a restart", slog.Any("error", err))
 	}
 	d, err := wire(c, lists, log, root)

@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/google/renameio/v2"
 )
@@ -24,19 +25,28 @@ import (
 // Dir is the folder; empty: nothing is kept.
 type Dir string
 
-// Check makes the folder and reports whether one can write into it.
-func (d Dir) Check() error {
+// ErrTaken is why a folder cannot be claimed.
+var ErrTaken = errors.New("it is in use by another server; give each a folder of its own")
+
+// Claim makes the folder, reports whether one can write into it, and keeps it
+// from other servers, which would undo what this one keeps, until release is
+// called or the process ends.
+func (d Dir) Claim() (release func() error, err error) {
+	var lock *os.File // a nil one can be closed
 	if d == "" {
-		return nil
+		return lock.Close, nil
 	}
-	if err := os.MkdirAll(string(d), 0o750); err != nil {
-		return fmt.Errorf("keeping state: %w", err)
+	if err = os.MkdirAll(string(d), 0o750); err == nil {
+		lock, err = os.OpenFile(filepath.Join(string(d), "lock"), os.O_CREATE|os.O_RDWR, 0o640)
 	}
-	f, err := os.CreateTemp(string(d), ".check-*")
 	if err != nil {
-		return fmt.Errorf("keeping state: %w", err)
+		return lock.Close, fmt.Errorf("keeping state: %w", err)
 	}
-	return errors.Join(f.Close(), os.Remove(f.Name()))
+	// A file system may know no locks.
+	if errors.Is(syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), syscall.EWOULDBLOCK) {
+		err = fmt.Errorf("keeping state in %s: %w", d, ErrTaken)
+	}
+	return lock.Close, err
 }
 
 // path makes a file name of any name.

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -55,25 +56,35 @@ func TestDir_off(t *testing.T) {
 	}
 }
 
-func TestDir_Check(t *testing.T) {
+func TestDir_Claim(t *testing.T) {
 	root := t.TempDir()
 	file := filepath.Join(root, "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	made := filepath.Join(root, "a", "b")
-	if err := Dir(made).Check(); err != nil {
-		t.Errorf("Check of a folder to be made = %v", err)
-	}
-	if left, err := os.ReadDir(made); err != nil || len(left) != 0 {
-		t.Errorf("Check leaves %v behind, %v", left, err)
-	}
-	for _, bad := range []string{file, filepath.Join(file, "below")} {
-		if err := Dir(bad).Check(); err == nil {
-			t.Errorf("Check of %s finds nothing wrong", bad)
+	made := Dir(filepath.Join(root, "a", "b"))
+	for range 2 { // what the first has left is no hindrance
+		release, err := made.Claim()
+		if err != nil {
+			t.Fatalf("Claim of a folder of nobody's = %v", err)
+		}
+		if left, err := os.ReadDir(string(made)); err != nil || len(left) != 1 {
+			t.Errorf("Claim leaves %v behind, %v; want the lock", left, err)
+		}
+		other, err := made.Claim()
+		if !errors.Is(err, ErrTaken) {
+			t.Errorf("Claim of a folder in use = %v, want %v", err, ErrTaken)
+		}
+		if err := errors.Join(other(), release()); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if err := Dir("").Check(); err != nil {
-		t.Errorf("Check of nothing = %v", err)
+	for _, bad := range []string{file, filepath.Join(file, "below")} {
+		if _, err := Dir(bad).Claim(); err == nil || errors.Is(err, ErrTaken) {
+			t.Errorf("Claim of %s = %v, want what is wrong with it", bad, err)
+		}
+	}
+	if _, err := Dir("").Claim(); err != nil {
+		t.Errorf("Claim of nothing = %v", err)
 	}
 }
