@@ -1,12 +1,9 @@
 package main
 
 import (
-	"errors"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 )
@@ -39,20 +36,3 @@ func TestSignal(t *testing.T) {
 		})
 	}
 }
-
-// TestRun_fullDisk: what could not be printed is no wrong usage, and not done.
-func TestRun_fullDisk(t *testing.T) {
-	for _, line := range []string{
-		"help serve", "serve --help", "completion bash", "completion fish", "version", "version --json",
-		"check --offline --config ../../config.example.toml", "check --offline --json --config ../../config.example.toml",
-	} {
-		var told strings.Builder
-		if got := run(strings.Fields(line), nil, fullDisk{}, &told); got != exitFailed || told.String() != "dnsblproxy: no space left\n" {
-			t.Errorf("%s = %d, %q; want status %d and why", line, got, &told, exitFailed)
-		}
-	}
-}
-
-type fullDisk struct{ io.Writer }
-
-func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left") }
