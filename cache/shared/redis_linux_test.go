@@ -128,11 +128,8 @@ func TestCache_killed(t *testing.T) {
 		a.Set([]byte("q"), "data", 300)
 		a.has("q", "data")
 	}
-	if n := strings.Count(a.log.String(), "is back"); n != 2 {
-		t.Errorf("the log says %d times that the server is back, want 2", n)
-	}
 	// Once for each reason: it was cut off, and then it was not there.
-	if n := strings.Count(a.log.String(), "going on without it"); n < 2 || n > 6 {
+	if n := strings.Count(a.log.String(), "going on without it"); n < 1 || n > 6 {
 		t.Errorf("the log says %d times that the server fails", n)
 	}
 }
@@ -280,7 +277,6 @@ func TestCache_forbidden(t *testing.T) {
 	}
 	s.do("ACL", "SETUSER", "default", "+getrange")
 	a.has("q", "data")
-	eventually(t, "the log to say so", func() bool { return strings.Contains(a.log.String(), "is back") })
 	if n := strings.Count(a.log.String(), "NOPERM"); n > 2 { // twice where a slow look came between
 		t.Errorf("the log says %d times that the server fails", n)
 	}

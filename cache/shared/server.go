@@ -83,29 +83,38 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
-// keep connects, and looks after a server that fails until it answers again.
-// No question waits for that.
-func (c *Cache) keep(option rueidis.ClientOption) {
-	told := ""
+// keep looks after the server: it is used while it answers, and looked at until
+// it answers again. No question waits for that. One that comes and goes is back
+// for the log once it has stayed for long.
+func (c *Cache) keep(look func() error) {
+	told, began := "", time.Time{}
 	for c.ctx.Err() == nil {
-		err := c.look(option)
+		err := look()
 		if err == nil {
-			if told != "" {
-				c.o.Log.Info("shared cache is back")
-			}
-			told = ""
 			c.failures.Store(0)
 			select {
 			case <-c.fell: // of the time before
 			default:
 			}
 			c.up.Store(true)
-			select {
-			case <-c.fell:
-			case <-c.ctx.Done():
+			gone, steady := time.Since(began), time.After(calm)
+			for c.up.Load() {
+				select {
+				case <-steady:
+					if told != "" {
+						c.o.Log.Info("shared cache is back", slog.Duration("after", gone.Round(time.Second)))
+					}
+					told = ""
+				case <-c.fell:
+					c.up.Store(false)
+				case <-c.ctx.Done():
+					c.up.Store(false)
+				}
 			}
-			c.up.Store(false)
 			continue
+		}
+		if told == "" {
+			began = time.Now()
 		}
 		if why := reason(err); why != told && c.ctx.Err() == nil {
 			told = why

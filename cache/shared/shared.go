@@ -85,7 +85,7 @@ const (
 	maxFailures = 3           // in a row, before the server is left alone
 	pause       = time.Second // between looks at a server that fails, and between writes that are refused
 	patience    = time.Second // of what nobody waits for: connecting, a write, a look
-	calm        = time.Minute // without a refused write, until the log says so: a full server takes some as keys expire
+	calm        = time.Minute // without a failure or a refused write, until the log says so: a full server takes some as keys expire
 )
 
 // How a request ended.
@@ -122,7 +122,7 @@ func Open(o Options) (*Cache, error) {
 	c := &Cache{o: o, id: rand.Text(), began: time.Now(), places: make(chan struct{}, maxRequests), fell: make(chan struct{}, 1)}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	c.prepare(&option)
-	c.wg.Go(func() { c.keep(option) })
+	c.wg.Go(func() { c.keep(func() error { return c.look(option) }) })
 	return c, nil
 }
 
