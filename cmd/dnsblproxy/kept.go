@@ -9,29 +9,38 @@ import (
 	"dnsblproxy/resolver/upstream"
 )
 
-// loadSpent and saveSpent keep how much of a budget is spent over a restart,
-// and over a reload that changes the zone.
-func (d *proxy) loadSpent(zone string) func() upstream.Spent {
-	before := d.backends[zone]
+// spent is how much of a list's budget is spent, as it is kept over a restart.
+type spent struct {
+	List string // a digest of the list's name, which may hold a key
+	upstream.Spent
+}
+
+// loadSpent and saveSpent keep that over a restart, and over a reload that
+// changes the zone. Another list begins with its own budget.
+func (d *proxy) loadSpent(z *config.Zone) func() upstream.Spent {
+	before := d.backends[z.Name]
 	return func() upstream.Spent {
-		if before != nil && before.guarded != nil {
+		if before != nil && before.guarded != nil && before.upstream == z.Upstream.Reveal() {
 			if s, ok := before.guarded.Spent(); ok {
 				return s
 			}
 		}
-		var s upstream.Spent
-		if _, err := d.kept.Load("budget "+zone, &s); err != nil {
-			d.log.Warn("budget starts anew", slog.String("zone", zone), slog.Any("error", err))
+		var s spent
+		if _, err := d.kept.Load("budget "+z.Name, &s); err != nil {
+			d.log.Warn("budget starts anew", slog.String("zone", z.Name), slog.Any("error", err))
 		}
-		return s
+		if s.List != digest(z) {
+			return upstream.Spent{}
+		}
+		return s.Spent
 	}
 }
 
-func (d *proxy) saveSpent(zone string) func(upstream.Spent) error {
+func (d *proxy) saveSpent(z *config.Zone) func(upstream.Spent) error {
 	return func(s upstream.Spent) error {
-		err := d.kept.Save("budget "+zone, s)
+		err := d.kept.Save("budget "+z.Name, spent{digest(z), s})
 		if err != nil {
-			d.log.Warn("budget not kept", slog.String("zone", zone), slog.Any("error", err))
+			d.log.Warn("budget not kept", slog.String("zone", z.Name), slog.Any("error", err))
 		}
 		return err
 	}

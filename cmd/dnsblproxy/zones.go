@@ -338,7 +338,7 @@ func (d *proxy) newList(z *config.Zone, o *resolver.ZoneOptions, asker upstream.
 		opts.Quarantined = d.quarantined(log, z)
 	}
 	if z.Budget > 0 {
-		opts.Load, opts.Save = d.loadSpent(z.Name), d.saveSpent(z.Name)
+		opts.Load, opts.Save = d.loadSpent(z), d.saveSpent(z)
 	}
 	return upstream.NewList(opts)
 }
