@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	firstTest   = 500 * time.Millisecond // at start, at most: lists are not asked all at once
+	firstTest   = 100 * time.Millisecond // at start, at most: lists are not asked all at once, and believed until then
 	testPause   = time.Minute            // least pause between tests; also the pause in quarantine
 	saveBudgets = 10 * time.Second
 )

@@ -83,6 +83,18 @@ func TestList_examine(t *testing.T) {
 	}
 }
 
+// A new list that lists the world is not believed for long.
+func TestList_beginsLying(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := guard(t, always("127.0.0.2"), func(o *ListOptions) { o.Probe = true })
+		defer g.end()
+		time.Sleep(200 * time.Millisecond)
+		if s := g.State(); s.Condition != Quarantined {
+			t.Errorf("200 ms after the start: %+v", s)
+		}
+	})
+}
+
 // A dead list that comes back listing the world, as parked domains do, is not
 // believed for a moment.
 func TestList_comesBackParked(t *testing.T) {
