@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"log/slog"
+	"time"
 
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/resolver/upstream"
@@ -48,8 +49,9 @@ func (d *proxy) saveSpent(z *config.Zone) func(upstream.Spent) error {
 
 // quarantine is why a list is in quarantine, as it is kept over a restart.
 type quarantine struct {
-	List string // a digest of the list's name, which may hold a key
-	Why  string // empty when it is in none
+	List  string    // a digest of the list's name, which may hold a key
+	Why   string    // empty when it is in none
+	Ended time.Time // when it was in none any more
 }
 
 func (d *proxy) keepQuarantine(log *slog.Logger, z *config.Zone, from, to upstream.State) {
@@ -59,6 +61,8 @@ func (d *proxy) keepQuarantine(log *slog.Logger, z *config.Zone, from, to upstre
 	q := quarantine{List: digest(z)}
 	if to.Condition == upstream.Quarantined {
 		q.Why = to.Reason
+	} else {
+		q.Ended = time.Now()
 	}
 	if err := d.kept.Save("quarantine "+z.Name, q); err != nil {
 		log.Warn("a restart will forget whether the list is in quarantine", slog.Any("error", err))
@@ -82,6 +86,18 @@ func (d *proxy) quarantined(log *slog.Logger, z *config.Zone) string {
 		return ""
 	}
 	return q.Why
+}
+
+// forgetLies has nothing believed at a start that the shared cache may hold of a
+// list from before its quarantine ended.
+func (d *proxy) forgetLies(c *config.Config) {
+	for _, z := range c.Zones {
+		var q quarantine
+		_, err := d.kept.Load("quarantine "+z.Name, &q)
+		if err == nil && q.List == digest(z) && time.Since(q.Ended) < c.Cache.MaxTTL {
+			d.resolver.Forget(z.Name, true)
+		}
+	}
 }
 
 func digest(z *config.Zone) string {

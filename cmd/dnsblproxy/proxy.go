@@ -131,7 +131,11 @@ func (d *proxy) open(c *config.Config, root string) (err error) {
 		return err
 	}
 	d.reg.MustRegister(d.memory.answers)
-	return d.configure(c)
+	if err := d.configure(c); err != nil {
+		return err
+	}
+	d.forgetLies(c)
+	return nil
 }
 
 // configure puts the rules, zones and settings of c in force. What can be wrong

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -388,6 +389,46 @@ func TestShared_warning(t *testing.T) {
 	for _, p := range []*Proxy{b, c} {
 		if !strings.Contains(p.Output(), "another proxy warns of a list") {
 			t.Error("a proxy tested its list without being warned")
+		}
+	}
+}
+
+// TestShared_restart: what a list said while it lied is not believed because the
+// proxy that has found it out was restarted.
+func TestShared_restart(t *testing.T) {
+	t.Parallel()
+	list := startFaulty(t, "bl.example")
+	listSubjects(list, 256)
+	s := &site{list: list, redis: startRedis(t)}
+	start := func(files map[string]string) *Proxy {
+		s.proxies = []*Proxy{startProxy(t, ProxyOptions{
+			Top: `state = "state"`, Files: files, Env: []string{sharedSecret},
+			Config: s.redis.table("timeout = \"1s\"") + zone("bl.example", "probe = false", list.Addr),
+		})}
+		s.connected(t)
+		return s.proxies[0]
+	}
+	believing := start(nil)
+	list.Set(faultNamed("wildcard"))
+	keys := len(s.redis.keys(t))
+	if got := verdict(t, believing.Addr, "192.0.2.99", "bl.example"); got != "listed 127.0.0.2" {
+		t.Fatalf("who tests nothing says %s", got)
+	}
+	eventually(t, 10*time.Second, "the lie to be shared", func() error {
+		if len(s.redis.keys(t)) == keys {
+			return fmt.Errorf("it is not")
+		}
+		return nil
+	})
+	list.Set(Fault{})
+	for _, tt := range []struct {
+		ended time.Duration
+		want  string
+	}{{2 * time.Hour, "listed 127.0.0.2"}, {time.Minute, "unlisted"}} {
+		kept := fmt.Sprintf(`{"List": "%x", "Ended": %q}`, sha256.Sum256([]byte("bl.example")), time.Now().Add(-tt.ended).Format(time.RFC3339))
+		p := start(map[string]string{"state/lists/quarantine%20bl.example.json": kept})
+		if got := verdict(t, p.Addr, "192.0.2.99", "bl.example"); got != tt.want {
+			t.Errorf("%s after the end of the quarantine the lie of before makes it %s, want %s", tt.ended, got, tt.want)
 		}
 	}
 }
