@@ -13,13 +13,20 @@ import (
 	"time"
 )
 
-// write puts a rule file in place as an editor does that renames over it.
+// write puts a rule file in place as an editor does that renames over it, a moment
+// after it has written it.
 func write(t *testing.T, path, text string) {
 	t.Helper()
-	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
+	part := path + ".new"
+	if err := os.WriteFile(part, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Rename(path+".new", path); err != nil {
+	info, err := os.Stat(part)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := info.ModTime().Add(-10 * time.Millisecond)
+	if err := errors.Join(os.Chtimes(part, before, before), os.Rename(part, path)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -150,6 +157,10 @@ func TestFile_written_slowly(t *testing.T) {
 		}
 		tl.elapse(3 * time.Second)
 		fill("removed and written")
+		if err := os.Rename(path, path+"~"); err != nil {
+			t.Fatal(err)
+		}
+		fill("moved aside and written")
 		if err := os.Truncate(path, 0); err != nil {
 			t.Fatal(err)
 		}
@@ -159,6 +170,19 @@ func TestFile_written_slowly(t *testing.T) {
 			write(t, path, fmt.Sprintf("192.0.2.%d\n", i))
 			tl.elapse(1100 * time.Millisecond)
 			tl.want("renamed over it again and again", fmt.Sprintf("+192.0.2.%d", i))
+		}
+		table, tables := tl.Table(), 0
+		for i := range 40 {
+			if err := errors.Join(os.WriteFile(path+".new", fmt.Appendf(nil, "192.0.2.%d\n", i), 0o600), os.Rename(path+".new", path)); err != nil {
+				t.Fatal(err)
+			}
+			tl.elapse(1100 * time.Millisecond)
+			if tl.Table() != table {
+				table, tables = tl.Table(), tables+1
+			}
+		}
+		if tables < 20 {
+			t.Errorf("of 40 files renamed over it as soon as they were written %d came into force, want each second one", tables)
 		}
 		if n := tl.log.count("rule source failed"); n != 1 { // when it was removed
 			t.Errorf("the log tells of %d failures, want one:\n%s", n, tl.log.b.String())
@@ -269,26 +293,41 @@ func TestFile_lines_end_and_say_so_once(t *testing.T) {
 func TestFile_same_stamp_is_noticed_while_young(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "efax.txt")
 	write(t, path, "192.0.2.1\n")
-	info, err := os.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
 	w := &watched{path: path}
 	if _, err := w.read(); err != nil {
 		t.Fatal(err)
 	}
-	// The same size, the same inode and, as on a coarse file system, the same
-	// time of modification.
 	if err := os.WriteFile(path, []byte("192.0.2.9\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chtimes(path, info.ModTime(), info.ModTime()); err != nil {
+	var err error
+	if w.seen, err = stampOf(path); err != nil { // as on a coarse file system
 		t.Fatal(err)
 	}
 	c, err := w.read()
 	if err != nil || c == nil || c.ranges()[0].String() != "192.0.2.9" {
 		t.Errorf("read = %v, %v, want the change", c, err)
 	}
+}
+
+// What keeps the time of modification and the size, as a copy with its times may,
+// is a change all the same.
+func TestFile_of_the_same_time_and_size(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "efax.txt")
+	write(t, path, "192.0.2.1\n")
+	synctest.Test(t, func(t *testing.T) {
+		old := time.Now().Add(-time.Hour)
+		if err := os.Chtimes(path, old, old); err != nil {
+			t.Fatal(err)
+		}
+		tl := start(t, nil, Options{}, fileRule(path))
+		tl.elapse(time.Minute)
+		if err := errors.Join(os.WriteFile(path, []byte("192.0.2.9\n"), 0o600), os.Chtimes(path, old, old)); err != nil {
+			t.Fatal(err)
+		}
+		tl.elapse(3 * time.Second)
+		tl.want("rewritten", "-192.0.2.1", "+192.0.2.9")
+	})
 }
 
 // A file whose time lies ahead, as an unpacked one's may for hours, is not read
@@ -339,6 +378,7 @@ func TestFile_comes_back_as_it_was(t *testing.T) {
 	if err := errors.Join(os.Rename(path, aside), os.Mkdir(path, 0o700)); err != nil {
 		t.Fatal(err)
 	}
+	w.waits = maxBusy - 1 // at rest
 	look("a folder in its place", false, false)
 	if err := errors.Join(os.Remove(path), os.Rename(aside, path)); err != nil {
 		t.Fatal(err)

@@ -7,8 +7,9 @@ import (
 	"os"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // pollEvery is how often rule files are looked at. A change is in force within
@@ -42,24 +43,24 @@ type watched struct {
 
 // stamp tells versions of a file apart, also across a rename over it.
 type stamp struct {
-	mtime time.Time
-	size  int64
-	inode uint64
+	mtime, ctime time.Time // ctime follows every change, whatever sets mtime back
+	size         int64
+	inode        uint64
 }
 
 // errBusy says that the file changed while it was read, or may be going to.
 var errBusy = errors.New("the file is being written; write it elsewhere and rename it when it is whole")
 
 func stampOf(path string) (stamp, error) {
-	info, err := os.Stat(path)
+	var st unix.Stat_t
+	err := unix.Stat(path, &st)
+	for err == unix.EINTR { // as a file system over a network may say
+		err = unix.Stat(path, &st)
+	}
 	if err != nil {
 		return stamp{}, &Problem{File: path, Msg: fileFault(err)}
 	}
-	s := stamp{mtime: info.ModTime(), size: info.Size()}
-	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
-		s.inode = sys.Ino
-	}
-	return s, nil
+	return stamp{time.Unix(st.Mtim.Unix()), time.Unix(st.Ctim.Unix()), st.Size, uint64(st.Ino)}, nil
 }
 
 // read returns the file's content if it has changed since the last call, nil
@@ -150,14 +151,15 @@ func sumOf(data []byte) [sha256.Size]byte {
 }
 
 // underWay reports whether somebody may be writing the file: it has changed since
-// the latest look. One that was renamed over another is whole. That ends in time for
-// the change not to be a failure.
+// the latest look. One that was renamed over another, after it was written, is
+// whole; so fast a job that this does not show waits once. That ends in time for the
+// change not to be a failure.
 func (w *watched) underWay(now stamp) bool {
 	before := w.latest
 	if now != before {
 		w.latest, w.since = now, time.Now()
 	}
-	renamed := w.seen != stamp{} && now.inode != before.inode
+	renamed := w.seen != stamp{} && now.inode != before.inode && (now.ctime.After(now.mtime) || w.waits > 0)
 	if before == (stamp{}) || now == w.seen || now == before || renamed || w.waits == maxBusy-1 {
 		w.waits = 0
 		return false
