@@ -231,6 +231,7 @@ func TestReadItems_of_others(t *testing.T) {
 		{"csv of a product", FormatCSV, "\ufeffDescription,IP\r\n\"fax, old\",192.0.2.1\r\n", "192.0.2.1 # fax, old"},
 		{"csv without header, a comment like one", FormatCSV, "192.0.2.1,,network\n192.0.2.2,,ip\n", "192.0.2.1 # network|192.0.2.2 # ip"},
 		{"csv of a spreadsheet", FormatCSV, "Network,Expires,Comment,\n192.0.2.0/24,2027-03-31,office,\n", "192.0.2.0/24 until 2027-03-31 # office"},
+		{"csv with empty rows", FormatCSV, ",,\nNetwork,Expires,Comment\n192.0.2.0/24,2027-03-31,office\n,,\n, ,\n192.0.2.1,,\n,,\n", "192.0.2.0/24 until 2027-03-31 # office|192.0.2.1"},
 		{"csv with semicolons", FormatCSV, "\ufeffIP;Expires;Comment\r\n192.0.2.1;2027-03-31;a, b\r\n192.0.2.2;;\"c; d\"\r\n", "192.0.2.1 until 2027-03-31 # a, b|192.0.2.2 # c; d"},
 		{"csv with semicolons, the first late", FormatCSV, "192.0.2.1\n192.0.2.2;;two, of three\n", "192.0.2.1|192.0.2.2 # two, of three"},
 		{"csv with a comment that has one", FormatCSV, "192.0.2.1,,a; b\n", "192.0.2.1 # a; b"},

@@ -203,7 +203,7 @@ func readCSV(name string, data []byte) ([]Item, []error) {
 	order := columns
 	var items []Item
 	var problems []error
-	for first := true; ; first = false {
+	for {
 		row, err := c.Read()
 		if errors.Is(err, io.EOF) {
 			return items, capped(name, problems)
@@ -211,8 +211,11 @@ func readCSV(name string, data []byte) ([]Item, []error) {
 		if err != nil {
 			return nil, []error{&Problem{File: name, Msg: fmt.Sprintf("the file is no CSV: %v", err)}}
 		}
+		if strings.TrimSpace(strings.Join(row, "")) == "" {
+			continue // spreadsheets write their empty rows too
+		}
 		line, _ := c.FieldPos(0)
-		if first && slices.ContainsFunc(row, isEntryColumn) && !slices.ContainsFunc(row, isEntry) {
+		if len(items)+len(problems) == 0 && slices.ContainsFunc(row, isEntryColumn) && !slices.ContainsFunc(row, isEntry) {
 			if order, err = columnsOf(row); err != nil {
 				return nil, []error{&Problem{File: name, Line: line, Msg: err.Error()}}
 			}
