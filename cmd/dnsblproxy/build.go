@@ -110,12 +110,12 @@ func rule(c *config.Config, u *config.Rule, action overrides.Action) overrides.R
 		Name: u.Name, Action: action, Comment: u.Comment,
 		Zones: u.Zones, Enabled: u.Enabled, Expires: u.Expires,
 		CIDR: u.CIDR, Domains: u.Domains, File: u.File, SPF: u.SPF, A: u.A, MX: u.MX,
-		URL: u.URL.Reveal(), Secrets: keys(u.Keys), JQ: u.JQ, Insecure: u.Insecure, Except: u.Except,
+		URL: u.URL.Reveal(), Secrets: keys(u.Keys), Insecure: u.Insecure, Except: u.Except,
 		MaxV4: limit(u.MaxV4), MaxV6: limit(u.MaxV6),
 		Shown: c.Shown(u.File), Text: u.Text, Pos: overrides.Position{File: c.Path, Line: u.Line},
 	}
 	if r.URL != "" {
-		r.Refresh = u.Refresh
+		r.Refresh, r.JQ = u.Refresh, u.JQ
 	}
 	if action == overrides.Deny {
 		r.Code, _ = netip.ParseAddr(u.Code) // config has checked it
