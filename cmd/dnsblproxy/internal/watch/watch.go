@@ -23,10 +23,10 @@ package watch
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -139,7 +139,7 @@ func New(o Options) *Watcher {
 func (w *Watcher) Set(watches []Watch) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if fmt.Sprint(watches) == fmt.Sprint(w.watches) {
+	if reflect.DeepEqual(watches, w.watches) {
 		return
 	}
 	for i := range w.watches {

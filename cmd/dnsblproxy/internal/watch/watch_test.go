@@ -303,6 +303,27 @@ func TestWatcher_set(t *testing.T) {
 	})
 }
 
+// TestWatcher_setCommand mends a command that was one text with its argument.
+func TestWatcher_setCommand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene()
+		s.set("a.test", "203.0.113.25", onList)
+		s.fail = errors.New("no such file")
+		s.notify = []string{"page postmaster"}
+		s.start()
+		time.Sleep(time.Minute)
+		mended := slices.Clone(s.w.watches)
+		mended[0].Notify = []string{"page", "postmaster"}
+		s.mu.Lock()
+		s.fail = nil
+		s.mu.Unlock()
+		s.w.Set(mended)
+		time.Sleep(time.Minute)
+		s.want(t, "with the command that is there", "listed a.test 203.0.113.25")
+		s.stop()
+	})
+}
+
 func TestWatcher_withoutCommand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene()
