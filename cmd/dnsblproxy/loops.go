@@ -57,8 +57,5 @@ func (d *proxy) findLoops(c *config.Config) error {
 			"zone "+z.Name+" goes round in a circle: the question that it sends to its resolver comes back to this proxy",
 			`set via = ["IP:port"] to a resolver that does not forward the zone here, or via = "direct"`, "zone", z.Name, "via"))
 	}
-	if len(problems) > 0 {
-		return &config.Error{Problems: problems}
-	}
-	return nil
+	return config.Join(problems)
 }

@@ -165,7 +165,7 @@ func (d *proxy) configure(c *config.Config) error {
 
 func (d *proxy) replaceRules(c *config.Config) error {
 	if err := d.rules.Replace(rules(c)); err != nil {
-		return &config.Error{Problems: ruleProblems(c, err)}
+		return config.Join(ruleProblems(c, err))
 	}
 	return nil
 }
