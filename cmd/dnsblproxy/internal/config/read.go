@@ -46,6 +46,7 @@ type reader struct {
 	c        *Config
 	problems []Problem
 	warnings []Problem
+	names    map[string]string // of rules and watches so far, by kind and the name in lower case
 
 	environment map[string]string // of the file; nil before it is read
 	unreadable  bool              // there is such a file, which cannot be read
@@ -100,7 +101,7 @@ func Parse(path, text string, o Options) (*Config, error) {
 	d := newDefaults()
 	c := &d.Config
 	c.Path, c.root = path, root
-	r := &reader{Options: o.withDefaults(), file: path, folder: folderOf(path), c: c, problems: twice}
+	r := &reader{Options: o.withDefaults(), file: path, folder: folderOf(path), c: c, problems: twice, names: map[string]string{}}
 	r.table(value{raw: raw}, schema(&d))
 	r.check()
 	c.Warnings = Sorted(r.warnings)

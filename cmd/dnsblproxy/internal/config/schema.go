@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -188,15 +187,13 @@ func (r *reader) name(path []any, what, name string) {
 	if name == "" || len(name) > 64 || strings.ContainsFunc(name, odd) {
 		r.bad(path, fmt.Sprintf("%q cannot be a name", name), "write one to 64 printable characters without quotes")
 	}
-	table, _ := r.c.root.find(path[:1])
-	line := r.c.Line(path...)
-	for other, n := range table.kids {
-		before := cmp.Or(cmp.Compare(n.line, line), cmp.Compare(other, name)) < 0
-		if before && strings.EqualFold(other, name) {
-			r.bad(path, fmt.Sprintf("%s %q differs from %q of line %d in case only", what, name, other, n.line),
-				"give it another name, or put both into one table")
-		}
+	folded := fmt.Sprint(path[0], " ", strings.ToLower(name))
+	if first, again := r.names[folded]; again {
+		r.bad(path, fmt.Sprintf("%s %q differs from %q of line %d in case only", what, name, first, r.c.Line(path[0], first)),
+			"give it another name, or put both into one table")
+		return
 	}
+	r.names[folded] = name
 }
 
 // canonical is the form in which names of zones are compared.
