@@ -132,12 +132,21 @@ func TestExamine_wrong(t *testing.T) {
 			check:  "rebind", finding: "takes listings (127.0.0.2) out", fix: "rebind-domain-ok=/zen.spamhaus.org/",
 		},
 		{
+			name: "the system asks a public resolver",
+			breaks: func(m *machine) {
+				m.servers["8.8.8.8:53"] = elsewhere
+				m.files["etc/resolv.conf"] = "nameserver 8.8.8.8\n"
+				m.files["var/spool/postfix/etc/resolv.conf"] = "nameserver 8.8.8.8\n"
+			},
+			check: "path", finding: "/etc/resolv.conf:1: questions asked at 8.8.8.8:53", fix: "name a resolver of your own in /etc/resolv.conf:1 and have it forward",
+		},
+		{
 			name: "rspamd asks past us",
 			breaks: func(m *machine) {
 				m.servers["192.0.2.44:53"] = elsewhere
 				m.files["etc/rspamd/local.d/options.inc"] = "dns {\n  nameserver = [\"192.0.2.44\"];\n}\n"
 			},
-			check: "path", finding: "/etc/rspamd/local.d/options.inc:2: questions asked at 192.0.2.44:53", fix: "forward",
+			check: "path", finding: "/etc/rspamd/local.d/options.inc:2: questions asked at 192.0.2.44:53", fix: "; or name 127.0.0.1:5353 in /etc/rspamd",
 		},
 		{
 			name:   "list that we do not serve",

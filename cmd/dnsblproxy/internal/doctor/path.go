@@ -220,8 +220,15 @@ func (w *Server) forward(e *examination, zone string) string {
 		return fmt.Sprintf("systemd-resolved, version 258 or later: write [Delegate] DNS=%s Domains=~%s to /etc/systemd/dns-delegate.d/dnsbl.dns-delegate; or name another resolver in %s",
 			at, zone, w.Place)
 	}
-	return fmt.Sprintf("have %s forward the zone to %s: unbound: forward-zone: name: %q forward-addr: %s@%d; dnsmasq: server=/%s/%s#%d; or name us in %s, which needs a listener with port 53",
-		w.Addr, at, zone, at.Addr(), at.Port(), zone, at.Addr(), at.Port(), w.Place)
+	us, resolver := at.String(), "have "+w.Addr.String()
+	if strings.HasPrefix(w.Place, resolvConfPath) { // the stub knows no ports
+		us = "a listener of ours with port 53"
+	}
+	if public(w.Addr.Addr()) != "" {
+		resolver = "name a resolver of your own in " + w.Place + " and have it"
+	}
+	return fmt.Sprintf("%s forward the zone to %s: unbound: forward-zone: name: %q forward-addr: %s@%d; dnsmasq: server=/%s/%s#%d; or name %s in %s",
+		resolver, at, zone, at.Addr(), at.Port(), zone, at.Addr(), at.Port(), us, w.Place)
 }
 
 // resolvedStub is where systemd-resolved listens.
