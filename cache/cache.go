@@ -37,10 +37,6 @@ type Options struct {
 	// them, in bytes. At least MinBytes.
 	MaxBytes int64
 
-	// MaxEntries bounds the number of entries, 0 for what MaxBytes allows:
-	// one for every EntryBytes. Less than 64 is taken as 64.
-	MaxEntries int64
-
 	// Now returns seconds on a clock that never goes back. It is called on
 	// every Get and Set and must be cheap.
 	Now func() uint32
@@ -93,7 +89,6 @@ type Cache struct {
 	refused  refused
 	answers  answers
 	maxBytes int64
-	floor    int64 // least cost of an entry, from MaxEntries
 
 	nameSeed maphash.Seed
 	hashMask uint64 // all ones; tests clear bits to force collisions
@@ -125,10 +120,6 @@ func New(o Options) (*Cache, error) {
 		hashMask: ^uint64(0),
 	}
 	capacity := o.MaxBytes / EntryBytes
-	if o.MaxEntries > 0 && o.MaxEntries < capacity {
-		capacity = max(o.MaxEntries, 64)
-		c.floor = (o.MaxBytes + capacity - 1) / capacity
-	}
 	c.refused = newRefused(capacity)
 	c.spread = newSpread()
 	store, err := ristretto.NewCache(&ristretto.Config[uint64, value]{

@@ -272,7 +272,7 @@ func (c *Cache) write(batch []*pending) {
 		c.entries.Add(1)
 		c.bytes.Add(int64(v.answer.cost))
 		c.replaced = false
-		if !c.store.Set(p.hash, v, c.charge(v)) {
+		if !c.store.Set(p.hash, v, int64(v.answer.cost)) {
 			c.exit(v)
 			c.dropped.Add(1)
 		}

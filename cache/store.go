@@ -101,10 +101,6 @@ func (c *Cache) value(p *pending) value {
 	return v
 }
 
-// charge returns what v costs against MaxBytes: its bytes, or more where
-// MaxEntries is the tighter bound.
-func (c *Cache) charge(v value) int64 { return max(int64(v.answer.cost), c.floor) }
-
 // exit is called by ristretto exactly once for every value that Set took and
 // that is replaced, evicted or refused.
 func (c *Cache) exit(v value) {

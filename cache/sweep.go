@@ -108,7 +108,7 @@ func (c *Cache) past(_ uint64, v value) bool { return c.gone(v.expires, v.answer
 // fresh saves a question to the list now, and ristretto would not know which
 // is which.
 func (c *Cache) makeRoom(n int) {
-	room := c.store.RemainingCost() - int64(n)*max(EntryBytes, c.floor)
+	room := c.store.RemainingCost() - int64(n)*EntryBytes
 	for i := 0; room < 0 && i < sweepChunks; i++ {
 		now := c.now()
 		keys := c.calendar.takeBefore(uint64(now) + uint64(c.keep))
@@ -161,7 +161,7 @@ func (c *Cache) remove(key uint64, goes func(key uint64, v value) bool) int64 {
 	}
 	if goes(key, v) {
 		c.store.Del(hash)
-		return c.charge(v)
+		return int64(v.answer.cost)
 	}
 	c.calendar.add(v.end(), key)
 	return 0
