@@ -154,7 +154,7 @@ func (c *chaos) configure(fingerprint string) {
 	for _, name := range []string{"plain.test", "kept.test"} {
 		z := ZoneOptions{
 			Name: name, Holds: rbl.HoldsIP4, Listed: rbl.DefaultListed(), Verify: true,
-			Upstream: c.list.zone, Secrets: []string{chaosKey}, List: NewGuarded(c.guard), Help: help, Fingerprint: "same",
+			Upstream: c.list.zone, Secrets: []string{chaosKey}, List: c.guard, Help: help, Fingerprint: "same",
 		}
 		if name == "kept.test" {
 			z.NoOverride = codes(c.t, chaosFixed.String())

@@ -171,7 +171,10 @@ func (r *Resolver) askList(f *flight) {
 		r.landed(f, r.lose(f, why, 0))
 		return
 	}
-	f.zone.List.Start(Ask{Subject: f.subject, Name: f.name, Type: f.typ, Background: f.alone}, f.heard)
+	f.zone.List.Start(upstream.Ask{
+		Question: upstream.Question{Name: f.name, Type: f.typ},
+		Shape:    f.subject.Shape, Subject: f.subject.Addr, Background: f.alone,
+	}, f.heard)
 }
 
 // fetchLive has the SPF terms evaluated that depend on the address.

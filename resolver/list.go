@@ -4,16 +4,15 @@ import (
 	"errors"
 	"time"
 
-	"dnsblproxy/resolver/internal/wire"
 	"dnsblproxy/resolver/rbl"
 	"dnsblproxy/resolver/upstream"
 )
 
-// List is what a zone's answers are fetched from.
+// List is what a zone's answers are fetched from. *upstream.List is one.
 type List interface {
 	// Start asks, without blocking, and calls done exactly once, from
 	// another goroutine than the caller's. a.Name is not used after that.
-	Start(a Ask, done func(upstream.Outcome))
+	Start(a upstream.Ask, done func(upstream.Outcome))
 
 	// Open says why the list is not to be asked about a shape of subject at
 	// present, if it is not; vain that who asks again is not better off. It
@@ -22,16 +21,6 @@ type List interface {
 
 	// Quarantined says why nothing the list says may be believed, if so.
 	Quarantined() (why string, yes bool)
-}
-
-// Ask is one question for a list.
-type Ask struct {
-	Subject rbl.Subject
-	Name    wire.Name // under the list's own name
-	Type    uint16
-
-	// Background marks a question that nobody waits for.
-	Background bool
 }
 
 // failure says in an answer's words what err is.

@@ -188,9 +188,9 @@ func (m *misses) ask(tb testing.TB) {
 // unlistedList has nobody. It costs next to nothing itself.
 type unlistedList struct{ asked chan func(upstream.Outcome) }
 
-func (l *unlistedList) Start(_ Ask, done func(upstream.Outcome)) { l.asked <- done }
-func (l *unlistedList) Open(rbl.Shape) (string, bool, bool)      { return "", false, false }
-func (l *unlistedList) Quarantined() (string, bool)              { return "", false }
+func (l *unlistedList) Start(_ upstream.Ask, done func(upstream.Outcome)) { l.asked <- done }
+func (l *unlistedList) Open(rbl.Shape) (string, bool, bool)               { return "", false, false }
+func (l *unlistedList) Quarantined() (string, bool)                       { return "", false }
 
 func (l *unlistedList) answer() {
 	o := upstream.Outcome{Response: wire.Response{

@@ -34,7 +34,7 @@ type fakeList struct {
 	asked   []string
 }
 
-func (l *fakeList) Start(a Ask, done func(upstream.Outcome)) {
+func (l *fakeList) Start(a upstream.Ask, done func(upstream.Outcome)) {
 	key := a.Name.String() + " " + dns.TypeToString[a.Type]
 	l.mu.Lock()
 	l.asked = append(l.asked, key)
@@ -52,7 +52,7 @@ func (l *fakeList) Start(a Ask, done func(upstream.Outcome)) {
 	}()
 }
 
-func (l *fakeList) answer(a Ask, key string) upstream.Outcome {
+func (l *fakeList) answer(a upstream.Ask, key string) upstream.Outcome {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err != nil {

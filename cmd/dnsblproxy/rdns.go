@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"dnsblproxy/overrides/spf"
-	"dnsblproxy/resolver"
 	"dnsblproxy/resolver/rbl"
 	"dnsblproxy/resolver/rdns"
 	"dnsblproxy/resolver/upstream"
@@ -28,7 +27,7 @@ func newReverse(ctx context.Context, dns spf.Resolver, deadline time.Duration) *
 }
 
 // Start implements resolver.List.
-func (r *reverse) Start(a resolver.Ask, done func(upstream.Outcome)) {
+func (r *reverse) Start(a upstream.Ask, done func(upstream.Outcome)) {
 	started := time.Now()
 	finish := func(o upstream.Outcome) {
 		o.Took = time.Since(started)
@@ -44,7 +43,7 @@ func (r *reverse) Start(a resolver.Ask, done func(upstream.Outcome)) {
 		}
 		ctx, cancel := context.WithTimeout(r.ctx, r.deadline)
 		defer cancel()
-		v, ttl, err := rdns.Check(ctx, a.Subject.Addr, reverseDNS{r.dns})
+		v, ttl, err := rdns.Check(ctx, a.Subject, reverseDNS{r.dns})
 		o := upstream.Outcome{Err: err}
 		if err == nil {
 			fillReverse(&o, v, ttl, a.Type)

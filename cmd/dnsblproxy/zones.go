@@ -222,7 +222,7 @@ func (d *proxy) newBackend(c *config.Config, z *config.Zone, o *resolver.ZoneOpt
 	case "upstream":
 		b.asker = d.asker(c, z, finder)
 		b.upstream, b.guarded = o.Upstream, d.newList(z, o, b.asker)
-		b.list = resolver.NewGuarded(b.guarded)
+		b.list = b.guarded
 		run = b.guarded.Run
 	}
 	go func() {

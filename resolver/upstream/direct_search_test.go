@@ -296,8 +296,8 @@ func TestDirect_deadParentsOpenTheBreaker(t *testing.T) {
 			waited += time.Since(start)
 			time.Sleep(time.Second)
 		}
-		if waited > 3*time.Second || !l.Open(rbl.IP4) {
-			t.Errorf("20 questions waited for %v, open %t", waited, l.Open(rbl.IP4))
+		if waited > 3*time.Second || !isOpen(l, rbl.IP4) {
+			t.Errorf("20 questions waited for %v, open %t", waited, isOpen(l, rbl.IP4))
 		}
 		stop()
 		<-ran

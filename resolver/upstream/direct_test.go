@@ -353,12 +353,12 @@ func TestDirect_list(t *testing.T) {
 		}
 		x.bl.become(nil)
 		time.Sleep(7 * time.Minute)
-		if s := l.State(); s.Condition != Unreachable || !l.Open(rbl.IP4) {
+		if s := l.State(); s.Condition != Unreachable || !isOpen(l, rbl.IP4) {
 			t.Errorf("state of the dead list %+v", s)
 		}
 		x.bl.become(authority("zen.list.org.", "2.0.0.127.zen.list.org. 300 A 127.0.0.2"))
 		time.Sleep(3 * time.Second)
-		if s := l.State(); s.Condition != Healthy || l.Open(rbl.IP4) {
+		if s := l.State(); s.Condition != Healthy || isOpen(l, rbl.IP4) {
 			t.Errorf("state of the list that came back %+v", s)
 		}
 		stop()

@@ -102,11 +102,11 @@ func TestList_comesBackParked(t *testing.T) {
 		g := guard(t, nil, func(o *ListOptions) { o.Probe = true })
 		defer g.end()
 		time.Sleep(5 * time.Minute)
-		if !g.Open(rbl.IP4) {
+		if !isOpen(g.List, rbl.IP4) {
 			t.Fatal("the breaker of a dead list is closed")
 		}
 		g.host.become(always("127.0.0.2"))
-		for g.Open(rbl.IP4) {
+		for isOpen(g.List, rbl.IP4) {
 			time.Sleep(10 * time.Millisecond)
 		}
 		if s := g.State(); s.Condition != Quarantined {
@@ -135,7 +135,7 @@ func TestList_comesBackOdd(t *testing.T) {
 			}
 			return r
 		})
-		for g.Open(rbl.IP4) {
+		for isOpen(g.List, rbl.IP4) {
 			time.Sleep(10 * time.Millisecond)
 		}
 		if s := g.State(); first || s.Condition != Healthy {

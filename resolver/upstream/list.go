@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -178,12 +179,15 @@ func (l *List) Quarantined() (why string, yes bool) {
 	return s.Reason, s.Condition == Quarantined
 }
 
-// Open reports whether the breaker of a shape is open: Start would fail.
-func (l *List) Open(shape rbl.Shape) bool { return l.breaker(shape).open.Load() }
-
-// Refuses reports whether it is open because the list answers an error code: to
-// ask again cannot help.
-func (l *List) Refuses(shape rbl.Shape) bool { return l.breaker(shape).coded.Load() }
+// Open says why the breaker of a shape is open, if it is: Start would fail. vain
+// says that to ask again cannot help, because the list answers an error code.
+func (l *List) Open(shape rbl.Shape) (why string, vain, open bool) {
+	b := l.breaker(shape)
+	if !b.open.Load() {
+		return "", false, false
+	}
+	return cmp.Or(l.State().Reason, "the list does not answer"), b.coded.Load(), true
+}
 
 func (l *List) breaker(shape rbl.Shape) *breaker {
 	var b *breaker

@@ -7,7 +7,6 @@ import (
 
 	"dnsblproxy/bench/internal/load"
 	"dnsblproxy/bench/internal/trace"
-	"dnsblproxy/resolver"
 	"dnsblproxy/resolver/rbl"
 	"dnsblproxy/resolver/upstream"
 )
@@ -48,8 +47,8 @@ func newList(o Options, index int, now *time.Time, flying *sync.WaitGroup) *list
 const soa = "\x02ns\x00\x04root\x00" + "\x00\x00\x00\x01\x00\x00\x0e\x10\x00\x00\x02\x58\x00\x01\x51\x80\x00\x00\x0e\x10"
 
 // Start answers at once, from another goroutine.
-func (l *list) Start(a resolver.Ask, done func(upstream.Outcome)) {
-	ip := a.Subject.Addr.As4()
+func (l *list) Start(a upstream.Ask, done func(upstream.Outcome)) {
+	ip := a.Subject.As4()
 	addr := uint32(ip[0])<<24 | uint32(ip[1])<<16 | uint32(ip[2])<<8 | uint32(ip[3])
 	l.count(record{addr, a.Type}, a.Background)
 	var o upstream.Outcome
@@ -60,7 +59,7 @@ func (l *list) Start(a resolver.Ask, done func(upstream.Outcome)) {
 	case a.Type == load.TypeA:
 		o.Response.Records = [][]byte{{127, 0, 0, 2}}
 	default:
-		text := fmt.Sprintf("listed, see https://lists.bench.internal/query/ip/%v", a.Subject.Addr)
+		text := fmt.Sprintf("listed, see https://lists.bench.internal/query/ip/%v", a.Subject)
 		o.Response.Records = [][]byte{append([]byte{byte(len(text))}, text...)}
 	}
 	l.flying.Go(func() { done(o) })
