@@ -88,10 +88,9 @@ func (h *hider) name(n wire.Name) wire.Name {
 	low := append(wire.Name(nil), n...)
 	low.Lower()
 	if labels, ok := low.CutSuffix(h.from); ok && len(labels)+len(h.to) <= wire.MaxName {
-		low = append(append(wire.Name(nil), labels...), h.to...)
-		n = low
+		n, low = append(bytes.Clone(labels), h.to...), labels
 	}
-	if h.text(low.String()) != low.String() {
+	if text := low.String(); h.text(text) != text {
 		return wire.Name("\x06hidden\x00")
 	}
 	return n

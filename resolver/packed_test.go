@@ -44,6 +44,26 @@ func TestPack_leavesOut(t *testing.T) {
 	}
 }
 
+// TestHider_name: the zone's own name may hold the list's, as a part of a label or
+// below it. It is no secret.
+func TestHider_name(t *testing.T) {
+	for _, tt := range []struct{ zone, name, want string }{
+		{"dnsbl.example", "ns.bl.example", "ns.dnsbl.example"},
+		{"our.bl.example", "bl.example", "our.bl.example"},
+		{"dnsbl.example", "k3y.bl.example", "hidden"},
+		{"dnsbl.example", "k3y.example", "hidden"},
+		{"dnsbl.example", "ns.example", "ns.example"},
+	} {
+		from, _ := rbl.AppendName(nil, "bl.example")
+		to, _ := rbl.AppendName(nil, tt.zone)
+		h := newHider(&ZoneOptions{Name: tt.zone, Upstream: "bl.example", Secrets: []string{"k3y"}}, from, to)
+		name, _ := rbl.AppendName(nil, tt.name)
+		if got := h.name(name).String(); got != tt.want {
+			t.Errorf("in %s the name %s becomes %s, want %s", tt.zone, tt.name, got, tt.want)
+		}
+	}
+}
+
 // TestFileAnswers_newData: the data are replaced more often than answers are
 // kept, each time with another serial, and its answers are packed once still.
 func TestFileAnswers_newData(t *testing.T) {
