@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/netip"
 	"runtime"
 	"testing"
@@ -18,4 +20,23 @@ func freeIP(t testing.TB) netip.Addr {
 		missing(t, "this test needs the whole of 127.0.0.0/8, which Linux has")
 	}
 	return netip.AddrFrom4([4]byte{127, byte(64 + rand.N(64)), byte(rand.N(256)), byte(1 + rand.N(254))})
+}
+
+// freePort returns a port that nobody has at any address. It is none of those
+// that the kernel gives to others meanwhile.
+func freePort(t testing.TB) uint16 {
+	t.Helper()
+	for {
+		port := 20000 + rand.N(10000)
+		l, err := net.Listen("tcp4", fmt.Sprintf("0.0.0.0:%d", port))
+		if err != nil {
+			continue
+		}
+		c, err := net.ListenPacket("udp4", l.Addr().String())
+		l.Close()
+		if err == nil {
+			c.Close()
+			return uint16(port)
+		}
+	}
 }

@@ -24,7 +24,7 @@ func TestCombined(t *testing.T) {
 	gone := startFaulty(t, "gone.example")
 	gone.Set(faultNamed("silent"))
 	const name = "score.rbl.internal"
-	proxy := startProxy(t, ProxyOptions{Port53: true, Config: zone("one.example", "", list.Addr) +
+	proxy := startProxy(t, ProxyOptions{Port53: true, Hurried: true, Config: zone("one.example", "", list.Addr) +
 		zone("two.example", `no_override = ["127.0.0.4"]`, list.Addr) +
 		zone("white.example", `kind = "allow"`, list.Addr) +
 		zone("gone.example", "", gone.Addr) + `

@@ -20,7 +20,7 @@ import (
 // waits, waits each time, while a loaded machine is slow now and then.
 const (
 	firstAtMost = 4500 * time.Millisecond // the resolver's deadline, 4s, and slack
-	tenthAtMost = 50 * time.Millisecond
+	tenthAtMost = 300 * time.Millisecond  // less than any wait
 )
 
 // faultRun is what ten clients in a row got while a list failed.
@@ -48,9 +48,9 @@ func TestFaults(t *testing.T) {
 		}
 		config.WriteString(zone(name, "", lists[i].Addr))
 	}
-	proxy := startProxy(t, ProxyOptions{Config: config.String()})
+	proxy := startProxy(t, ProxyOptions{Config: config.String(), Hurried: true})
 	wild := slices.IndexFunc(faults, func(f Fault) bool { return f.Name == "wildcard" })
-	eventually(t, 10*time.Second, "the list that lists the world to be quarantined", func() error {
+	eventually(t, soon, "the list that lists the world to be quarantined", func() error {
 		if proxy.metric(t, "dnsblproxy_list_state", `zone="`+faultZone(wild)+`"`, `state="quarantined"`) != 1 {
 			return errors.New("it is not")
 		}
@@ -84,7 +84,7 @@ func TestFaults_test_question(t *testing.T) {
 	list := startFaulty(t, "bl.example")
 	list.Set(all[slices.IndexFunc(all, func(f Fault) bool { return f.Name == "error code 254" })])
 	proxy := startProxy(t, ProxyOptions{Config: zone("bl.example", "", list.Addr)})
-	eventually(t, 10*time.Second, "the error code to be counted", func() error {
+	eventually(t, soon, "the error code to be counted", func() error {
 		if proxy.metric(t, "dnsblproxy_list_errors_total", `zone="bl.example"`, `error="blocked"`) == 0 {
 			return errors.New("it is not")
 		}
@@ -100,9 +100,8 @@ func tenQuestions(proxy netip.AddrPort, fault, zone string) faultRun {
 	run := faultRun{fault: fault}
 	for n := range 14 {
 		m := new(dns.Msg).SetQuestion(reverse(fmt.Sprintf("198.51.100.%d", 10+n), zone), dns.TypeA).SetEdns0(1232, false)
-		started := time.Now()
-		answer, _, err := exchange("udp", proxy, m)
-		took := time.Since(started)
+		began := awake()()
+		answer, took, err := exchange("udp", proxy, m)
 		run.took = append(run.took, took)
 		got := "nothing"
 		if err == nil {
@@ -116,7 +115,7 @@ func tenQuestions(proxy netip.AddrPort, fault, zone string) faultRun {
 		} else if len(answer.Ns) == 0 {
 			run.broken = append(run.broken, fmt.Sprintf("question %d: no SOA", n+1))
 		}
-		if took > firstAtMost {
+		if took := since(began); took > firstAtMost {
 			run.broken = append(run.broken, fmt.Sprintf("question %d took %v", n+1, took))
 		}
 	}
@@ -153,7 +152,7 @@ func TestFaults_exemptionAndStale(t *testing.T) {
 	t.Parallel()
 	list := startFaulty(t, "bl.example")
 	list.List(map[string]string{"192.0.2.66": "127.0.0.2", "192.0.2.67": "127.0.0.2", "192.0.2.68": "127.0.0.4"})
-	proxy := startProxy(t, ProxyOptions{Config: "[cache]\nmax_ttl = \"1s\"\nmax_negative_ttl = \"1s\"\n" +
+	proxy := startProxy(t, ProxyOptions{Hurried: true, Config: "[cache]\nmax_ttl = \"1s\"\nmax_negative_ttl = \"1s\"\n" +
 		zone("bl.example", `no_override = ["127.0.0.4"]`, list.Addr) + "[allow.some]\ncidr = [\"192.0.2.67\", \"192.0.2.68\"]\n"})
 	check := func(when string, want map[string]string) {
 		t.Helper()
@@ -167,7 +166,7 @@ func TestFaults_exemptionAndStale(t *testing.T) {
 	check("healthy", want)
 	for _, name := range []string{"silent", "servfail", "error code 254", "parked address"} {
 		list.Set(faultNamed(name))
-		eventually(t, 10*time.Second, name+": a stale answer", func() error {
+		eventually(t, soon, name+": a stale answer", func() error {
 			m := ask(t, proxy.Addr, reverse("192.0.2.66", "bl.example"), dns.TypeA)
 			if got := summary(m); got != want["192.0.2.66"] {
 				return errors.New(got)
@@ -180,7 +179,7 @@ func TestFaults_exemptionAndStale(t *testing.T) {
 		check(name, want)
 	}
 	list.Set(Fault{})
-	eventually(t, 20*time.Second, "the list to be asked again", func() error {
+	eventually(t, soon, "the list to be asked again", func() error {
 		if got := verdict(t, proxy.Addr, "192.0.2.1", "bl.example"); got != "unlisted" {
 			return errors.New(got)
 		}
@@ -207,14 +206,14 @@ func TestOnFailure_servfail(t *testing.T) {
 	}
 	list.Set(faultNamed("error code 254"))
 	asked := 0
-	eventually(t, 10*time.Second, "the breaker to open for the error code", func() error {
+	eventually(t, soon, "the breaker to open for the error code", func() error {
 		asked++ // a test of the list may have passed just before it failed
-		verdict(t, proxy.Addr, fmt.Sprintf("198.51.100.%d", 1+asked%250), "bl.example")
+		subject := fmt.Sprintf("198.51.100.%d", 1+asked%250)
+		if got := verdict(t, proxy.Addr, subject, "bl.example"); got != "unlisted" {
+			return fmt.Errorf("%s is %s", subject, got)
+		}
 		return mentions(proxy.page(t, "/api/v1/zones"), "127.255.255.254")
 	})
-	if got := verdict(t, proxy.Addr, "192.0.2.2", "bl.example"); got != "unlisted" {
-		t.Errorf("192.0.2.2 of a list that answers error codes is %s, want unlisted", got)
-	}
 }
 
 // TestCoalesced asks one question from many clients at once; the list sees one.

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // feed is a web server whose one document the test changes.
@@ -133,7 +132,7 @@ refresh = "1s"
 	} {
 		before := failures()
 		feed.set(fault.h)
-		eventually(t, 10*time.Second, fault.name+": the failure to be counted", func() error {
+		eventually(t, soon, fault.name+": the failure to be counted", func() error {
 			if failures() <= before {
 				return errors.New("dnsblproxy_source_failures_total has not grown")
 			}
@@ -143,9 +142,9 @@ refresh = "1s"
 	}
 
 	feed.document(published("192.0.2.10/32", "192.0.2.20/32", "2001:db8:fa::/48", "192.0.2.30/32"))
-	becomes(t, 40*time.Second, proxy.Addr, "192.0.2.30", "bl.example", "unlisted")
+	becomes(t, soon, proxy.Addr, "192.0.2.30", "bl.example", "unlisted")
 	before := feed.times()
-	eventually(t, 10*time.Second, "the feed to be asked again", func() error {
+	eventually(t, soon, "the feed to be asked again", func() error {
 		if feed.times() < before+2 {
 			return errors.New("not yet")
 		}
@@ -157,7 +156,7 @@ refresh = "1s"
 	// Losing more than half is believed when it is seen again.
 	failed := failures()
 	feed.document(published("192.0.2.10/32"))
-	becomes(t, 40*time.Second, proxy.Addr, "192.0.2.20", "bl.example", "listed 127.0.0.2")
+	becomes(t, soon, proxy.Addr, "192.0.2.20", "bl.example", "listed 127.0.0.2")
 	if failures() == failed {
 		t.Error("a feed that lost three of four prefixes was believed at first sight")
 	}

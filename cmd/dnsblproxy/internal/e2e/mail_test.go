@@ -59,7 +59,7 @@ cidr = ["2001:db8:bad:1::/64"]
 	if text := read(t, proxy.dir+"/allow.d/partners.txt"); !strings.HasPrefix(text, "# partners, by hand\n192.0.2.200\n") {
 		t.Errorf("the rule file was rewritten, its own lines are gone:\n%s", text)
 	}
-	eventually(t, 10*time.Second, "the saved mail to be counted", func() error {
+	eventually(t, soon, "the saved mail to be counted", func() error {
 		if proxy.metric(t, "dnsblproxy_exempted_listings_total", `zone="bl.example"`, `rule="partners"`) == 0 {
 			return fmt.Errorf("dnsblproxy_exempted_listings_total is 0")
 		}

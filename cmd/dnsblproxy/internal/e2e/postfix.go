@@ -47,7 +47,7 @@ func startPostfix(t testing.TB, o PostfixOptions) *Postfix {
 	write(t, dir, "etc/master.cf", masterCf(p, o.Screen != ""))
 	ownedByPostfix(t, filepath.Join(dir, "data"))
 	// The chroot of its daemons is the queue folder.
-	write(t, dir, "queue/etc/resolv.conf", fmt.Sprintf("nameserver %s\noptions timeout:5 attempts:1\n", o.Nameserver))
+	write(t, dir, "queue/etc/resolv.conf", fmt.Sprintf("nameserver %s\noptions timeout:20 attempts:1\n", o.Nameserver))
 	write(t, dir, "queue/etc/services", "smtp 25/tcp\ndomain 53/udp\ndomain 53/tcp\n")
 	write(t, dir, "queue/etc/hosts", "127.0.0.1 localhost\n")
 
@@ -128,7 +128,7 @@ func mainCf(dir string, o PostfixOptions) string {
 		screen = fmt.Sprintf(`postscreen_upstream_proxy_protocol = haproxy
 postscreen_access_list =
 postscreen_cache_map =
-postscreen_greet_wait = 2s
+postscreen_greet_wait = 5s
 postscreen_dnsbl_sites = %s
 postscreen_dnsbl_threshold = %d
 postscreen_dnsbl_action = enforce

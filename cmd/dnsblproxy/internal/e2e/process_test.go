@@ -139,7 +139,7 @@ func TestTerminate_answersInFlight(t *testing.T) {
 			results <- result{network, answer, err}
 		}()
 	}
-	eventually(t, 5*time.Second, "both questions to reach the list", func() error {
+	eventually(t, soon, "both questions to reach the list", func() error {
 		if list.AskedFor("192.0.2.66") == 0 || list.AskedFor("192.0.2.67") == 0 {
 			return errors.New("not asked yet")
 		}

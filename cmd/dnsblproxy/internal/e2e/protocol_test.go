@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
@@ -129,7 +128,7 @@ func TestProtocol_wildcardListener(t *testing.T) {
 	t.Parallel()
 	list := startFaulty(t, "bl.example")
 	list.List(map[string]string{"192.0.2.66": "127.0.0.2"})
-	port := uint16(20000 + rand.N(10000))
+	port := freePort(t)
 	proxy := prepareProxy(t, ProxyOptions{Config: zone("bl.example", "", list.Addr)})
 	config := read(t, proxy.configFile())
 	write(t, proxy.dir, "config.toml", strings.Replace(config, proxy.Addr.String(), fmt.Sprintf("0.0.0.0:%d", port), 1))

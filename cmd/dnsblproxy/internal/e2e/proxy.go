@@ -30,6 +30,7 @@ type ProxyOptions struct {
 	Config   string            // the tables: zones, rules, cache
 	Top      string            // more lines above the first table
 	Resolver []netip.AddrPort  // [resolver] servers; empty: one that nobody listens at
+	Hurried  bool              // wait for servers as long as by default, for tests of silent ones; else patiently
 	Port53   bool              // listen on port 53 too, for a resolv.conf
 	Env      []string          // NAME=value
 	Files    map[string]string // beside the configuration
@@ -102,6 +103,10 @@ func (p *Proxy) writeConfig(t testing.TB, tables string) {
 	if len(servers) == 0 {
 		servers = []netip.AddrPort{netip.AddrPortFrom(p.Addr.Addr(), 9)}
 	}
+	patience := "timeout = \"10s\"\ndeadline = \"30s\"" // so that a machine that stands still makes no list fail
+	if p.o.Hurried {
+		patience = ""
+	}
 	listen := strconv.Quote(p.Addr.String())
 	if p.o.Port53 {
 		listen += fmt.Sprintf(`, "%s:53"`, p.Addr.Addr())
@@ -112,7 +117,8 @@ func (p *Proxy) writeConfig(t testing.TB, tables string) {
 listen = %q
 [resolver]
 servers = %s
-%s`, listen, p.o.Top, strings.TrimPrefix(p.admin, "http://"), quoted(servers...), tables))
+%s
+%s`, listen, p.o.Top, strings.TrimPrefix(p.admin, "http://"), quoted(servers...), patience, tables))
 }
 
 // quoted is a TOML array of addresses.
@@ -133,7 +139,7 @@ func (p *Proxy) reload(t testing.TB, tables string) {
 
 // get returns a page of the admin server.
 func (p *Proxy) get(path string) (string, error) {
-	client := http.Client{Timeout: 10 * time.Second}
+	client := http.Client{Timeout: clientTimeout}
 	resp, err := client.Get(p.admin + path)
 	if err != nil {
 		return "", err

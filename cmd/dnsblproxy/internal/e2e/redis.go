@@ -63,12 +63,12 @@ func (r *Redis) do(t testing.TB, words ...string) string {
 }
 
 func (r *Redis) try(words ...string) (string, error) {
-	conn, err := net.DialTimeout("tcp", r.Addr.String(), time.Second)
+	conn, err := net.DialTimeout("tcp", r.Addr.String(), clientTimeout)
 	if err != nil {
 		return "", err
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(clientTimeout)); err != nil {
 		return "", err
 	}
 	fmt.Fprintf(conn, "*%d\r\n", len(words))

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"testing"
 )
@@ -32,7 +31,7 @@ func startBind(t testing.TB, zone string, proxy netip.AddrPort) netip.AddrPort {
 	program := needProgram(t, "named")
 	recipe := readRecipe(t, "BIND", zone, proxy)
 	dir := folder(t)
-	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(20000+rand.N(10000)))
+	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), freePort(t))
 	// Nobody answers for the root there, so that all that is asked stays here.
 	write(t, dir, "root.hint", ". 3600 NS ns.root.\nns.root. 3600 A 127.0.0.1\n")
 	conf := write(t, dir, "named.conf", fmt.Sprintf(`options {

@@ -26,6 +26,7 @@ dnssec=validate
 lua-config-file=%[4]s
 security-poll-suffix=
 hint-file=no
+network-timeout=20000
 %[5]s
 `, dir, addr.Addr(), addr.Port(), anchors, recipe.with(t, "forward-zones-recurse=")))
 	p := startProcess(t, nil, unconfined(t, program, dir), "--config-dir="+dir, "--daemon=no", "--write-pid=no")

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -119,13 +120,24 @@ func TestLoop(t *testing.T) {
 	proxy.o.Resolver = []netip.AddrPort{resolver}
 	proxy.writeConfig(t, fmt.Sprintf("[zone.%q]\n", name))
 	line := lineOf(t, proxy.configFile(), "[zone.")
-	p := startProcess(t, nil, program(), "serve", "--config", proxy.configFile())
-	eventually(t, startTimeout, "the loop to be reported with its line", func() error {
-		return mentions(p.Output(), fmt.Sprintf("config.toml:%d", line), name, "via")
-	})
-	if p.Exited() {
-		if code := p.Wait(t, time.Second); code != 2 {
+	eventually(t, soon, "a start to end", func() error {
+		p := startProcess(t, nil, program(), "serve", "--config", proxy.configFile())
+		err := poll(10*time.Second, func() error {
+			if !p.Exited() {
+				return errors.New("it serves") // it looks for 1.5 s, in which the machine may stand still
+			}
+			return nil
+		})
+		if err != nil {
+			p.stop(t)
+			return err
+		}
+		if code := p.Wait(t, stopTimeout); code != 2 {
 			t.Errorf("serve left with status %d, want 2", code)
 		}
-	}
+		if err := mentions(p.Output(), fmt.Sprintf("config.toml:%d", line), name, "via"); err != nil {
+			t.Error(err)
+		}
+		return nil
+	})
 }

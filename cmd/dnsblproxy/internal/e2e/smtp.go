@@ -12,7 +12,7 @@ import (
 
 // smtpTimeout bounds a whole session: postscreen's greeting pause and the
 // proxy's deadline for each list fit in.
-const smtpTimeout = 40 * time.Second
+const smtpTimeout = time.Minute
 
 // accepts is a readiness check: the server takes connections.
 func accepts(server netip.AddrPort) func() error {
@@ -64,7 +64,7 @@ func proxyHeader(client string) string {
 // session sends the header before anything else, then the opening commands,
 // then a message.
 func session(server netip.AddrPort, header string, opening ...string) (string, error) {
-	conn, err := net.DialTimeout("tcp", server.String(), 5*time.Second)
+	conn, err := net.DialTimeout("tcp", server.String(), clientTimeout)
 	if err != nil {
 		return "", err
 	}

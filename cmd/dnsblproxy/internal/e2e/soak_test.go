@@ -30,7 +30,7 @@ func TestSoak(t *testing.T) {
 	}
 	list.List(codes)
 	base := zone("bl.example", "", list.Addr) + "[allow.some]\ncidr = [\"10.20.30.128/25\"]\n"
-	proxy := startProxy(t, ProxyOptions{Config: "[cache]\nmax_ttl = \"2s\"\nmax_negative_ttl = \"2s\"\n" + base})
+	proxy := startProxy(t, ProxyOptions{Hurried: true, Config: "[cache]\nmax_ttl = \"2s\"\nmax_negative_ttl = \"2s\"\n" + base})
 	// The faults that lie about every name are for TestFaults: until the
 	// probe finds them out, their answers are the list's own.
 	var faults []Fault

@@ -50,7 +50,10 @@ notify = ["`+hook.URL+`/?key=hush"]
 		t.Fatal("the webhook was not posted to")
 	}
 	eventually(t, startTimeout, "the command's line", func() error {
-		_, err := os.Stat(told)
+		text, err := os.ReadFile(told)
+		if err == nil && len(text) == 0 {
+			err = io.ErrUnexpectedEOF
+		}
 		return err
 	})
 	// It is written down that the command has run before the server ends.
