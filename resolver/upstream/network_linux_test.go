@@ -139,7 +139,7 @@ func TestPrompt_Each(t *testing.T) {
 
 // One system call reads an answer; none finds out that no other is there.
 func TestPrompt_Each_readsOnce(t *testing.T) {
-	e := newPool(t, Options{SocketUses: 1 << 30}).Exchanger([]netip.AddrPort{echo(t)}, ExchangeOptions{})
+	e := newPool(t, Options{SocketUses: 1 << 30}).Exchanger([]netip.AddrPort{echo(t)}, patient)
 	const asked = 1000
 	var before int
 	for i := range asked + 100 {

@@ -24,7 +24,7 @@ func TestExchanger_Relay(t *testing.T) {
 			answers <- answer
 			q.send(answer)
 		})
-		e := newPool(t, Options{}).Exchanger([]netip.AddrPort{s.addr}, ExchangeOptions{})
+		e := newPool(t, Options{}).Exchanger([]netip.AddrPort{s.addr}, patient)
 		m := new(dns.Msg)
 		m.SetQuestion("eXample.ORG.", dns.TypeMX)
 		m.SetEdns0(4096, true)
@@ -66,9 +66,9 @@ func TestExchanger_RelayFailure(t *testing.T) {
 	m := new(dns.Msg)
 	m.SetQuestion("example.org.", dns.TypeA)
 	pkt, _ := m.Pack()
-	ask := func(servers ...netip.AddrPort) (rcode int) {
+	ask := func(opts ExchangeOptions, servers ...netip.AddrPort) (rcode int) {
 		got := make(chan int, 1)
-		p.Exchanger(servers, ExchangeOptions{Timeout: short, Deadline: short}).Relay(pkt, false, func(pkt []byte, err error) {
+		p.Exchanger(servers, opts).Relay(pkt, false, func(pkt []byte, err error) {
 			if err != nil {
 				got <- -1
 				return
@@ -77,18 +77,18 @@ func TestExchanger_RelayFailure(t *testing.T) {
 		})
 		return <-got
 	}
-	if rc := ask(a.addr, b.addr); rc != 0 {
+	if rc := ask(patient, a.addr, b.addr); rc != 0 {
 		t.Errorf("SERVFAIL, then good: rcode %d", rc)
 	}
-	if rc := ask(a.addr); rc != 2 {
+	if rc := ask(patient, a.addr); rc != 2 {
 		t.Errorf("SERVFAIL alone: rcode %d", rc)
 	}
 	b.script(func(q query) { q.send(bareRefusal(q)) }, nil)
-	if rc := ask(b.addr); rc != 5 {
+	if rc := ask(patient, b.addr); rc != 5 {
 		t.Errorf("REFUSED without the question: rcode %d", rc)
 	}
 	b.script(nil, nil)
-	if rc := ask(b.addr); rc != -1 {
+	if rc := ask(ExchangeOptions{Timeout: short, Deadline: short}, b.addr); rc != -1 {
 		t.Errorf("silence: rcode %d", rc)
 	}
 }
@@ -98,7 +98,7 @@ func TestExchanger_RelayFailure(t *testing.T) {
 func TestExchanger_RelayLeavesNoTCP(t *testing.T) {
 	s := newFakeServer(t)
 	s.script(listed, func(q query, _ *net.TCPConn) { q.send(q.reply(0)) })
-	e := newPool(t, Options{}).Exchanger([]netip.AddrPort{s.addr}, ExchangeOptions{})
+	e := newPool(t, Options{}).Exchanger([]netip.AddrPort{s.addr}, patient)
 	pkt, err := new(dns.Msg).SetQuestion("example.org.", dns.TypeMX).Pack()
 	if err != nil {
 		t.Fatal(err)

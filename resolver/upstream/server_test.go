@@ -209,3 +209,7 @@ func say(o Outcome) string {
 }
 
 const short = 150 * time.Millisecond // an attempt, in tests over real sockets
+
+// patient waits for servers that answer, also when the machine stands still: who
+// waits for silence fails the test.
+var patient = ExchangeOptions{Timeout: time.Hour, Deadline: time.Hour, CaseRandom: true}
