@@ -16,7 +16,6 @@ import (
 
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/overrides"
-	"dnsblproxy/resolver/rbl"
 )
 
 const allowLong = `Shows and edits exemptions. "add", "remove" and "import" edit the file of a
@@ -110,11 +109,7 @@ func newAllowRemove(a *app) *cobra.Command {
 // the files hold now, and what the running server has loaded from others. It
 // says nothing where the configuration is not in order.
 func (a *app) tellExempt(ctx context.Context, entries []overrides.Entry) {
-	lists, err := rbl.Builtin()
-	if err != nil {
-		return
-	}
-	c, err := a.load(lists)
+	c, err := a.load()
 	if err != nil {
 		return
 	}
@@ -282,11 +277,7 @@ func entriesOf(args []string, expires string) ([]overrides.Entry, error) {
 // matter here, as long as the rule can be read. It says what keeps the rule, or
 // some of what is to be added, from having an effect.
 func (a *app) ruleFile(name string, add ...overrides.Item) (string, error) {
-	lists, err := rbl.Builtin()
-	if err != nil {
-		return "", err
-	}
-	c, err := a.load(lists)
+	c, err := a.load()
 	if c == nil {
 		return "", err
 	}

@@ -38,7 +38,7 @@ from, asked of the running server. Without one it says so and loads the sources
 itself.`,
 		Args: noArgs,
 		RunE: a.does(func(ctx context.Context, _ []string) error {
-			c, err := a.ready(ctx)
+			c, err := a.loadAsked(ctx)
 			if err != nil {
 				return err
 			}
@@ -107,7 +107,7 @@ loads the sources itself.`,
 			if err != nil {
 				return usageError{fmt.Errorf("--format: %w", err)}
 			}
-			c, err := a.ready(ctx)
+			c, err := a.loadAsked(ctx)
 			if err != nil {
 				return err
 			}
@@ -164,12 +164,6 @@ func liveRules(all []exemption, rule string) []string {
 		}
 	}
 	return names
-}
-
-// ready is the configuration for a command that needs all of it.
-func (a *app) ready(ctx context.Context) (*config.Config, error) {
-	c, _, err := a.loadAll(ctx)
-	return c, err
 }
 
 // exemptions asks the running server, else finds out by itself.

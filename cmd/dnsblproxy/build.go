@@ -15,12 +15,12 @@ import (
 // load reads the configuration with the checks of the packages that own the
 // syntaxes. As with config.Load, the Config beside an error is good for
 // finding more problems only.
-func (a *app) load(lists *rbl.Table) (*config.Config, error) {
+func (a *app) load() (*config.Config, error) {
 	path, err := a.configPath()
 	if err != nil {
 		return nil, err
 	}
-	return config.Load(path, loadOptions(lists))
+	return config.Load(path, loadOptions(a.lists))
 }
 
 func loadOptions(lists *rbl.Table) config.Options {

@@ -18,11 +18,7 @@ import (
 // parsed reads a configuration with the real checks.
 func parsed(t *testing.T, text string) (*config.Config, error) {
 	t.Helper()
-	lists, err := rbl.Builtin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return config.Parse(filepath.Join(t.TempDir(), "config.toml"), text, loadOptions(lists))
+	return config.Parse(filepath.Join(t.TempDir(), "config.toml"), text, loadOptions(rbl.Builtin()))
 }
 
 // TestSyntaxIsComplete holds that no check of config is left out.
@@ -181,10 +177,6 @@ func TestZoneNotAsAsked(t *testing.T) {
 }
 
 func TestSecrets(t *testing.T) {
-	lists, err := rbl.Builtin()
-	if err != nil {
-		t.Fatal(err)
-	}
 	t.Setenv("SHORT_KEY", "Ab12")
 	t.Setenv("LIST", "zen")
 	t.Setenv("WHOLE", "list.example.net")
@@ -203,7 +195,7 @@ func TestSecrets(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Join(secrets(lists, c.Zones[0]), " "); got != want {
+		if got := strings.Join(secrets(rbl.Builtin(), c.Zones[0]), " "); got != want {
 			t.Errorf("secrets of %q: %q, want %q", upstream, got, want)
 		}
 	}

@@ -17,7 +17,6 @@ import (
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/overrides"
 	"dnsblproxy/resolver/dataset"
-	"dnsblproxy/resolver/rbl"
 )
 
 const checkLong = `Reads the configuration and every file that it names, and prints each problem
@@ -50,11 +49,7 @@ type finding struct {
 }
 
 func (a *app) check(ctx context.Context, offline bool) error {
-	lists, err := rbl.Builtin()
-	if err != nil {
-		return err
-	}
-	c, problems, warnings, err := a.inspect(ctx, lists)
+	c, problems, warnings, err := a.inspect(ctx)
 	if err != nil {
 		return err
 	}
@@ -63,7 +58,7 @@ func (a *app) check(ctx context.Context, offline bool) error {
 		if err != nil {
 			return err
 		}
-		lying, err := a.listWarnings(ctx, c, lists)
+		lying, err := a.listWarnings(ctx, c)
 		if err != nil {
 			return err
 		}
@@ -71,7 +66,7 @@ func (a *app) check(ctx context.Context, offline bool) error {
 	}
 	f := finding{OK: len(problems) == 0, Problems: problems, Warnings: warnings}
 	if f.OK {
-		f.Serves = servesOf(c, lists)
+		f.Serves = servesOf(c, a.lists)
 	}
 	if a.json {
 		if f.Problems == nil {
@@ -96,8 +91,8 @@ func (a *app) check(ctx context.Context, offline bool) error {
 
 // inspect loads the configuration and looks into everything that it names.
 // The error is for what is no problem of the configuration.
-func (a *app) inspect(ctx context.Context, lists *rbl.Table) (c *config.Config, problems, warnings []config.Problem, err error) {
-	c, err = a.load(lists)
+func (a *app) inspect(ctx context.Context) (c *config.Config, problems, warnings []config.Problem, err error) {
+	c, err = a.load()
 	var wrong *config.Error
 	if errors.As(err, &wrong) {
 		problems = wrong.Problems
@@ -107,7 +102,7 @@ func (a *app) inspect(ctx context.Context, lists *rbl.Table) (c *config.Config, 
 	if c == nil {
 		return nil, problems, nil, nil
 	}
-	warnings = warningsOf(c, lists)
+	warnings = warningsOf(c, a.lists)
 	known := make(map[int]bool) // lines that config has complained of: say it once
 	for _, p := range problems {
 		known[p.Line] = true

@@ -42,17 +42,13 @@ func newDoctor(a *app) *cobra.Command {
 }
 
 func (a *app) doctor(ctx context.Context, root string) error {
-	lists, err := rbl.Builtin()
-	if err != nil {
-		return err
-	}
-	c, err := a.load(lists)
+	c, err := a.load()
 	if err != nil {
 		return err
 	}
 	pool := upstream.NewPool(upstream.Options{})
 	defer pool.Close()
-	in := patient(c, lists)
+	in := patient(c, a.lists)
 	in.Files = os.DirFS(root)
 	in.Ask = func(ctx context.Context, server netip.AddrPort, name string) doctor.Reply {
 		return askServer(ctx, pool, server, name)

@@ -34,10 +34,6 @@ func TestQuarantine_restart(t *testing.T) {
 		}
 		return answer
 	})
-	lists, err := rbl.Builtin()
-	if err != nil {
-		t.Fatal(err)
-	}
 	text := "state = \"" + t.TempDir() + "\"\n" + rereadConfig + `[zone."bl.example"]
 holds = ["ip4"]
 via = ["` + via + `"]
@@ -50,7 +46,7 @@ upstream = "`
 			t.Fatal(err)
 		}
 		log := make(logLines, 100)
-		d, err := newProxy(c, lists, slog.New(slog.NewTextHandler(log, nil)), stateRoot(c))
+		d, err := newProxy(c, rbl.Builtin(), slog.New(slog.NewTextHandler(log, nil)), stateRoot(c))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,7 +11,7 @@ import (
 // listWarnings asks every list for its test entry (RFC 5782, section 5), the
 // way the server would, and says in words what comes of it: a list that
 // answers with an error code tells there what it wants.
-func (a *app) listWarnings(ctx context.Context, c *config.Config, lists *rbl.Table) ([]config.Problem, error) {
+func (a *app) listWarnings(ctx context.Context, c *config.Config) ([]config.Problem, error) {
 	asked := *c
 	asked.Zones, asked.Allow, asked.Deny = nil, nil, nil
 	for _, z := range c.Zones {
@@ -22,7 +22,7 @@ func (a *app) listWarnings(ctx context.Context, c *config.Config, lists *rbl.Tab
 	if len(asked.Zones) == 0 {
 		return nil, nil
 	}
-	decide, end, err := a.own(ctx, &asked, lists)
+	decide, end, err := a.own(ctx, &asked)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func (a *app) listWarnings(ctx context.Context, c *config.Config, lists *rbl.Tab
 			}
 			// One shape is enough: few lists hold them all.
 			seen[z.Name] = true
-			known, _ := lists.Find(z.Upstream.Reveal())
+			known, _ := a.lists.Find(z.Upstream.Reveal())
 			if what := testVerdict(&answers[i], known); what != "" {
 				warnings = append(warnings, c.Problem("zone "+z.Name+": "+what, "", "zone", z.Name))
 			}

@@ -80,11 +80,11 @@ func (a *app) lookup(ctx context.Context, what string, all bool) error {
 	if err != nil {
 		return usageError{err}
 	}
-	c, lists, err := a.loadAll(ctx)
+	c, err := a.loadAsked(ctx)
 	if err != nil {
 		return err
 	}
-	decide, end, err := a.decider(ctx, c, lists)
+	decide, end, err := a.decider(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (a *app) lookup(ctx context.Context, what string, all bool) error {
 		return err
 	}
 	if all {
-		more, err := a.everywhere(ctx, c, lists, subject)
+		more, err := a.everywhere(ctx, c, subject)
 		if err != nil {
 			return err
 		}
@@ -129,29 +129,25 @@ func typedSubject(text string) (rbl.Subject, error) {
 	return s, err
 }
 
-// loadAll reads the configuration and the table of lists. A rule file that has
-// vanished, or is not for this user to read, does not matter while a server
-// runs: it has the last good set, and it is the one to ask.
-func (a *app) loadAll(ctx context.Context) (*config.Config, *rbl.Table, error) {
-	lists, err := rbl.Builtin()
-	if err != nil {
-		return nil, nil, err
-	}
-	c, err := a.load(lists)
+// loadAsked reads the configuration for a command that asks the server. A rule
+// file that has vanished, or is not for this user to read, does not matter while
+// one runs: it has the last good set, and it is the one to ask.
+func (a *app) loadAsked(ctx context.Context) (*config.Config, error) {
+	c, err := a.load()
 	if c == nil || err == nil {
-		return c, lists, err
+		return c, err
 	}
-	o := loadOptions(lists)
+	o := loadOptions(a.lists)
 	o.Readable = func(string) error { return nil }
 	served, other := config.Load(c.Path, o)
 	if other != nil { // there are other problems
-		return nil, lists, err
+		return nil, err
 	}
 	if _, other := running(ctx, served); other != nil {
-		return nil, lists, err
+		return nil, err
 	}
 	fmt.Fprintf(a.err, "%v\nthe running server goes on without; this is what it says\n", err)
-	return served, lists, nil
+	return served, nil
 }
 
 // decider decides about one subject.
@@ -159,7 +155,7 @@ type decider func(context.Context, rbl.Subject) ([]lookupAnswer, error)
 
 // decider is the running server, or without one the same code in this
 // process. end is due when it is no longer needed.
-func (a *app) decider(ctx context.Context, c *config.Config, lists *rbl.Table) (d decider, end func(), err error) {
+func (a *app) decider(ctx context.Context, c *config.Config) (d decider, end func(), err error) {
 	cl, err := running(ctx, c)
 	if err == nil {
 		return func(ctx context.Context, s rbl.Subject) (answers []lookupAnswer, err error) {
@@ -171,14 +167,14 @@ func (a *app) decider(ctx context.Context, c *config.Config, lists *rbl.Table) (
 		return nil, nil, err
 	}
 	fmt.Fprintf(a.err, "%v; this command decides by itself\n", err)
-	return a.own(ctx, c, lists)
+	return a.own(ctx, c)
 }
 
 // own decides with a configuration in this process, and says which sources of
 // its rules have no part in that.
-func (a *app) own(ctx context.Context, c *config.Config, lists *rbl.Table) (decider, func(), error) {
+func (a *app) own(ctx context.Context, c *config.Config) (decider, func(), error) {
 	// It keeps nothing: the state belongs to the server.
-	p, err := newProxy(unwatched(c), lists, slog.New(slog.DiscardHandler), "")
+	p, err := newProxy(unwatched(c), a.lists, slog.New(slog.DiscardHandler), "")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -204,16 +200,16 @@ func unwatched(c *config.Config) *config.Config {
 }
 
 // everywhere asks the well-known lists that c does not serve, without rules.
-func (a *app) everywhere(ctx context.Context, c *config.Config, lists *rbl.Table, s rbl.Subject) ([]lookupAnswer, error) {
+func (a *app) everywhere(ctx context.Context, c *config.Config, s rbl.Subject) ([]lookupAnswer, error) {
 	all := *c
 	all.Zones, all.Allow, all.Deny, all.State = nil, nil, nil, ""
 	served := map[string]bool{}
 	for _, z := range c.Zones {
-		if l, ok := lists.Find(z.Upstream.Reveal()); ok && z.Source == "upstream" {
+		if l, ok := a.lists.Find(z.Upstream.Reveal()); ok && z.Source == "upstream" {
 			served[l.Zone] = true
 		}
 	}
-	for _, l := range lists.All() {
+	for _, l := range a.lists.All() {
 		if l.Dead != nil || served[l.Zone] || !l.Holds.Has(s.Shape) {
 			continue
 		}
@@ -222,7 +218,7 @@ func (a *app) everywhere(ctx context.Context, c *config.Config, lists *rbl.Table
 			Kind: l.Kind.String(), Holds: l.Holds.Strings(), Mode: "enforce", OnFailure: "unlisted",
 		})
 	}
-	decide, end, err := a.own(ctx, &all, lists)
+	decide, end, err := a.own(ctx, &all)
 	if err != nil {
 		return nil, err
 	}

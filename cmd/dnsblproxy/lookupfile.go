@@ -37,25 +37,25 @@ func (a *app) lookupFile(ctx context.Context, f lookupFlags) error {
 	if err != nil {
 		return err
 	}
-	c, lists, err := a.loadAll(ctx)
+	c, err := a.loadAsked(ctx)
 	if err != nil {
 		return err
 	}
-	now, end, err := a.decider(ctx, c, lists)
+	now, end, err := a.decider(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer end()
 	var then decider
 	if f.against != "" {
-		o := loadOptions(lists)
+		o := loadOptions(a.lists)
 		o.Flag = "--against"
 		other, err := config.Load(f.against, o)
 		if err != nil {
 			return err
 		}
 		var end func()
-		if then, end, err = a.own(ctx, other, lists); err != nil {
+		if then, end, err = a.own(ctx, other); err != nil {
 			return err
 		}
 		defer end()

@@ -166,12 +166,8 @@ budget = 2
 	if err != nil {
 		t.Fatal(err)
 	}
-	lists, err := rbl.Builtin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := &app{err: io.Discard}
-	decide, end, err := a.own(t.Context(), c, lists)
+	a := &app{err: io.Discard, lists: rbl.Builtin()}
+	decide, end, err := a.own(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}

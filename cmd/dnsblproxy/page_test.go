@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -46,15 +45,12 @@ text = "by our own postmaster"
 // wired is a server from a configuration, which listens nowhere.
 func wired(t *testing.T, text string) *proxy {
 	t.Helper()
-	lists, err := rbl.Builtin()
-	if err != nil {
-		t.Fatal(err)
-	}
+	lists := rbl.Builtin()
 	path := filepath.Join(t.TempDir(), "config.toml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := (&app{config: path, out: io.Discard, err: io.Discard}).load(lists)
+	c, err := (&app{config: path, lists: lists}).load()
 	if err != nil {
 		t.Fatal(err)
 	}

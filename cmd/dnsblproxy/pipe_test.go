@@ -23,10 +23,7 @@ import (
 // TestReread_pipe reloads while pipes that nobody writes to stand where files
 // stood: the server does not wait for them.
 func TestReread_pipe(t *testing.T) {
-	lists, err := rbl.Builtin()
-	if err != nil {
-		t.Fatal(err)
-	}
+	lists := rbl.Builtin()
 	for _, tt := range []struct{ name, want string }{
 		{"config.toml", "config.toml: reading the configuration: is no regular file"},
 		{"environment", "the environment variable OWN_KEY, which is not set"},
@@ -35,7 +32,7 @@ func TestReread_pipe(t *testing.T) {
 			t.Chdir(t.TempDir())
 			writeFile(t, "config.toml", rereadConfig+"url = \"https://127.0.0.1:1/${OWN_KEY}\"\n")
 			writeFile(t, "environment", "OWN_KEY=abcd\n")
-			before, err := (&app{}).load(lists)
+			before, err := (&app{lists: lists}).load()
 			if err != nil {
 				t.Fatal(err)
 			}

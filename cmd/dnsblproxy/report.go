@@ -77,7 +77,7 @@ func parseSpan(s string) (time.Duration, error) {
 }
 
 func (a *app) figures(ctx context.Context, since time.Duration) error {
-	c, err := a.ready(ctx)
+	c, err := a.loadAsked(ctx)
 	if err != nil {
 		return err
 	}

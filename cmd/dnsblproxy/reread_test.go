@@ -229,17 +229,13 @@ upstream = "list.example"
 // TestReread_ownListener refuses a resolver that is a listener of ours, also
 // when the file, which waits for a restart, no longer says so.
 func TestReread_ownListener(t *testing.T) {
-	lists, err := rbl.Builtin()
-	if err != nil {
-		t.Fatal(err)
-	}
 	before, err := parsed(t, rereadConfig)
 	if err != nil {
 		t.Fatal(err)
 	}
 	text := strings.NewReplacer("5353", "5354", "127.0.0.1:53\"", "127.0.0.1:5353\"").Replace(rereadConfig)
 	writeFile(t, before.Path, text)
-	_, err = reread(lists, before, []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5353")})
+	_, err = reread(rbl.Builtin(), before, []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5353")})
 	if err == nil || !strings.Contains(err.Error(), "127.0.0.1:5353 is our own listener") {
 		t.Errorf("reread = %v, want the resolver refused", err)
 	}
@@ -248,10 +244,7 @@ func TestReread_ownListener(t *testing.T) {
 // TestReread_gone reloads while files are gone that are in force, such as one
 // that is just being fetched anew.
 func TestReread_gone(t *testing.T) {
-	lists, err := rbl.Builtin()
-	if err != nil {
-		t.Fatal(err)
-	}
+	lists := rbl.Builtin()
 	folder := t.TempDir()
 	t.Chdir(folder)
 	files := map[string]string{
@@ -261,7 +254,7 @@ func TestReread_gone(t *testing.T) {
 	for name, text := range files {
 		writeFile(t, name, text)
 	}
-	before, err := (&app{}).load(lists)
+	before, err := (&app{lists: lists}).load()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -369,14 +362,11 @@ func TestApply_moved(t *testing.T) {
 // TestShownFile names a rule's file as the configuration does: answers are read
 // by others, whom the folders of this machine do not concern.
 func TestShownFile(t *testing.T) {
-	lists, err := rbl.Builtin()
-	if err != nil {
-		t.Fatal(err)
-	}
+	lists := rbl.Builtin()
 	t.Chdir(t.TempDir())
 	writeFile(t, "fax.txt", "192.0.2.1\n")
 	writeFile(t, "config.toml", rereadConfig+"[allow.fax]\nfile = \"./fax.txt\"\n")
-	c, err := (&app{}).load(lists)
+	c, err := (&app{lists: lists}).load()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/overrides"
+	"dnsblproxy/resolver/rbl"
 )
 
 // Exit status.
@@ -39,6 +40,8 @@ type app struct {
 	in       io.Reader
 	out, err io.Writer
 
+	lists *rbl.Table // the well-known ones
+
 	config string // --config
 	json   bool   // --json
 
@@ -48,7 +51,7 @@ type app struct {
 // run executes one command line and returns the exit status.
 func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	to := &stdout{Writer: out}
-	a := &app{in: in, out: to, err: errOut}
+	a := &app{in: in, out: to, err: errOut, lists: rbl.Builtin()}
 	root := newRoot(a)
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(context.Background())

@@ -19,7 +19,6 @@ import (
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/cmd/dnsblproxy/internal/state"
 	"dnsblproxy/resolver"
-	"dnsblproxy/resolver/rbl"
 )
 
 const serveLong = `serve answers DNS questions until SIGINT or SIGTERM, then answers what is in
@@ -48,10 +47,6 @@ func (a *app) serve(ctx context.Context) error {
 	// A journal that is started anew closes the log. That would end the process
 	// too, and systemd takes this signal for a clean end; so writing fails.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	lists, err := rbl.Builtin()
-	if err != nil {
-		return err
-	}
 	own, err := inherited()
 	if err != nil {
 		return err
@@ -60,7 +55,7 @@ func (a *app) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o := loadOptions(lists)
+	o := loadOptions(a.lists)
 	o.Inherited = own.addrs()
 	c, err := config.Load(path, o)
 	if err != nil {
@@ -73,7 +68,7 @@ func (a *app) serve(ctx context.Context) error {
 	context.AfterFunc(ctx, stop)
 	log, endLog := startLog(c, a.err)
 	defer endLog()
-	warn(log, c, lists)
+	warn(log, c, a.lists)
 	root := stateRoot(c)
 	release, err := state.Dir(root).Claim()
 	defer release()
@@ -82,7 +77,7 @@ func (a *app) serve(ctx context.Context) error {
 	} else if err != nil {
 		log.Warn("nothing outlives a restart", slog.Any("error", err))
 	}
-	d, err := wire(c, lists, log, root)
+	d, err := wire(c, a.lists, log, root)
 	if err != nil {
 		return err
 	}

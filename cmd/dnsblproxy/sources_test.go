@@ -17,10 +17,7 @@ import (
 // A feed's host is asked of the [resolver]: resolv.conf may name ourselves, who
 // answer nobody before the feeds are loaded.
 func TestFeed_host(t *testing.T) {
-	lists, err := rbl.Builtin()
-	if err != nil {
-		t.Fatal(err)
-	}
+	lists := rbl.Builtin()
 	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +38,7 @@ func TestFeed_host(t *testing.T) {
 	_, port, _ := net.SplitHostPort(feed.Listener.Addr().String())
 	writeFile(t, "config.toml", fmt.Sprintf("[zone.'local.rbl.internal']\nsource = 'deny'\n[resolver]\nservers = [%q]\n"+
 		"[allow.x]\nurl = 'http://feeds.example:%s/'\ninsecure = true\n", conn.LocalAddr(), port))
-	c, err := (&app{}).load(lists)
+	c, err := (&app{lists: lists}).load()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -103,7 +103,7 @@ func (a *app) nameservers(ctx context.Context, server string) ([]netip.AddrPort,
 	if _, err := a.configPath(); err != nil { // there is none, and none is needed
 		return config.SystemServers(resolvConf), timing, nil
 	}
-	c, err := a.ready(ctx)
+	c, err := a.loadAsked(ctx)
 	if err != nil {
 		return nil, timing, err
 	}

@@ -28,10 +28,6 @@ func TestWatchable(t *testing.T) {
 }
 
 func TestWatches(t *testing.T) {
-	lists, err := rbl.Builtin()
-	if err != nil {
-		t.Fatal(err)
-	}
 	zone := func(name, source, kind, mode string, holds ...string) *config.Zone {
 		return &config.Zone{Name: name, Upstream: config.Secret(name), Source: source, Kind: kind, Mode: mode, Holds: holds}
 	}
@@ -49,7 +45,7 @@ func TestWatches(t *testing.T) {
 			{Name: "one", CIDR: []string{"192.0.2.1"}, Zones: []string{"sum.rbl.internal", "off.rbl.internal"}},
 		},
 	}
-	got := watches(c, lists)
+	got := watches(c, rbl.Builtin())
 	var names []string
 	for _, z := range got[0].Zones {
 		names = append(names, z.Name)

@@ -40,10 +40,7 @@ func TestStateChanged(t *testing.T) {
 // TestZoneOptions holds each setting of a zone against what the resolver is told,
 // at its default and as something else.
 func TestZoneOptions(t *testing.T) {
-	lists, err := rbl.Builtin()
-	if err != nil {
-		t.Fatal(err)
-	}
+	lists := rbl.Builtin()
 	d := &proxy{lists: lists}
 	c, err := parsed(t, `[zone."bl.example"]
 [zone."alias.example"]
@@ -90,10 +87,6 @@ source = "allow"
 // TestClassify: a listed range does not make a listing of the code with which a
 // list says that it does not answer; the code by itself does.
 func TestClassify(t *testing.T) {
-	lists, err := rbl.Builtin()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, tt := range []struct{ zone, listed, code, want string }{
 		{"bl.example", "127.0.0.0/8", "127.255.255.254", "blocked"},
 		{"zen.spamhaus.org", "127.0.0.2-127.255.255.255", "127.255.255.254", "open_resolver"},
@@ -112,7 +105,7 @@ func TestClassify(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		known, _ := lists.Find(tt.zone)
+		known, _ := rbl.Builtin().Find(tt.zone)
 		if name, bad := classify(known, listed)(code); bad != (tt.want != "") || bad && name != tt.want {
 			t.Errorf("%s with listed %s: %s is the error %q, %t; want %q", tt.zone, tt.listed, tt.code, name, bad, tt.want)
 		}

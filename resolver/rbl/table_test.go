@@ -7,15 +7,6 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-func builtinTable(t *testing.T) *Table {
-	t.Helper()
-	table, err := Builtin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return table
-}
-
 // members calls f for every code of a set as the table spells them.
 func members(set CodeSet, f func(Code)) {
 	for _, term := range set.terms {
@@ -40,7 +31,7 @@ func members(set CodeSet, f func(Code)) {
 
 func TestBuiltin_rows(t *testing.T) {
 	living, dead, keyed := 0, 0, 0
-	for _, l := range builtinTable(t).All() {
+	for _, l := range Builtin().All() {
 		if l.Dead != nil {
 			dead++
 			if l.Dead.Reason == "" || l.Dead.Since == "" {
@@ -81,7 +72,7 @@ func TestBuiltin_names_agree_with_listed(t *testing.T) {
 	if _, err := toml.Decode(string(builtin), &f); err != nil {
 		t.Fatal(err)
 	}
-	table := builtinTable(t)
+	table := Builtin()
 	check := func(zone string, names map[string]string, want bool) {
 		l, _ := table.Find(zone)
 		for key, name := range names {
@@ -126,7 +117,7 @@ func TestTable_Find(t *testing.T) {
 		{"unknown", "bl.example", "", ""},
 		{"empty", "", "", ""},
 	}
-	table := builtinTable(t)
+	table := Builtin()
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got := ""
@@ -144,7 +135,7 @@ func TestTable_Find(t *testing.T) {
 }
 
 func TestErrorName(t *testing.T) {
-	table := builtinTable(t)
+	table := Builtin()
 	tests := []struct {
 		zone string
 		code string
@@ -179,7 +170,7 @@ func TestErrorName(t *testing.T) {
 }
 
 func TestCodeNames_joins_bits(t *testing.T) {
-	l, _ := builtinTable(t).Find("multi.surbl.org")
+	l, _ := Builtin().Find("multi.surbl.org")
 	for code, want := range map[Code]string{
 		0x7f000008: "phishing",
 		0x7f000050: "malware+abuse",
