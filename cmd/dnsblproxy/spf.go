@@ -116,26 +116,19 @@ const resolvConf = "/etc/resolv.conf"
 // spfOne prints the result for one address, its name first.
 func (a *app) spfOne(ctx context.Context, r spf.Resolver, q spf.Query) error {
 	o := spf.CheckHost(ctx, r, q, spf.Options{Explain: true})
-	type step struct {
-		Domain string `json:"domain"`
-		Term   string `json:"term"`
-	}
 	v := struct {
 		Result      spf.Result `json:"result"`
 		IP          netip.Addr `json:"ip"`
 		Domain      string     `json:"domain"`
 		Mechanism   string     `json:"mechanism"`
-		Path        []step     `json:"path"`
+		Path        []spf.Step `json:"path"`
 		Why         string     `json:"why,omitempty"`
 		Explanation string     `json:"explanation,omitempty"`
 		Lookups     int        `json:"lookups"`
 		Voids       int        `json:"void_lookups"`
 		TTL         int        `json:"ttl"` // seconds
-	}{Result: o.Result, IP: q.Addr, Domain: q.Domain, Mechanism: o.Mechanism(), Path: []step{},
+	}{Result: o.Result, IP: q.Addr, Domain: q.Domain, Mechanism: o.Mechanism(), Path: append([]spf.Step{}, o.Path...),
 		Explanation: o.Explanation, Lookups: o.Lookups, Voids: o.Voids, TTL: int(o.TTL.Seconds())}
-	for _, s := range o.Path {
-		v.Path = append(v.Path, step(s))
-	}
 	if o.Why != nil {
 		v.Why = o.Why.Error()
 	}

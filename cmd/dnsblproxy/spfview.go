@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"math/big"
 	"net/netip"
+	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"dnsblproxy/overrides"
 	"dnsblproxy/overrides/spf"
@@ -16,19 +16,14 @@ import (
 type spfView struct {
 	Domain    string        `json:"domain"`
 	Ranges    []spf.Range   `json:"ranges"` // each family once from end to end
-	Live      []liveTerm    `json:"live"`
+	Live      []spf.Step    `json:"live"`
 	Totals    spfTotals     `json:"totals"`
 	Lookups   int           `json:"lookups"` // of the ten allowed
 	Questions int           `json:"questions"`
 	TTL       int           `json:"ttl"`
 	Problems  []spf.Problem `json:"problems"`
 	Warnings  []string      `json:"warnings"`
-	Tree      *spfNode      `json:"tree,omitempty"`
-}
-
-type liveTerm struct {
-	Domain string `json:"domain"`
-	Term   string `json:"term"`
+	Tree      *spf.Node     `json:"tree,omitempty"`
 }
 
 // spfTotals counts addresses. Those of IPv6 are decimal, as they do not fit a
@@ -42,60 +37,15 @@ type spfTotals struct {
 	pass6, live6 *big.Int
 }
 
-type spfNode struct {
-	Term    string       `json:"term,omitempty"`
-	Domain  string       `json:"domain"`
-	Record  string       `json:"record,omitempty"`
-	Why     string       `json:"why,omitempty"`
-	TTL     int          `json:"ttl"`
-	Lookups int          `json:"lookups"`
-	Uses    []spfNodeUse `json:"uses,omitempty"`
-}
-
-type spfNodeUse struct {
-	Term  string       `json:"term"`
-	Live  bool         `json:"live,omitempty"`
-	Asked bool         `json:"asked"`
-	TTL   int          `json:"ttl"`
-	Names []string     `json:"names,omitempty"`
-	Addrs []netip.Addr `json:"addrs,omitempty"`
-	Why   string       `json:"why,omitempty"`
-	Node  *spfNode     `json:"node,omitempty"`
-}
-
 func spfViewOf(m *spf.Map) *spfView {
 	v := &spfView{
-		Domain: m.Domain(), Lookups: m.Lookups, Questions: m.Questions, TTL: seconds(m.TTL),
-		Problems: m.Problems, Live: []liveTerm{}, Warnings: []string{}, Tree: nodeOf(m.Tree),
+		Domain: m.Domain(), Lookups: m.Lookups, Questions: m.Questions, TTL: int(m.TTL.Seconds()),
+		Ranges: slices.Collect(m.Ranges()), Live: append([]spf.Step{}, m.Live...), Tree: m.Tree,
+		Problems: append([]spf.Problem{}, m.Problems...), Warnings: []string{},
 		Totals: spfTotals{Pass4: m.Pass4, Live4: m.Live4, Pass6: m.Pass6.String(), Live6: m.Live6.String(), pass6: m.Pass6, live6: m.Live6},
-	}
-	if v.Problems == nil {
-		v.Problems = []spf.Problem{}
-	}
-	for r := range m.Ranges() {
-		v.Ranges = append(v.Ranges, r)
-	}
-	for _, s := range m.Live {
-		v.Live = append(v.Live, liveTerm(s))
 	}
 	v.warn(m)
 	return v
-}
-
-func seconds(d time.Duration) int { return int(d / time.Second) }
-
-func nodeOf(n *spf.Node) *spfNode {
-	if n == nil {
-		return nil
-	}
-	out := &spfNode{Term: n.Term, Domain: n.Domain, Record: n.Record, Why: n.Why, TTL: seconds(n.TTL), Lookups: n.Lookups}
-	for _, u := range n.Uses {
-		out.Uses = append(out.Uses, spfNodeUse{
-			Term: u.Term, Live: u.Live, Asked: u.Asked, TTL: seconds(u.TTL),
-			Names: u.Names, Addrs: u.Addrs, Why: u.Why, Node: nodeOf(u.Node),
-		})
-	}
-	return out
 }
 
 func (v *spfView) warn(m *spf.Map) {
@@ -137,7 +87,7 @@ func (v *spfView) print(a *app) error {
 		}
 	}
 	fmt.Fprintln(a.out)
-	v.Tree.print(a, 0)
+	a.printTree(v.Tree, 0)
 	fmt.Fprintln(a.out)
 	err := a.table(func(w *tabwriter.Writer) {
 		fmt.Fprintf(w, "RANGE\tADDRESSES\tRESULT\n")
@@ -158,8 +108,8 @@ func (v *spfView) print(a *app) error {
 	return err
 }
 
-// print writes the tree of includes, two blanks for each level.
-func (n *spfNode) print(a *app, depth int) {
+// printTree writes the tree of includes, two blanks for each level.
+func (a *app) printTree(n *spf.Node, depth int) {
 	if n == nil {
 		return
 	}
@@ -183,7 +133,7 @@ func (n *spfNode) print(a *app, depth int) {
 			text += fmt.Sprintf("  %s  (TTL %ds)", joinAddrs(u.Addrs), u.TTL)
 		}
 		fmt.Fprintf(a.out, "%s  %s\n", indent, text)
-		u.Node.print(a, depth+2)
+		a.printTree(u.Node, depth+2)
 	}
 }
 

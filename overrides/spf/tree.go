@@ -19,8 +19,8 @@ type Node struct {
 	Record string `json:"record,omitempty"`
 	// Why says why there is no usable record; empty otherwise.
 	Why string `json:"why,omitempty"`
-	// TTL is that of the TXT answer.
-	TTL time.Duration `json:"ttl"`
+	// TTL is that of the TXT answer, in seconds.
+	TTL int `json:"ttl"`
 	// Lookups counts the terms of this record, and of those below, that ask
 	// DNS. What one evaluation counts may be less.
 	Lookups int `json:"lookups"`
@@ -35,8 +35,8 @@ type Use struct {
 	// Asked says that some evaluation came as far as this term, or that
 	// CompileOptions.Follow led there.
 	Asked bool `json:"asked"`
-	// TTL is the least of the answers; 0 if there were none.
-	TTL time.Duration `json:"ttl"`
+	// TTL is the least of the answers, in seconds; 0 if there were none.
+	TTL int `json:"ttl"`
 	// Names are the hosts whose addresses were asked for, Addrs the addresses.
 	Names []string     `json:"names,omitempty"`
 	Addrs []netip.Addr `json:"addrs,omitempty"`
@@ -63,7 +63,7 @@ func (s *sweep) node(c *check, term, domain string, depth int) *Node {
 	if !ok {
 		return n
 	}
-	n.TTL = s.policies.replies[question{queryName(domain), TypeTXT}].answer.TTL
+	n.TTL = seconds(s.policies.replies[question{queryName(domain), TypeTXT}].answer.TTL)
 	if p.record == nil {
 		n.Why = oneLine(p.why)
 		return n
@@ -143,8 +143,8 @@ func (s *sweep) found(c *check, u *Use, q question) *reply {
 		u.Asked, u.Why = true, oneLine(r.err)
 		return &r
 	}
-	if !u.Asked || r.answer.TTL < u.TTL {
-		u.TTL = r.answer.TTL
+	if ttl := seconds(r.answer.TTL); !u.Asked || ttl < u.TTL {
+		u.TTL = ttl
 	}
 	u.Asked = true
 	if q.t != TypeMX && !slices.Contains(u.Names, q.name) {
@@ -153,3 +153,5 @@ func (s *sweep) found(c *check, u *Use, q question) *reply {
 	u.Addrs = append(u.Addrs, r.answer.Addrs...)
 	return &r
 }
+
+func seconds(d time.Duration) int { return int(d / time.Second) }

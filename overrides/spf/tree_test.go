@@ -11,9 +11,9 @@ import (
 // show prints a tree as an outline.
 func show(n *Node, indent string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s%s lookups=%d ttl=%v record=%t %s\n", indent, n.Domain, n.Lookups, n.TTL, n.Record != "", n.Why)
+	fmt.Fprintf(&b, "%s%s lookups=%d ttl=%v record=%t %s\n", indent, n.Domain, n.Lookups, time.Duration(n.TTL)*time.Second, n.Record != "", n.Why)
 	for _, u := range n.Uses {
-		fmt.Fprintf(&b, "%s- %s live=%t asked=%t ttl=%v %v %v %s\n", indent, u.Term, u.Live, u.Asked, u.TTL, u.Names, u.Addrs, u.Why)
+		fmt.Fprintf(&b, "%s- %s live=%t asked=%t ttl=%v %v %v %s\n", indent, u.Term, u.Live, u.Asked, time.Duration(u.TTL)*time.Second, u.Names, u.Addrs, u.Why)
 		if u.Node != nil {
 			b.WriteString(show(u.Node, indent+"    "))
 		}
