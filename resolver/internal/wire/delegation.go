@@ -53,12 +53,7 @@ func ParseDelegation(pkt []byte, q Question, parent Name) (d Delegation, ok bool
 // addHosts takes the NS records of one owner strictly below parent and at or
 // above name. The first such owner is the only one.
 func (d *Delegation) addHosts(pkt []byte, off, n int, name, parent Name) {
-	for range n {
-		r, ok := readRecord(pkt, off)
-		if !ok {
-			return
-		}
-		off = r.end
+	for r := range records(pkt, off, n) {
 		if r.typ != TypeNS || r.class != ClassIN {
 			continue
 		}
@@ -87,12 +82,7 @@ func (d *Delegation) addHosts(pkt []byte, off, n int, name, parent Name) {
 
 // addGlue adds the addresses of hosts below parent.
 func (d *Delegation) addGlue(pkt []byte, off, n int, parent Name) {
-	for range n {
-		r, ok := readRecord(pkt, off)
-		if !ok {
-			return
-		}
-		off = r.end
+	for r := range records(pkt, off, n) {
 		if r.class != ClassIN || r.typ != TypeA && r.typ != TypeAAAA {
 			continue
 		}

@@ -1,6 +1,9 @@
 package wire
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"iter"
+)
 
 // maxJumps bounds the compression pointers followed for one name.
 const maxJumps = 64
@@ -27,6 +30,19 @@ func readRecord(pkt []byte, off int) (r record, ok bool) {
 	r.data = off + 10
 	r.end = r.data + int(binary.BigEndian.Uint16(head[8:]))
 	return r, r.end <= len(pkt)
+}
+
+// records yields the n records from off on, which survey has found to be whole.
+func records(pkt []byte, off, n int) iter.Seq[record] {
+	return func(yield func(record) bool) {
+		for range n {
+			r, _ := readRecord(pkt, off)
+			if !yield(r) {
+				return
+			}
+			off = r.end
+		}
+	}
 }
 
 // passName returns the offset behind the name at off, its pointer not

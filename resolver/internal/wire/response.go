@@ -220,18 +220,13 @@ func followAliases(pkt []byte, s *sections, c chain, zone Name, store []byte) (c
 }
 
 // findOwned returns the first record of class IN, the type and the owner
-// (lower case) among n records at off. ok is false when one of them is
-// malformed.
+// (lower case) among n records at off. ok is false when an owner is no name.
 func findOwned(pkt []byte, off, n int, typ uint16, owner Name) (r record, found, ok bool) {
-	for range n {
-		if r, ok = readRecord(pkt, off); !ok {
-			return r, false, false
-		}
-		off = r.end
+	for r := range records(pkt, off, n) {
 		if r.typ != typ || r.class != ClassIN {
 			continue
 		}
-		if found, ok = owns(pkt, r.owner, owner); found || !ok {
+		if found, ok := owns(pkt, r.owner, owner); found || !ok {
 			return r, found, ok
 		}
 	}
@@ -249,13 +244,7 @@ func owns(pkt []byte, off int, owner Name) (same, ok bool) {
 // collect copies the RDATA of the matching records at the end of the chain.
 func (r *Response) collect(pkt []byte, s *sections, qtype uint16, c *chain) bool {
 	var data []byte
-	off := s.answer
-	for range s.answers {
-		rec, ok := readRecord(pkt, off)
-		if !ok {
-			return false
-		}
-		off = rec.end
+	for rec := range records(pkt, s.answer, s.answers) {
 		if rec.typ != qtype || rec.class != ClassIN {
 			continue
 		}
@@ -273,7 +262,7 @@ func (r *Response) collect(pkt []byte, s *sections, qtype uint16, c *chain) bool
 			data = make([]byte, 0, s.size)
 			r.Records = make([][]byte, 0, s.matches)
 		}
-		start := len(data)
+		start, ok := len(data), false
 		if data, ok = appendRData(data, pkt, rec); !ok {
 			return false
 		}
@@ -288,13 +277,7 @@ func (r *Response) negative(pkt []byte, s *sections, c *chain) bool {
 	if !s.authoritySOA || r.Rcode != RcodeSuccess && r.Rcode != RcodeNXDomain {
 		return true
 	}
-	off := s.authority
-	for range s.authorities {
-		rec, ok := readRecord(pkt, off)
-		if !ok {
-			return false
-		}
-		off = rec.end
+	for rec := range records(pkt, s.authority, s.authorities) {
 		if rec.typ != TypeSOA || rec.class != ClassIN {
 			continue
 		}
