@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -229,27 +230,19 @@ func (r *Results) picture() chart.Picture {
 			r.Machine.Processor, r.Machine.Kernel, r.Machine.Date.Format("2006-01-02"), r.Machine.Commit, r.Machine.Rounds),
 		Mark: peers.Proxy,
 	}
-	add := func(title, unit, window, what string, scale float64) {
-		panel := chart.Panel{Title: title, Unit: unit}
+	add := func(title, window, what string) {
+		panel := chart.Panel{Title: title, Unit: "µs"}
 		for _, s := range r.Servers {
 			if f, ok := r.Medians[window][s]; ok {
-				panel.Bars = append(panel.Bars, chart.Bar{Name: s, Value: f.of(what) * scale})
+				panel.Bars = append(panel.Bars, chart.Bar{Name: s, Value: f.of(what)})
 			}
 		}
-		slices.SortStableFunc(panel.Bars, func(a, b chart.Bar) int {
-			switch {
-			case a.Value < b.Value:
-				return -1
-			case a.Value > b.Value:
-				return 1
-			}
-			return 0
-		})
+		slices.SortStableFunc(panel.Bars, func(a, b chart.Bar) int { return cmp.Compare(a.Value, b.Value) })
 		p.Panels = append(p.Panels, panel)
 	}
-	add("Processor time per cached answer, 8 clients", "µs", warmFew, "cpu", 1)
-	add("Processor time per cached answer, 128 outstanding", "µs", warmMany, "cpu", 1)
-	add("Cached answer, one at a time, 99 of 100 within", "µs", warmOne, "p99", 1)
-	add("Answer that the list is asked for, half within", "µs", missOne, "p50", 1)
+	add("Processor time per cached answer, 8 clients", warmFew, "cpu")
+	add("Processor time per cached answer, 128 outstanding", warmMany, "cpu")
+	add("Cached answer, one at a time, 99 of 100 within", warmOne, "p99")
+	add("Answer that the list is asked for, half within", missOne, "p50")
 	return p
 }

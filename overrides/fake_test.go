@@ -69,7 +69,7 @@ func (d *fakeDNS) Lookup(ctx context.Context, name string, t spf.Type) (spf.Answ
 	case spf.TypeMX, spf.TypePTR:
 		a.Hosts = strings.Fields(d.mx[name])
 	default:
-		for _, s := range strings.Fields(d.hosts[name]) {
+		for s := range strings.FieldsSeq(d.hosts[name]) {
 			if ip := netip.MustParseAddr(s); ip.Is4() == (t == spf.TypeA) {
 				a.Addrs = append(a.Addrs, ip)
 			}

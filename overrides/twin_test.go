@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,12 +42,7 @@ func (s slowTable) first(match func(Entry) bool, addr netip.Addr, action Action,
 }
 
 func inScope(r Rule, zone string) bool {
-	for _, z := range r.Zones {
-		if z == zone {
-			return true
-		}
-	}
-	return len(r.Zones) == 0
+	return len(r.Zones) == 0 || slices.Contains(r.Zones, zone)
 }
 
 func holds(ranges []Range, a netip.Addr) bool {

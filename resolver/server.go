@@ -141,7 +141,10 @@ func (s *Server) Serve(ctx context.Context, grace time.Duration) error {
 		s.wait.Go(func() { errs <- u.serve() })
 	}
 	for _, l := range s.tcp {
-		s.wait.Go(func() { errs <- s.accept(l) })
+		s.wait.Go(func() {
+			s.accept(l)
+			errs <- nil
+		})
 	}
 	var err error
 	select {

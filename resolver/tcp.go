@@ -84,14 +84,14 @@ func newTCPConn(s *Server, conn net.Conn, client netip.Addr) *tcpConn {
 	return c
 }
 
-// accept serves the connections of one listener.
-func (s *Server) accept(l net.Listener) error {
+// accept serves the connections of one listener until it is closed.
+func (s *Server) accept(l net.Listener) {
 	var said time.Time
 	for {
 		conn, err := l.Accept()
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
-				return nil
+				return
 			}
 			// Out of descriptors, most likely: others must end first.
 			if now := time.Now(); now.Sub(said) >= time.Minute {

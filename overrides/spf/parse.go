@@ -36,7 +36,7 @@ func Parse(text string) (*Record, error) {
 	r := &Record{text: text}
 	var errs []error
 	// Terms are apart by spaces and by nothing else, RFC 7208, section 4.6.1.
-	for _, s := range strings.Split(text[len(version):], " ") {
+	for s := range strings.SplitSeq(text[len(version):], " ") {
 		if s == "" {
 			continue
 		}

@@ -246,7 +246,7 @@ func filesField(p *[]Dataset) field {
 			return
 		}
 		d := Dataset{Type: kind, Line: r.c.Line(v.path...)}
-		for _, one := range strings.Split(paths, ",") {
+		for one := range strings.SplitSeq(paths, ",") {
 			d.Paths = append(d.Paths, r.absolute(one))
 			r.readable(v.path, r.absolute(one))
 		}

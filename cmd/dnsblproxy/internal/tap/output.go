@@ -123,8 +123,8 @@ func envelope(m *message, o *Options) *dnstap.Dnstap {
 	sec, nsec := uint64(m.at.Unix()), uint32(m.at.Nanosecond())
 	out := &dnstap.Message{
 		SocketFamily: &family, SocketProtocol: &protocol,
-		QueryAddress: m.client.Addr().AsSlice(), QueryPort: proto.Uint32(uint32(m.client.Port())),
-		ResponsePort: proto.Uint32(uint32(m.server.Port())),
+		QueryAddress: m.client.Addr().AsSlice(), QueryPort: new(uint32(m.client.Port())),
+		ResponsePort: new(uint32(m.server.Port())),
 	}
 	if a := m.server.Addr(); a.IsValid() && !a.IsUnspecified() { // a wildcard says nothing
 		out.ResponseAddress = m.server.Addr().AsSlice()
