@@ -40,15 +40,12 @@ func (d *proxy) decided(x resolver.Decision) {
 }
 
 // page makes the page on the admin address, and has its chart drawn on.
-func (d *proxy) page() (http.Handler, error) {
-	h, err := admin.NewPage(admin.PageOptions{
+func (d *proxy) page() http.Handler {
+	d.work.Go(func() { d.memory.history.Run(d.ctx) })
+	return admin.NewPage(admin.PageOptions{
 		Overview: d.overview, Lookup: d.lookupForPage, Entries: d.entriesOf, Worth: d.worth,
 		Figures: d.reg, History: d.memory.history, Journal: d.memory.journal,
 	})
-	if err == nil {
-		d.work.Go(func() { d.memory.history.Run(d.ctx) })
-	}
-	return h, err
 }
 
 // overview is what the page shows of lists and rules.

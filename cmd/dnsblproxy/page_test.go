@@ -68,10 +68,7 @@ func wired(t *testing.T, text string) *proxy {
 func adminOf(t *testing.T, text string) (*proxy, http.Handler) {
 	t.Helper()
 	d := wired(t, text)
-	page, err := d.page()
-	if err != nil {
-		t.Fatal(err)
-	}
+	page := d.page()
 	return d, admin.NewHandler(admin.Options{
 		Listen: netip.MustParseAddrPort("127.0.0.1:9353"), Gatherer: d.reg, API: d.api(), Page: page,
 	})

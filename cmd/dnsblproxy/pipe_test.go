@@ -51,10 +51,7 @@ func TestAdmin_pipe(t *testing.T) {
 	addr := freeAddr(t)
 	d := wired(t, strings.Replace(rereadConfig, `listen = ""`,
 		fmt.Sprintf("listen = %q\ntls_cert = %q\ntls_key = %q", addr, cert, key), 1))
-	o, err := d.adminOptions()
-	if err != nil {
-		t.Fatal(err)
-	}
+	o := d.adminOptions()
 	s, err := admin.Open(*o)
 	if err != nil {
 		t.Fatal(err)

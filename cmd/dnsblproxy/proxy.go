@@ -269,19 +269,15 @@ func (d *proxy) isReady() error {
 }
 
 // adminOptions are what the admin address serves; nil without one.
-func (d *proxy) adminOptions() (*admin.Options, error) {
+func (d *proxy) adminOptions() *admin.Options {
 	c := d.cfg.Load()
 	if !c.Admin.Listen.IsValid() {
-		return nil, nil
-	}
-	page, err := d.page()
-	if err != nil {
-		return nil, err
+		return nil
 	}
 	return &admin.Options{
 		Listen: c.Admin.Listen, Token: c.Admin.Token.Reveal(), TLSCert: c.Admin.TLSCert, TLSKey: c.Admin.TLSKey, ReadFile: config.ReadFile,
-		Gatherer: d.reg, Ready: d.isReady, API: d.api(), Page: page, Log: d.log,
-	}, nil
+		Gatherer: d.reg, Ready: d.isReady, API: d.api(), Page: d.page(), Log: d.log,
+	}
 }
 
 // close ends all background work. Nothing may be asked any more.

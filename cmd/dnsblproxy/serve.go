@@ -82,10 +82,7 @@ func (a *app) serve(ctx context.Context) error {
 		return err
 	}
 	defer d.close()
-	adm, err := d.adminOptions()
-	if err != nil {
-		return err
-	}
+	adm := d.adminOptions()
 	srv, err := d.listen(own)
 	if err != nil {
 		return err // before any feed was asked: systemd tries again every two seconds

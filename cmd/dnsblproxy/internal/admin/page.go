@@ -5,7 +5,6 @@ import (
 	"context"
 	"embed"
 	"errors"
-	"fmt"
 	"html/template"
 	"net/http"
 	"time"
@@ -58,34 +57,27 @@ const (
 )
 
 // NewPage returns the handler of the page and of its style, script and icon.
-func NewPage(o PageOptions) (http.Handler, error) {
+func NewPage(o PageOptions) http.Handler {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	p := &page{PageOptions: o, lookups: make(chan struct{}, pageLookups)}
-	var err error
-	p.html, err = template.New("page.html").Funcs(pageFuncs()).ParseFS(pageFiles, "page/page.html", "page/parts.html")
-	if err != nil {
-		return nil, fmt.Errorf("reading the page's template: %w", err)
-	}
+	html := template.New("page.html").Funcs(pageFuncs())
+	html = template.Must(html.ParseFS(pageFiles, "page/page.html", "page/parts.html"))
+	p := &page{PageOptions: o, html: html, lookups: make(chan struct{}, pageLookups)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{$}", p.serve)
 	for name, kind := range map[string]string{
 		"page.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8", "icon.svg": "image/svg+xml",
 	} {
-		text, err := pageFiles.ReadFile("page/" + name)
-		if err != nil {
-			return nil, fmt.Errorf("reading the page's files: %w", err)
-		}
 		mux.HandleFunc("/"+name, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", kind)
-			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(text))
+			http.ServeFileFS(w, r, pageFiles, "page/"+name)
 		})
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		word(w, http.StatusNotFound, "no such page; the overview is at /")
 	})
-	return mux, nil
+	return mux
 }
 
 // serve renders into memory first, so that an error is not half a page.

@@ -59,10 +59,7 @@ func TestBrowser_renews(t *testing.T) {
 		lookups.Add(1)
 		return sceneAnswers(), nil
 	}
-	page, err := NewPage(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	page := NewPage(o)
 	h := NewHandler(Options{Listen: netip.MustParseAddrPort("127.0.0.1:9353"), Page: page})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if pages.Load() > 0 {
@@ -90,10 +87,7 @@ func TestBrowser_renews(t *testing.T) {
 // sceneServer serves the scene on loopback.
 func sceneServer(t *testing.T) string {
 	t.Helper()
-	page, err := NewPage(scene(t))
-	if err != nil {
-		t.Fatal(err)
-	}
+	page := NewPage(scene(t))
 	srv := httptest.NewServer(NewHandler(Options{Listen: netip.MustParseAddrPort("127.0.0.1:9353"), Page: page}))
 	t.Cleanup(srv.Close)
 	return srv.URL

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"slices"
 	"strings"
 	"sync"
 )
@@ -52,18 +53,6 @@ func (j *Journal) Search(text, verdict string, most int) (found []Decision, matc
 
 // holds reports whether text, lower case, stands in one of d's fields.
 func (d *Decision) holds(text string) bool {
-	if text == "" {
-		return true
-	}
-	for _, field := range [...]string{d.Subject, d.Zone, d.Client, d.Verdict, d.Rule, d.Source, d.Reason} {
-		if strings.Contains(strings.ToLower(field), text) {
-			return true
-		}
-	}
-	for _, c := range d.Codes {
-		if strings.Contains(strings.ToLower(c), text) {
-			return true
-		}
-	}
-	return false
+	fields := append([]string{d.Subject, d.Zone, d.Client, d.Verdict, d.Rule, d.Source, d.Reason}, d.Codes...)
+	return slices.ContainsFunc(fields, func(field string) bool { return strings.Contains(strings.ToLower(field), text) })
 }

@@ -194,9 +194,6 @@ func sceneHandler(t *testing.T, change func(*PageOptions)) http.Handler {
 	if change != nil {
 		change(&o)
 	}
-	page, err := NewPage(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	page := NewPage(o)
 	return NewHandler(Options{Listen: netip.MustParseAddrPort("127.0.0.1:9353"), Page: page})
 }

@@ -90,10 +90,7 @@ func forbiddenByPolicy() *regexp.Regexp {
 
 // TestPage_empty shows a server that has just been started with nothing.
 func TestPage_empty(t *testing.T) {
-	page, err := NewPage(PageOptions{Overview: func() Overview { return Overview{Version: "devel", Started: time.Now()} }})
-	if err != nil {
-		t.Fatal(err)
-	}
+	page := NewPage(PageOptions{Overview: func() Overview { return Overview{Version: "devel", Started: time.Now()} }})
 	w := getPage(t, page, "/?q=192.0.2.1&rule=x")
 	body := w.Body.String()
 	if w.Code != http.StatusOK || !strings.Contains(body, "The configuration has no rule.") {

@@ -81,8 +81,7 @@ type Server struct {
 	http     *http.Server
 }
 
-// Open checks the options and binds the address. The caller either calls Run
-// or Close.
+// Open checks the options and binds the address.
 func Open(o Options) (*Server, error) {
 	if !o.Listen.Addr().IsLoopback() && (o.Token == "" || o.TLSCert == "" || o.TLSKey == "") {
 		return nil, fmt.Errorf("listening on %s: an address other than loopback needs a token, tls_cert and tls_key", o.Listen)
@@ -133,7 +132,7 @@ func network(a netip.Addr) string {
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
 // Run serves until ctx ends, lets the requests in flight finish for up to
-// five seconds, and returns. It is called once.
+// five seconds, and gives the address up. It is called once.
 func (s *Server) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- s.http.Serve(s.listener) }()
@@ -152,6 +151,3 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	return nil
 }
-
-// Close gives the address up without having served.
-func (s *Server) Close() error { return s.listener.Close() }

@@ -241,7 +241,7 @@ func TestAddressInUse(t *testing.T) {
 	o := testOptions(t)
 	o.Listen = netip.MustParseAddrPort(s.Addr().String())
 	if second, err := Open(o); err == nil {
-		second.Close()
+		second.listener.Close()
 		t.Error("a second server binds the same address")
 	} else if !strings.HasPrefix(err.Error(), "opening the admin address: ") {
 		t.Errorf("it fails with %q, which does not say what the address is for", err)
@@ -256,7 +256,7 @@ func TestPublicAddressNeedsTokenAndTLS(t *testing.T) {
 		{Listen: netip.MustParseAddrPort("0.0.0.0:0"), TLSCert: cert, TLSKey: key},
 	} {
 		if s, err := Open(o); err == nil {
-			s.Close()
+			s.listener.Close()
 			t.Errorf("Open(%+v) listens", o)
 		}
 	}
@@ -337,7 +337,7 @@ func TestTLS(t *testing.T) {
 	}
 	o.TLSCert = filepath.Join(dir, "none.pem")
 	if s, err := Open(o); err == nil {
-		s.Close()
+		s.listener.Close()
 		t.Error("opens without the certificate")
 	}
 }
