@@ -1,6 +1,10 @@
 package cache
 
-import "math"
+import (
+	"maps"
+	"math"
+	"slices"
+)
 
 // calendar remembers when entries end, so that dead ones make room before
 // living ones are evicted for them. ristretto could do that itself, at 40
@@ -128,9 +132,7 @@ func (c *Cache) flush() bool {
 		if c.dead = c.zones.takeDead(); c.dead == nil {
 			return true
 		}
-		for slot := range c.calendar.slots {
-			c.flushing = append(c.flushing, slot)
-		}
+		c.flushing = slices.Collect(maps.Keys(c.calendar.slots))
 	}
 	if len(c.flushing) > 0 {
 		slot := c.flushing[0]

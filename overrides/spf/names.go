@@ -29,18 +29,13 @@ func queryName(s string) string {
 
 // lowerASCII is what DNS means by lower case: other bytes stay as they are.
 func lowerASCII(s string) string {
-	for i := range len(s) {
-		if 'A' <= s[i] && s[i] <= 'Z' {
-			b := []byte(s)
-			for j := i; j < len(b); j++ {
-				if 'A' <= b[j] && b[j] <= 'Z' {
-					b[j] |= 0x20
-				}
-			}
-			return string(b)
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c | 0x20
 		}
 	}
-	return s
+	return string(b)
 }
 
 // askable reports whether DNS can be asked for the name: no label is empty or

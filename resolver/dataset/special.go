@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -200,11 +201,8 @@ func (b *builder) nsLine(s []byte) error {
 		if err != nil {
 			return errNS
 		}
-		same := false
-		for _, n := range names {
-			same = same || bytes.EqualFold(n, name)
-		}
-		if !same && len(names) < maxNS {
+		same := func(other []byte) bool { return bytes.EqualFold(name, other) }
+		if len(names) < maxNS && !slices.ContainsFunc(names, same) {
 			names = append(names, name)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"hash/maphash"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -255,15 +256,7 @@ func (s *Store) stat() ([]fingerprint, error) {
 }
 
 func sameStats(a, b []fingerprint) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if !a[i].sameStat(b[i].info) {
-			return false
-		}
-	}
-	return true
+	return slices.EqualFunc(a, b, func(x, y fingerprint) bool { return x.sameStat(y.info) })
 }
 
 // sameBytes reads the files again; its error names the first that no longer is

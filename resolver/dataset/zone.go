@@ -3,6 +3,7 @@ package dataset
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -64,32 +65,23 @@ func (a *Answer) took(ttl uint32) {
 
 func (a *Answer) addCode(code, ttl uint32) {
 	a.took(ttl)
-	for _, c := range a.Codes {
-		if c == code {
-			return
-		}
+	if !slices.Contains(a.Codes, code) {
+		a.Codes = append(a.Codes, code)
 	}
-	a.Codes = append(a.Codes, code)
 }
 
 func (a *Answer) addText(text string, ttl uint32) {
 	a.took(ttl)
-	for _, t := range a.Texts {
-		if t == text {
-			return
-		}
+	if !slices.Contains(a.Texts, text) {
+		a.Texts = append(a.Texts, text)
 	}
-	a.Texts = append(a.Texts, text)
 }
 
 func (a *Answer) addData(data []byte, ttl uint32) {
 	a.took(ttl)
-	for _, d := range a.Data {
-		if bytes.Equal(d, data) {
-			return
-		}
+	if !slices.ContainsFunc(a.Data, func(d []byte) bool { return bytes.Equal(d, data) }) {
+		a.Data = append(a.Data, data)
 	}
-	a.Data = append(a.Data, data)
 }
 
 // set is one dataset, loaded; immutable. Which table is there depends on its

@@ -123,12 +123,7 @@ func (s CodeSet) Contains(c Code) bool {
 
 // Meets reports whether some code is in both sets.
 func (s CodeSet) Meets(o CodeSet) bool {
-	for _, t := range s.terms {
-		if slices.ContainsFunc(o.terms, t.meets) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.terms, func(t codeTerm) bool { return slices.ContainsFunc(o.terms, t.meets) })
 }
 
 func (t codeTerm) meets(o codeTerm) bool {

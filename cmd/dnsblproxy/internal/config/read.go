@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -170,16 +171,11 @@ func (r *reader) table(v value, fields []field) bool {
 
 // keys lists the keys of m in the order of the file.
 func (r *reader) keys(m map[string]any, path []any) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.SortFunc(keys, func(a, b string) int {
+	return slices.SortedFunc(maps.Keys(m), func(a, b string) int {
 		la := r.c.Line(append(slices.Clip(path), a)...)
 		lb := r.c.Line(append(slices.Clip(path), b)...)
 		return cmp.Or(cmp.Compare(la, lb), cmp.Compare(a, b))
 	})
-	return keys
 }
 
 // unknown reports a key that the table does not have. The commonest slip is a

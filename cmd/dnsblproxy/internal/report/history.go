@@ -73,9 +73,6 @@ type History struct {
 
 // add counts c for zone in the hour of now.
 func (h *History) add(now time.Time, zone string, c Counts) {
-	if c == (Counts{}) {
-		return
-	}
 	b := h.bucket(now.UTC().Truncate(time.Hour), 1)
 	b.Zones[zone] = b.Zones[zone].plus(c)
 }

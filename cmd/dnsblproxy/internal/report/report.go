@@ -29,6 +29,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -182,12 +183,7 @@ func (r *Recorder) judge(until time.Time) {
 }
 
 func (r *Recorder) unique(f found) bool {
-	for _, zone := range r.o.Listing(f.subject) {
-		if zone != f.zone {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(r.o.Listing(f.subject), func(zone string) bool { return zone != f.zone })
 }
 
 // count adds what the totals grew by, and returns the zones served.
