@@ -22,6 +22,9 @@ const (
 	traceStale       = time.Hour
 )
 
+// traceFactor is how much shorter all times are on the wire than in the trace.
+const traceFactor = 20
+
 // Sizes of caches, in MiB: room for all, for what lives at one time, and for half
 // of that.
 const (
@@ -32,7 +35,7 @@ const (
 
 // trace counts the questions to the lists.
 func (b *bench) trace(ctx context.Context) error {
-	t := &Traced{Factor: 20}
+	t := &Traced{Factor: traceFactor}
 	p := trace.Default()
 	t.Seed = p.Seed
 	p.For = 4 * time.Hour
@@ -48,8 +51,8 @@ func (b *bench) trace(ctx context.Context) error {
 	if b.o.short {
 		p.For = 5 * time.Minute
 	}
-	p.Lists = aged(trace.Lists(), t.Factor)
-	if t.Sockets, err = b.sockets(ctx, &p, t.Factor); err != nil {
+	p.Lists = aged(trace.Lists(), traceFactor)
+	if t.Sockets, err = b.sockets(ctx, &p); err != nil {
 		return err
 	}
 	b.res.Trace = t
@@ -115,16 +118,16 @@ func simulate(ctx context.Context, p *trace.Params) (TracePart, error) {
 // roundedUp is endless room for a cache that keeps answers for half a second
 // longer than their TTL, as one does on average whose clock has whole seconds
 // and which answers in the last of them still.
-func roundedUp(p trace.Params, all []trace.Question, factor int) int {
-	p.Slack = time.Duration(factor) * time.Second / 2
+func roundedUp(p trace.Params, all []trace.Question) int {
+	p.Slack = traceFactor * time.Second / 2
 	return p.Infinite(all)
 }
 
 // sockets has programs answer a trace, all at once, each in front of lists of its
 // own.
-func (b *bench) sockets(ctx context.Context, p *trace.Params, factor int) (TracePart, error) {
+func (b *bench) sockets(ctx context.Context, p *trace.Params) (TracePart, error) {
 	part, all := newPart(p)
-	part.Rows = append(part.Rows, TraceRow{Who: "rounded up", Asked: part.per(roundedUp(*p, all, factor))})
+	part.Rows = append(part.Rows, TraceRow{Who: "rounded up", Asked: part.per(roundedUp(*p, all))})
 	var (
 		wait sync.WaitGroup
 		mu   sync.Mutex
@@ -141,7 +144,7 @@ func (b *bench) sockets(ctx context.Context, p *trace.Params, factor int) (Trace
 			row := len(part.Rows) - 1
 			mu.Unlock()
 			wait.Go(func() {
-				asked, lost, err := b.played(ctx, k.Traced(), c, p, all, factor)
+				asked, lost, err := b.played(ctx, k.Traced(), c, p, all)
 				mu.Lock()
 				defer mu.Unlock()
 				part.Rows[row].Asked, part.Rows[row].Lost = part.per(asked), lost
@@ -156,12 +159,12 @@ func (b *bench) sockets(ctx context.Context, p *trace.Params, factor int) (Trace
 }
 
 // played has one program answer a trace, and counts what its lists are asked.
-func (b *bench) played(ctx context.Context, k peers.Kind, row TraceRow, p *trace.Params, all []trace.Question, factor int) (asked, lost int, err error) {
+func (b *bench) played(ctx context.Context, k peers.Kind, row TraceRow, p *trace.Params, all []trace.Question) (asked, lost int, err error) {
 	set := peers.Settings{CacheMB: row.CacheMB, Processors: []int{b.server}, Aging: peers.Aging{
-		MaxTTL: int(traceMaxTTL.Seconds()) / factor, MaxNegative: int(traceMaxNegative.Seconds()) / factor, Prefetch: row.Prefetch,
+		MaxTTL: int(traceMaxTTL.Seconds()) / traceFactor, MaxNegative: int(traceMaxNegative.Seconds()) / traceFactor, Prefetch: row.Prefetch,
 	}}
 	if row.Prefetch {
-		set.Stale = int(traceStale.Seconds()) / factor
+		set.Stale = int(traceStale.Seconds()) / traceFactor
 	}
 	numbers := map[string]int{}
 	var zones []load.Zone
@@ -177,7 +180,7 @@ func (b *bench) played(ctx context.Context, k peers.Kind, row TraceRow, p *trace
 		if !ok {
 			return false, 1
 		}
-		return p.Listed(i, addr), uint32(p.Life(i, addr)/time.Second) / uint32(factor)
+		return p.Listed(i, addr), uint32(p.Life(i, addr)/time.Second) / traceFactor
 	})
 	if err != nil {
 		return 0, 0, err
@@ -192,7 +195,7 @@ func (b *bench) played(ctx context.Context, k peers.Kind, row TraceRow, p *trace
 	before := list.Asked()
 	due := make([]load.Due, len(all))
 	for i, q := range all {
-		due[i] = load.Due{At: q.At / time.Duration(factor), Zone: zones[q.List], Addr: q.Addr, Type: load.TypeA}
+		due[i] = load.Due{At: q.At / traceFactor, Zone: zones[q.List], Addr: q.Addr, Type: load.TypeA}
 		if q.Text {
 			due[i].Type = load.TypeTXT
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -189,13 +190,10 @@ func (r *runner) ask(s *socket, n int) error {
 			r.o.For = 0
 			break
 		}
-		s.queue(r.o.Zone, r.o.Names.Next(), r.o.Type, r.now())
-		r.res.Asked++
-		if s.full() {
-			if err := s.flush(); err != nil {
-				return err
-			}
+		if err := s.queue(r.o.Zone, r.o.Names.Next(), r.o.Type, r.now()); err != nil {
+			return err
 		}
+		r.res.Asked++
 	}
 	return s.flush()
 }
@@ -213,12 +211,7 @@ func (r *runner) restart() error {
 }
 
 func (r *runner) idle() bool {
-	for _, s := range r.sockets {
-		if s.left > 0 {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(r.sockets, func(s *socket) bool { return s.left > 0 })
 }
 
 // Open runs an open loop.
@@ -238,13 +231,10 @@ func Open(o Options) (*Result, error) {
 		for plan.next <= min(now, int64(r.o.For)) {
 			s := r.sockets[turn%len(r.sockets)]
 			turn++
-			s.queue(r.o.Zone, r.o.Names.Next(), r.o.Type, plan.take())
-			r.res.Asked++
-			if s.full() {
-				if err := s.flush(); err != nil {
-					return nil, err
-				}
+			if err := s.queue(r.o.Zone, r.o.Names.Next(), r.o.Type, plan.take()); err != nil {
+				return nil, err
 			}
+			r.res.Asked++
 		}
 		for _, s := range r.sockets {
 			if err := s.flush(); err != nil {

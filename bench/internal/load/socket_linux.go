@@ -63,8 +63,9 @@ func newSocket(server netip.AddrPort) (*socket, error) {
 	return s, nil
 }
 
-// queue puts one question into the batch, to be counted from due on.
-func (s *socket) queue(z Zone, addr uint32, typ uint16, due int64) {
+// queue puts one question into the batch, to be counted from due on, and sends
+// a batch that is full.
+func (s *socket) queue(z Zone, addr uint32, typ uint16, due int64) error {
 	pkt := z.Append(s.packets[1][s.queued][:0], s.next, addr, typ)
 	s.vecs[1][s.queued].SetLen(len(pkt))
 	s.queued++
@@ -73,10 +74,11 @@ func (s *socket) queue(z Zone, addr uint32, typ uint16, due int64) {
 	}
 	s.due[s.next] = due
 	s.next++
+	if s.queued == batchSize {
+		return s.flush()
+	}
+	return nil
 }
-
-// full reports whether the batch has no room left.
-func (s *socket) full() bool { return s.queued == batchSize }
 
 // flush sends the batch.
 func (s *socket) flush() error {
