@@ -53,13 +53,13 @@ func (t *failures) shard(labels []byte) *failureShard {
 	return &t.shards[maphash.Bytes(t.seed, labels)%uint64(len(t.shards))]
 }
 
-// put remembers a failure from now on: for hold if that is not 0, else for
+// put remembers a failure of q from now on: for hold if that is not 0, else for
 // twice as long as the same one before.
-func (t *failures) put(z *zone, labels string, typ uint16, why failure, hold time.Duration, now uint32) {
-	s := t.shard([]byte(labels))
+func (t *failures) put(q *question, why failure, hold time.Duration, now uint32) {
+	s := t.shard(q.labels)
 	s.Lock()
 	defer s.Unlock()
-	key := failureKey{z, typ, labels}
+	key := failureKey{q.zone, q.typ, string(q.labels)}
 	before, again := s.m[key]
 	if !again && len(s.m) >= failuresPerShard {
 		clear(s.m)
@@ -74,7 +74,7 @@ func (t *failures) put(z *zone, labels string, typ uint16, why failure, hold tim
 	for last := t.last.Load(); last < now+secs && !t.last.CompareAndSwap(last, now+secs); {
 		last = t.last.Load()
 	}
-	s.m[key] = remembered{why: why, until: now + secs, hold: secs, epoch: z.epoch.Load()}
+	s.m[key] = remembered{why: why, until: now + secs, hold: secs, epoch: q.zone.epoch.Load()}
 }
 
 // clear forgets everything.

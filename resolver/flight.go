@@ -235,9 +235,8 @@ func (r *Resolver) take(f *flight, o *upstream.Outcome) listAnswer {
 
 // lose remembers for hold that a list did not answer, and returns what is left.
 func (r *Resolver) lose(f *flight, why failure, hold time.Duration) listAnswer {
-	z, typ := f.zone, f.typ
-	r.fails.put(z, string(f.labels), typ, why, hold, r.clock.seconds())
-	if e, ok := r.cache.Get(z.key(&f.question, typ)); ok {
+	r.fails.put(&f.question, why, hold, r.clock.seconds())
+	if e, ok := r.cache.Get(f.zone.key(&f.question, f.typ)); ok {
 		return listAnswer{state: stale, data: packed(e.Data), why: why}
 	}
 	return listAnswer{state: failing, why: why}

@@ -23,8 +23,13 @@ func render(buf []byte, head *wire.Head, q *question, d *decision, pkt []byte, r
 	case formNXDomain, formNoData:
 		renderNegative(&rep, q, d)
 	}
-	ede, before, rule, between, source, after := d.explain()
-	return rep.Finish(rcode, ede, before, rule, between, source, after)
+	switch { // the extended error, RFC 8914
+	case d.ede == 0:
+		return rep.Finish(rcode, 0)
+	case d.verdict == Exempt:
+		return rep.Finish(rcode, edeFiltered, "exempt: ", d.hit.Rule.Name, " (", d.hit.Source.String(), ")")
+	}
+	return rep.Finish(rcode, d.ede, d.reason)
 }
 
 func (d *decision) rcode() uint16 {
@@ -112,15 +117,3 @@ const (
 		"\x00\x09\x3a\x80" + // EXPIRE 604800
 		"\x00\x00\x00\x3c" // MINIMUM 60
 )
-
-// explain returns the extended error of the answer, RFC 8914, in parts.
-func (d *decision) explain() (ede uint16, before, rule, between, source, after string) {
-	switch {
-	case d.ede == 0:
-	case d.verdict == Exempt:
-		return edeFiltered, "exempt: ", d.hit.Rule.Name, " (", d.hit.Source.String(), ")"
-	default:
-		return d.ede, d.reason, "", "", "", ""
-	}
-	return 0, "", "", "", "", ""
-}
