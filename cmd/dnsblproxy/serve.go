@@ -72,9 +72,10 @@ func (a *app) serve(ctx context.Context) error {
 	root := stateRoot(c)
 	release, err := state.Dir(root).Claim()
 	defer release()
-	if errors.Is(err, state.ErrTaken) {
-		return err
-	} else if err != nil {
+	switch {
+	case errors.Is(err, state.ErrTaken): // perhaps by the one whose place we take; no reason to answer nobody
+		log.Warn("what one server keeps the other overwrites", slog.Any("error", err))
+	case err != nil:
 		log.Warn("nothing outlives a restart", slog.Any("error", err))
 	}
 	d, err := wire(c, a.lists, log, root)
