@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"strconv"
+	"strings"
 	"sync/atomic"
 )
 
@@ -50,41 +51,31 @@ func (p *protocol) follow(b []byte) error {
 	return nil
 }
 
-// head takes the line that an item begins with. It is false for one that is no
-// such line.
+// head takes the line that an item begins with. It is false for one that the
+// client could not bear.
 func (p *protocol) head() bool {
+	kind := p.line[0]
 	text, ok := bytes.CutSuffix(p.line[1:], []byte("\r\n"))
 	n, err := strconv.Atoi(string(text))
-	switch kind := p.line[0]; kind {
-	case '+', '-', ',', '(':
-	case ':':
-		ok = ok && err == nil
-	case '_':
-		ok = ok && len(text) == 0
-	case '#':
-		ok = ok && len(text) == 1
-	case '$', '!', '=':
-		if ok = ok && err == nil && n >= -1 && n <= maxMessage; ok && n >= 0 {
-			p.skip = n + 2
-			return true
-		}
-	case '*', '~', '%', '>':
-		ok = ok && err == nil && n <= maxItems && len(p.open) < maxDepth &&
-			(n >= 0 || n == -1 && kind == '*') && (kind != '>' || p.pushes && len(p.open) == 0)
-		if kind == '%' {
-			n *= 2
-		}
-		if ok && n > 0 {
-			p.open = append(p.open, n)
-			return true
-		}
-	default:
-		return false
-	}
-	if ok {
+	array := strings.IndexByte("*%~", kind) >= 0 || kind == '>' && p.pushes && len(p.open) == 0
+	switch {
+	case strings.IndexByte("+-,(", kind) >= 0 || kind == '_' && len(text) == 0 || kind == '#' && len(text) == 1:
 		p.end()
+		return ok
+	case !ok || err != nil:
+		return false
+	case kind == ':' || (kind == '$' || kind == '*') && n == -1 || array && n == 0:
+		p.end()
+	case kind == '$' && n >= 0 && n <= maxMessage:
+		p.skip = n + 2
+	case !array || n < 0 || n > maxItems || len(p.open) == maxDepth:
+		return false
+	case kind == '%':
+		p.open = append(p.open, 2*n)
+	default:
+		p.open = append(p.open, n)
 	}
-	return ok
+	return true
 }
 
 // end notes that an item is complete, and with it perhaps those that it is in.
