@@ -20,6 +20,7 @@ const (
 	maxFeed      = 32 << 20
 	feedTimeout  = 30 * time.Second
 	maxRedirects = 5
+	maxWhy       = 1000 // octets of an error's text
 )
 
 // feedFetcher loads a published feed.
@@ -69,11 +70,13 @@ type fetched struct {
 
 // fetch asks for the feed and judges what comes. Nothing but a plausible set
 // replaces the last good one. What went wrong is said without the URL's key,
-// which DNS, TLS and the server may all repeat.
+// which DNS, TLS and the server may all repeat, and in brief: a line of what is no
+// HTTP is repeated as a whole, up to 10 MiB of it.
 func (f *feedFetcher) fetch(ctx context.Context, have known) result {
 	r := f.load(ctx, have)
 	if r.err != nil {
-		r.err = errors.New(f.rule.hide(r.err.Error()))
+		text := f.rule.hide(r.err.Error())
+		r.err = errors.New(strings.ToValidUTF8(text[:min(len(text), maxWhy)], ""))
 	}
 	return r
 }

@@ -165,6 +165,26 @@ func TestFeed_redirects_insecure(t *testing.T) {
 	}
 }
 
+// TestFeed_says_in_brief: the log and the page are spared what a server repeats in
+// place of an answer.
+func TestFeed_says_in_brief(t *testing.T) {
+	long := strings.Repeat("x", 1<<20)
+	for name, reply := range map[string]func(*http.Request) (*http.Response, error){
+		"no HTTP": func(*http.Request) (*http.Response, error) {
+			return nil, fmt.Errorf("malformed HTTP response %q", long)
+		},
+		"redirect": answer(302, "", "Location", "ftp://other.example/"+long),
+		"jq":       answer(200, `["`+long+`"]`),
+	} {
+		e := &Engine{transport: &feedServer{answer: reply}}
+		r := feedRule(func(r *Rule) { r.URL, r.JQ = "https://feed.example/", ".[]" })
+		got := e.newFeedFetcher(&r).fetch(t.Context(), known{})
+		if got.err == nil || len(got.err.Error()) > maxWhy {
+			t.Errorf("%s: an error of %d octets, want one of %d at most", name, len(fmt.Sprint(got.err)), maxWhy)
+		}
+	}
+}
+
 // TestFeed_keeps_its_key: neither the log nor the server that a redirect leads to
 // learns what the URL holds.
 func TestFeed_keeps_its_key(t *testing.T) {
