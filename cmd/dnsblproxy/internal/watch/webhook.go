@@ -24,6 +24,7 @@ func newClient(transport http.RoundTripper) *http.Client {
 	if transport == nil {
 		own := http.DefaultTransport.(*http.Transport).Clone()
 		own.DisableKeepAlives = true
+		own.MaxResponseHeaderBytes = 64 << 10 // an error may repeat them
 		transport = own
 	}
 	return &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {

@@ -167,3 +167,23 @@ func TestWebhook_hidden(t *testing.T) {
 		t.Errorf("posting to what is no URL: %v, want an error without it", err)
 	}
 }
+
+// TestWebhook_garbage: what a server sends in place of an answer does not fill
+// the log.
+func TestWebhook_garbage(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		c, _, _ := w.(http.Hijacker).Hijack()
+		defer c.Close()
+		io.WriteString(c, strings.Repeat("x", 1<<20)+"\r\n\r\n")
+	}))
+	defer srv.Close()
+	s := newScene()
+	w := New(Options{Load: s.load})
+	u, err := url.Parse(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.try(t.Context(), u, nil); err == nil || len(err.Error()) > 128<<10 {
+		t.Errorf("an error of %d octets, want a short one", len(fmt.Sprint(err)))
+	}
+}
