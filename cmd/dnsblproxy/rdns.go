@@ -41,7 +41,7 @@ func (r *reverse) Start(a upstream.Ask, done func(upstream.Outcome)) {
 			finish(upstream.Outcome{Err: upstream.ErrTimeout})
 			return
 		}
-		ctx, cancel := context.WithTimeout(r.ctx, r.deadline)
+		ctx, cancel := context.WithTimeoutCause(r.ctx, r.deadline, upstream.ErrTimeout)
 		defer cancel()
 		v, ttl, err := rdns.Check(ctx, a.Subject, reverseDNS{r.dns})
 		o := upstream.Outcome{Err: err}

@@ -134,12 +134,9 @@ func (d *Direct) find(ctx context.Context) (*cut, error) { return d.finder.find(
 
 func (d *Direct) search(key string, find func(context.Context) (*cut, error)) {
 	defer d.finder.pool.gate.leave()
-	ctx, cancel := context.WithTimeout(d.finder.pool.ctx, searchTime)
+	ctx, cancel := context.WithTimeoutCause(d.finder.pool.ctx, searchTime, ErrTimeout)
 	defer cancel()
 	at, err := find(ctx)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = ErrTimeout
-	}
 	now := time.Now()
 	d.mu.Lock()
 	calls := d.searches[key].calls

@@ -162,13 +162,13 @@ func (e *Exchanger) launch(f *flight, t terms) {
 	}
 }
 
-// Exchange is Start for those who can wait. The error of a ctx that ends
-// first is the Outcome's.
+// Exchange is Start for those who can wait. The cause of the end of a ctx that
+// ends first is the Outcome's error.
 func (e *Exchanger) Exchange(ctx context.Context, q Question) Outcome { return await(ctx, e, q) }
 
 func await(ctx context.Context, a Asker, q Question) Outcome {
-	if err := ctx.Err(); err != nil {
-		return Outcome{Err: err}
+	if ctx.Err() != nil {
+		return Outcome{Err: context.Cause(ctx)}
 	}
 	ch := make(chan Outcome, 1)
 	out := a.begin(q, nil, func(o Outcome) { ch <- o })
@@ -179,7 +179,7 @@ func await(ctx context.Context, a Asker, q Question) Outcome {
 		out.cancel(ErrCanceled)
 		o := <-ch
 		if o.Err != nil {
-			o.Err = ctx.Err()
+			o.Err = context.Cause(ctx)
 		}
 		return o
 	}
