@@ -22,7 +22,7 @@ func (d *proxy) startAside() (stop func()) {
 	var work sync.WaitGroup
 	figures := report.Open(report.Options{
 		Totals: d.totals, Listing: d.listing, Log: d.log,
-		Whole: shelf(d.kept, keptReport), Latest: shelf(d.kept, keptLatest),
+		Whole: d.shelf(keptReport), Latest: d.shelf(keptLatest),
 	})
 	d.figures.Store(figures)
 	work.Go(func() { figures.Run(ctx) })
@@ -62,11 +62,14 @@ const (
 	keptLatest = "report-latest"
 )
 
-func shelf(dir state.Dir, name string) report.Shelf {
-	return report.Shelf{
-		Load: func(h *report.History) (bool, error) { return dir.Load(name, h) },
-		Save: func(h report.History) error { return dir.Save(name, h) },
-	}
+func (d *proxy) shelf(name string) report.Shelf {
+	s := readShelf(d.kept, name)
+	s.Save = func(h report.History) error { return d.keep(name, h) }
+	return s
+}
+
+func readShelf(dir state.Dir, name string) report.Shelf {
+	return report.Shelf{Load: func(h *report.History) (bool, error) { return dir.Load(name, h) }}
 }
 
 // totals are the resolver's, as the report counts them.

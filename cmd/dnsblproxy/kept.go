@@ -10,6 +10,20 @@ import (
 	"dnsblproxy/resolver/upstream"
 )
 
+// keep saves v under name for after a restart. That this fails is told of once.
+func (d *proxy) keep(name string, v any) error {
+	err := d.kept.Save(name, v)
+	switch _, lost := d.lost.Load(name); {
+	case err != nil && !lost:
+		d.lost.Store(name, true)
+		d.log.Warn("state not kept for a restart", slog.String("what", name), slog.Any("error", err))
+	case err == nil && lost:
+		d.lost.Delete(name)
+		d.log.Info("state kept for a restart again", slog.String("what", name))
+	}
+	return err
+}
+
 // spent is how much of a list's budget is spent, as it is kept over a restart.
 type spent struct {
 	List string // a digest of the list's name, which may hold a key
@@ -38,13 +52,7 @@ func (d *proxy) loadSpent(z *config.Zone) func() upstream.Spent {
 }
 
 func (d *proxy) saveSpent(z *config.Zone) func(upstream.Spent) error {
-	return func(s upstream.Spent) error {
-		err := d.kept.Save("budget "+z.Name, spent{digest(z), s})
-		if err != nil {
-			d.log.Warn("budget not kept", slog.String("zone", z.Name), slog.Any("error", err))
-		}
-		return err
-	}
+	return func(s upstream.Spent) error { return d.keep("budget "+z.Name, spent{digest(z), s}) }
 }
 
 // quarantine is why a list is in quarantine, as it is kept over a restart.
@@ -54,7 +62,7 @@ type quarantine struct {
 	Ended time.Time // when it was in none any more
 }
 
-func (d *proxy) keepQuarantine(log *slog.Logger, z *config.Zone, from, to upstream.State) {
+func (d *proxy) keepQuarantine(z *config.Zone, from, to upstream.State) {
 	if from.Condition != upstream.Quarantined && to.Condition != upstream.Quarantined {
 		return
 	}
@@ -64,9 +72,7 @@ func (d *proxy) keepQuarantine(log *slog.Logger, z *config.Zone, from, to upstre
 	} else {
 		q.Ended = time.Now()
 	}
-	if err := d.kept.Save("quarantine "+z.Name, q); err != nil {
-		log.Warn("a restart will forget whether the list is in quarantine", slog.Any("error", err))
-	}
+	_ = d.keep("quarantine "+z.Name, q) // the log has it
 }
 
 // quarantined is why a zone's list was in quarantine before a reload, or a

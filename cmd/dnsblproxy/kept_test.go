@@ -3,12 +3,17 @@ package main
 import (
 	"bytes"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/miekg/dns"
 
+	"dnsblproxy/cmd/dnsblproxy/internal/config"
+	"dnsblproxy/cmd/dnsblproxy/internal/report"
+	"dnsblproxy/cmd/dnsblproxy/internal/state"
 	"dnsblproxy/resolver/rbl"
 	"dnsblproxy/resolver/upstream"
 )
@@ -77,4 +82,34 @@ type logLines chan string
 func (l logLines) Write(line []byte) (int, error) {
 	l <- string(line)
 	return len(line), nil
+}
+
+// TestKeep_told: a full disk is told of once for each file, and that it has room.
+func TestKeep_told(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "state")
+	writeFile(t, folder, "") // no folder
+	log := make(logLines, 10)
+	d := &proxy{log: slog.New(slog.NewTextHandler(log, nil)), kept: state.Dir(folder)}
+	spend := d.saveSpent(&config.Zone{Name: "bl.example"})
+	for range 3 {
+		if spend(upstream.Spent{}) == nil || d.shelf(keptReport).Save(report.History{}) == nil {
+			t.Fatal("what could not be kept was")
+		}
+	}
+	if err := os.Remove(folder); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := spend(upstream.Spent{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []string{`not kept for a restart" what="budget bl.example"`, `not kept for a restart" what=report`, `again" what="budget bl.example"`} {
+		if line := <-log; !strings.Contains(line, want) {
+			t.Errorf("the log says %s, want %s", line, want)
+		}
+	}
+	if len(log) > 0 {
+		t.Errorf("the log goes on: %s", <-log)
+	}
 }

@@ -45,6 +45,7 @@ type proxy struct {
 	pool     *upstream.Pool
 	dns      *switchable // for SPF records and hosts
 	kept     state.Dir   // what outlives a restart
+	lost     sync.Map    // of names in kept: that could not be saved
 	rules    *overrides.Engine
 	resolver *resolver.Resolver
 	shared   *shared.Cache                   // nil without one

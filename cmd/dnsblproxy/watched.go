@@ -43,7 +43,7 @@ func (d *proxy) newWatcher() *watch.Watcher {
 	return watch.New(watch.Options{
 		Ask:  d.askList,
 		Load: func(s *watch.State) (bool, error) { return d.kept.Load(keptWatch, s) },
-		Save: func(s watch.State) error { return d.kept.Save(keptWatch, s) },
+		Save: func(s watch.State) error { return d.keep(keptWatch, s) },
 		Log:  d.log, Registerer: d.reg, UserAgent: "dnsblproxy/" + readVersion().Version,
 	})
 }

@@ -323,7 +323,7 @@ func (d *proxy) newList(z *config.Zone, o *resolver.ZoneOptions, asker upstream.
 		Probe:    probed(z),
 		Budget:   uint64(z.Budget),
 		OnState: func(from, to upstream.State) {
-			d.keepQuarantine(log, z, from, to)
+			d.keepQuarantine(z, from, to)
 			d.stateChanged(log, z.Name, from, to)
 		},
 		OnFault:  func(err error) { d.resolver.Fault(z.Name, err) },

@@ -54,8 +54,8 @@ type Options struct {
 	Log *slog.Logger // nil: silent
 }
 
-// Shelf keeps a history over a restart. Load reads what Save kept; found is
-// false when there is nothing.
+// Shelf keeps a history over a restart, and says itself when it cannot. Load
+// reads what Save kept; found is false when there is nothing.
 type Shelf struct {
 	Load func(*History) (found bool, err error)
 	Save func(History) error
@@ -220,8 +220,7 @@ func (r *Recorder) save(now time.Time, whole bool) {
 	kept := r.history.from(from)
 	r.changed, r.changedWhole = false, r.changedWhole && !whole
 	r.mu.Unlock()
-	if err := shelf.Save(kept); err != nil {
-		r.o.Log.Warn("figures of the lists not kept", slog.Any("error", err))
+	if shelf.Save(kept) != nil {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.changed, r.changedWhole = true, true

@@ -65,7 +65,8 @@ type Answer struct {
 type Options struct {
 	Ask func(ctx context.Context, zone string, a netip.Addr) Answer
 
-	// Load reads what Save kept; found is false when there is nothing.
+	// Load reads what Save kept; found is false when there is nothing. Save says
+	// itself when it fails.
 	Load func(*State) (found bool, err error)
 	Save func(State) error
 
@@ -267,9 +268,7 @@ func (w *Watcher) keep(key Key, e Entry) {
 	if !e.Listed && e.Told {
 		delete(w.state, key)
 	}
-	if err := w.o.Save(w.state); err != nil {
-		w.o.Log.Warn("what is watched is not kept", slog.Any("error", err))
-	}
+	_ = w.o.Save(w.state)
 }
 
 // gauge sets the metric of one watch and zone. The caller holds w.mu.
