@@ -9,7 +9,6 @@ import (
 	"dnsblproxy/cmd/dnsblproxy/internal/admin"
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/cmd/dnsblproxy/internal/report"
-	"dnsblproxy/cmd/dnsblproxy/internal/state"
 	"dnsblproxy/cmd/dnsblproxy/internal/tap"
 	"dnsblproxy/resolver/rbl"
 )
@@ -22,7 +21,7 @@ func (d *proxy) startAside() (stop func()) {
 	var work sync.WaitGroup
 	figures := report.Open(report.Options{
 		Totals: d.totals, Listing: d.listing, Log: d.log,
-		Whole: d.shelf(keptReport), Latest: d.shelf(keptLatest),
+		Load: d.kept.Load, Save: d.keep,
 	})
 	d.figures.Store(figures)
 	work.Go(func() { figures.Run(ctx) })
@@ -53,23 +52,6 @@ func (d *proxy) newTap(c *config.Config) *tap.Writer {
 		return nil
 	}
 	return w
-}
-
-// Names of the figures' files in the state folder: of all of them, and of the
-// latest hours.
-const (
-	keptReport = "report"
-	keptLatest = "report-latest"
-)
-
-func (d *proxy) shelf(name string) report.Shelf {
-	s := readShelf(d.kept, name)
-	s.Save = func(h report.History) error { return d.keep(name, h) }
-	return s
-}
-
-func readShelf(dir state.Dir, name string) report.Shelf {
-	return report.Shelf{Load: func(h *report.History) (bool, error) { return dir.Load(name, h) }}
 }
 
 // totals are the resolver's, as the report counts them.

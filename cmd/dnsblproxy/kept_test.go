@@ -92,7 +92,7 @@ func TestKeep_told(t *testing.T) {
 	d := &proxy{log: slog.New(slog.NewTextHandler(log, nil)), kept: state.Dir(folder)}
 	spend := d.saveSpent(&config.Zone{Name: "bl.example"})
 	for range 3 {
-		if spend(upstream.Spent{}) == nil || d.shelf(keptReport).Save(report.History{}) == nil {
+		if spend(upstream.Spent{}) == nil || d.keep("report", report.History{}) == nil {
 			t.Fatal("what could not be kept was")
 		}
 	}

@@ -104,7 +104,7 @@ func (a *app) keptFigures(c *config.Config, since time.Duration, why error) ([]r
 	if dir == "" {
 		return nil, fmt.Errorf("%w, and no state folder is configured that could hold figures", why)
 	}
-	h, found, err := report.Load(readShelf(state.Dir(dir), keptReport), readShelf(state.Dir(dir), keptLatest))
+	h, found, err := report.Load(state.Dir(dir).Load)
 	switch {
 	case !found && err != nil:
 		return nil, err

@@ -49,17 +49,19 @@ type Options struct {
 	// Listing names the lists that are known to have a subject now.
 	Listing func(subject string) []string
 
-	Whole, Latest Shelf // of all that was counted, and of the latest hours
+	// Load reads what Save kept over a restart; found is false when there is
+	// nothing. Save says itself when it fails.
+	Load func(name string, v any) (found bool, err error)
+	Save func(name string, v any) error
 
 	Log *slog.Logger // nil: silent
 }
 
-// Shelf keeps a history over a restart, and says itself when it cannot. Load
-// reads what Save kept; found is false when there is nothing.
-type Shelf struct {
-	Load func(*History) (found bool, err error)
-	Save func(History) error
-}
+// Names of what is kept: all that was counted, and the latest hours.
+const (
+	wholeName  = "report"
+	latestName = "report-latest"
+)
 
 // Intervals of Run.
 const (
@@ -104,7 +106,7 @@ func Open(o Options) *Recorder {
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	r := &Recorder{o: o, last: map[string]Counts{}}
 	var err error
-	if r.history, _, err = Load(o.Whole, o.Latest); err != nil {
+	if r.history, _, err = Load(o.Load); err != nil {
 		o.Log.Warn("figures of the lists are lost in part", slog.Any("error", err))
 	}
 	return r
@@ -112,21 +114,18 @@ func Open(o Options) *Recorder {
 
 // Load reads what was kept; found is false when there is nothing. The history
 // holds what could be read.
-func Load(whole, latest Shelf) (h History, found bool, err error) {
-	h, found, err = whole.load()
-	more, foundMore, errMore := latest.load()
+func Load(load func(name string, v any) (bool, error)) (h History, found bool, err error) {
+	read := func(name string) (h History, found bool, err error) {
+		if found, err = load(name, &h); err != nil {
+			return History{}, false, err
+		}
+		h.mend()
+		return h, found, nil
+	}
+	h, found, err = read(wholeName)
+	more, foundMore, errMore := read(latestName)
 	h.merge(more)
 	return h, found || foundMore, errors.Join(err, errMore)
-}
-
-func (s Shelf) load() (History, bool, error) {
-	var h History
-	found, err := s.Load(&h)
-	if err != nil {
-		return History{}, false, err
-	}
-	h.mend()
-	return h, found, nil
 }
 
 // Listing takes note of a listing, at once.
@@ -208,9 +207,9 @@ func (r *Recorder) count(now time.Time) []string {
 // asked for. Nobody who counts waits for the disk.
 func (r *Recorder) save(now time.Time, whole bool) {
 	whole = whole || now.Sub(r.wholeAt) >= wholeEvery
-	shelf, from, changed := r.o.Latest, now.UTC().Truncate(time.Hour).Add(-latestFor*time.Hour), &r.changed
+	name, from, changed := latestName, now.UTC().Truncate(time.Hour).Add(-latestFor*time.Hour), &r.changed
 	if whole {
-		shelf, from, changed = r.o.Whole, time.Time{}, &r.changedWhole
+		name, from, changed = wholeName, time.Time{}, &r.changedWhole
 	}
 	r.mu.Lock()
 	if !*changed {
@@ -220,7 +219,7 @@ func (r *Recorder) save(now time.Time, whole bool) {
 	kept := r.history.from(from)
 	r.changed, r.changedWhole = false, r.changedWhole && !whole
 	r.mu.Unlock()
-	if shelf.Save(kept) != nil {
+	if r.o.Save(name, kept) != nil {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.changed, r.changedWhole = true, true

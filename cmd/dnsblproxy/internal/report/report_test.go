@@ -20,16 +20,24 @@ type file struct {
 	err   error
 }
 
-func (f *file) shelf() Shelf { return Shelf{Load: f.load, Save: f.save} }
+// folder is where a recorder keeps what it has.
+type folder struct{ whole, latest file }
 
-func (f *file) load(h *History) (bool, error) {
-	if f.err != nil || f.text == nil {
-		return false, f.err
-	}
-	return true, json.Unmarshal(f.text, h)
+func (f *folder) file(name string) *file {
+	return map[string]*file{wholeName: &f.whole, latestName: &f.latest}[name]
 }
 
-func (f *file) save(h History) error {
+func (f *folder) load(name string, h any) (bool, error) {
+	file := f.file(name)
+	if file.err != nil || file.text == nil {
+		return false, file.err
+	}
+	return true, json.Unmarshal(file.text, h)
+}
+
+func (f *folder) save(name string, h any) error { return f.file(name).save(h) }
+
+func (f *file) save(h any) error {
 	f.saved++
 	f.at = time.Now()
 	if f.err != nil {
@@ -40,13 +48,10 @@ func (f *file) save(h History) error {
 	return err
 }
 
-// folder is where a recorder keeps what it has.
-type folder struct{ whole, latest file }
-
 func open(f *folder, totals *[]Total, listing func(string) []string) *Recorder {
 	return Open(Options{
 		Totals: func() []Total { return slices.Clone(*totals) }, Listing: listing,
-		Whole: f.whole.shelf(), Latest: f.latest.shelf(),
+		Load: f.load, Save: f.save,
 	})
 }
 
