@@ -2,7 +2,7 @@ package main
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -24,14 +24,15 @@ func (d *proxy) keep(name string, v any) error {
 	return err
 }
 
-// spent is how much of a list's budget is spent, as it is kept over a restart.
-type spent struct {
-	List string // a digest of the list's name, which may hold a key
-	upstream.Spent
+// ofList is the name under which something is kept of the list that a zone asks.
+// The list's own name may hold a key, of which it tells too little to guess it.
+func ofList(what string, z *config.Zone) string {
+	sum := sha256.Sum256([]byte(z.Upstream.Reveal()))
+	return fmt.Sprintf("%s %s %x", what, z.Name, sum[:4])
 }
 
-// loadSpent and saveSpent keep that over a restart, and over a reload that
-// changes the zone. Another list begins with its own budget.
+// loadSpent and saveSpent keep how much of a list's budget is spent over a
+// restart, and over a reload that changes the zone.
 func (d *proxy) loadSpent(z *config.Zone) func() upstream.Spent {
 	before := d.backends[z.Name]
 	return func() upstream.Spent {
@@ -40,39 +41,31 @@ func (d *proxy) loadSpent(z *config.Zone) func() upstream.Spent {
 				return s
 			}
 		}
-		var s spent
-		if _, err := d.kept.Load("budget "+z.Name, &s); err != nil {
+		var s upstream.Spent
+		if _, err := d.kept.Load(ofList("budget", z), &s); err != nil {
 			d.log.Warn("budget starts anew", slog.String("zone", z.Name), slog.Any("error", err))
 		}
-		if s.List != digest(z) {
-			return upstream.Spent{}
-		}
-		return s.Spent
+		return s
 	}
 }
 
 func (d *proxy) saveSpent(z *config.Zone) func(upstream.Spent) error {
-	return func(s upstream.Spent) error { return d.keep("budget "+z.Name, spent{digest(z), s}) }
+	return func(s upstream.Spent) error { return d.keep(ofList("budget", z), s) }
 }
 
 // quarantine is why a list is in quarantine, as it is kept over a restart.
 type quarantine struct {
-	List  string    // a digest of the list's name, which may hold a key
 	Why   string    // empty when it is in none
 	Ended time.Time // when it was in none any more
 }
 
 func (d *proxy) keepQuarantine(z *config.Zone, from, to upstream.State) {
-	if from.Condition != upstream.Quarantined && to.Condition != upstream.Quarantined {
-		return
+	switch upstream.Quarantined {
+	case to.Condition:
+		_ = d.keep(ofList("quarantine", z), quarantine{Why: to.Reason}) // the log has it
+	case from.Condition:
+		_ = d.keep(ofList("quarantine", z), quarantine{Ended: time.Now()})
 	}
-	q := quarantine{List: digest(z)}
-	if to.Condition == upstream.Quarantined {
-		q.Why = to.Reason
-	} else {
-		q.Ended = time.Now()
-	}
-	_ = d.keep("quarantine "+z.Name, q) // the log has it
 }
 
 // quarantined is why a zone's list was in quarantine before a reload, or a
@@ -85,11 +78,8 @@ func (d *proxy) quarantined(log *slog.Logger, z *config.Zone) string {
 		return ""
 	}
 	var q quarantine
-	if _, err := d.kept.Load("quarantine "+z.Name, &q); err != nil {
+	if _, err := d.kept.Load(ofList("quarantine", z), &q); err != nil {
 		log.Warn("whether the list was in quarantine is not known", slog.Any("error", err))
-	}
-	if q.List != digest(z) {
-		return ""
 	}
 	return q.Why
 }
@@ -99,14 +89,8 @@ func (d *proxy) quarantined(log *slog.Logger, z *config.Zone) string {
 func (d *proxy) forgetLies(c *config.Config) {
 	for _, z := range c.Zones {
 		var q quarantine
-		_, err := d.kept.Load("quarantine "+z.Name, &q)
-		if err == nil && q.List == digest(z) && time.Since(q.Ended) < c.Cache.MaxTTL {
+		if _, err := d.kept.Load(ofList("quarantine", z), &q); err == nil && time.Since(q.Ended) < c.Cache.MaxTTL {
 			d.resolver.Forget(z.Name, true)
 		}
 	}
-}
-
-func digest(z *config.Zone) string {
-	sum := sha256.Sum256([]byte(z.Upstream.Reveal()))
-	return hex.EncodeToString(sum[:])
 }

@@ -104,7 +104,7 @@ func TestKeep_told(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, want := range []string{`not kept for a restart" what="budget bl.example"`, `not kept for a restart" what=report`, `again" what="budget bl.example"`} {
+	for _, want := range []string{`not kept for a restart" what="budget bl.example `, `not kept for a restart" what=report`, `again" what="budget bl.example `} {
 		if line := <-log; !strings.Contains(line, want) {
 			t.Errorf("the log says %s, want %s", line, want)
 		}

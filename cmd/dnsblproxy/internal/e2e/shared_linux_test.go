@@ -428,8 +428,10 @@ func TestShared_restart(t *testing.T) {
 		ended time.Duration
 		want  string
 	}{{2 * time.Hour, "listed 127.0.0.2"}, {time.Minute, "unlisted"}} {
-		kept := fmt.Sprintf(`{"List": "%x", "Ended": %q}`, sha256.Sum256([]byte("bl.example")), time.Now().Add(-tt.ended).Format(time.RFC3339))
-		p := start(map[string]string{"state/lists/quarantine%20bl.example.json": kept})
+		sum := sha256.Sum256([]byte("bl.example"))
+		p := start(map[string]string{
+			fmt.Sprintf("state/lists/quarantine%%20bl.example%%20%x.json", sum[:4]): fmt.Sprintf(`{"Ended": %q}`, time.Now().Add(-tt.ended).Format(time.RFC3339)),
+		})
 		if got := verdict(t, p.Addr, "192.0.2.99", "bl.example"); got != tt.want {
 			t.Errorf("%s after the end of the quarantine the lie of before makes it %s, want %s", tt.ended, got, tt.want)
 		}
