@@ -265,14 +265,18 @@ func (b *builder) count(ms []match, size count, six bool) {
 }
 
 // addDomains gives every domain named anywhere its two sets: a name matches
-// its own entries, exact or not, and those with a dot of all names above.
+// its own entries, exact or not, and those with a dot of all names above. Of lines
+// that say the same the first counts.
 func (b *builder) addDomains() {
 	if len(b.domains) == 0 {
 		return
 	}
 	entries := make(map[string][]builderDomain)
 	for _, d := range b.domains {
-		entries[d.wire] = append(entries[d.wire], d)
+		again := func(o builderDomain) bool { return o.source == d.source && o.below == d.below && o.end == d.end }
+		if !slices.ContainsFunc(entries[d.wire], again) {
+			entries[d.wire] = append(entries[d.wire], d)
+		}
 	}
 	b.t.nodes = make(map[string]node, len(entries))
 	for name := range entries {

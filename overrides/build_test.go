@@ -27,6 +27,23 @@ func TestBuild_crowded(t *testing.T) {
 	}
 }
 
+// A job that appends the same domains day by day costs no more than its lines.
+func TestBuild_domains_again_and_again(t *testing.T) {
+	var entries []Entry
+	for line := 1; line <= 1000; line++ {
+		for _, d := range []Domain{{"example.com", true}, {"example.com", false}, {fmt.Sprintf("h%d.example.com", line%50), false}} {
+			entries = append(entries, Entry{Domain: d, Line: line})
+		}
+	}
+	table := build([]loaded{{rule: &Rule{Name: "x", Enabled: true}, sources: []loadedSource{{sourceOf(KindFile, "x.txt"), contentOf(entries)}}}}, testNow)
+	if n := len(table.matches); n > 200 {
+		t.Errorf("%d matches for 52 entries", n)
+	}
+	if hit, ok := table.LookupDomain([]byte(wireName("h7.example.com"))).Allow("", testNow); !ok || hit.Line != 1 {
+		t.Errorf("h7.example.com: %+v, %t, want the first line that holds it", hit, ok)
+	}
+}
+
 // With work that grows with the square of the sources the second is sixteen
 // times the first.
 func BenchmarkBuild_crowded(b *testing.B) {
