@@ -283,6 +283,9 @@ func TestExemptions(t *testing.T) {
 		{Name: "over", Enabled: true, CIDR: []string{"192.0.2.9"}, Expires: time.Date(2001, 1, 1, 0, 0, 0, 0, time.Local)},
 		{Name: "soon", Enabled: true, CIDR: []string{"192.0.2.10"}, Expires: time.Date(2099, 12, 31, 0, 0, 0, 0, time.Local)},
 		{Name: "deny", Enabled: true, Action: Deny, Zones: []string{"z.example"}, CIDR: []string{"192.0.2.9"}},
+		// Parts beside ::ffff:0:0/96, in which no entry can begin or end.
+		{Name: "beside", Enabled: true, CIDR: []string{"::/80", "::/0"}, Except: []string{"::1:0:0:0/80"}},
+		{Name: "above", Enabled: true, CIDR: []string{"::/0"}, Except: []string{"::/80"}},
 	}
 	e, err := Open(rules, Options{})
 	if err != nil {
@@ -297,6 +300,8 @@ func TestExemptions(t *testing.T) {
 		"a file:1 10.0.0.1-10.0.0.3", "a file:1 10.0.0.8-10.0.0.254",
 		"a file:4 192.0.2.2 until 2100-01-01", "a file:5 .example.com",
 		"soon cidr:1 192.0.2.10 until 2099-12-31",
+		"beside cidr:1 ::-::fffe:ffff:ffff", "beside cidr:2 ::2:0:0:0-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+		"above cidr:1 ::1:0:0:0-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("Exemptions =\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

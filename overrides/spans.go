@@ -44,18 +44,25 @@ func (a v4) addr() netip.Addr {
 	return netip.AddrFrom4(b)
 }
 
-// v6 is an IPv6 address in host order.
+// v6 is an IPv6 address in host order. next and prev skip ::ffff:0:0/96, whose
+// addresses are IPv4 everywhere here, so that no part of a range begins or ends there.
 type v6 struct{ hi, lo uint64 }
 
 func (a v6) less(b v6) bool { return a.hi < b.hi || a.hi == b.hi && a.lo < b.lo }
 
 func (a v6) next() v6 {
 	lo, carry := bits.Add64(a.lo, 1, 0)
+	if a.hi == 0 && lo == 0xffff_0000_0000 {
+		lo += 1 << 32
+	}
 	return v6{a.hi + carry, lo}
 }
 
 func (a v6) prev() v6 {
 	lo, borrow := bits.Sub64(a.lo, 1, 0)
+	if a.hi == 0 && lo == 0xffff_ffff_ffff {
+		lo -= 1 << 32
+	}
 	return v6{a.hi - borrow, lo}
 }
 
