@@ -82,13 +82,10 @@ func RemoveItems(path string, entries []Entry) (removed int, err error) {
 }
 
 func notThere(path string, present []Entry, e Entry) error {
-	by, ok := coverOf(present).covers(e)
-	for i := 0; !ok && i < len(present); i++ {
-		by = present[i]
-		ok = by.Domain.Name == "" && by.Range.holds(e.Range)
-	}
-	if ok && e.Domain.Name == "" {
-		return &Problem{File: path, Line: by.Line, Msg: fmt.Sprintf("%s does not stand there by itself but is within %s; write except = [%q] in the rule", e, by, e.Range)}
+	for _, by := range present {
+		if by.Domain == e.Domain && by.Range.holds(e.Range) {
+			return &Problem{File: path, Line: by.Line, Msg: fmt.Sprintf("%s does not stand there by itself but is within %s; write except = [%q] in the rule", e, by, e.Range)}
+		}
 	}
 	return &Problem{File: path, Msg: fmt.Sprintf("%s is not in the file; allow list shows what is", e)}
 }

@@ -102,6 +102,16 @@ func TestEntry_Overlaps(t *testing.T) {
 	}
 }
 
+// What two lines hold together is within neither of them.
+func TestRemoveItems_of_two(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f.txt")
+	write(t, path, "192.0.2.0/25\n192.0.2.128/25\n")
+	_, err := RemoveItems(path, []Entry{items(t, "192.0.2.0/24")[0].Entry})
+	if err == nil || !strings.Contains(err.Error(), "192.0.2.0/24 is not in the file") {
+		t.Errorf("RemoveItems = %v", err)
+	}
+}
+
 func TestRemoveItems(t *testing.T) {
 	const before = "\ufeff# keep\r\n192.0.2.7 # gone\r\n10.0.0.0/8\r\n10.0.0.0-10.255.255.255 until 2027-01-01\r\n.example.com\r\n172.16.0.0/12 until 2027-01-01"
 	for _, tt := range []struct {
