@@ -117,7 +117,7 @@ func (a *app) tellExempt(ctx context.Context, entries []overrides.Entry) {
 	if err != nil {
 		return
 	}
-	all := exemptionsIn(engine)
+	all := exemptionsIn(c, engine)
 	if cl, err := running(ctx, c); err == nil {
 		var loaded []exemption
 		if cl.get(ctx, "exemptions", nil, &loaded) == nil {

@@ -188,7 +188,7 @@ func (a *app) exemptions(ctx context.Context, c *config.Config) ([]exemption, er
 func (a *app) resolveExemptions(ctx context.Context, c *config.Config) ([]exemption, error) {
 	var all []exemption
 	err := withSources(ctx, c, func(engine *overrides.Engine) {
-		all = exemptionsIn(engine)
+		all = exemptionsIn(c, engine)
 		for _, s := range engine.Status() {
 			if why := trouble(s); s.Action == overrides.Allow && why != "" {
 				fmt.Fprintf(a.err, "rule %s: %s: %s\n", s.Rule, s.Source, why)
@@ -198,12 +198,12 @@ func (a *app) resolveExemptions(ctx context.Context, c *config.Config) ([]exempt
 	return all, err
 }
 
-// exemptionsIn lists what the engine has in force.
-func exemptionsIn(engine *overrides.Engine) []exemption {
+// exemptionsIn lists what the engine has in force of the rules of c.
+func exemptionsIn(c *config.Config, engine *overrides.Engine) []exemption {
 	all := []exemption{}
 	for e := range engine.Exemptions(overrides.Allow) {
 		x := exemption{
-			Rule: e.Rule.Name, Entry: bare(e.Entry), Source: e.Source.String(), Line: e.Entry.Line,
+			Rule: e.Rule.Name, Entry: bare(e.Entry), Source: e.Source.String(), Line: lineOf(c, e),
 			Zones: e.Rule.Zones, Until: untilText(e.Entry.Until), Comment: e.Rule.Comment, Live: e.Live,
 		}
 		if x.Zones == nil {
@@ -212,6 +212,15 @@ func exemptionsIn(engine *overrides.Engine) []exemption {
 		all = append(all, x)
 	}
 	return all
+}
+
+// lineOf is the line of an entry in its file. Those of the configuration itself
+// have their number.
+func lineOf(c *config.Config, e overrides.Exemption) int {
+	if k := e.Source.Kind; k == overrides.KindCIDR || k == overrides.KindDomains {
+		return c.Line("allow", e.Rule.Name, k.String(), e.Entry.Line-1)
+	}
+	return e.Entry.Line
 }
 
 // bare is the entry without its day.
@@ -237,8 +246,7 @@ func holds(line, part string) bool {
 }
 
 // annotate gives entries of rule files the comments of their lines, which the
-// server does not keep in memory, and a path as people here write it; and
-// typed entries their line instead of their number.
+// server does not keep in memory, and a path as people here write it.
 func annotate(c *config.Config, all []exemption) {
 	comments := make(map[string][]string) // by rule, then by line
 	for _, u := range c.Allow {
@@ -253,9 +261,6 @@ func annotate(c *config.Config, all []exemption) {
 	}
 	for i := range all {
 		e := &all[i]
-		if e.Line > 0 && (e.Source == "cidr" || e.Source == "domains") {
-			e.Line = c.Line("allow", e.Rule, e.Source, e.Line-1)
-		}
 		u := ruleNamed(c, e.Rule)
 		if u == nil || !strings.HasPrefix(e.Source, "file ") {
 			continue

@@ -21,7 +21,7 @@ func (d *proxy) api() map[string]admin.Endpoint {
 		"lookup": d.lookupEndpoint,
 		"report": d.reportEndpoint,
 		"exemptions": func(context.Context, url.Values) (any, error) {
-			return exemptionsIn(d.rules), nil
+			return exemptionsIn(d.cfg.Load(), d.rules), nil
 		},
 	}
 }

@@ -127,12 +127,13 @@ func (d *proxy) lookupForPage(ctx context.Context, subject string) ([]admin.Answ
 
 // entriesOf lists the first most entries of an allow rule, and counts all.
 func (d *proxy) entriesOf(rule string, most int) (entries []admin.Entry, all int) {
+	c := d.cfg.Load()
 	for e := range d.rules.Exemptions(overrides.Allow) {
 		if e.Rule.Name != rule {
 			continue
 		}
 		if all++; len(entries) < most {
-			entries = append(entries, admin.Entry{Entry: bare(e.Entry), Source: e.Source.String(), Line: e.Entry.Line, Live: e.Live})
+			entries = append(entries, admin.Entry{Entry: bare(e.Entry), Source: e.Source.String(), Line: lineOf(c, e), Live: e.Live})
 		}
 	}
 	return entries, all

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -198,15 +199,25 @@ func TestAdmin_secrets(t *testing.T) {
 	}
 }
 
-// TestPage_entries bounds what the page lists of a rule.
+// TestPage_entries bounds what the page lists of a rule. Each has its line.
 func TestPage_entries(t *testing.T) {
 	var cidr []string
 	for i := range 700 {
 		cidr = append(cidr, fmt.Sprintf(`"10.%d.%d.1"`, i/250, i%250))
 	}
-	_, h := adminOf(t, strings.Replace(keyedConfig, `"203.0.113.0/24"`, strings.Join(cidr, ","), 1))
+	_, h := adminOf(t, strings.Replace(keyedConfig, `"203.0.113.0/24"`, strings.Join(cidr, ",\n"), 1))
 	body := fetch(t, h, "/?rule=fax")
 	if n := strings.Count(body, "<li><code>"); n != 500 || !strings.Contains(body, "The first 500 of 701") {
 		t.Errorf("%d entries are shown", n)
+	}
+	if want := `<code>10.0.2.1</code> <span class="quiet">cidr, line 17</span>`; !strings.Contains(body, want) {
+		t.Errorf("the page lacks %s", want)
+	}
+	var all []exemption
+	if err := json.Unmarshal([]byte(fetch(t, h, "/api/v1/exemptions")), &all); err != nil {
+		t.Fatal(err)
+	}
+	if e := all[2]; e.Entry != "10.0.2.1" || e.Line != 17 {
+		t.Errorf("the API has %+v, want 10.0.2.1 of line 17", e)
 	}
 }
