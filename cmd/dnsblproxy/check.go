@@ -64,17 +64,12 @@ func (a *app) check(ctx context.Context, offline bool) error {
 		}
 		warnings = append(append(warnings, more...), lying...)
 	}
-	f := finding{OK: len(problems) == 0, Problems: problems, Warnings: warnings}
+	// JSON has an array without any, too.
+	f := finding{OK: len(problems) == 0, Problems: append([]config.Problem{}, problems...), Warnings: append([]config.Problem{}, warnings...)}
 	if f.OK {
 		f.Serves = servesOf(c, a.lists)
 	}
 	if a.json {
-		if f.Problems == nil {
-			f.Problems = []config.Problem{}
-		}
-		if f.Warnings == nil {
-			f.Warnings = []config.Problem{}
-		}
 		if err := a.printJSON(f); err != nil || f.OK {
 			return err
 		}
