@@ -90,7 +90,7 @@ func (d *proxy) rulesForPage() []admin.Rule {
 	for _, s := range d.rules.Status() {
 		k := key{s.Action, s.Rule}
 		sources[k] = append(sources[k], admin.Source{
-			What: s.Source.String(), V4: s.V4, V6: s.V6, Domains: s.Domains, LastSuccess: s.LastSuccess,
+			What: s.Source.String(), V4: s.V4, V6: s.V6, Domains: s.Domains, Live: s.Live4+s.Live6 > 0, LastSuccess: s.LastSuccess,
 			Next: s.Next, Error: s.LastError, Failures: s.Failures, Warnings: s.Warnings,
 		})
 	}

@@ -50,6 +50,7 @@ type Source struct {
 	What        string // "spf efax.com"
 	V4, V6      float64
 	Domains     int
+	Live        bool      // opens more, asked about one address at a time
 	LastSuccess time.Time // zero: never
 	Next        time.Time // zero: when its file changes, or never
 	Error       string    // of the latest attempt

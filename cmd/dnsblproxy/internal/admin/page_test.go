@@ -103,6 +103,18 @@ func TestPage_empty(t *testing.T) {
 	}
 }
 
+// TestPage_live shows an SPF record that opens addresses one at a time alone.
+func TestPage_live(t *testing.T) {
+	rule := Rule{Name: "fax", Action: "allow", Enabled: true, Sources: []Source{{What: "spf live.example", Live: true}, {What: "spf none.example"}}}
+	h := sceneHandler(t, func(o *PageOptions) { o.Overview = func() Overview { return Overview{Rules: []Rule{rule}} } })
+	body := getPage(t, h, "/").Body.String()
+	for what, want := range map[string]string{"spf live.example": "asked for each address, never", "spf none.example": "nothing, never"} {
+		if !regexp.MustCompile(what + `</span>\s*<span class="quiet">` + want).MatchString(body) {
+			t.Errorf("%s is not %q in %s", what, want, body)
+		}
+	}
+}
+
 func TestPage_files(t *testing.T) {
 	h := sceneHandler(t, nil)
 	for path, kind := range map[string]string{
