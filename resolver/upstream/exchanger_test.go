@@ -32,6 +32,7 @@ func TestExchanger_faults(t *testing.T) {
 		{"SERVFAIL", rcode(2), nil, ErrServfail.Error()},
 		{"REFUSED", rcode(5), nil, ErrRefused.Error()},
 		{"REFUSED without the question", func(q query) { q.send(bareRefusal(q)) }, nil, ErrRefused.Error()},
+		{"FORMERR to all without the question", func(q query) { q.send(header(q, dns.RcodeFormatError)) }, nil, ErrServfail.Error()},
 		{"NOTAUTH", rcode(9), nil, ErrServfail.Error()},
 		{"FORMERR to all", rcode(1), nil, ErrServfail.Error()},
 		{"wrong ID", change(func(p []byte) []byte { p[0] ^= 0xff; return p }), nil, "timeout"},
@@ -116,8 +117,11 @@ func TestExchanger_faults(t *testing.T) {
 }
 
 // bareRefusal is how unbound answers those whom it does not know: a header.
-func bareRefusal(q query) []byte {
-	p := q.reply(dns.RcodeRefused)[:12]
+func bareRefusal(q query) []byte { return header(q, dns.RcodeRefused) }
+
+// header is an answer without its question.
+func header(q query, rcode int) []byte {
+	p := q.reply(rcode)[:12]
 	p[5], p[11] = 0, 0
 	return p
 }

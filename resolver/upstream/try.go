@@ -134,13 +134,9 @@ func (f *flight) judge(pkt []byte, now time.Time) verdict {
 	if pkt[2]&0xf8 != 0x80 { // QR set, opcode QUERY
 		return dropped
 	}
-	switch {
-	case !bare(pkt):
-	case pkt[3]&0x0f == wire.RcodeRefused:
+	if bare(pkt) {
 		f.heard(now)
-		return f.useless(now, ErrRefused)
-	case f.edns:
-		return f.withoutEDNS(now)
+		return f.rcode(pkt, Question{}, wire.Response{Rcode: pkt[3] & 0x0f}, now)
 	}
 	if len(pkt) < f.qend || binary.BigEndian.Uint16(pkt[4:]) != 1 {
 		return dropped
@@ -253,7 +249,6 @@ func withoutAuthority(pkt []byte, r wire.Response) bool {
 // remembered of the server once it does answer then.
 func (f *flight) withoutEDNS(now time.Time) verdict {
 	f.pool.stats.plainDNS.Add(1)
-	f.heard(now)
 	f.edns, f.noEDNS = false, true
 	return f.try(now)
 }
