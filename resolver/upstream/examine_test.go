@@ -368,7 +368,7 @@ func TestList_liesAtOnce(t *testing.T) {
 			return world(m)
 		}, func(o *ListOptions) { o.Probe, o.Holds = true, rbl.HoldsAll })
 		defer g.end()
-		time.Sleep(firstTest + 100*time.Millisecond)
+		time.Sleep(200 * time.Millisecond) // for so long users get its listings
 		if s := g.State(); s.Condition != Quarantined {
 			t.Errorf("%+v", s)
 		}
