@@ -102,7 +102,7 @@ func (s *redisServer) url() string { return "unix://" + s.socket }
 // eventually waits until a condition holds.
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !condition() {
@@ -140,12 +140,16 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
-const testTimeout = 250 * time.Millisecond // the machine may be busy
+// hurried is for tests of what waits no longer than testTimeout. The others wait
+// as long as a machine may stand still.
+func hurried(o *Options) { o.Timeout = testTimeout }
+
+const testTimeout = 250 * time.Millisecond
 
 func openClient(t testing.TB, url string, change ...func(*Options)) *client {
 	t.Helper()
 	c := &client{t: t, got: map[string]int{}}
-	o := Options{URL: url, Secret: "a secret", Timeout: testTimeout,
+	o := Options{URL: url, Secret: "a secret", Timeout: 20 * time.Second,
 		Log: slog.New(slog.NewTextHandler(io.MultiWriter(&c.log, t.Output()), nil)),
 		Count: func(result string) {
 			c.mu.Lock()
@@ -195,14 +199,22 @@ func (c *client) get(question string) string {
 			return "nothing"
 		}
 		return fmt.Sprint(r.data, " ", r.life)
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		c.t.Fatal("Get never calls done")
 		return ""
 	}
 }
 
-// has waits until a question has that answer.
-func (c *client) has(question, data string) {
+// gives has the other get an answer. It is set again should it be lost.
+func (c *client) gives(to *client, question, data string, life uint32) {
 	c.t.Helper()
-	eventually(c.t, "the answer "+data, func() bool { return strings.HasPrefix(c.get(question), data+" ") })
+	eventually(c.t, "the answer "+data, func() bool {
+		c.Set([]byte(question), data, life)
+		return to.has(question, data)
+	})
+}
+
+func (c *client) has(question, data string) bool {
+	c.t.Helper()
+	return strings.HasPrefix(c.get(question), data+" ")
 }
