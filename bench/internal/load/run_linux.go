@@ -151,29 +151,30 @@ func Closed(o Options) (*Result, error) {
 			return nil, err
 		}
 	}
-	last := r.now()
+	const wait = 10 * time.Millisecond
+	silent := time.Duration(0) // in waits: a machine that stands still loses nothing
 	for {
-		now := r.now()
-		asking := now < int64(r.o.For)
+		asking := r.now() < int64(r.o.For)
 		if !asking && r.idle() {
 			return r.end(), nil
 		}
-		if now-last > int64(patience) {
+		if silent > patience {
 			if !asking {
 				return r.end(), nil
 			}
 			if err := r.restart(); err != nil {
 				return nil, err
 			}
-			last = now
+			silent = 0
 		}
-		for _, ev := range r.wait(10 * time.Millisecond) {
+		silent += wait
+		for _, ev := range r.wait(wait) {
 			s := r.sockets[ev.Fd]
 			n := r.collect(s, r.o.Outstanding > 1)
 			if n == 0 {
 				continue
 			}
-			last = r.now()
+			silent = 0
 			if asking {
 				if err := r.ask(s, n); err != nil {
 					return nil, err
@@ -225,7 +226,7 @@ func Open(o Options) (*Result, error) {
 	defer r.close()
 	plan := newSchedule(r.o.Rate, 1)
 	r.started = time.Now()
-	last, turn := r.now(), 0
+	silent, turn := time.Duration(0), 0
 	for {
 		now := r.now()
 		for plan.next <= min(now, int64(r.o.For)) {
@@ -242,16 +243,17 @@ func Open(o Options) (*Result, error) {
 			}
 		}
 		over := plan.next > int64(r.o.For)
-		if over && (r.idle() || now-max(last, int64(r.o.For)) > int64(patience)) {
+		if over && (r.idle() || silent > patience) {
 			return r.end(), nil
 		}
 		until := time.Duration(plan.next - r.now())
 		if over {
 			until = time.Millisecond
+			silent += until
 		}
 		for _, ev := range r.wait(max(until, 0)) {
 			if r.collect(r.sockets[ev.Fd], true) > 0 {
-				last = r.now()
+				silent = 0
 			}
 		}
 	}

@@ -32,7 +32,7 @@ func TestListData(t *testing.T) {
 	}()
 	for i := range uint32(300) {
 		a := load.Addr(i)
-		m, err := dns.Exchange(new(dns.Msg).SetQuestion(load.Question(a, "bl.bench.internal."), dns.TypeA), s.Addr.String())
+		m, err := exchange(new(dns.Msg).SetQuestion(load.Question(a, "bl.bench.internal."), dns.TypeA), s.Addr.String())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +74,7 @@ func TestKinds(t *testing.T) {
 			}
 			for i := range uint32(20) {
 				a := load.Addr(i)
-				m, err := dns.Exchange(new(dns.Msg).SetQuestion(load.Question(a, "bl.bench.internal."), dns.TypeA), s.Addr.String())
+				m, err := exchange(new(dns.Msg).SetQuestion(load.Question(a, "bl.bench.internal."), dns.TypeA), s.Addr.String())
 				if err != nil {
 					t.Fatal(err)
 				}
