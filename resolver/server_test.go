@@ -18,6 +18,9 @@ import (
 	"dnsblproxy/overrides"
 )
 
+// patience is for answers that come, also when the machine stands still.
+const patience = time.Minute
+
 // serveScene starts a server for s on a free loopback port.
 func serveScene(t *testing.T, s *scene, at string) netip.AddrPort {
 	t.Helper()
@@ -32,7 +35,7 @@ func serveWith(t *testing.T, o ServerOptions) netip.AddrPort {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(ctx, 5*time.Second) }()
+	go func() { ended <- srv.Serve(ctx, patience) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -47,7 +50,7 @@ func TestServer_overBothTransports(t *testing.T) {
 	s := newScene(t, []ZoneOptions{z}, overrides.Rule{Name: "office", CIDR: []string{"192.0.2.2"}})
 	at := serveScene(t, s, "127.0.0.1:0")
 	for _, network := range []string{"udp", "tcp"} {
-		c := dns.Client{Net: network}
+		c := dns.Client{Net: network, Timeout: patience}
 		for name, want := range map[string]string{"1.2.0.192": "NOERROR 127.0.0.10", "2.2.0.192": "NXDOMAIN", "8.2.0.192": "NXDOMAIN"} {
 			m, _, err := c.Exchange(new(dns.Msg).SetQuestion(name+".bl.test.", dns.TypeA), at.String())
 			if err != nil {
@@ -69,7 +72,7 @@ func TestServer_wildcard(t *testing.T) {
 		for _, to := range addrs {
 			for _, when := range []string{"miss", "hit"} {
 				addr := netip.AddrPortFrom(netip.MustParseAddr(to), port).String()
-				m, _, err := new(dns.Client).Exchange(new(dns.Msg).SetQuestion("1.2.0.192.bl.test.", dns.TypeA), addr)
+				m, _, err := (&dns.Client{Timeout: patience}).Exchange(new(dns.Msg).SetQuestion("1.2.0.192.bl.test.", dns.TypeA), addr)
 				if err != nil || brief(m) != "NOERROR 127.0.0.10" {
 					t.Errorf("%s at %s, %s: %v, %v", at, to, when, m, err)
 				}
@@ -221,11 +224,11 @@ func TestServer_answersWhatIsInFlight(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(ctx, 5*time.Second) }()
+	go func() { ended <- srv.Serve(ctx, patience) }()
 
 	answered := make(chan string, 1)
 	go func() {
-		m, _, err := new(dns.Client).Exchange(new(dns.Msg).SetQuestion("1.2.0.192.bl.test.", dns.TypeA), srv.Addrs()[0].String())
+		m, _, err := (&dns.Client{Timeout: patience}).Exchange(new(dns.Msg).SetQuestion("1.2.0.192.bl.test.", dns.TypeA), srv.Addrs()[0].String())
 		if err != nil {
 			answered <- err.Error()
 			return
@@ -290,7 +293,7 @@ func TestServer_strangers(t *testing.T) {
 	at := serveScene(t, s, "127.0.0.1:0").String()
 	stranger := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}}
 	ask := func(d *net.Dialer) string {
-		m, _, err := (&dns.Client{Net: "tcp", Dialer: d}).Exchange(new(dns.Msg).SetQuestion("1.2.0.192.bl.test.", dns.TypeA), at)
+		m, _, err := (&dns.Client{Net: "tcp", Dialer: d, Timeout: patience}).Exchange(new(dns.Msg).SetQuestion("1.2.0.192.bl.test.", dns.TypeA), at)
 		if err != nil {
 			return err.Error()
 		}
@@ -324,7 +327,7 @@ func TestServer_share(t *testing.T) {
 		}
 		defer conn.Close()
 	}
-	m, _, err := (&dns.Client{Net: "tcp"}).Exchange(new(dns.Msg).SetQuestion("1.2.0.192.bl.test.", dns.TypeA), at)
+	m, _, err := (&dns.Client{Net: "tcp", Timeout: patience}).Exchange(new(dns.Msg).SetQuestion("1.2.0.192.bl.test.", dns.TypeA), at)
 	if err != nil || brief(m) != "NOERROR 127.0.0.10" {
 		t.Errorf("another one was told %v, %v", m, err)
 	}

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 )
@@ -51,11 +50,11 @@ func TestTap(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(ctx, 5*time.Second) }()
+	go func() { ended <- srv.Serve(ctx, patience) }()
 	names := map[string]string{"udp": "1.2.0.192.bl.test.", "tcp": "8.2.0.192.bl.test."}
 	for network, name := range names {
 		for range 2 {
-			c := dns.Client{Net: network}
+			c := dns.Client{Net: network, Timeout: patience}
 			if _, _, err := c.Exchange(new(dns.Msg).SetQuestion(name, dns.TypeA), srv.Addrs()[0].String()); err != nil {
 				t.Fatalf("%s: %v", network, err)
 			}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -35,13 +36,7 @@ func startDaemon(tb testing.TB, zones ...string) *daemon {
 		}
 		tb.Skip("rbldnsd is not installed")
 	}
-	probe, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	addr := probe.LocalAddr().(*net.UDPAddr)
-	probe.Close()
-
+	addr := freeAddr()
 	args := []string{"-n", "-a", "-b", fmt.Sprintf("127.0.0.1/%d", addr.Port)}
 	if os.Getuid() == 0 {
 		args = append(args, "-u", "nobody")
@@ -78,6 +73,18 @@ func startDaemon(tb testing.TB, zones ...string) *daemon {
 	return &daemon{conn, cmd}
 }
 
+// freeAddr is an address that nobody uses. Its port is none of those that the
+// kernel gives to others meanwhile.
+func freeAddr() *net.UDPAddr {
+	for {
+		addr := &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 10000 + rand.N(20000)}
+		if probe, err := net.ListenUDP("udp", addr); err == nil {
+			probe.Close()
+			return addr
+		}
+	}
+}
+
 // readUntil returns what r says up to and with the line that holds word.
 func readUntil(r io.Reader, word string) string {
 	var log strings.Builder
@@ -110,7 +117,7 @@ func (d *daemon) ask(t *testing.T, name string, qtype uint16) reply {
 	if _, err := d.conn.Write(pkt); err != nil {
 		t.Fatal(err)
 	}
-	d.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	d.conn.SetReadDeadline(time.Now().Add(time.Minute))
 	buf := make([]byte, 8192)
 	n, err := d.conn.Read(buf)
 	if err != nil {
