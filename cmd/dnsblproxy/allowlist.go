@@ -204,10 +204,7 @@ func exemptionsIn(c *config.Config, engine *overrides.Engine) []exemption {
 	for e := range engine.Exemptions(overrides.Allow) {
 		x := exemption{
 			Rule: e.Rule.Name, Entry: bare(e.Entry), Source: e.Source.String(), Line: lineOf(c, e),
-			Zones: e.Rule.Zones, Until: untilText(e.Entry.Until), Comment: e.Rule.Comment, Live: e.Live,
-		}
-		if x.Zones == nil {
-			x.Zones = []string{}
+			Zones: append([]string{}, e.Rule.Zones...), Until: untilText(e.Entry.Until), Comment: e.Rule.Comment, Live: e.Live,
 		}
 		all = append(all, x)
 	}

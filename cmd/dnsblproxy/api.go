@@ -64,11 +64,8 @@ func (d *proxy) lookup(ctx context.Context, s rbl.Subject) []lookupAnswer {
 	answers := []lookupAnswer{}
 	for _, e := range d.resolver.Explain(ctx, s) {
 		a := lookupAnswer{
-			Zone: e.Zone, Verdict: e.Verdict.String(), Codes: e.Codes, Text: e.Text, Rule: e.Rule, Source: e.Source,
+			Zone: e.Zone, Verdict: e.Verdict.String(), Codes: append([]string{}, e.Codes...), Text: e.Text, Rule: e.Rule, Source: e.Source,
 			Reason: e.Reason, TookMS: float64(e.Took.Microseconds()) / 1000, Observe: e.Observe, Steps: e.Steps,
-		}
-		if a.Codes == nil {
-			a.Codes = []string{}
 		}
 		if a.Reason == "" && len(e.Steps) > 0 {
 			a.Reason = e.Steps[len(e.Steps)-1].What

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -44,11 +44,10 @@ func (d dnsResolver) Lookup(ctx context.Context, name string, t spf.Type) (spf.A
 
 // fill reads the RDATA of the records.
 func fill(a *spf.Answer, t spf.Type, records [][]byte) error {
-	type host struct {
-		preference uint16
-		name       string
+	if t == spf.TypeMX { // by their preference, which comes first
+		preference := func(data []byte) []byte { return data[:min(2, len(data))] }
+		slices.SortStableFunc(records, func(a, b []byte) int { return bytes.Compare(preference(a), preference(b)) })
 	}
-	var hosts []host
 	for _, data := range records {
 		switch t {
 		case spf.TypeA, spf.TypeAAAA:
@@ -64,24 +63,15 @@ func fill(a *spf.Answer, t spf.Type, records [][]byte) error {
 			}
 			a.Strings = append(a.Strings, s)
 		case spf.TypeMX, spf.TypePTR:
-			h := host{}
 			if t == spf.TypeMX {
-				if len(data) < 2 {
-					return errRData
-				}
-				h.preference, data = binary.BigEndian.Uint16(data), data[2:]
+				data = data[min(2, len(data)):]
 			}
 			name, err := textName(data)
 			if err != nil {
 				return err
 			}
-			h.name = name
-			hosts = append(hosts, h)
+			a.Hosts = append(a.Hosts, name)
 		}
-	}
-	slices.SortStableFunc(hosts, func(a, b host) int { return int(a.preference) - int(b.preference) })
-	for _, h := range hosts {
-		a.Hosts = append(a.Hosts, h.name)
 	}
 	return nil
 }

@@ -118,7 +118,7 @@ func (d *proxy) lookupForPage(ctx context.Context, subject string) ([]admin.Answ
 			Source: a.Source, Reason: a.Reason, Took: time.Duration(a.TookMS * float64(time.Millisecond)),
 		}
 		for _, step := range a.Steps {
-			answer.Steps = append(answer.Steps, admin.Step{Number: step.Number, What: step.What})
+			answer.Steps = append(answer.Steps, admin.Step(step))
 		}
 		all = append(all, answer)
 	}
@@ -150,10 +150,7 @@ func (d *proxy) worth() []admin.Worth {
 	}
 	var all []admin.Worth
 	for _, x := range f.Figures(worthSpan) {
-		all = append(all, admin.Worth{
-			Zone: x.Zone, Questions: x.Questions, Listings: x.Listings,
-			Exempted: x.Exempted, Unique: x.Unique, Errors: x.Errors,
-		})
+		all = append(all, admin.Worth(x))
 	}
 	return all
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -75,10 +74,10 @@ func servesOf(c *config.Config, lists *rbl.Table) *serves {
 	return s
 }
 
-func texts(addrs []netip.AddrPort) []string {
-	out := make([]string, len(addrs))
-	for i, a := range addrs {
-		out[i] = a.String()
+func texts[T fmt.Stringer](all []T) []string {
+	out := make([]string, len(all))
+	for i, v := range all {
+		out[i] = v.String()
 	}
 	return out
 }
@@ -101,10 +100,7 @@ func zoneViewOf(z *config.Zone, lists *rbl.Table) zoneView {
 }
 
 func ruleViewOf(r overrides.Rule, now time.Time) rulesView {
-	v := rulesView{Rule: r.Name, Action: r.Action.String(), Comment: r.Comment, Zones: r.Zones, Enabled: r.Active(now.Unix()), Sources: []string{}}
-	if v.Zones == nil {
-		v.Zones = []string{}
-	}
+	v := rulesView{Rule: r.Name, Action: r.Action.String(), Comment: r.Comment, Zones: append([]string{}, r.Zones...), Enabled: r.Active(now.Unix()), Sources: []string{}}
 	if !r.Expires.IsZero() {
 		v.Expires = r.Expires.Format(time.DateOnly)
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"math/big"
-	"net/netip"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -130,17 +129,9 @@ func (a *app) printTree(n *spf.Node, depth int) {
 		case u.Why != "":
 			text += "  (" + u.Why + ")"
 		case len(u.Addrs) > 0:
-			text += fmt.Sprintf("  %s  (TTL %ds)", joinAddrs(u.Addrs), u.TTL)
+			text += fmt.Sprintf("  %s  (TTL %ds)", strings.Join(texts(u.Addrs), ", "), u.TTL)
 		}
 		fmt.Fprintf(a.out, "%s  %s\n", indent, text)
 		a.printTree(u.Node, depth+2)
 	}
-}
-
-func joinAddrs(addrs []netip.Addr) string {
-	parts := make([]string, len(addrs))
-	for i, a := range addrs {
-		parts[i] = a.String()
-	}
-	return strings.Join(parts, ", ")
 }

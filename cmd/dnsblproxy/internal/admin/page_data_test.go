@@ -31,7 +31,7 @@ func TestJournal(t *testing.T) {
 						want = append(want, d)
 					}
 				}
-				got, matches, n := j.Search("1", verdict, most)
+				got, matches, n := j.search("1", verdict, most)
 				if matches != len(want) || n != len(kept) || fmt.Sprint(got) != fmt.Sprint(want[:min(most, len(want))]) {
 					t.Fatalf("size %d, after %d: Search = %v, %d, %d, want %v, %d, %d", size, i, got, matches, n, want, len(want), len(kept))
 				}
@@ -50,12 +50,12 @@ func TestJournal_everyField(t *testing.T) {
 		Source: "spf efax.com", Reason: "no answer", Codes: []string{"XBL", "PBL"},
 	})
 	for _, text := range []string{"", " ", "0.2.1", "BL.example", "127.0.0.9", "fail", "fax", "efax.com", "NO ANSWER", "pbl"} {
-		if _, n, _ := j.Search(text, "", 1); n != 1 {
-			t.Errorf("Search(%q) finds nothing", text)
+		if _, n, _ := j.search(text, "", 1); n != 1 {
+			t.Errorf("search(%q) finds nothing", text)
 		}
 	}
-	if _, n, _ := j.Search("zzz", "", 1); n != 0 {
-		t.Error("Search(zzz) finds it")
+	if _, n, _ := j.search("zzz", "", 1); n != 0 {
+		t.Error("search(zzz) finds it")
 	}
 }
 
@@ -67,12 +67,12 @@ func TestJournal_race(t *testing.T) {
 		wg.Go(func() {
 			for range 100 {
 				j.Add(Decision{Subject: "192.0.2.1"})
-				j.Search("x", "", 3)
+				j.search("x", "", 3)
 			}
 		})
 	}
 	wg.Wait()
-	if _, n, kept := j.Search("192", "", 0); n != 10 || kept != 10 {
+	if _, n, kept := j.search("192", "", 0); n != 10 || kept != 10 {
 		t.Errorf("%d of %d, want 10 of 10", n, kept)
 	}
 }

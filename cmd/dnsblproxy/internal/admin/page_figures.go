@@ -116,8 +116,8 @@ func (f *figures) rule(name string) *ruleFigures {
 	return r
 }
 
-// Questions returns how many questions about the zone were answered.
-func (z *zoneFigures) Questions() float64 {
+// questions returns how many questions about the zone were answered.
+func (z *zoneFigures) questions() float64 {
 	var n float64
 	for _, v := range z.verdicts {
 		n += v
@@ -125,14 +125,14 @@ func (z *zoneFigures) Questions() float64 {
 	return n
 }
 
-// Listed counts listings, denials among them.
-func (z *zoneFigures) Listed() float64 { return z.verdicts["listed"] + z.verdicts["denied"] }
+// listed counts listings, denials among them.
+func (z *zoneFigures) listed() float64 { return z.verdicts["listed"] + z.verdicts["denied"] }
 
-// Exempted counts exemptions.
-func (z *zoneFigures) Exempted() float64 { return z.verdicts["exempt"] }
+// exempted counts exemptions.
+func (z *zoneFigures) exempted() float64 { return z.verdicts["exempt"] }
 
-// HitShare is the share of questions that the cache answered; NaN without any.
-func (z *zoneFigures) HitShare() float64 {
+// hitShare is the share of questions that the cache answered; NaN without any.
+func (z *zoneFigures) hitShare() float64 {
 	good := z.cache["hit"] + z.cache["stale"]
 	return good / (good + z.cache["miss"])
 }

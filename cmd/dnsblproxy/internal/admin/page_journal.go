@@ -30,10 +30,10 @@ func (j *Journal) Add(d Decision) {
 	j.next = (j.next + 1) % len(j.ring)
 }
 
-// Search returns up to most decisions, the latest first, that hold text
+// search returns up to most decisions, the latest first, that hold text
 // anywhere and have that verdict ("" stands for any), how many there are of
 // them, and how many are remembered in all.
-func (j *Journal) Search(text, verdict string, most int) (found []Decision, matches, kept int) {
+func (j *Journal) search(text, verdict string, most int) (found []Decision, matches, kept int) {
 	text = strings.ToLower(strings.TrimSpace(text))
 	j.mu.Lock()
 	defer j.mu.Unlock()

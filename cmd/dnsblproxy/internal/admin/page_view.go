@@ -118,7 +118,7 @@ func (p *page) view(r *http.Request) (*view, error) {
 	}
 	if p.Journal != nil {
 		j := &journalView{Verdicts: []string{"listed", "exempt", "denied", "failed"}}
-		j.Decisions, j.Matches, j.Kept = p.Journal.Search(v.Query.Find, v.Query.Verdict, pageDecisions)
+		j.Decisions, j.Matches, j.Kept = p.Journal.search(v.Query.Find, v.Query.Verdict, pageDecisions)
 		v.Journal = j
 	}
 	v.Tiles = v.tiles(&f)
@@ -127,8 +127,8 @@ func (p *page) view(r *http.Request) (*view, error) {
 
 func listOf(l List, z *zoneFigures, now, started time.Time) listRow {
 	row := listRow{
-		List: l, Questions: z.Questions(), Listed: z.Listed(), Exempted: z.Exempted(), Errors: z.errors,
-		Hits: shareText(z.HitShare(), 1), Median: z.took.quantile(.5), Slow: z.took.quantile(.95),
+		List: l, Questions: z.questions(), Listed: z.listed(), Exempted: z.exempted(), Errors: z.errors,
+		Hits: shareText(z.hitShare(), 1), Median: z.took.quantile(.5), Slow: z.took.quantile(.95),
 	}
 	since := l.Since
 	if since.Before(started) {
@@ -162,8 +162,8 @@ func (v *view) tiles(f *figures) []tile {
 				questions += n
 			}
 		}
-		listed += z.Listed()
-		exempt += z.Exempted()
+		listed += z.listed()
+		exempt += z.exempted()
 		good := z.cache["hit"] + z.cache["stale"]
 		hits += good
 		needed += good + z.cache["miss"]
