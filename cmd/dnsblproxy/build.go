@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
@@ -168,20 +169,15 @@ func keyPath(c *config.Config, p *overrides.Problem) []any {
 		if u.Line != p.Line || !strings.HasPrefix(rest, u.Name) {
 			continue
 		}
-		path := []any{action, u.Name}
 		key, ok := strings.CutPrefix(rest, u.Name+".")
 		if !ok {
-			return path
+			return []any{action, u.Name}
 		}
-		path = append(path, key)
-		for key, values := range map[string][]string{"cidr": u.CIDR, "domains": u.Domains, "spf": u.SPF, "a": u.A, "mx": u.MX, "except": u.Except} {
-			for i, v := range values {
-				if key == path[2] && v == p.Text {
-					return append(path, i)
-				}
-			}
+		lists := map[string][]string{"cidr": u.CIDR, "domains": u.Domains, "spf": u.SPF, "a": u.A, "mx": u.MX, "except": u.Except}
+		if i := slices.Index(lists[key], p.Text); i >= 0 {
+			return []any{action, u.Name, key, i}
 		}
-		return path
+		return []any{action, u.Name, key}
 	}
 	return nil
 }

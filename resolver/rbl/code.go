@@ -248,34 +248,27 @@ func parseCodeRange(s string) (codeTerm, error) {
 // between octets are those outside brackets.
 func parseOctets(s string) (codeTerm, error) {
 	var sets [4]octetSet
-	rest := s
+	rest := s + "." // so that each of them ends with one
 	for i := range sets {
-		var field string
-		if strings.HasPrefix(rest, "[") {
-			inner, after, ok := strings.Cut(rest[1:], "]")
-			if !ok {
-				return codeTerm{}, errors.New("bracket without an end")
-			}
-			field, rest = inner, after
-			if err := addAlternatives(&sets[i], field); err != nil {
-				return codeTerm{}, err
-			}
-			if i < 3 {
-				var dot bool
-				if rest, dot = strings.CutPrefix(rest, "."); !dot {
-					return codeTerm{}, errOctets
-				}
-			}
-			continue
+		field, bracket := strings.CutPrefix(rest, "[")
+		end, add := ".", addOctet
+		if bracket {
+			end, add = "]", addAlternatives
 		}
-		var dot bool
-		field, rest, dot = strings.Cut(rest, ".")
-		if dot != (i < 3) {
+		field, after, ok := strings.Cut(field, end)
+		switch {
+		case bracket && !ok:
+			return codeTerm{}, errors.New("bracket without an end")
+		case bracket:
+			after, ok = strings.CutPrefix(after, ".")
+		}
+		if !ok {
 			return codeTerm{}, errOctets
 		}
-		if err := addOctet(&sets[i], field); err != nil {
+		if err := add(&sets[i], field); err != nil {
 			return codeTerm{}, err
 		}
+		rest = after
 	}
 	if rest != "" {
 		return codeTerm{}, errOctets
