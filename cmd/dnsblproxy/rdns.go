@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net/netip"
 	"time"
 
 	"dnsblproxy/overrides/spf"
@@ -91,9 +90,5 @@ func (r reverseDNS) Lookup(ctx context.Context, name string, qtype uint16) (rdns
 	if err != nil {
 		return rdns.Answer{}, err
 	}
-	names := make([]string, 0, len(a.Hosts))
-	for _, h := range a.Hosts {
-		names = append(names, h+".")
-	}
-	return rdns.Answer{Names: names, Addrs: append([]netip.Addr(nil), a.Addrs...), TTL: uint32(a.TTL / time.Second)}, nil
+	return rdns.Answer{Names: a.Hosts, Addrs: a.Addrs, TTL: uint32(a.TTL / time.Second)}, nil
 }

@@ -60,23 +60,21 @@ func ParseTable(text []byte) (*Table, error) {
 		problems = append(problems, fmt.Errorf("unknown key %q", key.String()))
 	}
 	t := &Table{zones: map[string]*List{}, keyed: map[string]*List{}}
-	for _, zone := range slices.Sorted(maps.Keys(f.List)) {
-		l, err := f.List[zone].list(zone, f.Errors)
+	add := func(what, zone string, l *List, err error) {
 		if err == nil {
 			err = t.add(l)
 		}
 		if err != nil {
-			problems = append(problems, fmt.Errorf("list %q: %w", zone, err))
+			problems = append(problems, fmt.Errorf("%s %q: %w", what, zone, err))
 		}
+	}
+	for _, zone := range slices.Sorted(maps.Keys(f.List)) {
+		l, err := f.List[zone].list(zone, f.Errors)
+		add("list", zone, l, err)
 	}
 	for _, zone := range slices.Sorted(maps.Keys(f.Dead)) {
 		l, err := f.Dead[zone].list(zone)
-		if err == nil {
-			err = t.add(l)
-		}
-		if err != nil {
-			problems = append(problems, fmt.Errorf("dead list %q: %w", zone, err))
-		}
+		add("dead list", zone, l, err)
 	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, fmt.Errorf("reading the table of lists: %w", err)

@@ -39,7 +39,7 @@ const (
 // Answer is what DNS says about one name and type. A name that does not exist,
 // or has no record of the type, is an Answer without records.
 type Answer struct {
-	Names []string     // of PTR records
+	Names []string     // of PTR records, with or without the final dot
 	Addrs []netip.Addr // of A and AAAA records
 	TTL   uint32       // seconds: the least of the records and of the CNAMEs before them, or how long the absence holds
 }
