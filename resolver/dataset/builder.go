@@ -75,7 +75,7 @@ func (b *builder) problem(err error) {
 }
 
 func (b *builder) note(err error) {
-	if len(b.problems) >= b.opts.MaxProblems {
+	if len(b.problems) >= maxProblems {
 		b.dropped++
 		return
 	}

@@ -16,14 +16,10 @@ import (
 
 // Options tune Load.
 type Options struct {
-	MaxProblems int              // how many skipped lines are described for each dataset; 0: 100
-	Now         func() time.Time // for $TIMESTAMP; nil: time.Now
+	Now func() time.Time // for $TIMESTAMP; nil: time.Now
 }
 
 func (o Options) withDefaults() Options {
-	if o.MaxProblems == 0 {
-		o.MaxProblems = 100
-	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -51,9 +47,10 @@ func Passing(err error) bool {
 var errHuge = errors.New("the file is too large")
 
 const (
-	maxLine    = 1 << 16 // bytes
-	maxFile    = 2 << 30 // bytes, unpacked
-	defaultTTL = 35 * 60 // seconds, of records whose data sets none: rbldnsd's
+	maxLine     = 1 << 16 // bytes
+	maxFile     = 2 << 30 // bytes, unpacked
+	maxProblems = 20      // skipped lines of a dataset that are described; the others are counted
+	defaultTTL  = 35 * 60 // seconds, of records whose data sets none: rbldnsd's
 )
 
 // Load reads the datasets of one zone. Lines that cannot be read are skipped

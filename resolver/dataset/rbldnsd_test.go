@@ -99,7 +99,7 @@ func serveBoth(t *testing.T, specs ...string) (*daemon, *Zone) {
 		parsed = append(parsed, Spec{Kind(kind), strings.Split(files, ",")})
 		args = append(args, "test:"+s)
 	}
-	z, problems, err := Load(context.Background(), parsed, Options{MaxProblems: 5})
+	z, problems, err := Load(context.Background(), parsed, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

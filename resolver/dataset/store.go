@@ -199,15 +199,8 @@ func (s *Store) publish(ctx context.Context, st Status) {
 	s.report(ctx, st)
 }
 
-// maxLogged is how many skipped lines of one load are logged one by one.
-const maxLogged = 10
-
 func (s *Store) report(ctx context.Context, st Status) {
-	for i, p := range st.Problems {
-		if i == maxLogged {
-			s.o.Log.LogAttrs(ctx, slog.LevelWarn, "more zone file lines skipped", slog.Int("count", len(st.Problems)-i))
-			break
-		}
+	for _, p := range st.Problems {
 		s.o.Log.LogAttrs(ctx, slog.LevelWarn, "zone file line skipped", slog.String("at", fmt.Sprintf("%s:%d", p.File, p.Line)), slog.String("reason", p.Text))
 	}
 	if st.Err != nil {

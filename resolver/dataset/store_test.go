@@ -1,8 +1,10 @@
 package dataset
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -372,4 +374,18 @@ func TestStore_late(t *testing.T) {
 			t.Errorf("%d statuses, want no more than one per change", len(seen))
 		}
 	})
+}
+
+// TestStore_logsSkippedLines: some by themselves, and how many more there are.
+func TestStore_logsSkippedLines(t *testing.T) {
+	path := writeFile(t, t.TempDir(), "data", strings.Repeat("x\n192.0.2.1\n", 500))
+	var log bytes.Buffer
+	s := NewStore([]Spec{{IP4Set, []string{path}}}, StoreOptions{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err := s.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	text := log.String()
+	if n := strings.Count(text, "level=WARN"); n != maxProblems+1 || !strings.Contains(text, "480 more lines were skipped") {
+		t.Errorf("%d lines of warnings, want %d and that 480 more were skipped:\n%s", n, maxProblems+1, text)
+	}
 }
