@@ -115,19 +115,23 @@ func (w *Writer) drop(n uint64) {
 // cannot be opened is tried again for as long, and told of once.
 func (w *Writer) Run(ctx context.Context) {
 	pause, told := pauseFirst, ""
+	to := slog.String("to", cmp.Or(w.o.Socket, w.o.File))
 	for tried := false; !tried || ctx.Err() == nil; tried = true {
 		out, err := w.open(ctx)
 		if err == nil {
-			pause, told = pauseFirst, ""
-			w.o.Log.Info("query log opened", slog.String("to", w.target()))
-			err = w.pump(ctx, out)
+			told = ""
+			w.o.Log.Info("query log opened", to)
+			opened := time.Now()
+			if err = w.pump(ctx, out); time.Since(opened) > pauseMost {
+				pause = pauseFirst // else its reader comes and goes
+			}
 		}
 		if err == nil || ctx.Err() != nil {
 			continue
 		}
 		if why := err.Error(); why != told {
 			told = why
-			w.o.Log.Warn("query log not written; it is tried again", slog.String("to", w.target()), slog.Any("error", err),
+			w.o.Log.Warn("query log not written; it is tried again", to, slog.Any("error", err),
 				slog.Uint64("dropped", w.lost.Swap(0)))
 		}
 		select {
@@ -136,13 +140,6 @@ func (w *Writer) Run(ctx context.Context) {
 		}
 		pause = min(2*pause, pauseMost)
 	}
-}
-
-func (w *Writer) target() string {
-	if w.o.Socket != "" {
-		return w.o.Socket
-	}
-	return w.o.File
 }
 
 // pump writes messages to out until ctx is done, out fails, or, with a nil

@@ -11,7 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -323,6 +325,50 @@ func TestWriter_told(t *testing.T) {
 		then("no folder again", "query log not written", os.RemoveAll(folder))
 		stop()
 	})
+}
+
+// TestWriter_comesAndGoes has a reader that hangs up as soon as it was greeted:
+// it is called less and less often.
+func TestWriter_comesAndGoes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sock")
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	var calls, closed atomic.Int32
+	ended := make(chan bool)
+	go func() { // not in the bubble, whose time goes on meanwhile
+		defer close(ended)
+		for conn, err := listener.Accept(); err == nil; conn, err = listener.Accept() {
+			calls.Add(1)
+			_, err := framestream.NewReader(conn, &framestream.ReaderOptions{
+				ContentTypes: [][]byte{dnstap.FSContentType}, Bidirectional: true,
+			})
+			if err != nil {
+				t.Log(err)
+			}
+			conn.Close()
+			closed.Add(1)
+		}
+	}()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWriter(Options{Socket: path})
+		stop := run(t, w)
+		for range 600 {
+			w.Query([]byte("q"), testClient, testServer, false)
+			time.Sleep(time.Second)
+			for closed.Load() < calls.Load() {
+				runtime.Gosched()
+			}
+		}
+		stop()
+	})
+	listener.Close()
+	<-ended
+	if n := calls.Load(); n < 10 || n > 30 {
+		t.Errorf("in ten minutes it was called %d times", n)
+	}
 }
 
 // lines holds what was logged.
