@@ -145,7 +145,7 @@ func (a *app) tellExempt(ctx context.Context, entries []overrides.Entry) {
 		if len(x.Zones) > 0 {
 			scope = " in " + strings.Join(x.Zones, ", ")
 		}
-		fmt.Fprintf(a.err, "%s is still exempt%s: rule %s has %s (%s)\n", entries[j], scope, x.Rule, x.Entry, x.place())
+		fmt.Fprintf(a.err, "%s is still exempt%s where rule %s has %s (%s)\n", entries[j], scope, x.Rule, x.Entry, x.place())
 	}
 }
 
