@@ -283,6 +283,17 @@ func TestExplain_observe(t *testing.T) {
 	}
 }
 
+// TestExplain_texts: a list may give a reason for each of its codes.
+func TestExplain_texts(t *testing.T) {
+	l := spamhaus()
+	l.records["2.2.0.192.list.example TXT"] = []string{"https://list.example/sbl/1", "https://list.example/ip/192.0.2.2"}
+	s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
+	want := "https://list.example/sbl/1; https://list.example/ip/192.0.2.2"
+	if got := s.r.Explain(t.Context(), ip4("192.0.2.2"))[0].Text; got != want {
+		t.Errorf("Explain has the text %q, want %q", got, want)
+	}
+}
+
 // TestObserve_stale: what is answered in the place of a listing past its TTL,
 // or of one whose text cannot be had, is as fresh as ever.
 func TestObserve_stale(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -79,9 +80,13 @@ func (r *Resolver) explain(ctx context.Context, snap *snapshot, z *zone, s rbl.S
 		if d.data.has() {
 			q.typ = wire.TypeTXT
 			t := r.settle(ctx, snap, q, nil)
+			var texts []string
 			for rec := range t.data.records {
-				out.Text += rec.text()
+				if text := rec.text(); text != "" {
+					texts = append(texts, text)
+				}
 			}
+			out.Text = strings.Join(texts, "; ")
 		}
 	}
 	out.Took = time.Since(started)
