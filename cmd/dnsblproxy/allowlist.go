@@ -60,18 +60,9 @@ itself.`,
 }
 
 func (e exemption) print(w *tabwriter.Writer) {
-	entry, zones, until := e.Entry, strings.Join(e.Zones, ","), e.Until
-	if entry == "" {
-		entry = "(nothing)"
-	}
+	entry, zones, until := cmp.Or(e.Entry, "(nothing)"), cmp.Or(strings.Join(e.Zones, ","), "all"), cmp.Or(e.Until, "-")
 	if e.Live {
 		entry += " (live)"
-	}
-	if zones == "" {
-		zones = "all"
-	}
-	if until == "" {
-		until = "-"
 	}
 	comment := strings.Join(strings.Fields(e.Comment), " ") // that of a rule may have lines
 	fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", entry, e.Rule, e.place(), zones, until, comment)

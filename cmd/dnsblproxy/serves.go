@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -129,15 +130,11 @@ func (s *serves) print(a *app) error {
 	if s.Others == "forward" {
 		others = "forwarded to " + strings.Join(s.Servers, ", ")
 	}
-	admin := s.Admin
-	if admin == "" {
-		admin = "off"
-	}
 	return a.table(func(w *tabwriter.Writer) {
 		fmt.Fprintf(w, "listen\t%s\n", strings.Join(s.Listen, ", "))
 		fmt.Fprintf(w, "clients\t%s\n", strings.Join(s.Clients, ", "))
 		fmt.Fprintf(w, "other names\t%s\n", others)
-		fmt.Fprintf(w, "admin\t%s\n", admin)
+		fmt.Fprintf(w, "admin\t%s\n", cmp.Or(s.Admin, "off"))
 		fmt.Fprintf(w, "\nZONE\tMODE\tKIND\tANSWERS FROM\n")
 		for _, z := range s.Zones {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", z.Zone, z.Mode, z.Kind, z.from())
@@ -147,10 +144,7 @@ func (s *serves) print(a *app) error {
 		}
 		fmt.Fprintf(w, "\nRULE\tACTION\tZONES\tSOURCES\n")
 		for _, r := range s.Rules {
-			zones := strings.Join(r.Zones, ", ")
-			if zones == "" {
-				zones = "all"
-			}
+			zones := cmp.Or(strings.Join(r.Zones, ", "), "all")
 			action := r.Action
 			if !r.Enabled {
 				action += " (off)"
@@ -164,10 +158,7 @@ func (s *serves) print(a *app) error {
 func (z zoneView) from() string {
 	switch z.Source {
 	case "upstream":
-		list := z.List
-		if list == "" {
-			list = "its upstream"
-		}
+		list := cmp.Or(z.List, "its upstream")
 		switch via := strings.Join(z.Via, ", "); via {
 		case "resolver":
 			return list + " through the resolver"
