@@ -222,8 +222,8 @@ func startFrom(t *testing.T, tree string) {
 
 // ask repeats a question until the server that has just been started answers.
 func ask(addr string, q *dns.Msg) (answer *dns.Msg, err error) {
-	c := &dns.Client{Timeout: 200 * time.Millisecond}
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+	c := &dns.Client{Timeout: time.Second}
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); {
 		if answer, _, err = c.Exchange(q, addr); err == nil {
 			return answer, nil
 		}

@@ -75,7 +75,7 @@ func startLogged(t *testing.T) *logged {
 // listed asks about n addresses, each of which is a line in the log.
 func (s *logged) listed(t *testing.T, n int) {
 	t.Helper()
-	c := &dns.Client{Timeout: 5 * time.Second}
+	c := &dns.Client{Timeout: time.Minute}
 	for i := range n {
 		answer, _, err := c.Exchange(new(dns.Msg).SetQuestion(fmt.Sprintf("%d.2.0.192.local.example.", i), dns.TypeA), s.addr)
 		if err != nil || len(answer.Answer) != 1 {

@@ -103,18 +103,24 @@ func pemPair(t *testing.T) (cert, key string) {
 // none of those that the kernel gives to others meanwhile.
 func freeAddr(t *testing.T) string {
 	t.Helper()
+	addr, l, c := bothAt(t)
+	l.Close()
+	c.Close()
+	return addr
+}
+
+// bothAt listens at such an address, over TCP and UDP.
+func bothAt(t *testing.T) (addr string, l net.Listener, c net.PacketConn) {
+	t.Helper()
 	for {
-		addr := fmt.Sprintf("127.0.0.1:%d", 10000+rand.N(20000))
-		l, err := net.Listen("tcp4", addr)
-		if err != nil {
+		addr = fmt.Sprintf("127.0.0.1:%d", 10000+rand.N(20000))
+		var err error
+		if l, err = net.Listen("tcp4", addr); err != nil {
 			continue
 		}
-		c, err := net.ListenPacket("udp4", addr)
+		if c, err = net.ListenPacket("udp4", addr); err == nil {
+			return addr, l, c
+		}
 		l.Close()
-		if err != nil {
-			continue
-		}
-		c.Close()
-		return addr
 	}
 }

@@ -224,14 +224,7 @@ func firstWord(t *testing.T, args []string) string {
 // serveSuite serves a zone on loopback over UDP and TCP.
 func serveSuite(t *testing.T, h dns.Handler) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pc, err := net.ListenPacket("udp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	addr, l, pc := bothAt(t)
 	for _, s := range []*dns.Server{{Listener: l, Handler: h}, {PacketConn: pc, Handler: h, UDPSize: 4096}} {
 		started := make(chan struct{})
 		s.NotifyStartedFunc = func() { close(started) }
@@ -245,5 +238,5 @@ func serveSuite(t *testing.T, h dns.Handler) string {
 			<-ended
 		})
 	}
-	return l.Addr().String()
+	return addr
 }

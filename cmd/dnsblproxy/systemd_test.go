@@ -36,7 +36,7 @@ func TestSystemd(t *testing.T) {
 	writeFile(t, config, "listen = [\"systemd\"]\n[admin]\nlisten = \"\"\n[resolver]\nservers = [\"127.0.0.1:1\"]\n"+
 		"[zone.\"local.example\"]\nsource = \"deny\"\n[deny.own]\nzones = [\"local.example\"]\ncidr = [\"192.0.2.66\"]\n")
 	addr, files := inheritable(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	// The shell knows the process that LISTEN_PID has to name.
 	serve := exec.CommandContext(ctx, "sh", "-c", `LISTEN_PID=$$ WATCHDOG_PID=$$ exec "$0" serve --config "$1"`, self(t), config)
@@ -55,7 +55,7 @@ func TestSystemd(t *testing.T) {
 	}
 	wait("READY=1\nSTATUS=zones served: 1, rules: 1")
 	for _, transport := range []string{"udp", "tcp"} {
-		c := &dns.Client{Net: transport, Timeout: 5 * time.Second}
+		c := &dns.Client{Net: transport, Timeout: time.Minute}
 		answer, _, err := c.Exchange(new(dns.Msg).SetQuestion("66.2.0.192.local.example.", dns.TypeA), addr)
 		if err != nil || len(answer.Answer) != 1 {
 			t.Errorf("by %s: %v, %v", transport, answer, err)
@@ -288,18 +288,11 @@ func self(t *testing.T) string {
 // inheritable binds a UDP and a TCP socket to one address, as systemd would.
 func inheritable(t *testing.T) (addr string, files []*os.File) {
 	t.Helper()
-	tcp, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	udp, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: tcp.Addr().(*net.TCPAddr).Port})
-	if err != nil {
-		t.Fatal(err)
-	}
+	addr, tcp, udp := bothAt(t)
 	for _, s := range []interface {
 		File() (*os.File, error)
 		io.Closer
-	}{udp, tcp} {
+	}{udp.(*net.UDPConn), tcp.(*net.TCPListener)} {
 		f, err := s.File()
 		if err != nil {
 			t.Fatal(err)
@@ -308,12 +301,12 @@ func inheritable(t *testing.T) (addr string, files []*os.File) {
 		s.Close()
 		files = append(files, f)
 	}
-	return tcp.Addr().String(), files
+	return addr, files
 }
 
 // waitNotice reads what the server reports until it begins with want.
 func waitNotice(manager *net.UnixConn, want string) error {
-	if err := manager.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := manager.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		return err
 	}
 	buf := make([]byte, 1024)
