@@ -141,7 +141,6 @@ func TestState_data(t *testing.T) {
 	d, h := adminOf(t, dataConfig(file))
 	b := d.backends["data.example"]
 	b.stop() // the test itself has it look at the file
-	<-b.ended
 	for _, step := range []struct {
 		name, text, state, reason, tile string
 	}{

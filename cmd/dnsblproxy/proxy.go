@@ -290,10 +290,7 @@ func (d *proxy) close() {
 		d.shared.Close()
 	}
 	d.stop()
-	d.work.Wait()
-	for _, b := range d.backends {
-		<-b.ended
-	}
+	d.work.Wait() // for backends that a reload replaced, too: they keep what they spent
 	d.pool.Close()
 }
 

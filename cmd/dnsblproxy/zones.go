@@ -23,7 +23,6 @@ import (
 type backend struct {
 	fingerprint string
 	stop        context.CancelFunc
-	ended       chan struct{}
 	list        resolver.List  // nil for zones that ask nobody
 	upstream    string         // of source upstream: the list's name
 	guarded     *upstream.List // likewise
@@ -201,7 +200,7 @@ func likeKey(label string) bool {
 // stopped.
 func (d *proxy) newBackend(c *config.Config, z *config.Zone, o *resolver.ZoneOptions, finder *upstream.Finder) (*backend, error) {
 	ctx, stop := context.WithCancel(d.ctx)
-	b := &backend{stop: stop, ended: make(chan struct{})}
+	b := &backend{stop: stop}
 	run := func(context.Context) {}
 	switch z.Source {
 	case "rdns":
@@ -225,10 +224,7 @@ func (d *proxy) newBackend(c *config.Config, z *config.Zone, o *resolver.ZoneOpt
 		b.list = b.guarded
 		run = b.guarded.Run
 	}
-	go func() {
-		defer close(b.ended)
-		run(ctx)
-	}()
+	d.work.Go(func() { run(ctx) })
 	return b, nil
 }
 
