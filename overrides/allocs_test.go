@@ -20,14 +20,12 @@ func TestTable_allocs(t *testing.T) {
 		{sourceOf(KindDomains, ""), contentOf(entries)},
 	}}}, testNow)
 	zone, name := strings.Clone("zen.example"), []byte(wireName("a.example.com")+"\x00")
-	hits := make([]Hit, 0, 8)
 	for what, f := range map[string]func(){
 		"Lookup IPv4":   func() { table.Lookup(ranges[7].First).Allow(zone, testNow) },
 		"Lookup IPv6":   func() { table.Lookup(ranges[10_007].First).Deny(zone, testNow) },
 		"Lookup mapped": func() { table.Lookup(netip.AddrFrom16(ranges[7].First.As16())).Allow(zone, testNow) },
 		"miss":          func() { table.Lookup(netip.IPv6Loopback()).Allow(zone, testNow) },
-		"Live":          func() { hits = table.Lookup(ranges[7].First).AppendLive(hits[:0], zone, testNow) },
-		"HasLive":       func() { table.Lookup(ranges[7].First).HasLive(zone, testNow) },
+		"Live":          func() { table.Lookup(ranges[7].First).Live(zone, testNow) },
 		"LookupDomain":  func() { table.LookupDomain(name).Allow(zone, testNow) },
 		"Source.String": func() {
 			if h, ok := table.Lookup(ranges[7].First).Allow(zone, testNow); !ok || h.Source.String() == "" {

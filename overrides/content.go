@@ -4,7 +4,6 @@ import (
 	"math"
 	"math/bits"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -223,16 +222,4 @@ func (n count) above(exp int) bool {
 
 func (n count) float() float64 {
 	return float64(n.hi)*0x1p64 + float64(n.lo)
-}
-
-// String writes d as ParseDomain reads it.
-func (d domainEntry) String() string {
-	var b strings.Builder
-	for i := 0; i < len(d.wire); i += 1 + int(d.wire[i]) {
-		if i > 0 || d.below {
-			b.WriteByte('.')
-		}
-		b.WriteString(d.wire[i+1 : i+1+int(d.wire[i])])
-	}
-	return b.String()
 }

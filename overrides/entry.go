@@ -34,7 +34,7 @@ func (e Entry) Ended(t time.Time) bool { return ended(endOf(e.Until), t.Unix()) 
 // Overlaps reports whether something is in both e and o.
 func (e Entry) Overlaps(o Entry) bool {
 	if e.Domain.Name == "" || o.Domain.Name == "" {
-		return e.Domain == o.Domain && e.Range.First.Compare(o.Range.Last) <= 0 && o.Range.First.Compare(e.Range.Last) <= 0
+		return e.Domain == o.Domain && e.Range.meets(o.Range)
 	}
 	return e.Domain.Name == o.Domain.Name ||
 		e.Domain.Below && strings.HasSuffix(o.Domain.Name, "."+e.Domain.Name) ||

@@ -3,6 +3,7 @@ package overrides
 import (
 	"iter"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -82,12 +83,13 @@ func dayOf(end uint32) time.Time {
 	return time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
 }
 
+// domain returns d as ParseDomain read it.
 func (d domainEntry) domain() Domain {
-	s := d.String()
-	if d.below {
-		s = s[1:]
+	var labels []string
+	for i := 0; i < len(d.wire); i += 1 + int(d.wire[i]) {
+		labels = append(labels, d.wire[i+1:i+1+int(d.wire[i])])
 	}
-	return Domain{s, d.below}
+	return Domain{strings.Join(labels, "."), d.below}
 }
 
 // subtract calls f for every part of the spans that no exception holds, in

@@ -154,27 +154,17 @@ func (s Set) first(action Action, zone string, now int64) (Hit, bool) {
 	return Hit{}, false
 }
 
-// HasLive reports whether AppendLive would append anything.
-func (s Set) HasLive(zone string, now int64) bool {
+// Live returns the hits of allow rules whose SPF records can only be evaluated
+// for the one address, in configuration order. It allocates only for hits.
+func (s Set) Live(zone string, now int64) []Hit {
+	var hits []Hit
 	for _, m := range s.matches() {
 		src := &s.t.sources[m.source]
 		if src.live && s.t.counts(m, src, Allow, zone, now) {
-			return true
+			hits = append(hits, s.t.hit(m, src))
 		}
 	}
-	return false
-}
-
-// AppendLive appends the hits of allow rules whose SPF records can only be
-// evaluated for the one address, in configuration order.
-func (s Set) AppendLive(dst []Hit, zone string, now int64) []Hit {
-	for _, m := range s.matches() {
-		src := &s.t.sources[m.source]
-		if src.live && s.t.counts(m, src, Allow, zone, now) {
-			dst = append(dst, s.t.hit(m, src))
-		}
-	}
-	return dst
+	return hits
 }
 
 func (s Set) matches() []match {

@@ -180,7 +180,7 @@ func (r *Resolver) askList(f *flight) {
 // fetchLive has the SPF terms evaluated that depend on the address.
 func (r *Resolver) fetchLive(f *flight) {
 	table := r.rules.Table()
-	hits := table.Lookup(f.subject.Addr).AppendLive(nil, f.zone.Name, r.clock.now())
+	hits := table.Lookup(f.subject.Addr).Live(f.zone.Name, r.clock.now())
 	r.rules.LiveStart(f.subject.Addr, hits, func() { r.landed(f, listAnswer{}) })
 }
 

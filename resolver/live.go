@@ -18,12 +18,12 @@ const (
 
 // live asks whether such a term speaks for the address.
 func (f *facts) live(q *question, set overrides.Set) (overrides.Hit, live) {
-	zone := q.zone.Name
-	if !set.HasLive(zone, f.now) {
+	hits := set.Live(q.zone.Name, f.now)
+	if len(hits) == 0 {
 		return overrides.Hit{}, passesNot
 	}
 	known := true
-	for _, h := range set.AppendLive(nil, zone, f.now) {
+	for _, h := range hits {
 		pass, sure := f.rules.LiveKnown(h, q.subject.Addr)
 		if sure && pass {
 			f.step(7, "evaluated for this address: ", h.Source.String(), " passes")
