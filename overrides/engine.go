@@ -34,7 +34,7 @@ type Options struct {
 	// over a restart; empty: nowhere. It is created if need be.
 	StateDir string
 
-	Logger     *slog.Logger          // nil: no logs
+	Log        *slog.Logger          // nil: no logs
 	Registerer prometheus.Registerer // nil: no metrics
 }
 
@@ -82,7 +82,7 @@ func Open(rules []Rule, opts Options) (*Engine, error) {
 	opts.UserAgent = cmp.Or(opts.UserAgent, "dnsblproxy")
 	e := &Engine{
 		opts:    opts,
-		log:     opts.Logger,
+		log:     opts.Log,
 		store:   store{opts.StateDir},
 		dirty:   make(chan struct{}, 1),
 		expired: make(map[string]bool),

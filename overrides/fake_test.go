@@ -115,7 +115,7 @@ type timeline struct {
 func start(t *testing.T, dns *fakeDNS, opts Options, rules ...Rule) *timeline {
 	t.Helper()
 	tl := &timeline{t: t, dns: dns, log: &logBook{}}
-	opts.Logger = slog.New(slog.NewTextHandler(tl.log, nil))
+	opts.Log = slog.New(slog.NewTextHandler(tl.log, nil))
 	if dns != nil {
 		opts.Resolver = dns
 	}

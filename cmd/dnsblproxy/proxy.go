@@ -115,7 +115,7 @@ func (d *proxy) open(c *config.Config, root string) (err error) {
 	d.rules, err = overrides.Open(nil, overrides.Options{
 		Resolver: d.dns, UserAgent: "dnsblproxy/" + readVersion().Version,
 		Transport: feedTransport(func() []netip.AddrPort { return d.cfg.Load().Nameservers }),
-		StateDir:  stateDir(root, "sources"), Logger: d.log, Registerer: d.reg,
+		StateDir:  stateDir(root, "sources"), Log: d.log, Registerer: d.reg,
 	})
 	if err != nil {
 		return err
