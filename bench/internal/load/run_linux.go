@@ -56,6 +56,8 @@ type runner struct {
 	events  []unix.EpollEvent
 	res     *Result
 	started time.Time
+	ticked  int64         // when tick was last called
+	silent  time.Duration // since the latest answer
 }
 
 func newRunner(o Options) (*runner, error) {
@@ -93,6 +95,18 @@ func (r *runner) close() {
 
 // now is in nanoseconds since the run began, and never 0.
 func (r *runner) now() int64 { return int64(time.Since(r.started)) + 1 }
+
+// tick is now, and notes how long no answer has come. Of a machine that stands
+// still only a moment counts: it loses nothing.
+func (r *runner) tick() (now int64) {
+	now = r.now()
+	r.silent += min(time.Duration(now-r.ticked), longestWait)
+	r.ticked = now
+	return now
+}
+
+// longestWait is how long the loops wait at a time.
+const longestWait = 10 * time.Millisecond
 
 // wait returns the sockets that have answers, waiting at most for d.
 func (r *runner) wait(d time.Duration) []unix.EpollEvent {
@@ -151,30 +165,27 @@ func Closed(o Options) (*Result, error) {
 			return nil, err
 		}
 	}
-	const wait = 10 * time.Millisecond
-	silent := time.Duration(0) // in waits: a machine that stands still loses nothing
 	for {
-		asking := r.now() < int64(r.o.For)
+		asking := r.tick() < int64(r.o.For)
 		if !asking && r.idle() {
 			return r.end(), nil
 		}
-		if silent > patience {
+		if r.silent > patience {
 			if !asking {
 				return r.end(), nil
 			}
 			if err := r.restart(); err != nil {
 				return nil, err
 			}
-			silent = 0
+			r.silent = 0
 		}
-		silent += wait
-		for _, ev := range r.wait(wait) {
+		for _, ev := range r.wait(longestWait) {
 			s := r.sockets[ev.Fd]
 			n := r.collect(s, r.o.Outstanding > 1)
 			if n == 0 {
 				continue
 			}
-			silent = 0
+			r.silent = 0
 			if asking {
 				if err := r.ask(s, n); err != nil {
 					return nil, err
@@ -226,9 +237,9 @@ func Open(o Options) (*Result, error) {
 	defer r.close()
 	plan := newSchedule(r.o.Rate, 1)
 	r.started = time.Now()
-	silent, turn := time.Duration(0), 0
+	turn := 0
 	for {
-		now := r.now()
+		now := r.tick()
 		for plan.next <= min(now, int64(r.o.For)) {
 			s := r.sockets[turn%len(r.sockets)]
 			turn++
@@ -242,18 +253,18 @@ func Open(o Options) (*Result, error) {
 				return nil, err
 			}
 		}
-		over := plan.next > int64(r.o.For)
-		if over && (r.idle() || silent > patience) {
-			return r.end(), nil
-		}
 		until := time.Duration(plan.next - r.now())
-		if over {
+		switch over := plan.next > int64(r.o.For); {
+		case !over:
+			r.silent = 0
+		case r.idle() || r.silent > patience:
+			return r.end(), nil
+		default:
 			until = time.Millisecond
-			silent += until
 		}
 		for _, ev := range r.wait(max(until, 0)) {
 			if r.collect(r.sockets[ev.Fd], true) > 0 {
-				silent = 0
+				r.silent = 0
 			}
 		}
 	}

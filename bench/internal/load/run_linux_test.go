@@ -56,6 +56,19 @@ func TestClosed(t *testing.T) {
 	}
 }
 
+// TestClosed_spin: who looks all the time has as much patience as who waits.
+func TestClosed_spin(t *testing.T) {
+	o := at(echo(t, func(int) time.Duration { return 2 * time.Millisecond }))
+	o.Spin, o.Total, o.For = true, 50, time.Minute
+	res, err := Closed(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Lost > 0 || res.Answered != 50 {
+		t.Errorf("%d of 50 answered, %d lost", res.Answered, res.Lost)
+	}
+}
+
 // TestClosed_loses goes on when answers are lost.
 func TestClosed_loses(t *testing.T) {
 	o := at(echo(t, func(n int) time.Duration {
