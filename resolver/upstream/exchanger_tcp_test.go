@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -87,6 +88,31 @@ func TestExchanger_pipelines(t *testing.T) {
 	defer s.mu.Unlock()
 	if s.conns > 4 {
 		t.Errorf("%d connections for three rounds", s.conns)
+	}
+}
+
+// TestExchanger_closesAtTheSecond: a server that ends the connection at the second
+// question has each come over a connection of its own from then on.
+func TestExchanger_closesAtTheSecond(t *testing.T) {
+	s := newFakeServer(t)
+	var answered sync.Map // of connections
+	var closed atomic.Int32
+	s.script(func(q query) { p := q.reply(0); p[2] |= 2; q.send(p) }, func(q query, c *net.TCPConn) {
+		if _, again := answered.LoadOrStore(c, true); again {
+			closed.Add(1)
+			c.Close()
+			return
+		}
+		listed(q)
+	})
+	e := newPool(t, Options{}).Exchanger([]netip.AddrPort{s.addr}, patient)
+	for i := range 4 {
+		if o := e.Exchange(t.Context(), question(t, string(rune('a'+i))+".bl.example", dns.TypeA)); say(o) != "127.0.0.2" {
+			t.Errorf("question %d: %s", i, say(o))
+		}
+	}
+	if n := closed.Load(); n != 1 {
+		t.Errorf("it closed %d connections, want 1", n)
 	}
 }
 

@@ -115,10 +115,11 @@ func (s *server) retryDue(now time.Time) bool {
 }
 
 // ahead reports whether a moment (Unix ns) lies ahead of now, by no more than it
-// can: the clock may have been set back since it was noted.
+// can: the clock may have been set back since it was noted. By less than a second
+// it was not: another goroutine may have noted it since now was read.
 func ahead(now time.Time, at int64, most time.Duration) bool {
 	left := at - now.UnixNano()
-	return left > 0 && left <= int64(most)
+	return left > 0 && left <= int64(most+time.Second)
 }
 
 // keepsCase notes whether the server gave a name back as it was sent.
@@ -183,21 +184,25 @@ func (s *server) leaveSocket(k *socket, gone bool) {
 	}
 }
 
-// stream returns the open TCP connection, or a new one that is being opened.
+// stream returns the open TCP connection, or a new one that is being opened. One
+// that is for one question is shown to nobody else.
 func (s *server) stream(now time.Time) (*stream, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return nil, ErrClosed
 	}
-	if s.tcp != nil && !s.single.lasts(now) {
+	single := s.single.lasts(now)
+	if s.tcp != nil && !single {
 		return s.tcp, nil
 	}
 	c, err := openStream(s)
 	if err != nil {
 		return nil, err
 	}
-	s.tcp = c
+	if !single {
+		s.tcp = c
+	}
 	s.streams[c] = struct{}{}
 	return c, nil
 }

@@ -141,12 +141,12 @@ func (c *stream) read(conn net.Conn) {
 // fail ends the connection and moves its questions on. Those on a connection
 // that has answered before are asked again: servers close idle connections,
 // and the question may have crossed with that. RFC 7766, section 6.2.4. So are
-// several when the server closed, once open, with at most one answer: it takes
-// one question, and the others spoil even its answer.
+// those of a server that closed, once open, after several questions with at most
+// one answer: it takes one question, and the others spoil even its answer.
 func (c *stream) fail(opened bool) {
 	out := c.shut()
 	answers := c.answers.Load()
-	single := opened && len(out) > 1 && answers <= 1
+	single := opened && answers <= 1 && int(answers)+len(out) > 1
 	if single {
 		c.srv.single.begin(time.Now())
 	}
