@@ -83,59 +83,6 @@ func TestApply_warns(t *testing.T) {
 	}
 }
 
-// TestApply_budget changes a zone whose list has been asked, and starts anew: what
-// that took of its budget is spent, and another list has its own.
-func TestApply_budget(t *testing.T) {
-	const same, other = `upstream = "list.example"`, `upstream = "other.example"`
-	text := "state = \"" + t.TempDir() + "\"\n" + rereadConfig + `[zone."bl.example"]
-probe = false
-budget = 100
-`
-	name, err := rbl.AppendName(nil, "example.com.list.example")
-	if err != nil {
-		t.Fatal(err)
-	}
-	spent := func(d *proxy) uint64 { return d.backends["bl.example"].guarded.Budget().Used }
-	change := func(d *proxy, to string) uint64 {
-		c, err := parsed(t, text+to)
-		if err == nil {
-			err = d.apply(c)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		return spent(d)
-	}
-	var before uint64
-	t.Run("reload", func(t *testing.T) {
-		d := wired(t, text+same)
-		for range 3 {
-			d.backends["bl.example"].guarded.Start(upstream.Ask{
-				Question: upstream.Question{Name: name, Type: typeA}, Shape: rbl.Domain,
-			}, func(upstream.Outcome) {})
-		}
-		// Perhaps not all three: nobody answers, and the breaker may have opened.
-		before = spent(d)
-		if n := change(d, same+"\nlisted = [\"127.0.0.2\"]"); before == 0 || n != before {
-			t.Errorf("%d questions are spent after a reload, %d before", n, before)
-		}
-	})
-	t.Run("restart", func(t *testing.T) {
-		d := wired(t, text+same)
-		if n := spent(d); n != before {
-			t.Errorf("%d questions are spent after a restart, %d before", n, before)
-		}
-		if n := change(d, other); n != 0 {
-			t.Errorf("another list begins with %d questions spent", n)
-		}
-	})
-	t.Run("restart with another", func(t *testing.T) {
-		if n := spent(wired(t, text+other)); n != 0 {
-			t.Errorf("another list begins with %d questions spent", n)
-		}
-	})
-}
-
 // TestApply_answersKept changes what a zone's answers do not depend on, while its
 // list is out of reach: what the list has said serves on.
 func TestApply_answersKept(t *testing.T) {

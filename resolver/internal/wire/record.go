@@ -32,12 +32,13 @@ func readRecord(pkt []byte, off int) (r record, ok bool) {
 	return r, r.end <= len(pkt)
 }
 
-// records yields the n records from off on, which survey has found to be whole.
+// records yields the n records from off on, as far as they are whole; survey has
+// found that they all are.
 func records(pkt []byte, off, n int) iter.Seq[record] {
 	return func(yield func(record) bool) {
 		for range n {
-			r, _ := readRecord(pkt, off)
-			if !yield(r) {
+			r, ok := readRecord(pkt, off)
+			if !ok || !yield(r) {
 				return
 			}
 			off = r.end
