@@ -22,18 +22,19 @@ type loadedSource struct {
 // disabled have no part in it. What has ended does, for the clock may be set back,
 // but is not counted.
 func build(rules []loaded, now int64) *Table {
-	b := builder{now: now, ids: make(map[string]uint32), t: &Table{}}
-	b.t.sets = []uint32{0, 0}
+	b := builder{now: now, ids: make(map[string]match), t: &Table{sources: make([]tableSource, 1)}}
 	for _, r := range rules {
 		b.addRule(r)
 	}
 	b.cut, b.counted = make([]uint32, len(b.t.rules)), make([]uint32, len(b.t.rules))
-	b.t.a4 = indexOf(&b, b.items4, size4, false, top4)
+	weave(&b, b.items4, size4, false, b.t.a4.add)
 	b.items4 = nil
-	b.t.a6 = indexOf(&b, b.items6, size6, true, top6)
+	b.t.a4.seal()
+	weave(&b, b.items6, size6, true, b.t.a6.add)
 	b.items6 = nil
+	b.t.a6.seal()
 	b.addDomains()
-	b.t.sets, b.t.matches = slices.Clip(b.t.sets), slices.Clip(b.t.matches)
+	b.t.matches = slices.Clip(b.t.matches)
 	return b.t
 }
 
@@ -44,7 +45,7 @@ type builder struct {
 	items4  []item[v4]
 	items6  []item[v6]
 	domains []builderDomain
-	ids     map[string]uint32 // set by its matches
+	ids     map[string]match // what stands for several matches, by these
 	scratch []match
 	key     []byte
 
@@ -61,8 +62,6 @@ type lane struct {
 	source uint32
 	end    uint32
 	except bool
-	last   match // the lane's latest single match and its set, to share sets
-	lastID uint32
 }
 
 // item is a range on its way into the table.
@@ -181,9 +180,30 @@ func overlay[A point[A]](items []item[A], emit func(lo, hi A, active []item[A]))
 	}
 }
 
-// setOf returns the set of the active items less those of rules that have an
-// exception here, and counts the addresses for the rules.
-func setOf[A point[A]](b *builder, active []item[A], size count, six bool) uint32 {
+// weave calls add for every maximal range with the same matches, in ascending order.
+func weave[A point[A]](b *builder, items []item[A], size func(lo, hi A) count, six bool, add func(lo, hi A, m match)) {
+	var lo, hi A
+	var m match
+	flush := func() {
+		if m != (match{}) {
+			add(lo, hi, m)
+			b.t.intervals++
+		}
+	}
+	overlay(items, func(first, last A, active []item[A]) {
+		next := matchOf(b, active, size(first, last), six)
+		if next != m || m != (match{}) && hi.next() != first {
+			flush()
+			lo, m = first, next
+		}
+		hi = last
+	})
+	flush()
+}
+
+// matchOf returns what stands for the active items less those of rules that
+// have an exception here, and counts the addresses for the rules.
+func matchOf[A point[A]](b *builder, active []item[A], size count, six bool) match {
 	b.turn++
 	for _, it := range active {
 		if l := &b.lanes[it.lane]; l.except {
@@ -191,31 +211,23 @@ func setOf[A point[A]](b *builder, active []item[A], size count, six bool) uint3
 		}
 	}
 	ms := b.scratch[:0]
-	lane := uint32(0)
 	for _, it := range active {
-		l := &b.lanes[it.lane]
-		if l.except || b.cut[l.rule] == b.turn {
-			continue
+		if l := &b.lanes[it.lane]; !l.except && b.cut[l.rule] != b.turn {
+			ms = append(ms, match{l.source, it.line, l.end})
 		}
-		ms = append(ms, match{l.source, it.line, l.end})
-		lane = it.lane
 	}
 	b.scratch = ms
 	b.count(ms, size, six)
-	if len(ms) == 1 {
-		l := &b.lanes[lane]
-		if l.lastID == 0 || l.last != ms[0] {
-			l.last, l.lastID = ms[0], b.newSet(ms)
-		}
-		return l.lastID
-	}
-	return b.set(ms)
+	return b.match(ms)
 }
 
-// set returns the set of these matches, the same for the same matches.
-func (b *builder) set(ms []match) uint32 {
-	if len(ms) == 0 {
-		return 0
+// match returns what stands for these matches, the same for the same ones.
+func (b *builder) match(ms []match) match {
+	switch len(ms) {
+	case 0:
+		return match{}
+	case 1:
+		return ms[0]
 	}
 	slices.SortFunc(ms, func(x, y match) int {
 		return cmp.Or(cmp.Compare(x.source, y.source), cmp.Compare(x.line, y.line), cmp.Compare(x.end, y.end))
@@ -226,25 +238,13 @@ func (b *builder) set(ms []match) uint32 {
 		b.key = binary.LittleEndian.AppendUint32(b.key, m.line)
 		b.key = binary.LittleEndian.AppendUint32(b.key, m.end)
 	}
-	id, ok := b.ids[string(b.key)]
+	m, ok := b.ids[string(b.key)]
 	if !ok {
-		id = b.newSet(ms)
-		b.ids[string(b.key)] = id
+		m = match{several, uint32(len(b.t.matches)), uint32(len(ms))}
+		b.t.matches = append(b.t.matches, ms...)
+		b.ids[string(b.key)] = m
 	}
-	return id
-}
-
-func (b *builder) newSet(ms []match) uint32 {
-	if len(ms) == 1 {
-		b.t.matches = append(b.t.matches, ms[0])
-		return uint32(len(b.t.matches)-1) | single
-	}
-	if n := uint32(len(b.t.matches)); b.t.sets[len(b.t.sets)-1] != n {
-		b.t.sets = append(b.t.sets, n) // single matches lie between
-	}
-	b.t.matches = append(b.t.matches, ms...)
-	b.t.sets = append(b.t.sets, uint32(len(b.t.matches)))
-	return uint32(len(b.t.sets) - 2)
+	return m
 }
 
 // count adds size once to every rule that has a fixed match now.
@@ -292,6 +292,6 @@ func (b *builder) addDomains() {
 				}
 			}
 		}
-		b.t.nodes[name] = node{b.set(self), b.set(below)}
+		b.t.nodes[name] = node{b.match(self), b.match(below)}
 	}
 }

@@ -10,35 +10,35 @@ import (
 // immutable: any number of goroutines may ask it at once. The zero Table
 // matches nothing.
 //
-// Addresses are held as disjoint intervals, each with the set of all entries
-// that cover it, so one search answers for all rules together.
+// Addresses are held as disjoint intervals, each with all entries that cover
+// it, so one search answers for all rules together.
 type Table struct {
-	a4 index[v4]
-	a6 index[v6]
+	a4        index[v4]
+	a6        index6
+	intervals int
 
-	// nodes maps a domain in wire form, without the root's zero byte, to the
-	// sets of the name itself and of all names below it.
+	// nodes maps a domain in wire form, without the root's zero byte, to what
+	// matches the name itself and all names below it.
 	nodes map[string]node
 
-	// Set 0 is empty. A set with the bit single is the one match of that
-	// index, as nearly all are. Any other set s is matches[sets[s]:sets[s+1]],
-	// in the order in which rules match.
-	sets    []uint32
-	matches []match
-
+	matches []match // where there are several, in the order in which rules match
 	sources []tableSource
 	rules   []tableRule
 }
 
-// single marks a set of one match; a table holds fewer than 2^31 matches.
-const single = 1 << 31
-
-// match says that an entry covers an address.
+// match says that an entry covers an address. Nearly always it is the only one.
+// The zero value is none.
 type match struct {
-	source uint32 // index into Table.sources
+	source uint32 // index into Table.sources, from 1; several: there are end of them, in Table.matches from line
 	line   uint32
 	end    uint32 // seconds since 1970; 0: never
 }
+
+// These are in place of a match's source.
+const (
+	several = 1<<31 + iota
+	inside  // of index6 alone
+)
 
 // tableSource is a source as the table sees it. The fixed and the live part
 // of an SPF source are two of them.
@@ -54,7 +54,7 @@ type tableRule struct {
 	n4, n6 count // distinct addresses, exceptions and live parts left out
 }
 
-type node struct{ self, below uint32 }
+type node struct{ self, below match }
 
 // Source says where a match comes from.
 type Source struct {
@@ -85,8 +85,8 @@ type Hit struct {
 // Set is all that matches one address or domain. It costs nothing to pass
 // and refers to its table, which it keeps alive.
 type Set struct {
-	t  *Table
-	id uint32
+	t   *Table
+	all [1]match // or one that stands for several
 }
 
 // Lookup returns what matches the address, which it unmaps; a zone index is
@@ -95,17 +95,19 @@ func (t *Table) Lookup(a netip.Addr) Set {
 	switch {
 	case a.Is4():
 		b := a.As4()
-		return Set{t, find4(&t.a4, v4(binary.BigEndian.Uint32(b[:])))}
+		return t.set(t.a4.find(v4(binary.BigEndian.Uint32(b[:]))))
 	case !a.IsValid():
 		return Set{}
 	}
 	b := a.As16()
 	hi, lo := binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
 	if hi == 0 && lo>>32 == 0xffff {
-		return Set{t, find4(&t.a4, v4(lo))}
+		return t.set(t.a4.find(v4(lo)))
 	}
-	return Set{t, find6(&t.a6, v6{hi, lo})}
+	return t.set(t.a6.find(v6{hi, lo}))
 }
+
+func (t *Table) set(m match) Set { return Set{t, [1]match{m}} }
 
 // LookupDomain returns what matches the domain, given in wire form (length-
 // prefixed labels), lower case, with or without the root's zero byte. It
@@ -124,16 +126,16 @@ func (t *Table) LookupDomain(name []byte) Set {
 	for i := 0; i < end; i += 1 + int(name[i]) {
 		if n, ok := t.nodes[string(name[i:end])]; ok {
 			if i == 0 {
-				return Set{t, n.self}
+				return t.set(n.self)
 			}
-			return Set{t, n.below}
+			return t.set(n.below)
 		}
 	}
 	return Set{}
 }
 
 // Empty reports whether nothing matches, in any zone and at any time.
-func (s Set) Empty() bool { return s.id == 0 }
+func (s Set) Empty() bool { return s.all[0].source == 0 }
 
 // Allow returns the first allow rule in configuration order that matches in
 // the zone at now, in seconds since 1970. The zone's name is lower case without
@@ -167,15 +169,14 @@ func (s Set) Live(zone string, now int64) []Hit {
 	return hits
 }
 
-func (s Set) matches() []match {
-	switch {
-	case s.id == 0:
+func (s *Set) matches() []match {
+	switch m := s.all[0]; m.source {
+	case 0:
 		return nil
-	case s.id&single != 0:
-		i := s.id &^ single
-		return s.t.matches[i : i+1]
+	case several:
+		return s.t.matches[m.line : m.line+m.end]
 	}
-	return s.t.matches[s.t.sets[s.id]:s.t.sets[s.id+1]]
+	return s.all[:]
 }
 
 // counts reports whether a match counts for the action in the zone at now.
@@ -189,9 +190,9 @@ func (t *Table) hit(m match, src *tableSource) Hit {
 }
 
 // Intervals returns how many disjoint intervals the table holds.
-func (t *Table) Intervals() int { return len(t.a4.starts) + len(t.a6.rest) }
+func (t *Table) Intervals() int { return t.intervals }
 
 // Bytes returns about how much memory the table's addresses take.
 func (t *Table) Bytes() int {
-	return (len(t.a4.top)+len(t.a6.top))*4 + len(t.a4.starts)*12 + len(t.a6.starts)*40 + len(t.sets)*4 + len(t.matches)*12
+	return t.a4.bytes() + t.a6.upper.bytes() + len(t.a6.starts)*32 + len(t.matches)*12
 }

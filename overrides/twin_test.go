@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"go4.org/netipx"
 )
 
 // slowTable is the definition of a Table: a list of everything, looked
@@ -234,6 +236,38 @@ func TestTable_agrees_with_a_linear_scan(t *testing.T) {
 		d := dice{func() byte { return byte(rnd.Uint32()) }}
 		s := d.table()
 		s.compare(t, testNow, s.questions(d), testNames)
+	}
+}
+
+// Networks that lie close together need more than the first index: hundreds of
+// them share their first 16 bits, in IPv6 their first 64 too.
+func TestTable_agrees_where_ranges_are_dense(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	for _, family := range []struct {
+		name string
+		bits int // of the smallest network
+		addr func() netip.Addr
+	}{
+		{"IPv4", 32, func() netip.Addr { return v4(0x0a00_0000 | rnd.Uint32N(1<<17)).addr() }},
+		{"IPv6 networks", 64, func() netip.Addr { return v6{0x2001_0db8_0000_0000 | rnd.Uint64N(1<<17), 0}.addr() }},
+		{"IPv6 hosts", 128, func() netip.Addr { return v6{0x2001_0db8_0000_0000 | rnd.Uint64N(2), rnd.Uint64N(1 << 16)}.addr() }},
+	} {
+		for _, n := range []int{30, 300, 3000} {
+			var entries []Entry
+			var asked []netip.Addr
+			for line := range n {
+				r := netipx.RangeOfPrefix(netip.PrefixFrom(family.addr(), family.bits-rnd.IntN(8)))
+				entries = append(entries, Entry{Range: Range{r.From(), r.To()}, Line: line + 1})
+				asked = append(asked, r.From().Prev(), r.From(), r.To(), r.To().Next(), family.addr())
+			}
+			s := slowTable{rules: []slowRule{{rule: Rule{Name: "x", Enabled: true}, sources: [][]Entry{entries}}}}
+			table := s.table(testNow)
+			for _, a := range asked {
+				if got, want := fact(table.Lookup(a).Allow("", testNow)), s.lookup(a, Allow, "", testNow); got != want {
+					t.Fatalf("%s, %d networks: Lookup(%v) = %q, want %q", family.name, n, a, got, want)
+				}
+			}
+		}
 	}
 }
 
