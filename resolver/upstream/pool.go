@@ -18,7 +18,8 @@ type Options struct {
 	Network Network
 
 	// Sockets is the number of UDP sockets per server, opened as they are
-	// needed; a question goes out on a random one. Default 8.
+	// needed; a question goes out on a random one, or on that of the question
+	// before while that waits. Default 8.
 	Sockets int
 
 	// SocketAge and SocketUses bound how long and for how many questions a

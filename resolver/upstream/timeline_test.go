@@ -204,6 +204,39 @@ func TestTimeline_socketsAreRenewed(t *testing.T) {
 	})
 }
 
+// Questions that are out together leave by few sockets at a time, others by a
+// random one each.
+func TestTimeline_socketRuns(t *testing.T) {
+	const all = 1600
+	for _, together := range []int{1, 16} {
+		moves := all/together + (all-all/together)/socketRun // of which one in 8 goes nowhere
+		want := moves * 7 / 8
+		synctest.Test(t, func(t *testing.T) {
+			n, p := fakePool(t)
+			defer p.Close()
+			n.host(first, blocklist("bl.example."))
+			e := p.Exchanger(addrs(first), ExchangeOptions{})
+			s := e.servers[0]
+			used := map[int]int{}
+			last, changes := 0, 0
+			for i := range all {
+				e.Start(question(t, "a.bl.example", dns.TypeA), func(Outcome) {})
+				used[s.at]++
+				if s.at != last {
+					last = s.at
+					changes++
+				}
+				if (i+1)%together == 0 {
+					time.Sleep(time.Second)
+				}
+			}
+			if len(used) != 8 || changes < want/2 || changes > want*3/2 {
+				t.Errorf("%d together: %d changes between %d sockets, want about %d between 8", together, changes, len(used), want)
+			}
+		})
+	}
+}
+
 // A socket that is not used is closed when its time is over, and one that is
 // waited on only after that.
 func TestTimeline_idleSocketsClose(t *testing.T) {
@@ -259,7 +292,7 @@ func TestTimeline_silentServers(t *testing.T) {
 		}
 		good, silent := p.Exchanger(addrs(first), ExchangeOptions{}), p.Exchanger(addrs(second), ExchangeOptions{})
 		good.Exchange(t.Context(), q)
-		for range 20 {
+		for range 50 * socketRun { // so that the good one's questions leave by more than the first socket
 			good.Start(q, func(Outcome) {})
 			silent.Start(q, func(Outcome) {})
 		}
