@@ -131,8 +131,12 @@ func describe(q *question, d *decision) Decision {
 }
 
 func (l *decisionLog) write(d *Decision) {
+	what := "domain"
+	if _, err := netip.ParseAddr(d.Subject); err == nil {
+		what = "address"
+	}
 	attrs := []slog.Attr{
-		slog.String("zone", d.Zone), slog.String("subject", d.Subject),
+		slog.String("zone", d.Zone), slog.String(what, d.Subject),
 		slog.String("verdict", d.Verdict.String()), slog.String("client", d.Client.String()),
 	}
 	if len(d.Codes) > 0 {

@@ -30,7 +30,7 @@ func (q *question) text() string {
 	case rbl.Domain:
 		return rbl.DomainText(q.labels)
 	}
-	return q.subject.Shape.String()
+	return q.zone.Name // its apex is nobody else's name
 }
 
 // about is the question whether z has a subject.

@@ -1,7 +1,10 @@
 package resolver
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"strings"
@@ -197,6 +200,40 @@ func TestDecisionLog_text(t *testing.T) {
 	}
 	if want := []string{"192.0.2.3 127.0.0.2 127.0.0.4", "192.0.2.4 127.0.0.4"}; !slices.Equal(got, want) {
 		t.Errorf("told of %q, want %q", got, want)
+	}
+}
+
+// TestDecisionLog_keys: who searches the log for an address, a domain, a zone, a
+// rule or a source finds it under that name.
+func TestDecisionLog_keys(t *testing.T) {
+	var log bytes.Buffer
+	l := newDecisionLog(slog.New(slog.NewJSONHandler(&log, nil)), nil, nil)
+	s := newScene(t, []ZoneOptions{testZone("bl.test", spamhaus())}, overrides.Rule{
+		Name: "office", CIDR: []string{"192.0.2.3", "2001:db8::3"}, Domains: []string{".example.com"},
+	})
+	s.list.set(func() { s.list.err = upstream.ErrTimeout })
+	s.ask("3.2.0.192.bl.test", dns.TypeA)
+	s.ask(rbl.Subject{Shape: rbl.IP6, Addr: netip.MustParseAddr("2001:db8::3")}.Name("bl.test"), dns.TypeA)
+	s.ask("mail.example.com.bl.test", dns.TypeA)
+	s.ask("bl.test", dns.TypeA)
+	var got []string
+	for i := range s.told {
+		log.Reset()
+		l.write(&s.told[i])
+		var keys struct{ Zone, Address, Domain, Verdict, Rule, Source string }
+		if err := json.Unmarshal(log.Bytes(), &keys); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, fmt.Sprintf("%+v", keys))
+	}
+	want := []string{
+		"{Zone:bl.test Address:192.0.2.3 Domain: Verdict:exempt Rule:office Source:cidr}",
+		"{Zone:bl.test Address:2001:db8::3 Domain: Verdict:exempt Rule:office Source:cidr}",
+		"{Zone:bl.test Address: Domain:mail.example.com Verdict:exempt Rule:office Source:domains}",
+		"{Zone:bl.test Address: Domain:bl.test Verdict:failed Rule: Source:}",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the log says\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 
