@@ -255,7 +255,7 @@ func (a *app) readAddresses(path string) ([]netip.Addr, error) {
 	case len(found.addrs) == 0:
 		return nil, fmt.Errorf("%s holds no address: write one a line, or hand in a Postfix log, a compressed one by way of zcat", name)
 	case found.odd > 0 && !found.log:
-		fmt.Fprintf(a.err, "%s: %d lines hold no address and are left out, the first of them %q\n", name, found.odd, found.first)
+		fmt.Fprintf(a.err, "%s: %d lines hold no address and are left out, the first of them %.80q\n", name, found.odd, found.first)
 	}
 	return found.addrs, nil
 }
@@ -275,10 +275,16 @@ type clients struct {
 
 func clientAddresses(r io.Reader) (out clients, err error) {
 	seen := map[netip.Addr]bool{}
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		text, _, _ := strings.Cut(strings.TrimPrefix(lines.Text(), "\ufeff"), "#")
+	lines := bufio.NewReaderSize(r, 1<<16)
+	for {
+		line, _, err := lines.ReadLine() // a longer one, such as what a crash filled with zeros, comes in parts
+		switch {
+		case err == io.EOF:
+			return out, nil
+		case err != nil:
+			return out, err
+		}
+		text, _, _ := strings.Cut(strings.TrimPrefix(string(line), "\ufeff"), "#")
 		if m := postfixClient.FindStringSubmatch(text); m != nil {
 			text, out.log = m[1], true
 		}
@@ -297,5 +303,4 @@ func clientAddresses(r io.Reader) (out clients, err error) {
 			out.addrs = append(out.addrs, addr)
 		}
 	}
-	return out, lines.Err()
 }

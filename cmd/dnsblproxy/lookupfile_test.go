@@ -29,6 +29,10 @@ func TestReadAddresses(t *testing.T) {
 		{"a log", "Nov 20 00:00:01 mx postfix/smtpd[1]: connect from unknown[192.0.2.9]\n" +
 			"Nov 20 00:00:01 mx postfix/qmgr[1]: 4F: removed\n" +
 			"Nov 20 00:00:02 mx postfix/postscreen[2]: CONNECT from [2001:db8::7]:1234 to [192.0.2.1]:25\n", "[192.0.2.9 2001:db8::7]", ""},
+		{"a log that a crash filled with zeros", strings.Repeat("\x00", 3<<20) + "Nov 20 00:00:01 mx postfix/smtpd[1]: connect from unknown[192.0.2.9]\n" +
+			"Nov 20 00:00:02 mx postfix/smtpd[1]: connect from unknown[192.0.2.10]", "[192.0.2.9 192.0.2.10]", ""},
+		{"a list with a long line", strings.Repeat("x", 1<<16) + "\n192.0.2.1\n", "[192.0.2.1]",
+			"standard input: 1 lines hold no address and are left out, the first of them \"" + strings.Repeat("x", 80) + "\"\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var told bytes.Buffer
