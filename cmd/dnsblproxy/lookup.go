@@ -178,7 +178,7 @@ func (a *app) own(ctx context.Context, c *config.Config) (decider, func(), error
 	if err != nil {
 		return nil, nil, err
 	}
-	p.waitForSources(ctx, firstLoad)
+	p.waitForSources(ctx, resolvePatience)
 	for _, problem := range unloaded(c, p.rules) {
 		fmt.Fprintln(a.err, problem)
 	}
