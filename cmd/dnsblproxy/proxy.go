@@ -42,6 +42,7 @@ type proxy struct {
 
 	cfg      atomic.Pointer[config.Config]
 	began    *config.Config // of the start: what a reload cannot change is still as it says
+	made     time.Time
 	pool     *upstream.Pool
 	dns      *switchable // for SPF records and hosts
 	kept     state.Dir   // what outlives a restart
@@ -86,7 +87,7 @@ func newProxy(c *config.Config, lists *rbl.Table, log *slog.Logger, root string)
 // what outlives a restart; empty: nothing does.
 func wire(c *config.Config, lists *rbl.Table, log *slog.Logger, root string) (*proxy, error) {
 	d := &proxy{
-		lists: lists, log: log, reg: prometheus.NewRegistry(), began: c,
+		lists: lists, log: log, reg: prometheus.NewRegistry(), began: c, made: time.Now(),
 		pool: upstream.NewPool(upstream.Options{}), dns: &switchable{},
 		backends: map[string]*backend{}, kept: state.Dir(stateDir(root, listState)),
 	}
@@ -324,5 +325,6 @@ func stateDir(root, name string) string {
 const listState = "lists"
 
 // firstLoad is how long the start waits for SPF records and feeds, so that an
-// exempt sender is not refused because the proxy was just restarted.
+// exempt sender is not refused because the proxy was just restarted. What large
+// files take counts too.
 const firstLoad = 4 * time.Second

@@ -157,9 +157,11 @@ func serveAdmin(ctx context.Context, o admin.Options) error {
 // long as the default deadline, and a moment.
 const grace = 5 * time.Second
 
-// waitForSources waits until every source was tried, but not for ever.
+// waitForSources waits until every source was tried, but not longer than most
+// after d was made, or a moment.
 func (d *proxy) waitForSources(ctx context.Context, most time.Duration) {
-	t := time.NewTimer(most)
+	const moment = 100 * time.Millisecond
+	t := time.NewTimer(max(moment, time.Until(d.made.Add(most))))
 	defer t.Stop()
 	select {
 	case <-d.rules.Ready():

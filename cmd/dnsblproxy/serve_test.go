@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"dnsblproxy/overrides"
 )
 
 // TestServe_taken starts at an address that another program has, as systemd does
@@ -37,6 +39,28 @@ func TestServe_taken(t *testing.T) {
 	}
 	if n := asked.Load(); n > 0 {
 		t.Errorf("%d questions for five starts that fail", n)
+	}
+}
+
+// TestWaitForSources: what the start has waited for large files it does not wait
+// for SPF records and feeds once more.
+func TestWaitForSources(t *testing.T) {
+	for loading, want := range map[time.Duration]time.Duration{
+		0: firstLoad, firstLoad - time.Second: time.Second, time.Minute: 100 * time.Millisecond,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			rules, err := overrides.Open(nil, overrides.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := &proxy{log: slog.New(slog.DiscardHandler), rules: rules, made: time.Now()} // whose rules do not run, and are never ready
+			time.Sleep(loading)
+			start := time.Now()
+			d.waitForSources(t.Context(), firstLoad)
+			if took := time.Since(start); took != want {
+				t.Errorf("%v after the start: waited %v, want %v", loading, took, want)
+			}
+		})
 	}
 }
 
