@@ -118,11 +118,8 @@ func (s *scanner) blank(lines bool) {
 		case c == ' ' || c == '\t' || lines && (c == '\n' || c == '\r'):
 			s.skip(1)
 		case lines && c == '#':
-			end := strings.IndexByte(s.text[s.pos:], '\n')
-			if end < 0 {
-				end = len(s.text) - s.pos
-			}
-			s.skip(end)
+			comment, _, _ := strings.Cut(s.text[s.pos:], "\n")
+			s.skip(len(comment))
 		default:
 			return
 		}

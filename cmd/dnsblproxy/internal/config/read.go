@@ -196,7 +196,7 @@ func (r *reader) unknown(path []any, raw any, fields []field) {
 		names[i] = f.key
 	}
 	instead := "remove it, or write one of " + strings.Join(slices.Sorted(slices.Values(names)), ", ")
-	if home := homeOf(key, path); home != "" {
+	if home := homeOf(key); home != "" {
 		instead = "it belongs " + home
 	}
 	r.bad(path, what, hint(key, names, instead))
@@ -223,17 +223,14 @@ func unquoted(path []any, raw any) string {
 	return name
 }
 
-// homeOf says where the schema has the key.
-func homeOf(key string, path []any) string {
+// homeOf says where the schema has the key, which is not where it was found.
+func homeOf(key string) string {
 	for _, k := range Schema() {
 		if k.Path[len(k.Path)-1] != key {
 			continue
 		}
 		if len(k.Path) == 1 {
 			return "at the top of the file, above the first [table]"
-		}
-		if len(path) > 1 && k.Path[0] == path[0] && len(k.Path) == len(path) {
-			continue // another key of the same table would have been found
 		}
 		var home []any
 		for _, p := range k.Path[:len(k.Path)-1] {
@@ -281,8 +278,6 @@ func typeName(raw any) string {
 		return "an array"
 	case map[string]any:
 		return "a table"
-	case []map[string]any:
-		return "an array of tables"
 	}
-	return fmt.Sprintf("of type %T", raw)
+	return "an array of tables"
 }
