@@ -46,10 +46,10 @@ const (
 // from the members of a member. Terms that must be evaluated for the address
 // are asked only if the sum is a listing, which is then weighed anew.
 func (f *facts) combined(q *question, set overrides.Set, hit overrides.Hit, exempt bool) decision {
-	above, renew, weighed := f.above, len(f.renew), len(f.weighed)
-	defer func() { f.above = above }()
-	if exempt {
-		f.above = fullPardon
+	above, pardoned, renew, weighed := f.above, f.pardoned, len(f.renew), len(f.weighed)
+	defer func() { f.above, f.pardoned = above, pardoned }()
+	if exempt && above != fullPardon {
+		f.above, f.pardoned = fullPardon, hit
 	}
 	sum, known := f.weigh(q)
 	if !known {

@@ -101,7 +101,7 @@ func (m *aMember) countsSlow(exempt bool) int {
 			codes = nil
 		}
 	case m.source == SourceDeny:
-	case m.exempt && !m.allow && (m.fails || len(m.noOverride) == 0):
+	case spared && len(m.noOverride) == 0, m.exempt && !m.allow && m.fails:
 	case m.fails: // what is best for the sender
 		least := min(m.whole, 0)
 		for _, w := range m.weights {
@@ -302,6 +302,33 @@ func TestCombined_failure(t *testing.T) {
 				t.Errorf("%s, type %d: %s, want %s", name, typ, got, want)
 			}
 		}
+	}
+}
+
+// TestCombined_exempt: whom a rule of the combined zone alone exempts does not
+// wait for members from which the exemption takes all. What it saves there is
+// counted.
+func TestCombined_exempt(t *testing.T) {
+	l := spamhaus()
+	l.hold = make(chan struct{})
+	m := testZone("m.test", l)
+	m.Verify = true
+	s := newScene(t, []ZoneOptions{
+		m, weighed(t, "inner.test", 1, map[string]int{"m.test": 1}),
+		weighed(t, "outer.test", 1, map[string]int{"inner.test": 1, "m.test": 1}),
+	}, overrides.Rule{Name: "office", CIDR: []string{"192.0.2.1"}, Zones: []string{"outer.test"}})
+	pkt, err := new(dns.Msg).SetQuestion("1.2.0.192.outer.test.", dns.TypeA).Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, done := s.r.Respond(NewScratch(0), pkt, testClient, false); !done || out[3]&0xf != dns.RcodeNameError {
+		t.Errorf("answered at once: %t (%x), want NXDOMAIN", done, out)
+	}
+	close(l.hold)
+	s.r.flights.wg.Wait()
+	s.ask("1.2.0.192.outer.test", dns.TypeA)
+	if got := s.r.Totals()[0].Exempted; got == 0 {
+		t.Error("no listing is counted that the exemption saved")
 	}
 }
 

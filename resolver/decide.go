@@ -143,7 +143,11 @@ func judge(q *question, f *facts) decision {
 	if !z.Allow && !set.Empty() {
 		hit, exempt = set.Allow(z.Name, f.now)
 	}
-	if exempt && z.NoOverride.Empty() && z.Source != SourceCombined {
+	above := f.above == fullPardon && !z.Allow
+	if (exempt || above) && z.NoOverride.Empty() && z.Source != SourceCombined {
+		if !exempt {
+			hit = f.pardoned
+		}
 		f.step(5, "exempt by ", hit.Rule.Name, " (", hit.Source.String(), ")")
 		return exempted(hit)
 	}

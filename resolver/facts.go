@@ -64,7 +64,8 @@ type facts struct {
 
 	// above says whether a combined zone is being decided in which the
 	// subject is exempt.
-	above pardon
+	above    pardon
+	pardoned overrides.Hit // the rule of fullPardon
 
 	trace *Trace // nil unless somebody wants to know the steps
 }
