@@ -36,7 +36,7 @@ func (r *Resolver) account(sc *Scratch, q *question, d *decision, client netip.A
 	}
 	for i := range sc.facts.weighed {
 		m := &sc.facts.weighed[i]
-		m.zone.counts.weigh(sc.shard, m.decision.verdict)
+		m.zone.counts.shards[sc.shard].weighed[m.decision.verdict].Add(1)
 		asked := *q
 		asked.zone = m.zone
 		var waited *waiter
@@ -48,7 +48,7 @@ func (r *Resolver) account(sc *Scratch, q *question, d *decision, client netip.A
 	q.zone.counts.count(sc.shard, d.verdict)
 	r.tally(sc, q, d, w)
 	if d.verdict == Exempt {
-		q.zone.counts.exempted(d.hit.Rule.Name)
+		q.zone.counts.exempt.counter(d.hit.Rule.Name).Inc()
 	}
 	r.renew(&sc.facts)
 	if d.verdict != Unlisted {
@@ -61,7 +61,7 @@ func (r *Resolver) account(sc *Scratch, q *question, d *decision, client netip.A
 func (r *Resolver) tally(sc *Scratch, q *question, d *decision, w *waiter) {
 	z := q.zone
 	if z.asks() && (w != nil || d.data != "") { // else no answer of the list was needed, or none had
-		z.counts.request(sc.shard, d.path(w))
+		z.counts.shards[sc.shard].request[d.path(w)].Add(1)
 	}
 	switch d.verdict {
 	case Unlisted:

@@ -150,13 +150,6 @@ func (s *stats) configure(zones []*zone) {
 
 func (c *counts) count(shard int, v Verdict) { c.shards[shard].verdict[v].Add(1) }
 
-func (c *counts) weigh(shard int, v Verdict) { c.shards[shard].weighed[v].Add(1) }
-
-func (c *counts) request(shard int, p path) { c.shards[shard].request[p].Add(1) }
-
-// exempted counts an exemption by a rule.
-func (c *counts) exempted(rule string) { c.exempt.counter(rule).Inc() }
-
 // known holds counters of one zone by their second label, so that one that was
 // needed before need not be looked up by both.
 type known struct {
