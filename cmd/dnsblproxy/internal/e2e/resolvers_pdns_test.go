@@ -15,7 +15,7 @@ func startRecursor(t testing.TB, zone string, proxy netip.AddrPort) netip.AddrPo
 	recipe := readRecipe(t, "PowerDNS Recursor", zone, proxy)
 	dir := folder(t)
 	addr := netip.AddrPortFrom(freeIP(t), 53000)
-	anchors := write(t, dir, "anchors.lua", fmt.Sprintf("addNTA(%q)\n", zone))
+	anchors := write(t, dir, "anchors.lua", recipe.with(t, "addNTA(")+"\n")
 	write(t, dir, "recursor.conf", fmt.Sprintf(`config-dir=%[1]s
 socket-dir=%[1]s
 local-address=%[2]s

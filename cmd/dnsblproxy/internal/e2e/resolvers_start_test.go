@@ -18,7 +18,7 @@ func startDnsmasq(t testing.TB, zone string, proxy netip.AddrPort) netip.AddrPor
 		"--log-facility=-", "--bind-interfaces", "--except-interface=none",
 		fmt.Sprintf("--listen-address=%s", addr.Addr()), fmt.Sprintf("--port=%d", addr.Port()),
 		"--"+recipe.with(t, "stop-dns-rebind"), "--"+recipe.with(t, "rebind-domain-ok="),
-		"--"+recipe.with(t, "server="), "--cache-size=0")
+		"--"+recipe.with(t, "server="))
 	p.ready(t, answers(addr, "localhost"))
 	return addr
 }

@@ -21,7 +21,7 @@ func TestInFront(t *testing.T) {
 		start  func(t *testing.T, proxy netip.AddrPort) netip.AddrPort
 	}{
 		{"unbound", false, func(t *testing.T, p netip.AddrPort) netip.AddrPort { return unboundFront(t, 5400, name, p) }},
-		{"dnsmasq", false, func(t *testing.T, p netip.AddrPort) netip.AddrPort { return startDnsmasq(t, name, p) }},
+		{"dnsmasq", true, func(t *testing.T, p netip.AddrPort) netip.AddrPort { return startDnsmasq(t, name, p) }},
 		{"bind", true, func(t *testing.T, p netip.AddrPort) netip.AddrPort { return startBind(t, name, p) }},
 		{"pdns-recursor", true, func(t *testing.T, p netip.AddrPort) netip.AddrPort { return startRecursor(t, name, p) }},
 		{"systemd-resolved", false, func(t *testing.T, p netip.AddrPort) netip.AddrPort { return startResolved(t, name, p) }},
