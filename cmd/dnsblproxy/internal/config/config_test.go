@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -197,10 +199,17 @@ func TestSecretsDoNotPrint(t *testing.T) {
 }
 
 func TestUnreadable(t *testing.T) {
-	_, err := Load(filepath.Join(t.TempDir(), "none.toml"), testOptions(t))
-	var e *Error
-	if !errors.As(err, &e) || len(e.Problems) != 1 || !strings.HasSuffix(err.Error(), "no such file or directory; name the file with --config") {
-		t.Errorf("Load = %v, want one problem without a line", err)
+	for cause, want := range map[error]string{
+		syscall.ENOENT: "no such file or directory; name the file with --config",
+		syscall.EACCES: "permission denied; run this as root, or let this user read it", // the package's is not for everybody
+	} {
+		o := testOptions(t)
+		o.ReadFile = func(path string) ([]byte, error) { return nil, &fs.PathError{Op: "open", Path: path, Err: cause} }
+		_, err := Load("config.toml", o)
+		var e *Error
+		if !errors.As(err, &e) || len(e.Problems) != 1 || err.Error() != "config.toml: reading the configuration: "+want {
+			t.Errorf("Load = %v, want one problem without a line: %s", err, want)
+		}
 	}
 }
 

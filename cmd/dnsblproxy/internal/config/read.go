@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"path/filepath"
 	"regexp"
@@ -85,9 +86,12 @@ func (r *reader) badErr(path []any, err error) {
 func Load(path string, o Options) (*Config, error) {
 	text, err := o.withDefaults().ReadFile(path)
 	if err != nil {
+		instead := "name the file with " + cmp.Or(o.Flag, "--config")
+		if errors.Is(err, fs.ErrPermission) {
+			instead = "run this as root, or let this user read it"
+		}
 		return nil, &Error{Problems: []Problem{{
-			File: path, What: fmt.Sprintf("reading the configuration: %v", cause(err)),
-			Instead: "name the file with " + cmp.Or(o.Flag, "--config"),
+			File: path, What: fmt.Sprintf("reading the configuration: %v", cause(err)), Instead: instead,
 		}}}
 	}
 	return Parse(path, string(text), o)
