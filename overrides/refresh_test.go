@@ -82,6 +82,20 @@ func TestSPF_rotation_of_answers(t *testing.T) {
 	})
 }
 
+// TestSPF_many: the log tells how many addresses there are, digit by digit.
+func TestSPF_many(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeDNS()
+		dns.txt["efax.com"] = "v=spf1 ip4:10.0.0.0/12 ip4:10.16.0.1 -all"
+		r := spfRule("efax.com")
+		r.MaxV4 = 8
+		tl := start(t, dns, Options{}, r)
+		if tl.log.count("ipv4=1048577 ipv6=0 domains=0") != 1 {
+			t.Error(tl.log.b.String())
+		}
+	})
+}
+
 // TestSPF_first_failure: the log does not say that a source was loaded, or that
 // its last good set stays, where there is none.
 func TestSPF_first_failure(t *testing.T) {

@@ -191,7 +191,7 @@ func (e *Engine) adoptContent(s *source, c *content, now time.Time) {
 			log, text = e.log.Warn, "rule source loaded in part"
 		}
 		log(text, s.attr(),
-			slog.Float64("ipv4", n4.float()), slog.Float64("ipv6", n6.float()), slog.Int("domains", len(c.domains)))
+			slog.Uint64("ipv4", n4.lo), slog.Float64("ipv6", n6.float()), slog.Int("domains", len(c.domains)))
 	}
 	s.content, s.since, s.unkept = c, now, true
 	e.wantBuild()
