@@ -50,7 +50,7 @@ func (d *proxy) lookupEndpoint(ctx context.Context, query url.Values) (any, erro
 	if q == "" {
 		return nil, admin.BadRequest("q is missing; write ?q=192.0.2.1")
 	}
-	s, err := typedSubject(q)
+	s, err := typedSubject(q, d.cfg.Load().Zones)
 	if err != nil {
 		return nil, admin.BadRequest("q: %v", err)
 	}

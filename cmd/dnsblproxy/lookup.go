@@ -76,13 +76,16 @@ func newLookup(a *app) *cobra.Command {
 }
 
 func (a *app) lookup(ctx context.Context, what string, all bool) error {
-	subject, err := typedSubject(what)
-	if err != nil {
+	if _, err := typedSubject(what, nil); err != nil {
 		return usageError{err}
 	}
 	c, err := a.loadAsked(ctx)
 	if err != nil {
 		return err
+	}
+	subject, err := typedSubject(what, c.Zones)
+	if err != nil {
+		return usageError{err}
 	}
 	decide, end, err := a.decider(ctx, c)
 	if err != nil {
@@ -114,14 +117,20 @@ func (a *app) lookup(ctx context.Context, what string, all bool) error {
 // typedSubject reads what a person asks about: an international name is asked
 // for in its form for DNS. A name with such characters is possible there, but
 // here it is a prefix, a URL or a mail address. Of an IPv4-mapped address, as
-// some logs have it, mail servers ask for the IPv4 one.
-func typedSubject(text string) (rbl.Subject, error) {
+// some logs have it, mail servers ask for the IPv4 one. A name in a zone is a
+// question, and would be looked up as a domain that no list has.
+func typedSubject(text string, zones []*config.Zone) (rbl.Subject, error) {
 	if name, err := idna.Lookup.ToASCII(text); err == nil && strings.Contains(name, "xn--") {
 		text = name
 	}
 	s, err := rbl.ParseSubject(text)
 	if err == nil && s.Shape == rbl.Domain && strings.ContainsAny(text, "/:@[] ") {
 		return s, fmt.Errorf("%q is neither an address nor a domain name; write one of these alone", text)
+	}
+	for _, z := range zones {
+		if strings.HasSuffix(s.Domain, "."+z.Name) {
+			return s, fmt.Errorf("%q is a name in the zone %s; write the address or domain that it asks about", text, z.Name)
+		}
 	}
 	if s.Addr.Is4In6() && s.Test == rbl.NotTest {
 		s = rbl.AddrSubject(s.Addr.Unmap())

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"text/tabwriter"
 
+	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/resolver/rbl"
 )
 
@@ -146,8 +147,9 @@ func TestTypedSubject(t *testing.T) {
 		"::ffff:192.0.2.1": "192.0.2.1", "::FFFF:7F00:2": "::ffff:127.0.0.2", // the one is in logs, the other tests a list
 		"_dmarc.example.com": "_dmarc.example.com", "Bücher.example": "xn--bcher-kva.example",
 		"192.0.2.0/24": "", "192.0.2.1:25": "", "[192.0.2.1]": "", "http://example.com/": "", "a@example.com": "", "": "",
+		"1.2.0.192.bl.example": "", "mail.example.com.bl.example.": "", "bl.example": "bl.example", "ebl.example": "ebl.example",
 	} {
-		s, err := typedSubject(in)
+		s, err := typedSubject(in, []*config.Zone{{Name: "bl.example"}})
 		if got := s.String(); (err != nil) != (want == "") || err == nil && got != want {
 			t.Errorf("typedSubject(%q) = %s, %v, want %q", in, got, err, want)
 		}

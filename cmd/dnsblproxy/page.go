@@ -107,7 +107,7 @@ func (d *proxy) rulesForPage() []admin.Rule {
 
 // lookupForPage decides like /api/v1/lookup.
 func (d *proxy) lookupForPage(ctx context.Context, subject string) ([]admin.Answer, error) {
-	s, err := typedSubject(subject)
+	s, err := typedSubject(subject, d.cfg.Load().Zones)
 	if err != nil {
 		return nil, admin.BadRequest("%v", err)
 	}
