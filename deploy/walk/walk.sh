@@ -105,7 +105,7 @@ begun=$(now)
 # A careful administrator's umask must not keep the rule from the service.
 run "umask 077; $allow"
 until_says 5 "$lookup" "$zone: exempt"
-run "$(table 'see who is let in, and whence')"
+run "$(table 'see who is let in, and by what')"
 says "$client" 'ticket 4711' '2027-03-31'
 # smtpd remembers what a list said for as long as it lives, as README says.
 run "$(recipe Postfix | grep -om1 'postfix reload')"
