@@ -1,23 +1,29 @@
-// Package spare keeps values for use again.
+// Package spare keeps values for use again: what belongs to a question that
+// waits, and would be allocated for each.
+//
+// It decides how many are kept, 256 of a kind, and in which order they are
+// taken: the last one first, which may still be in the processor's caches. What
+// a rush of questions needs beyond them is the collector's.
+//
+// It does not clear values, which is their users' affair, and knows nothing of
+// what they are. A sync.Pool would do as well, but several are asked for each
+// question that waits, and this takes a third of its time.
 package spare
 
 import "sync"
 
-// most is how many values a List keeps. What a rush of questions needs beyond
-// them is the collector's.
+// most is how many values a List keeps.
 const most = 256
 
-// List holds values that nobody uses. A sync.Pool would do, but several are
-// asked for each question that waits, and this takes a third of its time. The
-// zero List is empty; it is safe for concurrent use.
+// List holds values that nobody uses. The zero List is empty; it is safe for
+// concurrent use.
 type List[T any] struct {
 	mu     sync.Mutex
 	n      int
 	values [most]*T
 }
 
-// Get returns the value that was put last, which may still be in the
-// processor's caches, or nil.
+// Get returns the value that was put last, or nil.
 func (l *List[T]) Get() *T {
 	l.mu.Lock()
 	if l.n == 0 {
