@@ -107,7 +107,7 @@ func checkControl(t *testing.T, deb, arch string) {
 		"usr/share/man/man1/dnsblproxy.1.gz", "usr/share/man/man1/dnsblproxy-serve.1.gz", "usr/share/man/man5/dnsblproxy.toml.5.gz",
 		"usr/share/bash-completion/completions/dnsblproxy", "usr/share/zsh/vendor-completions/_dnsblproxy",
 		"usr/share/fish/vendor_completions.d/dnsblproxy.fish", "usr/share/doc/dnsblproxy/copyright",
-		"usr/share/doc/dnsblproxy/licenses.gz",
+		"usr/share/doc/dnsblproxy/licenses.gz", "usr/share/doc/dnsblproxy/docs/CONFIG.md", // where README links to
 	} {
 		if !strings.Contains(list, " ./"+path+"\n") {
 			t.Errorf("%s holds no %s", filepath.Base(deb), path)

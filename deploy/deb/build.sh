@@ -59,7 +59,7 @@ for arch in "${@:-amd64}"; do
 	GOARCH=$arch deploy/licenses.sh >"$stage/licenses"
 	pack "$stage/licenses" $doc/licenses.gz
 	for file in README.md CHANGELOG.md SECURITY.md docs/*.md; do
-		[ ! -e "$file" ] || put 644 "$file" "$doc/$(basename "$file")"
+		put 644 "$file" "$doc/$file"
 	done
 	put 644 deploy/prometheus/dnsblproxy.rules.yml $doc/examples/dnsblproxy.rules.yml
 	put 644 deploy/grafana/dnsblproxy.json $doc/examples/dnsblproxy.grafana.json
