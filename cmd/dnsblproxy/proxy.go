@@ -148,7 +148,9 @@ func (d *proxy) configure(c *config.Config) error {
 	before := d.backends
 	s, backends, err := d.settings(c, before)
 	if err == nil {
-		err = d.replaceRules(c)
+		if wrong := d.rules.Replace(rules(c)); wrong != nil {
+			err = config.Join(ruleProblems(c, wrong))
+		}
 	}
 	if err == nil {
 		err = d.resolver.Configure(s) // no zone that config accepts is refused
@@ -162,13 +164,6 @@ func (d *proxy) configure(c *config.Config) error {
 	d.cfg.Store(c)
 	d.mu.Unlock()
 	retire(before, backends)
-	return nil
-}
-
-func (d *proxy) replaceRules(c *config.Config) error {
-	if err := d.rules.Replace(rules(c)); err != nil {
-		return config.Join(ruleProblems(c, err))
-	}
 	return nil
 }
 
@@ -260,25 +255,21 @@ func (d *proxy) listen(own sockets) (*resolver.Server, error) {
 	return resolver.Listen(o)
 }
 
-// errNotReady is why /readyz says no before the server reads questions.
-var errNotReady = errors.New("the sources of the rules are being loaded")
-
-func (d *proxy) isReady() error {
-	if !d.ready.Load() {
-		return errNotReady
-	}
-	return nil
-}
-
 // adminOptions are what the admin address serves; nil without one.
 func (d *proxy) adminOptions() *admin.Options {
 	c := d.cfg.Load()
 	if !c.Admin.Listen.IsValid() {
 		return nil
 	}
+	ready := func() error {
+		if !d.ready.Load() {
+			return errors.New("the sources of the rules are being loaded")
+		}
+		return nil
+	}
 	return &admin.Options{
 		Listen: c.Admin.Listen, Token: c.Admin.Token.Reveal(), TLSCert: c.Admin.TLSCert, TLSKey: c.Admin.TLSKey, ReadFile: config.ReadFile,
-		Gatherer: d.reg, Ready: d.isReady, API: d.api(), Page: d.page(), Log: d.log,
+		Gatherer: d.reg, Ready: ready, API: d.api(), Page: d.page(), Log: d.log,
 	}
 }
 

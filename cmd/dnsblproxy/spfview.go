@@ -73,8 +73,6 @@ func power(n *big.Int) string {
 	return fmt.Sprintf("about 2^%d", n.BitLen()-1)
 }
 
-func rangeText(r spf.Range) string { return overrides.Range{First: r.First, Last: r.Last}.String() }
-
 // print writes it for people: the sum, the tree, the ranges that matter.
 func (v *spfView) print(a *app) error {
 	fmt.Fprintf(a.out, "%s authorizes %d IPv4 and %s IPv6 addresses; %d of 10 lookups, %d DNS questions, TTL %ds\n",
@@ -94,7 +92,7 @@ func (v *spfView) print(a *app) error {
 			switch r.Result {
 			case spf.Fail, spf.SoftFail, spf.Neutral, spf.None: // not authorized: what remains
 			default:
-				fmt.Fprintf(w, "%s\t%s\t%s\n", rangeText(r), power(r.Size()), r.Result)
+				fmt.Fprintf(w, "%s\t%s\t%s\n", overrides.Range{First: r.First, Last: r.Last}, power(r.Size()), r.Result)
 			}
 		}
 	})

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -88,7 +89,7 @@ func TestHistory_Run(t *testing.T) {
 		}, []string{"path"})
 		reg.MustRegister(queries, took)
 		queries.WithLabelValues("a.example", "listed").Add(1e6) // before the start: not in the chart
-		h := NewHistory(reg, nil)
+		h := NewHistory(reg, slog.New(slog.DiscardHandler))
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() { h.Run(ctx) })
@@ -124,7 +125,7 @@ func TestHistory_zoneReturns(t *testing.T) {
 	queries := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "dnsblproxy_queries_total", Help: "Test."}, []string{"zone", "verdict"})
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(queries)
-	h := NewHistory(reg, nil)
+	h := NewHistory(reg, slog.New(slog.DiscardHandler))
 	start := time.Unix(1e9, 0)
 	for i, count := range []float64{1e6, 0, 0, 1e6 + 7} {
 		queries.Reset()

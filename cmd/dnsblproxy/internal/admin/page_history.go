@@ -41,11 +41,8 @@ const (
 // the rare and important ones at the bottom.
 var chartKinds = [...]string{"listed", "denied", "exempt", "failed", "unlisted", "other"}
 
-// NewHistory remembers nothing yet. The log may be nil.
+// NewHistory remembers nothing yet.
 func NewHistory(from prometheus.Gatherer, log *slog.Logger) *History {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
 	return &History{from: from, log: log}
 }
 

@@ -48,17 +48,13 @@ func (e *examination) resolvConf() {
 	queue := e.postfixQueue()
 	chroot := queue + "/etc/resolv.conf"
 	if e.exists(chroot) {
-		if copied := e.nameservers(chroot); !sameServers(copied, servers) {
+		if copied := e.nameservers(chroot); !slices.EqualFunc(copied, servers, func(a, b Server) bool { return a.Addr == b.Addr }) {
 			e.bad("resolv.conf", fmt.Sprintf("cp %s %s && postfix reload", resolvConfPath, chroot),
 				"Postfix's daemons ask as %s says (%s), which is an old copy: %s has %s",
 				chroot, places(copied), resolvConfPath, places(servers))
 		}
 	}
 	e.fine("resolv.conf", "%s names one server, %s", resolvConfPath, places(servers))
-}
-
-func sameServers(a, b []Server) bool {
-	return slices.EqualFunc(a, b, func(x, y Server) bool { return x.Addr == y.Addr })
 }
 
 func places(servers []Server) string {
