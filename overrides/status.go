@@ -35,7 +35,8 @@ type RuleStatus struct {
 	Comment string
 	Zones   []string
 	Enabled bool
-	V4, V6  float64 // distinct addresses, exceptions left out
+	Expires time.Time // the last day on which it counts; zero: none
+	V4, V6  float64   // distinct addresses, exceptions left out
 }
 
 // Status returns the state of every source in configuration order.
@@ -79,8 +80,8 @@ func (e *Engine) RuleStatus() []RuleStatus {
 		o := open[r]
 		out = append(out, RuleStatus{
 			Action: r.Action, Rule: r.Name, Comment: r.Comment, Zones: r.Zones,
-			Enabled: r.Active(now),
-			V4:      o.n4.float(), V6: o.n6.float(),
+			Enabled: r.Active(now), Expires: r.Expires,
+			V4: o.n4.float(), V6: o.n6.float(),
 		})
 	}
 	return out

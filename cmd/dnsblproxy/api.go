@@ -8,7 +8,6 @@ import (
 
 	"dnsblproxy/cmd/dnsblproxy/internal/admin"
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
-	"dnsblproxy/resolver"
 	"dnsblproxy/resolver/dataset"
 	"dnsblproxy/resolver/rbl"
 	"dnsblproxy/resolver/upstream"
@@ -17,28 +16,13 @@ import (
 // api is what the running server tells: /api/v1/NAME.
 func (d *proxy) api() map[string]admin.Endpoint {
 	return map[string]admin.Endpoint{
-		"zones":  func(context.Context, url.Values) (any, error) { return d.zonesNow(), nil },
+		"zones":  func(context.Context, url.Values) (any, error) { return d.overview(), nil },
 		"lookup": d.lookupEndpoint,
 		"report": d.reportEndpoint,
 		"exemptions": func(context.Context, url.Values) (any, error) {
 			return exemptionsIn(d.cfg.Load(), d.rules), nil
 		},
 	}
-}
-
-// lookupAnswer is one zone's decision, as /api/v1/lookup and "lookup --json"
-// show it.
-type lookupAnswer struct {
-	Zone    string          `json:"zone"`
-	Verdict string          `json:"verdict"`
-	Codes   []string        `json:"codes"`
-	Text    string          `json:"text"`
-	Rule    string          `json:"rule"`
-	Source  string          `json:"source"`
-	Reason  string          `json:"reason"`
-	TookMS  float64         `json:"took_ms"`
-	Observe bool            `json:"observe,omitempty"` // decided so, answered unlisted
-	Steps   []resolver.Step `json:"steps"`
 }
 
 // lookupPatience bounds one look-up: the deadline of a question and of the
@@ -58,120 +42,58 @@ func (d *proxy) lookupEndpoint(ctx context.Context, query url.Values) (any, erro
 }
 
 // lookup decides about a subject in every zone.
-func (d *proxy) lookup(ctx context.Context, s rbl.Subject) []lookupAnswer {
+func (d *proxy) lookup(ctx context.Context, s rbl.Subject) []admin.Answer {
 	ctx, cancel := context.WithTimeout(ctx, lookupPatience)
 	defer cancel()
-	answers := []lookupAnswer{}
+	answers := []admin.Answer{}
 	for _, e := range d.resolver.Explain(ctx, s) {
-		a := lookupAnswer{
+		a := admin.Answer{
 			Zone: e.Zone, Verdict: e.Verdict.String(), Codes: append([]string{}, e.Codes...), Text: e.Text, Rule: e.Rule, Source: e.Source,
-			Reason: e.Reason, TookMS: float64(e.Took.Microseconds()) / 1000, Observe: e.Observe, Steps: e.Steps,
+			Reason: e.Reason, TookMS: float64(e.Took.Microseconds()) / 1000, Observe: e.Observe,
 		}
-		if a.Reason == "" && len(e.Steps) > 0 {
-			a.Reason = e.Steps[len(e.Steps)-1].What
+		for _, step := range e.Steps {
+			a.Steps = append(a.Steps, admin.Step(step))
+		}
+		if a.Reason == "" && len(a.Steps) > 0 {
+			a.Reason = a.Steps[len(a.Steps)-1].What
 		}
 		answers = append(answers, a)
 	}
 	return answers
 }
 
-// statusView is /api/v1/zones: the lists and the sources of the rules.
-type statusView struct {
-	Zones   []zoneStatus   `json:"zones"`
-	Sources []sourceStatus `json:"sources"`
-}
-
-type zoneStatus struct {
-	Zone   string    `json:"zone"`
-	Source string    `json:"source"`
-	Mode   string    `json:"mode"`
-	State  string    `json:"state,omitempty"` // of the list or the data behind it
-	Reason string    `json:"reason,omitempty"`
-	Since  time.Time `json:"since,omitzero"`
-	Budget *spending `json:"budget,omitempty"`
-}
-
-type spending struct {
-	Limit    uint64 `json:"limit"`
-	Used     uint64 `json:"used"`
-	Forecast uint64 `json:"forecast"`
-}
-
-type sourceStatus struct {
-	Rule        string    `json:"rule"`
-	Action      string    `json:"action"`
-	Source      string    `json:"source"`
-	Enabled     bool      `json:"enabled"`
-	V4          float64   `json:"ipv4_addresses"`
-	V6          float64   `json:"ipv6_addresses"`
-	Domains     int       `json:"domains"`
-	InForce     bool      `json:"in_force"` // any of it, live terms too
-	LastSuccess time.Time `json:"last_success,omitzero"`
-	LastError   string    `json:"last_error,omitempty"`
-	Failures    uint64    `json:"failures"`
-	Next        time.Time `json:"next,omitzero"`
-	Warnings    []string  `json:"warnings,omitempty"`
-}
-
-// zonesNow is the state of everything that can fail.
-func (d *proxy) zonesNow() statusView {
-	view := statusView{Zones: []zoneStatus{}, Sources: []sourceStatus{}}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, z := range d.cfg.Load().Zones {
-		l := d.listNow(z)
-		view.Zones = append(view.Zones, zoneStatus{
-			Zone: z.Name, Source: z.Source, Mode: z.Mode,
-			State: l.state, Reason: l.reason, Since: l.since, Budget: (*spending)(l.budget),
-		})
+// listNow is how a zone is, and the list or the data behind it. Its state is
+// empty for a zone without either, and for one that is off: of a list that
+// nobody asks it is not known. The caller holds d.mu.
+func (d *proxy) listNow(z *config.Zone) admin.List {
+	l := admin.List{Zone: z.Name, Source: z.Source, Mode: z.Mode, Kind: z.Kind}
+	if known := knownList(d.lists, z); known != nil {
+		l.Name, l.Docs = known.Name, known.Docs
 	}
-	for _, s := range d.rules.Status() {
-		view.Sources = append(view.Sources, sourceStatus{
-			Rule: s.Rule, Action: s.Action.String(), Source: s.Source.String(), Enabled: s.Enabled,
-			V4: s.V4, V6: s.V6, Domains: s.Domains, LastSuccess: s.LastSuccess, LastError: s.LastError,
-			InForce:  s.V4+s.V6+s.Live4+s.Live6 > 0 || s.Domains > 0,
-			Failures: s.Failures, Next: s.Next, Warnings: s.Warnings,
-		})
-	}
-	return view
-}
-
-// listNow is how the list behind a zone is, or its data.
-type listNow struct {
-	state, reason string
-	since         time.Time
-	budget        *upstream.Budget // nil without a bound
-}
-
-// listNow is empty for a zone without a list or data, and for one that is off:
-// of a list that nobody asks it is not known. The caller holds d.mu.
-func (d *proxy) listNow(z *config.Zone) (l listNow) {
 	b := d.backends[z.Name]
 	switch {
 	case b == nil || z.Mode == "off":
-		return l
 	case b.data != nil:
-		return dataNow(b.data.Status())
-	case b.guarded == nil:
-		return l
-	}
-	s := b.guarded.State()
-	l.state, l.reason, l.since = s.Condition.String(), s.Reason, s.Since
-	if z.Budget > 0 {
-		u := b.guarded.Budget()
-		l.budget = &u
+		s := b.data.Status()
+		l.State, l.Reason = dataNow(s)
+		l.Since = s.Since
+	case b.guarded != nil:
+		s := b.guarded.State()
+		l.State, l.Reason, l.Since = s.Condition.String(), s.Reason, s.Since
+		if z.Budget > 0 {
+			l.Budget = new(admin.Budget(b.guarded.Budget()))
+		}
 	}
 	return l
 }
 
 // dataNow says of data files what is said of a list.
-func dataNow(s dataset.Status) listNow {
+func dataNow(s dataset.Status) (state, reason string) {
 	switch {
 	case s.Err == nil:
-		return listNow{state: upstream.Healthy.String(), since: s.Since}
+		return upstream.Healthy.String(), ""
 	case s.Zone == nil:
-		return listNow{state: upstream.Unreachable.String(), reason: s.Err.Error(), since: s.Since}
+		return upstream.Unreachable.String(), s.Err.Error()
 	}
-	reason := fmt.Sprintf("%v; what was loaded at %s is in force", s.Err, s.Loaded.UTC().Format(time.RFC3339))
-	return listNow{state: upstream.Suspect.String(), reason: reason, since: s.Since}
+	return upstream.Suspect.String(), fmt.Sprintf("%v; what was loaded at %s is in force", s.Err, s.Loaded.UTC().Format(time.RFC3339))
 }

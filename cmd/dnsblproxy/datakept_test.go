@@ -55,7 +55,7 @@ func TestApply_dataLater(t *testing.T) {
 		if step.refused == "" && err != nil || step.refused != "" && !strings.Contains(fmt.Sprint(err), step.refused) {
 			t.Errorf("reload with the data for %s: %v, want %q", filepath.Base(step.file), err, step.refused)
 		}
-		if got := d.zonesNow().Zones[1]; got.Zone != "data.example" || got.State != step.state {
+		if got := d.overview().Lists[1]; got.Zone != "data.example" || got.State != step.state {
 			t.Errorf("with the data for %s: %+v, want it %s", filepath.Base(step.file), got, step.state)
 		}
 	}

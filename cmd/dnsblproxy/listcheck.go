@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 
+	"dnsblproxy/cmd/dnsblproxy/internal/admin"
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/resolver/rbl"
 )
@@ -51,7 +52,7 @@ func (a *app) listWarnings(ctx context.Context, c *config.Config) ([]config.Prob
 }
 
 // testVerdict is what is wrong with a list's answer to its test entry.
-func testVerdict(a *lookupAnswer, known *rbl.List) string {
+func testVerdict(a *admin.Answer, known *rbl.List) string {
 	switch {
 	case a.Verdict == "failed":
 		return "the list does not serve us: " + a.Reason

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/net/idna"
 
+	"dnsblproxy/cmd/dnsblproxy/internal/admin"
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/resolver/rbl"
 )
@@ -108,7 +109,7 @@ func (a *app) lookup(ctx context.Context, what string, all bool) error {
 	}
 	var b strings.Builder
 	for i := range answers {
-		answers[i].print(&b)
+		printAnswer(&b, &answers[i])
 	}
 	_, err = io.WriteString(a.out, b.String())
 	return err
@@ -160,14 +161,14 @@ func (a *app) loadAsked(ctx context.Context) (*config.Config, error) {
 }
 
 // decider decides about one subject.
-type decider func(context.Context, rbl.Subject) ([]lookupAnswer, error)
+type decider func(context.Context, rbl.Subject) ([]admin.Answer, error)
 
 // decider is the running server, or without one the same code in this
 // process. end is due when it is no longer needed.
 func (a *app) decider(ctx context.Context, c *config.Config) (d decider, end func(), err error) {
 	cl, err := running(ctx, c)
 	if err == nil {
-		return func(ctx context.Context, s rbl.Subject) (answers []lookupAnswer, err error) {
+		return func(ctx context.Context, s rbl.Subject) (answers []admin.Answer, err error) {
 			err = cl.get(ctx, "lookup", url.Values{"q": {s.String()}}, &answers)
 			return answers, err
 		}, func() {}, nil
@@ -191,7 +192,7 @@ func (a *app) own(ctx context.Context, c *config.Config) (decider, func(), error
 	for _, problem := range unloaded(c, p.rules) {
 		fmt.Fprintln(a.err, problem)
 	}
-	return func(ctx context.Context, s rbl.Subject) ([]lookupAnswer, error) { return p.lookup(ctx, s), nil }, p.close, nil
+	return func(ctx context.Context, s rbl.Subject) ([]admin.Answer, error) { return p.lookup(ctx, s), nil }, p.close, nil
 }
 
 // unwatched is c for a process that ends soon: it tests no list, and asks
@@ -209,7 +210,7 @@ func unwatched(c *config.Config) *config.Config {
 }
 
 // everywhere asks the well-known lists that c does not serve, without rules.
-func (a *app) everywhere(ctx context.Context, c *config.Config, s rbl.Subject) ([]lookupAnswer, error) {
+func (a *app) everywhere(ctx context.Context, c *config.Config, s rbl.Subject) ([]admin.Answer, error) {
 	all := *c
 	all.Zones, all.Allow, all.Deny, all.State = nil, nil, nil, ""
 	served := map[string]bool{}
@@ -235,8 +236,8 @@ func (a *app) everywhere(ctx context.Context, c *config.Config, s rbl.Subject) (
 	return decide(ctx, s)
 }
 
-// print writes one zone's decision for people.
-func (l *lookupAnswer) print(w io.Writer) {
+// printAnswer writes one zone's decision for people.
+func printAnswer(w io.Writer, l *admin.Answer) {
 	line := l.Zone + ": " + l.Verdict
 	if len(l.Codes) > 0 {
 		line += " " + strings.Join(l.Codes, ", ")

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"dnsblproxy/cmd/dnsblproxy/internal/admin"
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/resolver/rbl"
 )
@@ -23,7 +24,7 @@ import (
 // follows is what another configuration would decide; empty without one.
 type fileRow struct {
 	Address string `json:"address"`
-	lookupAnswer
+	admin.Answer
 	Then        string   `json:"then,omitempty"`
 	ThenCodes   []string `json:"then_codes,omitempty"`
 	ThenRule    string   `json:"then_rule,omitempty"`
@@ -153,7 +154,7 @@ func compareSome(ctx context.Context, addrs []netip.Addr, now, then decider) ([]
 			}
 			if then == nil {
 				for _, b := range before {
-					found[i] = append(found[i], fileRow{Address: addr.String(), lookupAnswer: b})
+					found[i] = append(found[i], fileRow{Address: addr.String(), Answer: b})
 				}
 				return nil
 			}
@@ -170,20 +171,20 @@ func compareSome(ctx context.Context, addrs []netip.Addr, now, then decider) ([]
 
 // changes pairs the decisions of two configurations. A zone that one of them
 // does not have is "not served" there.
-func changes(addr string, before, after []lookupAnswer) []fileRow {
+func changes(addr string, before, after []admin.Answer) []fileRow {
 	const unserved = "not served"
 	var rows []fileRow
 	for _, b := range before {
-		then := lookupAnswer{Verdict: unserved}
-		if i := slices.IndexFunc(after, func(x lookupAnswer) bool { return x.Zone == b.Zone }); i >= 0 {
-			if then = after[i]; then.same(&b) {
+		then := admin.Answer{Verdict: unserved}
+		if i := slices.IndexFunc(after, func(x admin.Answer) bool { return x.Zone == b.Zone }); i >= 0 {
+			if then = after[i]; same(&then, &b) {
 				continue
 			}
 		}
 		rows = append(rows, changed(addr, b, then))
 	}
 	for _, x := range after {
-		if !slices.ContainsFunc(before, func(b lookupAnswer) bool { return b.Zone == x.Zone }) {
+		if !slices.ContainsFunc(before, func(b admin.Answer) bool { return b.Zone == x.Zone }) {
 			b := x
 			b.Verdict, b.Codes, b.Rule, b.Observe = unserved, []string{}, "", false
 			rows = append(rows, changed(addr, b, x))
@@ -192,14 +193,14 @@ func changes(addr string, before, after []lookupAnswer) []fileRow {
 	return rows
 }
 
-func changed(addr string, before, then lookupAnswer) fileRow {
-	return fileRow{Address: addr, lookupAnswer: before,
+func changed(addr string, before, then admin.Answer) fileRow {
+	return fileRow{Address: addr, Answer: before,
 		Then: then.Verdict, ThenCodes: then.Codes, ThenRule: then.Rule, ThenObserve: then.Observe}
 }
 
 // same reports whether two decisions are one for the mail server, which is
 // told of no listing where the zone only observes.
-func (l *lookupAnswer) same(o *lookupAnswer) bool {
+func same(l, o *admin.Answer) bool {
 	listing := l.Verdict == "listed" || l.Verdict == "denied"
 	return l.Verdict == o.Verdict && slices.Equal(l.Codes, o.Codes) && (l.Observe == o.Observe || !listing)
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"text/tabwriter"
 
+	"dnsblproxy/cmd/dnsblproxy/internal/admin"
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/resolver/rbl"
 )
@@ -58,26 +59,26 @@ func TestReadAddresses(t *testing.T) {
 // nothing else.
 func TestChanges(t *testing.T) {
 	const zone, code = "bl.example", "127.0.0.2"
-	unlisted := lookupAnswer{Zone: zone, Verdict: "unlisted"}
-	listed := lookupAnswer{Zone: zone, Verdict: "listed", Codes: []string{code}}
-	watched := lookupAnswer{Zone: zone, Verdict: "listed", Codes: []string{code}, Observe: true}
-	denied := lookupAnswer{Zone: zone, Verdict: "denied", Codes: []string{code}, Rule: "ours"}
-	other := lookupAnswer{Zone: zone, Verdict: "denied", Codes: []string{"127.0.0.9"}, Rule: "ours"}
-	exempt := lookupAnswer{Zone: zone, Verdict: "exempt", Rule: "fax"}
-	spared := lookupAnswer{Zone: zone, Verdict: "exempt", Rule: "fax", Observe: true}
+	unlisted := admin.Answer{Zone: zone, Verdict: "unlisted"}
+	listed := admin.Answer{Zone: zone, Verdict: "listed", Codes: []string{code}}
+	watched := admin.Answer{Zone: zone, Verdict: "listed", Codes: []string{code}, Observe: true}
+	denied := admin.Answer{Zone: zone, Verdict: "denied", Codes: []string{code}, Rule: "ours"}
+	other := admin.Answer{Zone: zone, Verdict: "denied", Codes: []string{"127.0.0.9"}, Rule: "ours"}
+	exempt := admin.Answer{Zone: zone, Verdict: "exempt", Rule: "fax"}
+	spared := admin.Answer{Zone: zone, Verdict: "exempt", Rule: "fax", Observe: true}
 	for _, tt := range []struct {
 		name          string
-		before, after []lookupAnswer
+		before, after []admin.Answer
 		want          string // "" for no change
 	}{
-		{"the same", []lookupAnswer{listed}, []lookupAnswer{listed}, ""},
-		{"another verdict", []lookupAnswer{exempt}, []lookupAnswer{listed}, "exempt -> listed rule fax -> 127.0.0.2"},
-		{"another code", []lookupAnswer{denied}, []lookupAnswer{other}, "denied -> denied 127.0.0.2 rule ours -> 127.0.0.9 rule ours"},
-		{"observed no longer", []lookupAnswer{watched}, []lookupAnswer{listed}, "listed (observe) -> listed 127.0.0.2"},
-		{"only observed now", []lookupAnswer{listed}, []lookupAnswer{watched}, "listed -> listed (observe) 127.0.0.2"},
-		{"observed, and exempt all the same", []lookupAnswer{spared}, []lookupAnswer{exempt}, ""},
-		{"a zone that goes", []lookupAnswer{unlisted}, nil, "unlisted -> not served"},
-		{"a zone that comes", nil, []lookupAnswer{denied}, "not served -> denied 127.0.0.2 rule ours"},
+		{"the same", []admin.Answer{listed}, []admin.Answer{listed}, ""},
+		{"another verdict", []admin.Answer{exempt}, []admin.Answer{listed}, "exempt -> listed rule fax -> 127.0.0.2"},
+		{"another code", []admin.Answer{denied}, []admin.Answer{other}, "denied -> denied 127.0.0.2 rule ours -> 127.0.0.9 rule ours"},
+		{"observed no longer", []admin.Answer{watched}, []admin.Answer{listed}, "listed (observe) -> listed 127.0.0.2"},
+		{"only observed now", []admin.Answer{listed}, []admin.Answer{watched}, "listed -> listed (observe) 127.0.0.2"},
+		{"observed, and exempt all the same", []admin.Answer{spared}, []admin.Answer{exempt}, ""},
+		{"a zone that goes", []admin.Answer{unlisted}, nil, "unlisted -> not served"},
+		{"a zone that comes", nil, []admin.Answer{denied}, "not served -> denied 127.0.0.2 rule ours"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var b bytes.Buffer
@@ -102,7 +103,7 @@ func TestChanges(t *testing.T) {
 func TestPrintChanges(t *testing.T) {
 	var rows []fileRow
 	for _, verdicts := range [][2]string{{"failed", "listed"}, {"exempt", "failed"}, {"unlisted", "failed"}, {"failed", "denied"}, {"failed", "not served"}} {
-		rows = append(rows, changed("192.0.2.1", lookupAnswer{Zone: "bl.example", Verdict: verdicts[0]}, lookupAnswer{Verdict: verdicts[1]}))
+		rows = append(rows, changed("192.0.2.1", admin.Answer{Zone: "bl.example", Verdict: verdicts[0]}, admin.Answer{Verdict: verdicts[1]}))
 	}
 	const want = `9 addresses, 3 decisions would change
 192.0.2.1 bl.example exempt -> failed
@@ -134,7 +135,7 @@ func TestLookupAnswer_print(t *testing.T) {
 		"\x9b2J":                     `"\x9b2J"`,
 	} {
 		var b strings.Builder
-		(&lookupAnswer{Zone: "bl.example", Verdict: "listed", Text: text}).print(&b)
+		printAnswer(&b, &admin.Answer{Zone: "bl.example", Verdict: "listed", Text: text})
 		if want = "bl.example: listed  [0.0 ms]\n    text: " + want + "\n"; b.String() != want {
 			t.Errorf("%q is printed as\n%swant\n%s", text, b.String(), want)
 		}
@@ -200,9 +201,9 @@ func TestCompare_ahead(t *testing.T) {
 		addrs[i] = netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
 	}
 	var decided atomic.Int32
-	decide := func(context.Context, rbl.Subject) ([]lookupAnswer, error) {
+	decide := func(context.Context, rbl.Subject) ([]admin.Answer, error) {
 		decided.Add(1)
-		return []lookupAnswer{{Zone: "a.example"}, {Zone: "b.example"}}, nil
+		return []admin.Answer{{Zone: "a.example"}, {Zone: "b.example"}}, nil
 	}
 	printed := 0
 	for rows, err := range compare(t.Context(), addrs, decide, nil) {
@@ -224,7 +225,7 @@ func TestCompare_ahead(t *testing.T) {
 // TestPrintList: what is printed piece by piece looks as if it were not, and
 // an error leaves no whole list behind.
 func TestPrintList(t *testing.T) {
-	rows := []fileRow{changed("192.0.2.1", lookupAnswer{Text: "<b>"}, lookupAnswer{}), {Address: "192.0.2.2"}, {Address: "192.0.2.3"}}
+	rows := []fileRow{changed("192.0.2.1", admin.Answer{Text: "<b>"}, admin.Answer{}), {Address: "192.0.2.2"}, {Address: "192.0.2.3"}}
 	for n := range len(rows) + 1 {
 		for _, failure := range []error{nil, errNoServer} {
 			var whole, pieces bytes.Buffer

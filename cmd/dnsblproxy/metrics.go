@@ -38,7 +38,7 @@ func (s listStates) Collect(ch chan<- prometheus.Metric) {
 	defer s.d.mu.Unlock()
 	conditions := []upstream.Condition{upstream.Healthy, upstream.Suspect, upstream.Quarantined, upstream.Unreachable}
 	for _, z := range s.d.cfg.Load().Zones {
-		now := s.d.listNow(z).state
+		now := s.d.listNow(z).State
 		if now == "" {
 			continue
 		}

@@ -48,61 +48,33 @@ func (d *proxy) page() http.Handler {
 	})
 }
 
-// overview is what the page shows of lists and rules.
+// overview is the state of everything that can fail, and what the page shows
+// beside that.
 func (d *proxy) overview() admin.Overview {
 	o := admin.Overview{
 		Version: readVersion().Version, Started: d.memory.started, Reloaded: !d.stale.Load(),
-		Rules: d.rulesForPage(),
+		Lists: []admin.List{}, Sources: []admin.Source{},
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, z := range d.cfg.Load().Zones {
-		now := d.listNow(z)
-		l := admin.List{
-			Zone: z.Name, Source: z.Source, Mode: z.Mode, Kind: z.Kind,
-			State: now.state, Reason: now.reason, Since: now.since, Budget: (*admin.Budget)(now.budget),
-		}
-		if z.Source == "upstream" {
-			if known, ok := d.lists.Find(z.Upstream.Reveal()); ok {
-				l.Name, l.Docs = known.Name, known.Docs
-			}
-		}
-		o.Lists = append(o.Lists, l)
+		o.Lists = append(o.Lists, d.listNow(z))
+	}
+	for _, s := range d.rules.Status() {
+		o.Sources = append(o.Sources, admin.Source{
+			Rule: s.Rule, Action: s.Action.String(), What: s.Source.String(), Enabled: s.Enabled,
+			V4: s.V4, V6: s.V6, Domains: s.Domains, LastSuccess: s.LastSuccess, Error: s.LastError,
+			InForce:  s.V4+s.V6+s.Live4+s.Live6 > 0 || s.Domains > 0,
+			Failures: s.Failures, Next: s.Next, Warnings: s.Warnings,
+		})
+	}
+	for _, u := range d.rules.RuleStatus() {
+		o.Rules = append(o.Rules, admin.Rule{
+			Name: u.Rule, Action: u.Action.String(), Comment: u.Comment, Zones: u.Zones, Enabled: u.Enabled,
+			Expires: untilText(u.Expires), V4: u.V4, V6: u.V6,
+		})
 	}
 	return o
-}
-
-// rulesForPage puts the sources to their rules.
-func (d *proxy) rulesForPage() []admin.Rule {
-	type key struct {
-		action overrides.Action
-		name   string
-	}
-	last := map[key]string{}
-	c := d.cfg.Load()
-	for _, u := range c.Allow {
-		last[key{overrides.Allow, u.Name}] = untilText(u.Expires)
-	}
-	for _, u := range c.Deny {
-		last[key{overrides.Deny, u.Name}] = untilText(u.Expires)
-	}
-	sources := map[key][]admin.Source{}
-	for _, s := range d.rules.Status() {
-		k := key{s.Action, s.Rule}
-		sources[k] = append(sources[k], admin.Source{
-			What: s.Source.String(), V4: s.V4, V6: s.V6, Domains: s.Domains, Live: s.Live4+s.Live6 > 0, LastSuccess: s.LastSuccess,
-			Next: s.Next, Error: s.LastError, Failures: s.Failures, Warnings: s.Warnings,
-		})
-	}
-	var all []admin.Rule
-	for _, u := range d.rules.RuleStatus() {
-		k := key{u.Action, u.Rule}
-		all = append(all, admin.Rule{
-			Name: u.Rule, Action: u.Action.String(), Comment: u.Comment, Zones: u.Zones, Enabled: u.Enabled,
-			Expires: last[k], V4: u.V4, V6: u.V6, Sources: sources[k],
-		})
-	}
-	return all
 }
 
 // lookupForPage decides like /api/v1/lookup.
@@ -111,18 +83,7 @@ func (d *proxy) lookupForPage(ctx context.Context, subject string) ([]admin.Answ
 	if err != nil {
 		return nil, admin.BadRequest("%v", err)
 	}
-	var all []admin.Answer
-	for _, a := range d.lookup(ctx, s) {
-		answer := admin.Answer{
-			Zone: a.Zone, Verdict: a.Verdict, Observe: a.Observe, Codes: a.Codes, Text: a.Text, Rule: a.Rule,
-			Source: a.Source, Reason: a.Reason, Took: time.Duration(a.TookMS * float64(time.Millisecond)),
-		}
-		for _, step := range a.Steps {
-			answer.Steps = append(answer.Steps, admin.Step(step))
-		}
-		all = append(all, answer)
-	}
-	return all, nil
+	return d.lookup(ctx, s), nil
 }
 
 // entriesOf lists the first most entries of an allow rule, and counts all.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"dnsblproxy/cmd/dnsblproxy/internal/admin"
 	"dnsblproxy/resolver/rbl"
 	"dnsblproxy/resolver/upstream"
 )
@@ -104,7 +105,7 @@ func TestApply_answersKept(t *testing.T) {
 	d, _ := adminOf(t, text)
 	verdict := func() string {
 		answers := d.lookup(t.Context(), rbl.AddrSubject(netip.MustParseAddr("192.0.2.9")))
-		return answers[slices.IndexFunc(answers, func(a lookupAnswer) bool { return a.Zone == "bl.example" })].Verdict
+		return answers[slices.IndexFunc(answers, func(a admin.Answer) bool { return a.Zone == "bl.example" })].Verdict
 	}
 	if got := verdict(); got != "listed" {
 		t.Fatal(got)

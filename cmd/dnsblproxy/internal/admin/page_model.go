@@ -2,35 +2,38 @@ package admin
 
 import "time"
 
-// Overview is what the page shows of the running server, beside its figures.
-// It holds no key of a list: zones are named as clients ask them.
+// Overview is what the page shows of the running server, beside its figures,
+// and /api/v1/zones of what can fail. It holds no key of a list: zones are named
+// as clients ask them.
 type Overview struct {
-	Version  string
-	Started  time.Time
-	Reloaded bool // false: the configuration file was changed and refused
-	Lists    []List
-	Rules    []Rule
+	Version  string    `json:"-"`
+	Started  time.Time `json:"-"`
+	Reloaded bool      `json:"-"` // false: the configuration file was changed and refused
+	Lists    []List    `json:"zones"`
+	Sources  []Source  `json:"sources"`
+	Rules    []Rule    `json:"-"`
 }
 
 // List is one zone and the list behind it.
 type List struct {
-	Zone   string
-	Name   string // of a well-known list, for people; else ""
-	Source string // upstream, deny, allow, file, rdns or combined
-	Mode   string // enforce, observe or off
-	Kind   string // block or allow
-	Docs   string // the list's own documentation, https; or ""
+	Zone   string    `json:"zone"`
+	Source string    `json:"source"`           // upstream, deny, allow, file, rdns or combined
+	Mode   string    `json:"mode"`             // enforce, observe or off
+	State  string    `json:"state,omitempty"`  // healthy, suspect, quarantined, unreachable; "" for zones that ask nobody and read no file
+	Reason string    `json:"reason,omitempty"` // of a state other than healthy
+	Since  time.Time `json:"since,omitzero"`   // when it came to be in this state; zero: since the start
+	Budget *Budget   `json:"budget,omitempty"` // nil: none
 
-	State  string    // healthy, suspect, quarantined, unreachable; "" for zones that ask nobody and read no file
-	Reason string    // of a state other than healthy
-	Since  time.Time // when it came to be in this state; zero: since the start
-
-	Budget *Budget // nil: none
+	Kind string `json:"-"` // block or allow
+	Name string `json:"-"` // of a well-known list, for people; else ""
+	Docs string `json:"-"` // the list's own documentation, https; or ""
 }
 
 // Budget is how many questions a list was asked today, of how many.
 type Budget struct {
-	Limit, Used, Forecast uint64
+	Limit    uint64 `json:"limit"`
+	Used     uint64 `json:"used"`
+	Forecast uint64 `json:"forecast"`
 }
 
 // Rule is one allow or deny rule.
@@ -42,41 +45,45 @@ type Rule struct {
 	Enabled bool     // neither switched off nor expired
 	Expires string   // its last day; "": none
 	V4, V6  float64  // distinct addresses
-	Sources []Source
 }
 
 // Source is where some of a rule's addresses come from.
 type Source struct {
-	What        string // "spf efax.com"
-	V4, V6      float64
-	Domains     int
-	Live        bool      // opens more, asked about one address at a time
-	LastSuccess time.Time // zero: never
-	Next        time.Time // zero: when its file changes, or never
-	Error       string    // of the latest attempt
-	Failures    uint64
-	Warnings    []string
+	Rule        string    `json:"rule"`
+	Action      string    `json:"action"` // allow or deny
+	What        string    `json:"source"` // "spf efax.com"
+	Enabled     bool      `json:"enabled"`
+	V4          float64   `json:"ipv4_addresses"`
+	V6          float64   `json:"ipv6_addresses"`
+	Domains     int       `json:"domains"`
+	InForce     bool      `json:"in_force"`              // any of it, terms that are asked about one address at a time too
+	LastSuccess time.Time `json:"last_success,omitzero"` // zero: never
+	Error       string    `json:"last_error,omitempty"`  // of the latest attempt
+	Failures    uint64    `json:"failures"`
+	Next        time.Time `json:"next,omitzero"` // zero: when its file changes, or never
+	Warnings    []string  `json:"warnings,omitempty"`
 }
 
-// Answer is what one zone says of a subject that was looked up.
+// Answer is what one zone says of a subject that was looked up: on the page,
+// in /api/v1/lookup and in "lookup --json".
 type Answer struct {
-	Zone    string
-	Verdict string
-	Observe bool // decided so, answered unlisted
-	Codes   []string
-	Text    string
-	Rule    string
-	Source  string
-	Reason  string
-	Took    time.Duration
-	Steps   []Step
+	Zone    string   `json:"zone"`
+	Verdict string   `json:"verdict"`
+	Codes   []string `json:"codes"`
+	Text    string   `json:"text"`
+	Rule    string   `json:"rule"`
+	Source  string   `json:"source"`
+	Reason  string   `json:"reason"`
+	TookMS  float64  `json:"took_ms"`
+	Observe bool     `json:"observe,omitempty"` // decided so, answered unlisted
+	Steps   []Step   `json:"steps"`
 }
 
 // Step is one thing that was looked at; Number is that of the order of
 // decisions, 0 for what stands outside of it.
 type Step struct {
-	Number int
-	What   string
+	Number int    `json:"step"`
+	What   string `json:"what"`
 }
 
 // Entry is one address, range or domain that a rule exempts.

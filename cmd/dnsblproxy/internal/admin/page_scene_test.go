@@ -60,21 +60,19 @@ func sceneOverview() Overview {
 			{Zone: "local.rbl.internal", Source: "deny", Mode: "enforce", Kind: "block"},
 		},
 		Rules: []Rule{
-			{Name: "efax", Action: "allow", Comment: "fax notifications", Enabled: true, V4: 1_234, V6: math.Pow(2, 65), Sources: []Source{
-				{What: "spf efax.com", V4: 1_024, V6: math.Pow(2, 65), LastSuccess: ago(4 * time.Minute), Next: ago(-11 * time.Minute)},
-				{What: "url https://ipranges.efax.com/", V4: 210, LastSuccess: ago(22 * time.Minute), Next: ago(-38 * time.Minute)},
-			}},
-			{Name: "hosting", Action: "allow", Zones: []string{"zen.spamhaus.org"}, Enabled: true, V4: 49_152, Sources: []Source{
-				{What: "file allow.d/hosting.txt", V4: 49_152, LastSuccess: ago(2 * time.Hour)},
-				{What: "mx mail.example.com", LastSuccess: ago(26 * time.Hour), Next: ago(-50 * time.Second), Failures: 9,
-					Error: "looking up mail.example.com: no name server answered in time"},
-			}},
-			{Name: "conference", Action: "allow", Comment: "gone after the event", Expires: "2026-10-31", Sources: []Source{
-				{What: "cidr", V4: 256, LastSuccess: ago(76 * time.Hour)},
-			}},
-			{Name: "local", Action: "deny", Enabled: true, Zones: []string{"local.rbl.internal"}, V4: 3, Sources: []Source{
-				{What: "cidr", V4: 3, LastSuccess: ago(76 * time.Hour)},
-			}},
+			{Name: "efax", Action: "allow", Comment: "fax notifications", Enabled: true, V4: 1_234, V6: math.Pow(2, 65)},
+			{Name: "hosting", Action: "allow", Zones: []string{"zen.spamhaus.org"}, Enabled: true, V4: 49_152},
+			{Name: "conference", Action: "allow", Comment: "gone after the event", Expires: "2026-10-31"},
+			{Name: "local", Action: "deny", Enabled: true, Zones: []string{"local.rbl.internal"}, V4: 3},
+		},
+		Sources: []Source{
+			{Rule: "efax", Action: "allow", What: "spf efax.com", V4: 1_024, V6: math.Pow(2, 65), LastSuccess: ago(4 * time.Minute), Next: ago(-11 * time.Minute)},
+			{Rule: "efax", Action: "allow", What: "url https://ipranges.efax.com/", V4: 210, LastSuccess: ago(22 * time.Minute), Next: ago(-38 * time.Minute)},
+			{Rule: "hosting", Action: "allow", What: "file allow.d/hosting.txt", V4: 49_152, LastSuccess: ago(2 * time.Hour)},
+			{Rule: "hosting", Action: "allow", What: "mx mail.example.com", LastSuccess: ago(26 * time.Hour), Next: ago(-50 * time.Second), Failures: 9,
+				Error: "looking up mail.example.com: no name server answered in time"},
+			{Rule: "conference", Action: "allow", What: "cidr", V4: 256, LastSuccess: ago(76 * time.Hour)},
+			{Rule: "local", Action: "deny", What: "cidr", V4: 3, LastSuccess: ago(76 * time.Hour)},
 		},
 	}
 }
@@ -179,10 +177,10 @@ func sceneJournal() *Journal {
 func sceneAnswers() []Answer {
 	return []Answer{
 		{Zone: "zen.spamhaus.org", Verdict: "exempt", Codes: []string{"CSS"}, Rule: "efax", Source: "spf efax.com",
-			Reason: "the list has it; an exemption removed the listing", Took: 11400 * time.Microsecond, Steps: []Step{
+			Reason: "the list has it; an exemption removed the listing", TookMS: 11.4, Steps: []Step{
 				{5, "the rule efax exempts it (spf efax.com), but the zone has codes that no exemption removes"},
 				{7, "the list answered 127.0.0.3 (CSS)"}, {7, "the exemption removes 127.0.0.3 (CSS)"}}},
-		{Zone: "bl.spamcop.net", Verdict: "unlisted", Took: 21 * time.Microsecond, Steps: []Step{
+		{Zone: "bl.spamcop.net", Verdict: "unlisted", TookMS: .021, Steps: []Step{
 			{5, "no rule has it"}, {7, "the list does not have it (cached, 840 s left)"}}},
 	}
 }

@@ -105,13 +105,19 @@ func TestPage_empty(t *testing.T) {
 
 // TestPage_live shows an SPF record that opens addresses one at a time alone.
 func TestPage_live(t *testing.T) {
-	rule := Rule{Name: "fax", Action: "allow", Enabled: true, Sources: []Source{{What: "spf live.example", Live: true}, {What: "spf none.example"}}}
-	h := sceneHandler(t, func(o *PageOptions) { o.Overview = func() Overview { return Overview{Rules: []Rule{rule}} } })
+	overview := Overview{Rules: []Rule{{Name: "fax", Action: "allow", Enabled: true}}, Sources: []Source{
+		{Rule: "fax", Action: "allow", What: "spf live.example", InForce: true}, {Rule: "fax", Action: "allow", What: "spf none.example"},
+		{Rule: "fax", Action: "deny", What: "spf other.example"},
+	}}
+	h := sceneHandler(t, func(o *PageOptions) { o.Overview = func() Overview { return overview } })
 	body := getPage(t, h, "/").Body.String()
 	for what, want := range map[string]string{"spf live.example": "asked for each address, never", "spf none.example": "nothing, never"} {
 		if !regexp.MustCompile(what + `</span>\s*<span class="quiet">` + want).MatchString(body) {
 			t.Errorf("%s is not %q in %s", what, want, body)
 		}
+	}
+	if strings.Contains(body, "other.example") {
+		t.Error("a source of the deny rule of this name stands with the allow rule")
 	}
 }
 

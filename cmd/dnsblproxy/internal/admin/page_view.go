@@ -103,7 +103,7 @@ func (p *page) view(r *http.Request) (*view, error) {
 		v.Lists = append(v.Lists, listOf(l, f.zone(l.Zone), v.Now, v.Overview.Started))
 	}
 	for _, u := range v.Overview.Rules {
-		v.Rules = append(v.Rules, ruleOf(u, f.rule(u.Name), v.Now))
+		v.Rules = append(v.Rules, ruleOf(u, v.Overview.Sources, f.rule(u.Name), v.Now))
 	}
 	if p.Entries != nil && slices.ContainsFunc(v.Overview.Rules, func(u Rule) bool { return u.Name == v.Query.Rule && u.Action == "allow" }) {
 		c := chosenRule{Name: v.Query.Rule}
@@ -138,9 +138,12 @@ func listOf(l List, z *zoneFigures, now, started time.Time) listRow {
 	return row
 }
 
-func ruleOf(u Rule, f *ruleFigures, now time.Time) ruleRow {
+func ruleOf(u Rule, sources []Source, f *ruleFigures, now time.Time) ruleRow {
 	row := ruleRow{Rule: u, Through: f.exempted, Saved: f.saved}
-	for _, s := range u.Sources {
+	for _, s := range sources {
+		if s.Rule != u.Name || s.Action != u.Action {
+			continue
+		}
 		sr := sourceRow{Source: s}
 		if !s.LastSuccess.IsZero() {
 			sr.Ago = spanText(now.Sub(s.LastSuccess))
