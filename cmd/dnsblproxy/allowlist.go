@@ -178,7 +178,7 @@ func (a *app) exemptions(ctx context.Context, c *config.Config) ([]exemption, er
 // resolveExemptions loads every source of the rules as the server would.
 func (a *app) resolveExemptions(ctx context.Context, c *config.Config) ([]exemption, error) {
 	var all []exemption
-	err := withSources(ctx, c, func(engine *overrides.Engine) {
+	err := a.withSources(ctx, c, func(engine *overrides.Engine) {
 		all = exemptionsIn(c, engine)
 		for _, s := range engine.Status() {
 			if why := trouble(s); s.Action == overrides.Allow && why != "" {

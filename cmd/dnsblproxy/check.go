@@ -54,7 +54,7 @@ func (a *app) check(ctx context.Context, offline bool) error {
 		return err
 	}
 	if len(problems) == 0 && !offline {
-		more, err := sourceWarnings(ctx, c)
+		more, err := a.sourceWarnings(ctx, c)
 		if err != nil {
 			return err
 		}

@@ -16,8 +16,8 @@ import (
 )
 
 // dnsResolver answers the questions of SPF records and of rules by way of
-// resolver/upstream, the one sender of DNS questions.
-type dnsResolver struct{ exchanger *upstream.Exchanger }
+// resolver/upstream, the one sender of DNS questions. A reload may exchange it.
+type dnsResolver func() *upstream.Exchanger
 
 // Response code 3, RFC 1035, section 4.1.1.
 const rcodeNXDomain = 3
@@ -31,7 +31,7 @@ func (d dnsResolver) Lookup(ctx context.Context, name string, t spf.Type) (spf.A
 	if err != nil {
 		return spf.Answer{}, fmt.Errorf("%q is no domain name: %w", name, err)
 	}
-	o := d.exchanger.Exchange(ctx, upstream.Question{Name: wire, Type: uint16(t)})
+	o := d().Exchange(ctx, upstream.Question{Name: wire, Type: uint16(t)})
 	if o.Err != nil {
 		return spf.Answer{}, fmt.Errorf("asking %s: %w", o.Server, o.Err)
 	}

@@ -24,7 +24,6 @@ import (
 	"dnsblproxy/cmd/dnsblproxy/internal/tap"
 	"dnsblproxy/cmd/dnsblproxy/internal/watch"
 	"dnsblproxy/overrides"
-	"dnsblproxy/overrides/spf"
 	"dnsblproxy/resolver"
 	"dnsblproxy/resolver/rbl"
 	"dnsblproxy/resolver/upstream"
@@ -44,9 +43,9 @@ type proxy struct {
 	began    *config.Config // of the start: what a reload cannot change is still as it says
 	made     time.Time
 	pool     *upstream.Pool
-	dns      *switchable // for SPF records and hosts
-	kept     state.Dir   // what outlives a restart
-	lost     sync.Map    // of names in kept: that could not be saved
+	dns      atomic.Pointer[upstream.Exchanger] // for SPF records and hosts
+	kept     state.Dir                          // what outlives a restart
+	lost     sync.Map                           // of names in kept: that could not be saved
 	rules    *overrides.Engine
 	resolver *resolver.Resolver
 	shared   *shared.Cache                   // nil without one
@@ -64,16 +63,6 @@ type proxy struct {
 	memory   memory      // of the page
 }
 
-// switchable is a resolver that a reload may exchange.
-type switchable struct {
-	to atomic.Pointer[upstream.Exchanger]
-}
-
-// Lookup implements spf.Resolver.
-func (s *switchable) Lookup(ctx context.Context, name string, t spf.Type) (spf.Answer, error) {
-	return dnsResolver{s.to.Load()}.Lookup(ctx, name, t)
-}
-
 // newProxy makes a proxy that runs in the background. It binds nothing.
 func newProxy(c *config.Config, lists *rbl.Table, log *slog.Logger, root string) (*proxy, error) {
 	d, err := wire(c, lists, log, root)
@@ -88,12 +77,11 @@ func newProxy(c *config.Config, lists *rbl.Table, log *slog.Logger, root string)
 func wire(c *config.Config, lists *rbl.Table, log *slog.Logger, root string) (*proxy, error) {
 	d := &proxy{
 		lists: lists, log: log, reg: prometheus.NewRegistry(), began: c, made: time.Now(),
-		pool: upstream.NewPool(upstream.Options{}), dns: &switchable{},
-		backends: map[string]*backend{}, kept: state.Dir(stateDir(root, listState)),
+		pool: upstream.NewPool(upstream.Options{}), backends: map[string]*backend{}, kept: state.Dir(stateDir(root, listState)),
 	}
 	d.ctx, d.stop = context.WithCancel(context.Background())
 	d.cfg.Store(c)
-	d.dns.to.Store(d.resolverExchanger(c))
+	d.dns.Store(d.resolverExchanger(c))
 	d.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	d.registerOwn()
 	d.memory = d.newMemory()
@@ -114,7 +102,7 @@ func (d *proxy) start() {
 // open makes rules, caches and zones.
 func (d *proxy) open(c *config.Config, root string) (err error) {
 	d.rules, err = overrides.Open(nil, overrides.Options{
-		Resolver: d.dns, UserAgent: "dnsblproxy/" + readVersion().Version,
+		Resolver: dnsResolver(d.dns.Load), UserAgent: "dnsblproxy/" + readVersion().Version,
 		Transport: feedTransport(func() []netip.AddrPort { return d.cfg.Load().Nameservers }),
 		StateDir:  stateDir(root, "sources"), Log: d.log, Registerer: d.reg,
 	})
@@ -197,9 +185,9 @@ func (d *proxy) apply(c *config.Config) error {
 	if err := d.findLoops(c); err != nil {
 		return err
 	}
-	before := d.dns.to.Swap(d.resolverExchanger(c)) // the sources of new rules ask at once
+	before := d.dns.Swap(d.resolverExchanger(c)) // the sources of new rules ask at once
 	if err := d.configure(c); err != nil {
-		d.dns.to.Store(before)
+		d.dns.Store(before)
 		return err
 	}
 	if d.watcher != nil {

@@ -21,7 +21,8 @@ func TestReverse_silence(t *testing.T) {
 	pool := upstream.NewPool(upstream.Options{})
 	defer pool.Close()
 	at := []netip.AddrPort{silent.LocalAddr().(*net.UDPAddr).AddrPort()}
-	list := newReverse(t.Context(), dnsResolver{pool.Exchanger(at, upstream.ExchangeOptions{})}, 10*time.Millisecond)
+	e := pool.Exchanger(at, upstream.ExchangeOptions{})
+	list := newReverse(t.Context(), dnsResolver(func() *upstream.Exchanger { return e }), 10*time.Millisecond)
 	outcome := make(chan upstream.Outcome)
 	list.Start(upstream.Ask{Question: upstream.Question{Type: typeA}, Subject: netip.MustParseAddr("192.0.2.1")}, func(o upstream.Outcome) { outcome <- o })
 	if o := <-outcome; !errors.Is(o.Err, upstream.ErrTimeout) {

@@ -3,45 +3,32 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/overrides"
-	"dnsblproxy/resolver/upstream"
 )
 
 // resolvePatience is how long sources that ask the network may take.
 const resolvePatience = 10 * time.Second
 
-// withSources loads every source of the rules as the server would, keeps
+// withSources loads every source of the rules as the server does, keeps
 // nothing, and hands what came of it to use.
-func withSources(ctx context.Context, c *config.Config, use func(*overrides.Engine)) error {
-	pool := upstream.NewPool(upstream.Options{})
-	defer pool.Close()
-	engine, err := overrides.Open(rules(c), overrides.Options{
-		Resolver:  dnsResolver{pool.Exchanger(c.Nameservers, exchangeOptions(c))},
-		UserAgent: "dnsblproxy/" + readVersion().Version,
-		Transport: feedTransport(func() []netip.AddrPort { return c.Nameservers }),
-	})
+func (a *app) withSources(ctx context.Context, c *config.Config, use func(*overrides.Engine)) error {
+	alone := *c
+	alone.Zones, alone.Cache.Shared = nil, config.Shared{}
+	d, err := newProxy(&alone, a.lists, slog.New(slog.DiscardHandler), "")
 	if err != nil {
-		return config.Join(ruleProblems(c, err))
+		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, resolvePatience)
-	defer cancel()
-	var running sync.WaitGroup
-	running.Go(func() { _ = engine.Run(ctx) }) // fails only when it runs already
-	select {
-	case <-engine.Ready():
-	case <-ctx.Done():
-	}
-	use(engine)
-	cancel()
-	running.Wait()
+	defer d.close()
+	d.waitForSources(ctx, resolvePatience)
+	use(d.rules)
 	return nil
 }
 
@@ -70,7 +57,7 @@ func trouble(s overrides.SourceStatus) string {
 
 // sourceWarnings says what is wrong at present with the sources that others
 // publish: what fails, what opens too much, and what is unwise to trust.
-func sourceWarnings(ctx context.Context, c *config.Config) (warnings []config.Problem, err error) {
+func (a *app) sourceWarnings(ctx context.Context, c *config.Config) (warnings []config.Problem, err error) {
 	fetched := false
 	for _, r := range rules(c) {
 		fetched = fetched || len(r.SPF)+len(r.A)+len(r.MX) > 0 || r.URL != ""
@@ -78,7 +65,7 @@ func sourceWarnings(ctx context.Context, c *config.Config) (warnings []config.Pr
 	if !fetched {
 		return nil, nil
 	}
-	err = withSources(ctx, c, func(engine *overrides.Engine) {
+	err = a.withSources(ctx, c, func(engine *overrides.Engine) {
 		warnings = append(unloaded(c, engine), ruleProblems(c, engine.InVain()...)...)
 		for _, s := range engine.Status() {
 			if !s.Enabled {

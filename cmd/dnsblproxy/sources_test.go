@@ -17,7 +17,6 @@ import (
 // A feed's host is asked of the [resolver]: resolv.conf may name ourselves, who
 // answer nobody before the feeds are loaded.
 func TestFeed_host(t *testing.T) {
-	lists := rbl.Builtin()
 	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -38,11 +37,12 @@ func TestFeed_host(t *testing.T) {
 	_, port, _ := net.SplitHostPort(feed.Listener.Addr().String())
 	writeFile(t, "config.toml", fmt.Sprintf("[zone.'local.rbl.internal']\nsource = 'deny'\n[resolver]\nservers = [%q]\n"+
 		"[allow.x]\nurl = 'http://feeds.example:%s/'\ninsecure = true\n", conn.LocalAddr(), port))
-	c, err := (&app{lists: lists}).load()
+	a := &app{lists: rbl.Builtin()}
+	c, err := a.load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = withSources(t.Context(), c, func(e *overrides.Engine) {
+	err = a.withSources(t.Context(), c, func(e *overrides.Engine) {
 		if s := e.Status()[0]; s.V4 != 1 {
 			t.Errorf("the feed opens %.0f addresses, want one: %s", s.V4, trouble(s))
 		}

@@ -90,7 +90,8 @@ func (a *app) lookups(ctx context.Context, server string) (r spf.Resolver, done 
 		return nil, nil, err
 	}
 	pool := upstream.NewPool(upstream.Options{})
-	return dnsResolver{pool.Exchanger(servers, timing)}, pool.Close, nil
+	e := pool.Exchanger(servers, timing)
+	return dnsResolver(func() *upstream.Exchanger { return e }), pool.Close, nil
 }
 
 func (a *app) nameservers(ctx context.Context, server string) ([]netip.AddrPort, upstream.ExchangeOptions, error) {

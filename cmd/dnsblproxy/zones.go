@@ -204,7 +204,7 @@ func (d *proxy) newBackend(c *config.Config, z *config.Zone, o *resolver.ZoneOpt
 	run := func(context.Context) {}
 	switch z.Source {
 	case "rdns":
-		b.list = newReverse(d.ctx, d.dns, c.Resolver.Deadline)
+		b.list = newReverse(d.ctx, dnsResolver(d.dns.Load), c.Resolver.Deadline)
 	case "file":
 		store := dataset.NewStore(datasets(z), dataset.StoreOptions{Log: d.log.With(slog.String("zone", z.Name))})
 		// What passes does not keep all the other zones from being served; a
