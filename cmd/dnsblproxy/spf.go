@@ -85,34 +85,19 @@ func (a *app) spf(ctx context.Context, domain string, f spfFlags) error {
 // lookups returns a resolver that asks server or, without one, those of the
 // configuration or of the system. The caller calls done.
 func (a *app) lookups(ctx context.Context, server string) (r spf.Resolver, done func(), err error) {
-	servers, timing, err := a.nameservers(ctx, server)
+	c := config.Defaults() // for --resolver, and where there is no configuration
+	if server != "" {
+		c.Nameservers, err = hostPort(ctx, server)
+	} else if _, none := a.configPath(); none == nil {
+		c, err = a.loadAsked(ctx)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
 	pool := upstream.NewPool(upstream.Options{})
-	e := pool.Exchanger(servers, timing)
+	e := pool.Exchanger(c.Nameservers, exchangeOptions(c))
 	return dnsResolver(func() *upstream.Exchanger { return e }), pool.Close, nil
 }
-
-func (a *app) nameservers(ctx context.Context, server string) ([]netip.AddrPort, upstream.ExchangeOptions, error) {
-	d := config.Defaults().Resolver
-	timing := upstream.ExchangeOptions{Timeout: d.Timeout, Deadline: d.Deadline}
-	if server != "" {
-		servers, err := hostPort(ctx, server)
-		return servers, timing, err
-	}
-	if _, err := a.configPath(); err != nil { // there is none, and none is needed
-		return config.SystemServers(resolvConf), timing, nil
-	}
-	c, err := a.loadAsked(ctx)
-	if err != nil {
-		return nil, timing, err
-	}
-	timing = upstream.ExchangeOptions{Timeout: c.Resolver.Timeout, Deadline: c.Resolver.Deadline}
-	return c.Nameservers, timing, nil
-}
-
-const resolvConf = "/etc/resolv.conf"
 
 // spfOne prints the result for one address, its name first.
 func (a *app) spfOne(ctx context.Context, r spf.Resolver, q spf.Query) error {

@@ -39,12 +39,14 @@ func TestOneZoneIsTheDefaults(t *testing.T) {
 	if got, want := fmt.Sprint(c.Nameservers), "[127.0.0.1:53]"; got != want {
 		t.Errorf("Nameservers = %s, want %s", got, want)
 	}
-	c.Path, c.Zones, c.Nameservers, c.root = "", nil, nil, nil
-	if !reflect.DeepEqual(*c, want.Config) {
-		t.Errorf("config = %#v\nwant the defaults %#v", *c, want.Config)
+	if c := Defaults(); len(c.Nameservers) == 0 {
+		t.Error("the defaults have no name server, not even that of this machine")
 	}
-	if !reflect.DeepEqual(Defaults(), &want.Config) {
-		t.Error("Defaults differs from the literal")
+	for _, c := range []*Config{c, Defaults()} {
+		c.Path, c.Zones, c.Nameservers, c.root = "", nil, nil, nil
+		if !reflect.DeepEqual(*c, want.Config) {
+			t.Errorf("config = %#v\nwant the defaults %#v", *c, want.Config)
+		}
 	}
 }
 

@@ -58,8 +58,8 @@ func newDefaults() defaults {
 }
 
 // Defaults returns the configuration of a file that says nothing. It serves
-// no zone, so Load would refuse it.
+// no zone, so Load refuses it.
 func Defaults() *Config {
-	c := newDefaults().Config
-	return &c
+	c, _ := Parse("", "", Options{})
+	return c
 }

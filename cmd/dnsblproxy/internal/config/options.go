@@ -173,16 +173,6 @@ func readResolvConf(path string) []nameserver {
 	return resolvConf(string(text))
 }
 
-// SystemServers reads the name servers of a resolv.conf, for commands that
-// need no configuration. An unreadable file means the local machine.
-func SystemServers(path string) []netip.AddrPort {
-	var addrs []netip.AddrPort
-	for _, ns := range readResolvConf(path) {
-		addrs = append(addrs, ns.addr)
-	}
-	return addrs
-}
-
 // Follow returns c with the name servers that resolv.conf names now, beside an
 // *Error if one of them is our own listener. It returns c itself when these are
 // the same, when [resolver] has servers, and when the file names none: it may be

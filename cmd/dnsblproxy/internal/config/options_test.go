@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -108,16 +107,6 @@ func TestShown(t *testing.T) {
 	}
 	if got := parse(t, "[zone.a]\nupstream = \"b.example\"\n").Zones[0].Shown(nil); got != "" {
 		t.Errorf("without a table: Shown = %q, want nothing", got)
-	}
-}
-
-func TestSystemServers(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "resolv.conf")
-	if err := os.WriteFile(path, []byte("nameserver 192.0.2.53\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if got := fmt.Sprint(SystemServers(path), SystemServers(path+".none")); got != "[192.0.2.53:53] [127.0.0.1:53]" {
-		t.Errorf("SystemServers = %s", got)
 	}
 }
 
