@@ -1,6 +1,7 @@
 package config
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -113,17 +114,39 @@ func (s *scanner) at(prefix string) bool { return strings.HasPrefix(s.text[s.pos
 
 // blank skips spaces and tabs, and with lines also newlines and comments.
 func (s *scanner) blank(lines bool) {
-	for s.pos < len(s.text) {
-		switch c := s.text[s.pos]; {
-		case c == ' ' || c == '\t' || lines && (c == '\n' || c == '\r'):
-			s.skip(1)
-		case lines && c == '#':
-			comment, _, _ := strings.Cut(s.text[s.pos:], "\n")
-			s.skip(len(comment))
-		default:
+	skipped := " \t"
+	if lines {
+		skipped += "\r\n"
+	}
+	for {
+		rest := s.text[s.pos:]
+		s.skip(len(rest) - len(strings.TrimLeft(rest, skipped)))
+		if !lines || !s.at("#") {
 			return
 		}
+		s.until("\n")
 	}
+}
+
+// until takes the text before the first of these characters.
+func (s *scanner) until(stops string) string {
+	text := s.text[s.pos:]
+	if i := strings.IndexAny(text, stops); i >= 0 {
+		text = text[:i]
+	}
+	s.skip(len(text))
+	return text
+}
+
+// quoted is a string of any of the four kinds, which may lack its end. Up to two
+// quotes may stand directly before the closing three (TOML 1.0, "String").
+var quoted = regexp.MustCompile(`^(?:(?s:"""(?:\\.|.)*?(?:"{3,5}|\z)|'''.*?(?:'{3,5}|\z))|"(?:\\.|[^"\n])*"?|'[^'\n]*'?)`)
+
+// str takes a string; "" where there is none.
+func (s *scanner) str() string {
+	text := quoted.FindString(s.text[s.pos:])
+	s.skip(len(text))
+	return text
 }
 
 // header reads [a.b] or [[a.b]] and returns the table that follows.
@@ -173,15 +196,11 @@ func (s *scanner) keys() []string {
 
 // key reads one bare or quoted part of a dotted key.
 func (s *scanner) key() (string, bool) {
-	start := s.pos
-	if s.at(`"`) || s.at("'") {
-		s.str()
-		return unquote(s.text[start:s.pos]), true
+	if text := s.str(); text != "" {
+		return unquote(text), true
 	}
-	for s.pos < len(s.text) && !strings.ContainsRune(" \t\r\n.=[]{},#\"'", rune(s.text[s.pos])) {
-		s.pos++
-	}
-	return s.text[start:s.pos], s.pos > start
+	text := s.until(" \t\r\n.=[]{},#\"'")
+	return text, text != ""
 }
 
 // pair reads key = value into table.
@@ -208,8 +227,7 @@ func (s *scanner) value(n *node) {
 	defer func() { s.depth-- }()
 	s.blank(false)
 	switch {
-	case s.at(`"`), s.at("'"):
-		s.str()
+	case s.str() != "":
 	case s.at("["):
 		s.skip(1)
 		s.list("]", func() {
@@ -220,9 +238,7 @@ func (s *scanner) value(n *node) {
 		s.skip(1)
 		s.list("}", func() { s.pair(n) })
 	default:
-		for s.pos < len(s.text) && !strings.ContainsRune(",]}\r\n#", rune(s.text[s.pos])) {
-			s.pos++
-		}
+		s.until(",]}\r\n#")
 	}
 }
 
@@ -254,45 +270,4 @@ func unquote(quoted string) string {
 		}
 	}
 	return strings.Trim(quoted, quoted[:1])
-}
-
-// str skips a string of any of the four kinds.
-func (s *scanner) str() {
-	quote := s.text[s.pos : s.pos+1]
-	if s.at(quote + quote + quote) {
-		s.multiline(quote)
-		return
-	}
-	s.skip(1)
-	for s.pos < len(s.text) && s.text[s.pos] != '\n' && !s.at(quote) {
-		if quote == `"` && s.at(`\`) && s.pos+1 < len(s.text) && s.text[s.pos+1] != '\n' {
-			s.pos++
-		}
-		s.pos++
-	}
-	if s.at(quote) {
-		s.skip(1)
-	}
-}
-
-// multiline skips a string in triple quotes. Up to two quotes may stand
-// directly before the closing three (TOML 1.0, "String").
-func (s *scanner) multiline(quote string) {
-	s.skip(3)
-	for s.pos < len(s.text) {
-		switch {
-		case quote == `"` && s.at(`\`):
-			s.skip(2)
-		case s.at(quote + quote + quote):
-			s.skip(3)
-			for range 2 {
-				if s.at(quote) {
-					s.skip(1)
-				}
-			}
-			return
-		default:
-			s.skip(1)
-		}
-	}
 }
