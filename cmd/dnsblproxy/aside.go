@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"os"
@@ -19,13 +20,7 @@ import (
 func (d *proxy) startAside() (stop func()) {
 	ctx, cancel := context.WithCancel(d.ctx)
 	var work sync.WaitGroup
-	figures := report.Open(report.Options{
-		Totals: d.totals, Listing: d.listing, Log: d.log,
-		Load: d.kept.Load, Save: d.keep,
-	})
-	d.figures.Store(figures)
-	work.Go(func() { figures.Run(ctx) })
-	d.watcher = d.newWatcher()
+	work.Go(func() { d.figures.Run(ctx) })
 	d.watcher.Set(watches(d.cfg.Load(), d.lists))
 	work.Go(func() { d.watcher.Run(ctx) })
 	if d.tap != nil {
@@ -74,25 +69,10 @@ func (d *proxy) listing(subject string) []string {
 	return d.resolver.Listing(s)
 }
 
-// found is told of every listing.
-func (d *proxy) found(zone, subject string) {
-	if f := d.figures.Load(); f != nil {
-		f.Listing(zone, subject)
-	}
-}
-
 func (d *proxy) reportEndpoint(_ context.Context, query url.Values) (any, error) {
-	since := query.Get("since")
-	if since == "" {
-		since = reportSince
-	}
-	span, err := parseSpan(since)
+	span, err := parseSpan(cmp.Or(query.Get("since"), reportSince))
 	if err != nil {
 		return nil, admin.BadRequest("since: %v", err)
 	}
-	f := d.figures.Load()
-	if f == nil {
-		return nil, admin.BadRequest("nothing is counted")
-	}
-	return f.Figures(span), nil
+	return d.figures.Figures(span), nil
 }

@@ -5,35 +5,17 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"dnsblproxy/cmd/dnsblproxy/internal/admin"
 	"dnsblproxy/overrides"
 	"dnsblproxy/resolver"
 )
 
-// memory is what the page remembers, and forgets at a restart.
-type memory struct {
-	started time.Time
-	answers *prometheus.Registry // the resolver's metrics, for the page's figures
-	journal *admin.Journal
-	history *admin.History
-}
-
 // remembered is how many decisions the page can show: half a megabyte or so.
 const remembered = 2000
 
-// newMemory makes an empty memory. Its registry is for the resolver and has to
-// be registered itself.
-func (d *proxy) newMemory() memory {
-	m := memory{started: time.Now(), answers: prometheus.NewRegistry(), journal: admin.NewJournal(remembered)}
-	m.history = admin.NewHistory(m.answers, d.log)
-	return m
-}
-
 // decided is told of every decision worth a line.
 func (d *proxy) decided(x resolver.Decision) {
-	d.memory.journal.Add(admin.Decision{
+	d.journal.Add(admin.Decision{
 		Time: x.Time, Zone: x.Zone, Subject: x.Subject, Client: x.Client.String(), Verdict: x.Verdict.String(),
 		Observe: x.Observe, Codes: x.Codes, Rule: x.Rule, Source: x.Source, Reason: x.Reason,
 	})
@@ -41,10 +23,10 @@ func (d *proxy) decided(x resolver.Decision) {
 
 // page makes the page on the admin address, and has its chart drawn on.
 func (d *proxy) page() http.Handler {
-	d.work.Go(func() { d.memory.history.Run(d.ctx) })
+	d.work.Go(func() { d.history.Run(d.ctx) })
 	return admin.NewPage(admin.PageOptions{
 		Overview: d.overview, Lookup: d.lookupForPage, Entries: d.entriesOf, Worth: d.worth,
-		Figures: d.reg, History: d.memory.history, Journal: d.memory.journal,
+		Figures: d.reg, History: d.history, Journal: d.journal,
 	})
 }
 
@@ -52,7 +34,7 @@ func (d *proxy) page() http.Handler {
 // beside that.
 func (d *proxy) overview() admin.Overview {
 	o := admin.Overview{
-		Version: readVersion().Version, Started: d.memory.started, Reloaded: !d.stale.Load(),
+		Version: readVersion().Version, Started: d.started, Reloaded: !d.stale.Load(),
 		Lists: []admin.List{}, Sources: []admin.Source{},
 	}
 	d.mu.Lock()
@@ -105,12 +87,8 @@ const worthSpan = 7 * 24 * time.Hour
 
 // worth is the report's figures.
 func (d *proxy) worth() []admin.Worth {
-	f := d.figures.Load()
-	if f == nil {
-		return nil
-	}
 	var all []admin.Worth
-	for _, x := range f.Figures(worthSpan) {
+	for _, x := range d.figures.Figures(worthSpan) {
 		all = append(all, admin.Worth(x))
 	}
 	return all

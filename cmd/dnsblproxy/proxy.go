@@ -41,17 +41,16 @@ type proxy struct {
 
 	cfg      atomic.Pointer[config.Config]
 	began    *config.Config // of the start: what a reload cannot change is still as it says
-	made     time.Time
 	pool     *upstream.Pool
 	dns      atomic.Pointer[upstream.Exchanger] // for SPF records and hosts
 	kept     state.Dir                          // what outlives a restart
 	lost     sync.Map                           // of names in kept: that could not be saved
 	rules    *overrides.Engine
 	resolver *resolver.Resolver
-	shared   *shared.Cache                   // nil without one
-	figures  atomic.Pointer[report.Recorder] // nil but in serve
-	tap      *tap.Writer                     // nil when [dnstap] is off
-	watcher  *watch.Watcher                  // nil but in serve
+	shared   *shared.Cache // nil without one
+	figures  *report.Recorder
+	tap      *tap.Writer // nil when [dnstap] is off
+	watcher  *watch.Watcher
 
 	mu       sync.Mutex // of backends, which change with cfg, and in configure alone
 	backends map[string]*backend
@@ -60,7 +59,12 @@ type proxy struct {
 	search   sync.Mutex  // held while findLoops waits
 	ready    atomic.Bool // every source was tried, and questions are read
 	stale    atomic.Bool // the latest reload failed
-	memory   memory      // of the page
+
+	// What the page remembers, and forgets at a restart.
+	started time.Time
+	answers *prometheus.Registry // the resolver's metrics, for the page's figures
+	journal *admin.Journal
+	history *admin.History
 }
 
 // newProxy makes a proxy that runs in the background. It binds nothing.
@@ -76,7 +80,8 @@ func newProxy(c *config.Config, lists *rbl.Table, log *slog.Logger, root string)
 // what outlives a restart; empty: nothing does.
 func wire(c *config.Config, lists *rbl.Table, log *slog.Logger, root string) (*proxy, error) {
 	d := &proxy{
-		lists: lists, log: log, reg: prometheus.NewRegistry(), began: c, made: time.Now(),
+		lists: lists, log: log, reg: prometheus.NewRegistry(), began: c, started: time.Now(),
+		answers: prometheus.NewRegistry(), journal: admin.NewJournal(remembered),
 		pool: upstream.NewPool(upstream.Options{}), backends: map[string]*backend{}, kept: state.Dir(stateDir(root, listState)),
 	}
 	d.ctx, d.stop = context.WithCancel(context.Background())
@@ -84,8 +89,9 @@ func wire(c *config.Config, lists *rbl.Table, log *slog.Logger, root string) (*p
 	d.dns.Store(d.resolverExchanger(c))
 	d.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	d.registerOwn()
-	d.memory = d.newMemory()
-
+	d.history = admin.NewHistory(d.answers, log)
+	d.figures = report.Open(report.Options{Totals: d.totals, Listing: d.listing, Load: d.kept.Load, Save: d.keep, Log: log})
+	d.watcher = d.newWatcher()
 	if err := d.open(c, root); err != nil {
 		d.close()
 		return nil, err
@@ -114,13 +120,13 @@ func (d *proxy) open(c *config.Config, root string) (err error) {
 		return err
 	}
 	d.resolver, err = resolver.New(resolver.Options{
-		Rules: d.rules, Second: second, CacheSize: c.Cache.Size, Log: d.log, Registerer: d.memory.answers,
-		Shards: resolver.DefaultWorkers(), OnListing: d.found, OnDecision: d.decided,
+		Rules: d.rules, Second: second, CacheSize: c.Cache.Size, Log: d.log, Registerer: d.answers,
+		Shards: resolver.DefaultWorkers(), OnListing: d.figures.Listing, OnDecision: d.decided,
 	})
 	if err != nil {
 		return err
 	}
-	d.reg.MustRegister(d.memory.answers)
+	d.reg.MustRegister(d.answers)
 	if err := d.configure(c); err != nil {
 		return err
 	}
@@ -190,9 +196,7 @@ func (d *proxy) apply(c *config.Config) error {
 		d.dns.Store(before)
 		return err
 	}
-	if d.watcher != nil {
-		d.watcher.Set(watches(c, d.lists))
-	}
+	d.watcher.Set(watches(c, d.lists))
 	warn(d.log, c, d.lists)
 	for _, setting := range waiting(d.began, c) {
 		d.log.Warn("a changed setting waits for a restart", slog.String("setting", setting))

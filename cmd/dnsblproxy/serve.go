@@ -158,10 +158,10 @@ func serveAdmin(ctx context.Context, o admin.Options) error {
 const grace = 5 * time.Second
 
 // waitForSources waits until every source was tried, but not longer than most
-// after d was made, or a moment.
+// after the start, or a moment.
 func (d *proxy) waitForSources(ctx context.Context, most time.Duration) {
 	const moment = 100 * time.Millisecond
-	t := time.NewTimer(max(moment, time.Until(d.made.Add(most))))
+	t := time.NewTimer(max(moment, time.Until(d.started.Add(most))))
 	defer t.Stop()
 	select {
 	case <-d.rules.Ready():

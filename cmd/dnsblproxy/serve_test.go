@@ -53,7 +53,7 @@ func TestWaitForSources(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d := &proxy{log: slog.New(slog.DiscardHandler), rules: rules, made: time.Now()} // whose rules do not run, and are never ready
+			d := &proxy{log: slog.New(slog.DiscardHandler), rules: rules, started: time.Now()} // whose rules do not run, and are never ready
 			time.Sleep(loading)
 			start := time.Now()
 			d.waitForSources(t.Context(), firstLoad)
