@@ -161,11 +161,9 @@ const grace = 5 * time.Second
 // after the start, or a moment.
 func (d *proxy) waitForSources(ctx context.Context, most time.Duration) {
 	const moment = 100 * time.Millisecond
-	t := time.NewTimer(max(moment, time.Until(d.started.Add(most))))
-	defer t.Stop()
 	select {
 	case <-d.rules.Ready():
-	case <-t.C:
+	case <-time.After(max(moment, time.Until(d.started.Add(most)))):
 		d.log.Warn("some sources are not loaded yet; going on without them")
 	case <-ctx.Done():
 	}

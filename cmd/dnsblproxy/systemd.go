@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
-	"golang.org/x/sys/unix"
 )
 
 // notify tells the service manager, if there is one.
@@ -30,11 +29,7 @@ func (d *proxy) readiness() string {
 // notifyReloading says that a reload begins, with the time that
 // Type=notify-reload wants to tell it from an older one: sd_notify(3).
 func notifyReloading(log *slog.Logger) {
-	var now unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
-		log.Warn("reading the clock", slog.Any("error", err))
-	}
-	notify(log, fmt.Sprintf("%s\nMONOTONIC_USEC=%d", daemon.SdNotifyReloading, now.Nano()/1000))
+	notify(log, daemon.SdNotifyReloading+"\n"+daemon.SdNotifyMonotonicUsec())
 }
 
 // watchdog tells the service manager that we live, at half the pace that it

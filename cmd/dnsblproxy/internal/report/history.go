@@ -24,34 +24,24 @@ type Counts struct {
 	Errors    uint64 `json:"e,omitempty"`
 }
 
-func (c Counts) plus(d Counts) Counts {
+// with makes one of each two figures.
+func (c Counts) with(d Counts, of func(a, b uint64) uint64) Counts {
 	return Counts{
-		c.Questions + d.Questions, c.Listings + d.Listings, c.Exempted + d.Exempted,
-		c.Unique + d.Unique, c.Errors + d.Errors,
+		of(c.Questions, d.Questions), of(c.Listings, d.Listings), of(c.Exempted, d.Exempted),
+		of(c.Unique, d.Unique), of(c.Errors, d.Errors),
 	}
 }
 
-// most is the greater of each figure.
-func (c Counts) most(d Counts) Counts {
-	return Counts{
-		max(c.Questions, d.Questions), max(c.Listings, d.Listings), max(c.Exempted, d.Exempted),
-		max(c.Unique, d.Unique), max(c.Errors, d.Errors),
-	}
-}
+func sum(a, b uint64) uint64     { return a + b }
+func greater(a, b uint64) uint64 { return max(a, b) }
 
-// since is what was added to old to make c. A counter that went back has
-// started anew.
-func (c Counts) since(old Counts) Counts {
-	d := func(now, before uint64) uint64 {
-		if now < before {
-			return now
-		}
-		return now - before
+// growth is what was added to before. A counter that went back has started
+// anew.
+func growth(now, before uint64) uint64 {
+	if now < before {
+		return now
 	}
-	return Counts{
-		d(c.Questions, old.Questions), d(c.Listings, old.Listings), d(c.Exempted, old.Exempted),
-		d(c.Unique, old.Unique), d(c.Errors, old.Errors),
-	}
+	return now - before
 }
 
 // Bucket holds what was counted in one hour or one day of UTC.
@@ -74,7 +64,7 @@ type History struct {
 // add counts c for zone in the hour of now.
 func (h *History) add(now time.Time, zone string, c Counts) {
 	b := h.bucket(now.UTC().Truncate(time.Hour), 1)
-	b.Zones[zone] = b.Zones[zone].plus(c)
+	b.Zones[zone] = b.Zones[zone].with(c, sum)
 }
 
 // bucket finds or makes the bucket that begins at start.
@@ -118,7 +108,7 @@ func (h *History) fold() {
 		case b.Hours == 1 && left > hourlyDays:
 			to := h.bucket(b.day(), 24)
 			for zone, c := range b.Zones {
-				to.Zones[zone] = to.Zones[zone].plus(c)
+				to.Zones[zone] = to.Zones[zone].with(c, sum)
 			}
 		default:
 			h.Buckets = append(h.Buckets, b)
@@ -147,7 +137,7 @@ func (h *History) merge(latest History) {
 			continue // an hour of which a day was made since
 		}
 		for zone, c := range more.Zones {
-			b.Zones[zone] = b.Zones[zone].most(c)
+			b.Zones[zone] = b.Zones[zone].with(c, greater)
 		}
 	}
 }
@@ -182,7 +172,7 @@ func (h *History) Figures(now time.Time, since time.Duration, zones []string) []
 	for i := range h.Buckets {
 		if b := &h.Buckets[i]; b.end().After(from) && !b.Start.After(now) { // a clock may have been ahead
 			for zone, c := range b.Zones {
-				sums[zone] = sums[zone].plus(c)
+				sums[zone] = sums[zone].with(c, sum)
 			}
 		}
 	}

@@ -193,7 +193,7 @@ func (r *Recorder) count(now time.Time) []string {
 	for _, t := range r.o.Totals() {
 		zones = append(zones, t.Zone)
 		t.Unique = 0
-		if more := t.since(r.last[t.Zone]); more != (Counts{}) {
+		if more := t.with(r.last[t.Zone], growth); more != (Counts{}) {
 			r.history.add(now, t.Zone, more)
 			r.changed, r.changedWhole = true, true
 		}

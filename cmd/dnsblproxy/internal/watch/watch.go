@@ -224,10 +224,8 @@ func (w *Watcher) follow(ctx context.Context, of *Watch) {
 
 // sleepUntil waits; false when ctx is done first.
 func sleepUntil(ctx context.Context, at time.Time) bool {
-	t := time.NewTimer(time.Until(at))
-	defer t.Stop()
 	select {
-	case <-t.C:
+	case <-time.After(time.Until(at)):
 		return true
 	case <-ctx.Done():
 		return false
