@@ -281,11 +281,11 @@ func (a *app) ruleFile(name string, add ...overrides.Item) (string, error) {
 	if c == nil {
 		return "", err
 	}
-	u := ruleNamed(c, name)
-	switch {
-	case u == nil:
-		return "", unknownRule(c, name)
-	case u.File == "":
+	u, err := allowRule(c, name)
+	if err != nil {
+		return "", err
+	}
+	if u.File == "" {
 		return "", config.Join([]config.Problem{c.Problem(fmt.Sprintf("allow rule %q has no file that could be edited", name),
 			fmt.Sprintf("write file = %q", "allow.d/"+name+".txt"), "allow", name)})
 	}
@@ -325,22 +325,17 @@ func readableFolder(path string) error {
 	return os.Chmod(path, 0o755)
 }
 
-func ruleNamed(c *config.Config, name string) *config.Rule {
-	for _, u := range c.Allow {
-		if u.Name == name {
-			return u
-		}
-	}
-	return nil
-}
-
-func unknownRule(c *config.Config, name string) error {
+// allowRule finds an allow rule by its name, or says which ones there are.
+func allowRule(c *config.Config, name string) (*config.Rule, error) {
 	var names []string
 	for _, u := range c.Allow {
+		if u.Name == name {
+			return u, nil
+		}
 		names = append(names, u.Name)
 	}
 	if len(names) == 0 {
-		return usagef("there is no allow rule %q; write [allow.%s] with file = \"allow.d/%s.txt\" into the configuration", name, name, name)
+		return nil, usagef("there is no allow rule %q; write [allow.%s] with file = \"allow.d/%s.txt\" into the configuration", name, name, name)
 	}
-	return usagef("there is no allow rule %q; there are %s", name, strings.Join(names, ", "))
+	return nil, usagef("there is no allow rule %q; there are %s", name, strings.Join(names, ", "))
 }

@@ -102,8 +102,8 @@ loads the sources itself.`,
 			if err != nil {
 				return err
 			}
-			if name != "" && ruleNamed(c, name) == nil {
-				return unknownRule(c, name)
+			if _, err := allowRule(c, name); name != "" && err != nil {
+				return err
 			}
 			all, err := a.exemptions(ctx, c)
 			if err != nil {
@@ -236,29 +236,28 @@ func holds(line, part string) bool {
 // annotate gives entries of rule files the comments of their lines, which the
 // server does not keep in memory, and a path as people here write it.
 func annotate(c *config.Config, all []exemption) {
-	comments := make(map[string][]string) // by rule, then by line
+	type file struct {
+		source string
+		lines  []string
+	}
+	files := make(map[string]file) // by rule
 	for _, u := range c.Allow {
-		if u.File == "" {
-			continue
+		if u.File != "" {
+			data, _ := config.ReadFile(u.File) // without it the last good set is in force; its comments are gone
+			files[u.Name] = file{"file " + shownPath(u.File), strings.Split(string(data), "\n")}
 		}
-		data, err := config.ReadFile(u.File)
-		if err != nil {
-			continue // the last good set is in force; its comments are gone
-		}
-		comments[u.Name] = strings.Split(string(data), "\n")
 	}
 	for i := range all {
 		e := &all[i]
-		u := ruleNamed(c, e.Rule)
-		if u == nil || !strings.HasPrefix(e.Source, "file ") {
+		f, ok := files[e.Rule]
+		if !ok || !strings.HasPrefix(e.Source, "file ") {
 			continue
 		}
-		e.Source = "file " + shownPath(u.File)
-		lines := comments[e.Rule]
-		if e.Line < 1 || e.Line > len(lines) {
+		e.Source = f.source
+		if e.Line < 1 || e.Line > len(f.lines) {
 			continue
 		}
-		text, comment, _ := strings.Cut(strings.TrimPrefix(lines[e.Line-1], "\ufeff"), "#")
+		text, comment, _ := strings.Cut(strings.TrimPrefix(f.lines[e.Line-1], "\ufeff"), "#")
 		if !holds(strings.TrimSpace(text), e.Entry) {
 			continue // the file was edited just now and is not in force yet
 		}

@@ -165,7 +165,7 @@ func ruleProblem(c *config.Config, err error) config.Problem {
 // keyPath is the way to the key, and to the element whose text is wrong.
 func keyPath(c *config.Config, p *overrides.Problem) []any {
 	action, rest, _ := strings.Cut(p.Key, ".")
-	for _, u := range append(c.Allow[:len(c.Allow):len(c.Allow)], c.Deny...) {
+	for _, u := range slices.Concat(c.Allow, c.Deny) {
 		if u.Line != p.Line || !strings.HasPrefix(rest, u.Name) {
 			continue
 		}

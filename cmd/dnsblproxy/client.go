@@ -11,11 +11,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"time"
 
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
+	"dnsblproxy/cmd/dnsblproxy/internal/doctor"
 )
 
 // errNoServer means that no server of ours answers at the admin address of
@@ -49,16 +49,10 @@ func newClient(c *config.Config) (*client, error) {
 	if !addr.IsValid() {
 		return nil, fmt.Errorf("%w (admin.listen is off)", errNoServer)
 	}
-	switch addr.Addr() { // a wildcard is reached by loopback
-	case netip.IPv4Unspecified():
-		addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), addr.Port())
-	case netip.IPv6Unspecified():
-		addr = netip.AddrPortFrom(netip.IPv6Loopback(), addr.Port())
-	}
 	// A log has thousands of addresses to ask about. No proxy of the environment.
 	transport := &http.Transport{MaxIdleConnsPerHost: lookupsAtOnce}
 	cl := &client{
-		base:  url.URL{Scheme: "http", Host: addr.String()},
+		base:  url.URL{Scheme: "http", Host: doctor.Reachable(addr).String()},
 		token: c.Admin.Token.Reveal(),
 		http:  &http.Client{Transport: transport, Timeout: time.Minute},
 	}

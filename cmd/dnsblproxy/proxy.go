@@ -278,14 +278,6 @@ func (d *proxy) close() {
 	d.pool.Close()
 }
 
-func zoneNames(c *config.Config) []string {
-	names := make([]string, 0, len(c.Zones))
-	for _, z := range c.Zones {
-		names = append(names, z.Name)
-	}
-	return names
-}
-
 // stateRoot is the folder for what outlives a restart, "" if nothing does.
 func stateRoot(c *config.Config) string {
 	if c.State != "" {

@@ -114,7 +114,7 @@ func (a *app) keptFigures(c *config.Config, since time.Duration, why error) ([]r
 		fmt.Fprintln(a.err, err) // the rest could be read
 	}
 	fmt.Fprintf(a.err, "%v; these are the figures that it kept in %s\n", why, dir)
-	return h.Figures(time.Now(), since, zoneNames(c)), nil
+	return h.Figures(time.Now(), since, c.ZoneNames()), nil
 }
 
 // systemState is the folder that systemd gives the server of [systemConfig].

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/netip"
+	"slices"
 
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/resolver/rbl"
@@ -15,7 +16,7 @@ func reread(lists *rbl.Table, before *config.Config, own []netip.AddrPort) (*con
 	o := loadOptions(lists)
 	o.Inherited, o.ReadFile = own, config.ReadFile // the server waits for nobody
 	known := map[string]bool{}
-	for _, u := range append(before.Allow[:len(before.Allow):len(before.Allow)], before.Deny...) {
+	for _, u := range slices.Concat(before.Allow, before.Deny) {
 		known[u.File] = true
 	}
 	for _, z := range before.Zones {

@@ -59,10 +59,8 @@ func (d *proxy) warnOthers(zone string, to upstream.Condition) {
 	if d.shared == nil || to != upstream.Quarantined && to != upstream.Unreachable {
 		return
 	}
-	for _, z := range d.cfg.Load().Zones {
-		if z.Name == zone {
-			d.shared.Announce(z.Upstream.Reveal(), warningLife)
-		}
+	if z := d.cfg.Load().Zone(zone); z != nil {
+		d.shared.Announce(z.Upstream.Reveal(), warningLife)
 	}
 }
 

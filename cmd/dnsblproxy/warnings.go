@@ -39,11 +39,11 @@ func warningsOf(c *config.Config, lists *rbl.Table) []config.Problem {
 // idle warns of a weight that never counts, because its codes are no listing
 // in the zone that is weighed: a list's word of praise, most often.
 func idle(c *config.Config, z *config.Zone, w config.Weight, lists *rbl.Table) []config.Problem {
-	i := slices.IndexFunc(c.Zones, func(m *config.Zone) bool { return m.Name == w.Zone })
-	if i < 0 || w.Codes == "" {
+	member := c.Zone(w.Zone)
+	if member == nil || w.Codes == "" {
 		return nil
 	}
-	all, err := listed(c.Zones[i], knownList(lists, c.Zones[i]))
+	all, err := listed(member, knownList(lists, member))
 	codes, wrong := rbl.ParseCodeSet([]string{w.Codes})
 	if err != nil || wrong != nil || codes.Meets(all) {
 		return nil

@@ -52,16 +52,6 @@ func (r *reader) check() {
 	}
 }
 
-// zone finds a zone by its canonical name.
-func (r *reader) zone(name string) *Zone {
-	for _, z := range r.c.Zones {
-		if z.Name == name {
-			return z
-		}
-	}
-	return nil
-}
-
 // readable reports a file that cannot be opened.
 func (r *reader) readable(path []any, file string) {
 	err := r.Readable(file)

@@ -62,7 +62,7 @@ func (r *reader) checkExcept(u *Rule, at func(...any) []any, what string) {
 // checkScope wants every zone of a scope to exist.
 func (r *reader) checkScope(path []any, what string, zones []string) {
 	for i, name := range zones {
-		if r.zone(name) == nil {
+		if r.c.Zone(name) == nil {
 			r.bad(append(slices.Clip(path), i), fmt.Sprintf("%s names the zone %q, which is no zone here", what, name), r.zoneHint(name))
 		}
 	}
@@ -72,7 +72,7 @@ func (r *reader) checkScope(path []any, what string, zones []string) {
 // changes.
 func (r *reader) checkAllow(u *Rule) {
 	heeds := func(name string) bool {
-		z := r.zone(name)
+		z := r.c.Zone(name)
 		return z == nil || z.Kind != "allow" || z.Source == "allow"
 	}
 	if len(u.Zones) > 0 && !slices.ContainsFunc(u.Zones, heeds) {
@@ -94,7 +94,7 @@ func (r *reader) checkDeny(u *Rule) {
 			fmt.Sprintf("write %d or fewer", maxText))
 	}
 	for i, name := range u.Zones {
-		z := r.zone(name)
+		z := r.c.Zone(name)
 		if z != nil && z.Kind == "allow" {
 			r.bad(append(slices.Clip(zones), i), fmt.Sprintf("deny rule %q names the zone %q, which is an allowlist: to be listed there is good", u.Name, name),
 				`name zones of kind "block" only`)

@@ -117,7 +117,7 @@ func (r *reader) checkCombined() {
 		sum := 0
 		for _, w := range z.Weights {
 			sum += max(w.Weight, 0)
-			if r.zone(w.Zone) == nil {
+			if r.c.Zone(w.Zone) == nil {
 				r.problems = append(r.problems, Problem{File: r.file, Line: w.Line,
 					What:    fmt.Sprintf("zone %q weighs %q, which is no zone here", z.Name, w.Zone),
 					Instead: r.zoneHint(w.Zone)})
@@ -145,7 +145,7 @@ func (r *reader) cycle(z *Zone, seen []string) []string {
 		if w.Zone == seen[0] {
 			return append(slices.Clip(seen), w.Zone)
 		}
-		next := r.zone(w.Zone)
+		next := r.c.Zone(w.Zone)
 		if next == nil || next.Source != "combined" || slices.Contains(seen, w.Zone) {
 			continue
 		}
@@ -158,11 +158,7 @@ func (r *reader) cycle(z *Zone, seen []string) []string {
 
 // zoneHint says which zones there are.
 func (r *reader) zoneHint(name string) string {
-	names := make([]string, len(r.c.Zones))
-	for i, z := range r.c.Zones {
-		names[i] = z.Name
-	}
-	instead := fmt.Sprintf("write a table [zone.%q]", name)
+	names, instead := r.c.ZoneNames(), fmt.Sprintf("write a table [zone.%q]", name)
 	if len(names) > 0 {
 		instead += ", or name one of " + strings.Join(names, ", ")
 	}

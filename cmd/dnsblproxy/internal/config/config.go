@@ -225,6 +225,25 @@ func (z *Zone) Shown(known func(upstream string) Known) string {
 	return known(string(z.Upstream)).Name
 }
 
+// Zone finds a zone by its name; nil if there is none.
+func (c *Config) Zone(name string) *Zone {
+	for _, z := range c.Zones {
+		if z.Name == name {
+			return z
+		}
+	}
+	return nil
+}
+
+// ZoneNames names the zones in the order of the file.
+func (c *Config) ZoneNames() []string {
+	names := make([]string, len(c.Zones))
+	for i, z := range c.Zones {
+		names[i] = z.Name
+	}
+	return names
+}
+
 // Line returns the line of the key or the array element that path leads to,
 // of strings and ints, as in Line("allow", "efax", "cidr", 2). Where the file
 // does not have it, it is the line of the nearest table around it, at least 1.

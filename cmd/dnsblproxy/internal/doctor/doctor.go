@@ -174,7 +174,7 @@ func (e *examination) ask(ctx context.Context, zones []Zone) {
 		asked.Go(func() { e.status, e.down = e.Status(ctx) })
 	}
 	for i, at := range e.Listen {
-		asked.Go(func() { e.listeners[i] = e.mark(ctx, reachable(at), &e.Zones[0]) })
+		asked.Go(func() { e.listeners[i] = e.mark(ctx, Reachable(at), &e.Zones[0]) })
 	}
 	for i, w := range e.ways {
 		asked.Go(func() { e.tries[i] = e.try(ctx, w.Addr, zones) })
@@ -242,7 +242,7 @@ func (e *examination) server() {
 		e.bad("server", "start it, anew if it hangs: systemctl restart dnsblproxy, or dnsblproxy serve", "%v", e.down)
 	}
 	for i, r := range e.listeners {
-		at := reachable(e.Listen[i])
+		at := Reachable(e.Listen[i])
 		switch {
 		case r.Err != nil:
 			e.bad("server", e.Config+": see that listen and clients let this machine ask; the log says why the server does not run",
@@ -262,8 +262,8 @@ func (e *examination) server() {
 	}
 }
 
-// reachable is the address at which a listener is asked from this machine.
-func reachable(at netip.AddrPort) netip.AddrPort {
+// Reachable is the address at which a listener is asked from this machine.
+func Reachable(at netip.AddrPort) netip.AddrPort {
 	switch at.Addr() {
 	case netip.IPv4Unspecified():
 		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port())

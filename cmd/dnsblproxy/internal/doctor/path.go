@@ -211,7 +211,7 @@ func (w *Server) forward(e *examination, zone string) string {
 	if len(e.Listen) == 0 {
 		return w.Place + ": name a resolver that forwards our zones to us"
 	}
-	at := reachable(e.Listen[0])
+	at := Reachable(e.Listen[0])
 	if w.Addr.Addr() == resolvedStub() {
 		return fmt.Sprintf("systemd-resolved, version 258 or later: write [Delegate] DNS=%s Domains=~%s to /etc/systemd/dns-delegate.d/dnsbl.dns-delegate; or name another resolver in %s",
 			at, zone, w.Place)
@@ -242,7 +242,7 @@ func (e *examination) strips(ctx context.Context, resolver netip.AddrPort, z *Zo
 	if len(e.Listen) == 0 {
 		return false
 	}
-	direct := e.Ask(ctx, reachable(e.Listen[0]), z.listed())
+	direct := e.Ask(ctx, Reachable(e.Listen[0]), z.listed())
 	if direct.Err != nil || len(direct.Addrs) == 0 {
 		return false // the list does not answer; that is another check's
 	}
