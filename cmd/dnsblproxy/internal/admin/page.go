@@ -19,19 +19,19 @@ type PageOptions struct {
 	Overview func() Overview
 
 	// Lookup decides about an address or a domain in every zone. An *Error is
-	// shown as it is. Nil: the page has no box for it.
+	// shown as it is.
 	Lookup func(ctx context.Context, subject string) ([]Answer, error)
 
 	// Entries are the first most addresses and domains that a rule exempts,
-	// and how many there are in all. Nil: the page does not tell.
+	// and how many there are in all.
 	Entries func(rule string, most int) ([]Entry, int)
 
-	// Worth is the report of the last seven days. Nil: the page has none.
+	// Worth is the report of the last seven days.
 	Worth func() []Worth
 
-	Figures prometheus.Gatherer // all metrics; nil: no figures
-	History *History            // nil: no chart
-	Journal *Journal            // nil: no decisions
+	Figures prometheus.Gatherer // all metrics
+	History *History
+	Journal *Journal
 
 	Now func() time.Time // nil: time.Now
 }
@@ -98,8 +98,8 @@ func (p *page) serve(w http.ResponseWriter, r *http.Request) {
 // ask looks up what the box says. A link on another site's page may fill in
 // the box, but not ask: a look-up makes us send questions to lists.
 func (p *page) ask(r *http.Request, subject string) asked {
-	a := asked{Subject: subject, Possible: p.Lookup != nil}
-	if subject == "" || !a.Possible {
+	a := asked{Subject: subject}
+	if subject == "" {
 		return a
 	}
 	if r.Header.Get("Sec-Fetch-Site") == "cross-site" {

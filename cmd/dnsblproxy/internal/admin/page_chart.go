@@ -48,13 +48,13 @@ const (
 	chartHeight = 120.0
 )
 
-// chartSpans are what the page offers; the first is the default.
+// chartSpans are what the page offers.
 var chartSpans = [...]struct {
 	name    string
 	span    time.Duration
 	columns int
 	rows    int // of the table, of whole minutes
-}{{"1h", time.Hour, 120, 12}, {"15m", 15 * time.Minute, 90, 15}, {"6h", 6 * time.Hour, 120, 12}}
+}{{"15m", 15 * time.Minute, 90, 15}, {"1h", time.Hour, 120, 12}, {"6h", 6 * time.Hour, 120, 12}}
 
 // The latency axis runs over decades.
 const (
@@ -63,15 +63,15 @@ const (
 )
 
 func (h *History) chart(now time.Time, name string) *chart {
-	chosen := chartSpans[0]
+	chosen := chartSpans[1]
 	for _, s := range chartSpans {
 		if s.name == name {
 			chosen = s
 		}
 	}
 	c := &chart{TookY: []string{"10 s", "1 s", "100 ms", "10 ms", "1 ms", "100 µs", "10 µs"}}
-	for _, s := range []string{"15m", "1h", "6h"} {
-		c.Ranges = append(c.Ranges, chartRange{s, s == chosen.name})
+	for _, s := range chartSpans {
+		c.Ranges = append(c.Ranges, chartRange{s.name, s == chosen})
 	}
 	columns := h.columns(now, chosen.span, chosen.columns)
 	for i := 0; i <= 4; i++ {

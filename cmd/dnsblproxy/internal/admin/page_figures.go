@@ -48,9 +48,6 @@ type spread struct {
 
 func readFigures(g prometheus.Gatherer) (figures, error) {
 	f := figures{zones: map[string]*zoneFigures{}, rules: map[string]*ruleFigures{}, own: map[watched]float64{}, shared: map[string]float64{}}
-	if g == nil {
-		return f, nil
-	}
 	families, err := g.Gather()
 	if err != nil {
 		return f, fmt.Errorf("reading the metrics: %w", err)

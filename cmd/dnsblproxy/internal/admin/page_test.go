@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 func getPage(t *testing.T, h http.Handler, path string, header ...string) *httptest.ResponseRecorder {
@@ -90,13 +92,24 @@ func forbiddenByPolicy() *regexp.Regexp {
 
 // TestPage_empty shows a server that has just been started with nothing.
 func TestPage_empty(t *testing.T) {
-	page := NewPage(PageOptions{Overview: func() Overview { return Overview{Version: "devel", Started: time.Now()} }})
+	reg := prometheus.NewRegistry()
+	page := NewPage(PageOptions{
+		Overview: func() Overview { return Overview{Version: "devel", Started: time.Now()} },
+		Lookup:   func(context.Context, string) ([]Answer, error) { return nil, nil },
+		Worth:    func() []Worth { return nil },
+		Figures:  reg, History: NewHistory(reg, nil), Journal: NewJournal(1),
+	})
 	w := getPage(t, page, "/?q=192.0.2.1&rule=x")
 	body := w.Body.String()
-	if w.Code != http.StatusOK || !strings.Contains(body, "The configuration has no rule.") {
+	if w.Code != http.StatusOK {
 		t.Errorf("status %d: %s", w.Code, body)
 	}
-	for _, part := range []string{`id="lookup"`, `id="chart"`, `id="decisions"`, `id="worth"`, "NaN", "Inf"} {
+	for _, part := range []string{"The configuration has no rule.", "No zone is served.", "No question was asked in this time.", "None yet"} {
+		if !strings.Contains(body, part) {
+			t.Errorf("%q is not in the page", part)
+		}
+	}
+	for _, part := range []string{`id="worth"`, `id="rule"`, "NaN", "Inf"} {
 		if strings.Contains(body, part) {
 			t.Errorf("%s is in the page", part)
 		}

@@ -19,8 +19,8 @@ type view struct {
 	Worth    []Worth
 	Asked    asked
 	Chosen   *chosenRule // whose entries are shown; nil: none
-	Chart    *chart      // nil: none
-	Journal  *journalView
+	Chart    *chart
+	Journal  journalView
 }
 
 // pageQuery is what the address of the page asks for.
@@ -68,11 +68,10 @@ type sourceRow struct {
 
 // asked is the box and what came of it.
 type asked struct {
-	Subject  string
-	Possible bool
-	Done     bool
-	Problem  string
-	Answers  []Answer
+	Subject string
+	Done    bool
+	Problem string
+	Answers []Answer
 }
 
 type chosenRule struct {
@@ -98,29 +97,23 @@ func (p *page) view(r *http.Request) (*view, error) {
 		Overview: p.Overview(),
 		Query:    pageQuery{get("range"), get("find"), get("verdict"), get("rule")},
 		Asked:    p.ask(r, strings.TrimSpace(get("q"))),
+		Worth:    p.Worth(),
+		Journal:  journalView{Verdicts: []string{"listed", "exempt", "denied", "failed"}},
 	}
+	v.Chart = p.History.chart(v.Now, v.Query.Range)
 	for _, l := range v.Overview.Lists {
 		v.Lists = append(v.Lists, listOf(l, f.zone(l.Zone), v.Now, v.Overview.Started))
 	}
 	for _, u := range v.Overview.Rules {
 		v.Rules = append(v.Rules, ruleOf(u, v.Overview.Sources, f.rule(u.Name), v.Now))
 	}
-	if p.Entries != nil && slices.ContainsFunc(v.Overview.Rules, func(u Rule) bool { return u.Name == v.Query.Rule && u.Action == "allow" }) {
+	if slices.ContainsFunc(v.Overview.Rules, func(u Rule) bool { return u.Name == v.Query.Rule && u.Action == "allow" }) {
 		c := chosenRule{Name: v.Query.Rule}
 		c.Entries, c.Total = p.Entries(c.Name, pageEntries)
 		v.Chosen = &c
 	}
-	if p.Worth != nil {
-		v.Worth = p.Worth()
-	}
-	if p.History != nil {
-		v.Chart = p.History.chart(v.Now, v.Query.Range)
-	}
-	if p.Journal != nil {
-		j := &journalView{Verdicts: []string{"listed", "exempt", "denied", "failed"}}
-		j.Decisions, j.Matches, j.Kept = p.Journal.search(v.Query.Find, v.Query.Verdict, pageDecisions)
-		v.Journal = j
-	}
+	j := &v.Journal
+	j.Decisions, j.Matches, j.Kept = p.Journal.search(v.Query.Find, v.Query.Verdict, pageDecisions)
 	v.Tiles = v.tiles(&f)
 	return v, nil
 }
@@ -247,10 +240,15 @@ func (v *view) listsTile() tile {
 	if off > 0 {
 		t.Note += ", " + countText(float64(off)) + " off"
 	}
+	t.unwell(ill)
+	return t
+}
+
+// unwell names those that are, if any is.
+func (t *tile) unwell(ill []string) {
 	if len(ill) > 0 {
 		t.Value, t.Bad, t.Note = countText(float64(len(ill)))+" unwell", true, strings.Join(ill, ", ")
 	}
-	return t
 }
 
 func (v *view) rulesTile() tile {
@@ -262,9 +260,7 @@ func (v *view) rulesTile() tile {
 		}
 	}
 	t.Note = countText(float64(len(v.Rules))) + " in the configuration"
-	if len(ill) > 0 {
-		t.Value, t.Bad, t.Note = countText(float64(len(ill)))+" unwell", true, strings.Join(ill, ", ")
-	}
+	t.unwell(ill)
 	if !v.Overview.Reloaded {
 		t.Value, t.Bad, t.Note = "old file", true, "the configuration was changed and refused; see the log"
 	}
