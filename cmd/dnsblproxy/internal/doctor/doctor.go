@@ -203,14 +203,16 @@ func (e *examination) read(path string) string {
 	return string(text)
 }
 
-// lines yields a file's lines with their numbers, from 1; none if it cannot be
-// read.
-func (e *examination) lines(path string) iter.Seq2[int, string] {
-	return func(yield func(int, string) bool) {
-		number := 0
-		for text := range strings.Lines(e.read(path)) {
-			if number++; !yield(number, text) {
-				return
+// lines yields the lines of files, each behind its place, such as
+// "/etc/resolv.conf:1"; none of a file that cannot be read.
+func (e *examination) lines(paths ...string) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for _, path := range paths {
+			number := 0
+			for text := range strings.Lines(e.read(path)) {
+				if number++; !yield(fmt.Sprintf("%s:%d", path, number), text) {
+					return
+				}
 			}
 		}
 	}

@@ -21,13 +21,13 @@ const resolvConfPath = "/etc/resolv.conf"
 // nameservers reads the servers of a resolv.conf. The stub knows no ports.
 func (e *examination) nameservers(path string) []Server {
 	var all []Server
-	for line, text := range e.lines(path) {
+	for place, text := range e.lines(path) {
 		words := strings.Fields(text)
 		if len(words) < 2 || words[0] != "nameserver" {
 			continue
 		}
 		if a, err := netip.ParseAddr(words[1]); err == nil {
-			all = append(all, Server{netip.AddrPortFrom(a.Unmap(), 53), fmt.Sprintf("%s:%d", path, line)})
+			all = append(all, Server{netip.AddrPortFrom(a.Unmap(), 53), place})
 		}
 	}
 	return all
@@ -291,19 +291,17 @@ func (e *examination) behind(s Server) []Server {
 	}
 	var all []Server
 	files := e.glob("/etc/unbound/*.conf", "/etc/unbound/*.d/*.conf", "/etc/dnsmasq.conf", "/etc/dnsmasq.d/*")
-	for _, path := range files {
-		for line, text := range e.lines(path) {
-			text = strings.TrimSpace(text)
-			rest, ok := strings.CutPrefix(text, "forward-addr:")
-			if !ok {
-				rest, ok = strings.CutPrefix(text, "server=")
-			}
-			rest = strings.TrimSpace(rest)
-			addr, _, _ := strings.Cut(rest, "@")
-			addr, _, _ = strings.Cut(addr, "#")
-			if a, err := netip.ParseAddr(addr); ok && err == nil {
-				all = append(all, Server{netip.AddrPortFrom(a, 53), fmt.Sprintf("%s:%d", path, line)})
-			}
+	for place, text := range e.lines(files...) {
+		text = strings.TrimSpace(text)
+		rest, ok := strings.CutPrefix(text, "forward-addr:")
+		if !ok {
+			rest, ok = strings.CutPrefix(text, "server=")
+		}
+		rest = strings.TrimSpace(rest)
+		addr, _, _ := strings.Cut(rest, "@")
+		addr, _, _ = strings.Cut(addr, "#")
+		if a, err := netip.ParseAddr(addr); ok && err == nil {
+			all = append(all, Server{netip.AddrPortFrom(a, 53), place})
 		}
 	}
 	return all

@@ -2,11 +2,11 @@ package doctor
 
 import (
 	"cmp"
-	"fmt"
 	"net"
 	"net/netip"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -22,29 +22,24 @@ type use struct {
 
 // lists finds the lists that the mail server and its filters ask.
 func (e *examination) lists() []use {
-	var all []use
-	all = append(all, e.postfix()...)
-	all = append(all, e.exim()...)
-	all = append(all, e.matches("rspamd", regexp.MustCompile(`^[^#]*?\brbl\s*=\s*"?([^";\s]+)`),
-		"/etc/rspamd/local.d/*.conf", "/etc/rspamd/override.d/*.conf", "/etc/rspamd/rspamd.conf.local")...)
-	all = append(all, e.matches("SpamAssassin", regexp.MustCompile(
-		`^\s*(?:header\s+\S+\s+eval:check_rbl\w*\(\s*['"][^'"]*['"]\s*,\s*['"]([^'"]+)['"]|(?:urirhsbl|urirhssub|uridnsbl|uridnssub|urinsrhsbl|urinsrhssub|urifullnsrhsbl|urifullnsrhssub)\s+\S+\s+(\S+))`),
-		"/etc/spamassassin/*.cf", "/etc/mail/spamassassin/*.cf")...)
-	return all
+	return slices.Concat(e.postfix(), e.exim(),
+		e.matches("rspamd", regexp.MustCompile(`^[^#]*?\brbl\s*=\s*"?([^";\s]+)`),
+			"/etc/rspamd/local.d/*.conf", "/etc/rspamd/override.d/*.conf", "/etc/rspamd/rspamd.conf.local"),
+		e.matches("SpamAssassin", regexp.MustCompile(
+			`^\s*(?:header\s+\S+\s+eval:check_rbl\w*\(\s*['"][^'"]*['"]\s*,\s*['"]([^'"]+)['"]|(?:urirhsbl|urirhssub|uridnsbl|uridnssub|urinsrhsbl|urinsrhssub|urifullnsrhsbl|urifullnsrhssub)\s+\S+\s+(\S+))`),
+			"/etc/spamassassin/*.cf", "/etc/mail/spamassassin/*.cf"))
 }
 
 // matches takes the first group that matches of each line.
 func (e *examination) matches(who string, re *regexp.Regexp, patterns ...string) []use {
 	var all []use
-	for _, file := range e.glob(patterns...) {
-		for line, text := range e.lines(file) {
-			m := re.FindStringSubmatch(text)
-			if m == nil {
-				continue
-			}
-			if zone, ok := zoneName(strings.Join(m[1:], "")); ok {
-				all = append(all, use{zone: zone, who: who, place: fmt.Sprintf("%s:%d", file, line)})
-			}
+	for place, text := range e.lines(e.glob(patterns...)...) {
+		m := re.FindStringSubmatch(text)
+		if m == nil {
+			continue
+		}
+		if zone, ok := zoneName(strings.Join(m[1:], "")); ok {
+			all = append(all, use{zone: zone, who: who, place: place})
 		}
 	}
 	return all
@@ -65,17 +60,14 @@ func zoneName(s string) (string, bool) {
 }
 
 // token is a word of main.cf and where it stands.
-type token struct {
-	text string
-	line int
-}
+type token struct{ text, place string }
 
 // mainCf reads Postfix's main.cf: parameters with the words of their values.
 // A line that begins with a blank goes on with the one above (postconf(5)).
 func (e *examination) mainCf() map[string][]token {
 	params := map[string][]token{}
 	name := ""
-	for line, text := range e.lines(mainCfPath) {
+	for place, text := range e.lines("/etc/postfix/main.cf") {
 		trimmed := strings.TrimSpace(text)
 		if trimmed == "" || trimmed[0] == '#' {
 			continue
@@ -89,13 +81,11 @@ func (e *examination) mainCf() map[string][]token {
 			params[name] = nil // the last one counts
 		}
 		for _, word := range strings.FieldsFunc(trimmed, func(c rune) bool { return c == ',' || c == ' ' || c == '\t' }) {
-			params[name] = append(params[name], token{word, line})
+			params[name] = append(params[name], token{word, place})
 		}
 	}
 	return params
 }
-
-const mainCfPath = "/etc/postfix/main.cf"
 
 // postfixQueue is the folder in which Postfix's daemons are locked up.
 func (e *examination) postfixQueue() string {
@@ -113,32 +103,31 @@ func (e *examination) postfix() []use {
 	params := e.mainCf()
 	hideSMTPD, hideScreen := len(params["rbl_reply_maps"]) > 0, len(params["postscreen_dnsbl_reply_map"]) > 0
 	var all []use
-	add := func(file string, t token, hidden bool) {
+	add := func(t token, hidden bool) {
 		name, _, _ := strings.Cut(expand(params, t.text), "=")
 		name, _, _ = strings.Cut(name, "*")
 		if zone, ok := zoneName(name); ok {
-			all = append(all, use{zone, "Postfix", fmt.Sprintf("%s:%d", file, t.line), hidden})
+			all = append(all, use{zone, "Postfix", t.place, hidden})
 		}
 	}
 	for param, words := range params {
 		for i, t := range words {
 			switch {
 			case param == "postscreen_dnsbl_sites" || param == "maps_rbl_domains":
-				add(mainCfPath, t, hideScreen && param == "postscreen_dnsbl_sites")
+				add(t, hideScreen && param == "postscreen_dnsbl_sites")
 			case i > 0 && asksList.MatchString(words[i-1].text):
-				add(mainCfPath, t, hideSMTPD)
+				add(t, hideSMTPD)
 			}
 		}
 	}
-	const masterCf = "/etc/postfix/master.cf"
-	for line, text := range e.lines(masterCf) {
+	for place, text := range e.lines("/etc/postfix/master.cf") {
 		if strings.HasPrefix(text, "#") {
 			continue
 		}
 		words := strings.FieldsFunc(text, func(c rune) bool { return strings.ContainsRune(" \t\n,={}", c) })
 		for i := 1; i < len(words); i++ {
 			if asksList.MatchString(words[i-1]) {
-				add(masterCf, token{words[i], line}, hideSMTPD)
+				add(token{words[i], place}, hideSMTPD)
 			}
 		}
 	}
@@ -171,7 +160,7 @@ func (e *examination) exim() []use {
 	var all []use
 	for _, file := range files {
 		inside := false
-		for line, text := range e.lines(file) {
+		for place, text := range e.lines(file) {
 			text = strings.TrimRight(text, "\n")
 			if m := start.FindStringSubmatch(text); m != nil {
 				inside, text = true, m[1]
@@ -186,7 +175,7 @@ func (e *examination) exim() []use {
 					item = item[:i]
 				}
 				if zone, ok := zoneName(item); ok {
-					all = append(all, use{zone: zone, who: "Exim", place: fmt.Sprintf("%s:%d", file, line)})
+					all = append(all, use{zone: zone, who: "Exim", place: place})
 				}
 			}
 			inside = more
@@ -200,18 +189,17 @@ func (e *examination) ownResolvers() []Server {
 	var all []Server
 	re := regexp.MustCompile(`^[^#]*?\b(?:nameserver\s*=|dns_server\s)(.*)`)
 	address := regexp.MustCompile(`(\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:.]+\])(?::(\d+))?`) // SpamAssassin has [127.0.0.1]:53 too
-	for _, file := range e.glob("/etc/rspamd/local.d/options.inc", "/etc/rspamd/override.d/options.inc",
-		"/etc/spamassassin/*.cf", "/etc/mail/spamassassin/*.cf") {
-		for line, text := range e.lines(file) {
-			m := re.FindStringSubmatch(text)
-			if m == nil {
-				continue
-			}
-			for _, a := range address.FindAllStringSubmatch(m[1], -1) {
-				host, port := strings.Trim(a[1], "[]"), cmp.Or(a[2], "53")
-				if at, err := netip.ParseAddrPort(net.JoinHostPort(host, port)); err == nil {
-					all = append(all, Server{at, fmt.Sprintf("%s:%d", file, line)})
-				}
+	files := e.glob("/etc/rspamd/local.d/options.inc", "/etc/rspamd/override.d/options.inc",
+		"/etc/spamassassin/*.cf", "/etc/mail/spamassassin/*.cf")
+	for place, text := range e.lines(files...) {
+		m := re.FindStringSubmatch(text)
+		if m == nil {
+			continue
+		}
+		for _, a := range address.FindAllStringSubmatch(m[1], -1) {
+			host, port := strings.Trim(a[1], "[]"), cmp.Or(a[2], "53")
+			if at, err := netip.ParseAddrPort(net.JoinHostPort(host, port)); err == nil {
+				all = append(all, Server{at, place})
 			}
 		}
 	}
