@@ -2,6 +2,8 @@ package admin
 
 import (
 	"fmt"
+	"iter"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -113,14 +115,16 @@ func (f *figures) rule(name string) *ruleFigures {
 	return r
 }
 
-// questions returns how many questions about the zone were answered.
-func (z *zoneFigures) questions() float64 {
-	var n float64
-	for _, v := range z.verdicts {
-		n += v
+// sum adds up.
+func sum(counts iter.Seq[float64]) (n float64) {
+	for c := range counts {
+		n += c
 	}
 	return n
 }
+
+// questions returns how many questions about the zone were answered.
+func (z *zoneFigures) questions() float64 { return sum(maps.Values(z.verdicts)) }
 
 // listed counts listings, denials among them.
 func (z *zoneFigures) listed() float64 { return z.verdicts["listed"] + z.verdicts["denied"] }
@@ -166,13 +170,7 @@ func (s *spread) less(before *spread) spread {
 	return out
 }
 
-func (s *spread) total() float64 {
-	var n float64
-	for _, c := range s.counts {
-		n += c
-	}
-	return n
-}
+func (s *spread) total() float64 { return sum(slices.Values(s.counts)) }
 
 // quantile returns the duration below which a share q of the values lies, as
 // far as the buckets tell: values are taken as evenly spread within one. It

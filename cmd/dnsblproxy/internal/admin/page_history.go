@@ -168,10 +168,4 @@ func (c *column) put(s *sample) {
 }
 
 // total is how many questions were answered in the column.
-func (c *column) total() float64 {
-	var n float64
-	for _, v := range c.verdicts {
-		n += v
-	}
-	return n
-}
+func (c *column) total() float64 { return sum(slices.Values(c.verdicts[:])) }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -209,10 +210,7 @@ func (f *figures) ownTile() tile {
 
 // sharedTile tells what the cache that several proxies share is good for.
 func (f *figures) sharedTile() tile {
-	var all float64
-	for _, n := range f.shared {
-		all += n
-	}
+	all := sum(maps.Values(f.shared))
 	good := f.shared["hit"] + f.shared["miss"]
 	t := tile{Name: "Shared cache", Value: shareText(f.shared["hit"], all), Note: "of what was looked for there", Link: "#lists"}
 	if all > 0 && good < all*9/10 {
