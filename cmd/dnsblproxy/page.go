@@ -25,7 +25,7 @@ func (d *proxy) decided(x resolver.Decision) {
 func (d *proxy) page() http.Handler {
 	d.work.Go(func() { d.history.Run(d.ctx) })
 	return admin.NewPage(admin.PageOptions{
-		Overview: d.overview, Lookup: d.lookupForPage, Entries: d.entriesOf, Worth: d.worth,
+		Overview: d.overview, Lookup: d.lookupForPage, Entries: d.entriesOf, Worth: func() any { return d.figures.Figures(worthSpan) },
 		Figures: d.reg, History: d.history, Journal: d.journal,
 	})
 }
@@ -84,12 +84,3 @@ func (d *proxy) entriesOf(rule string, most int) (entries []admin.Entry, all int
 
 // worthSpan is how far back the page's report goes.
 const worthSpan = 7 * 24 * time.Hour
-
-// worth is the report's figures.
-func (d *proxy) worth() []admin.Worth {
-	var all []admin.Worth
-	for _, x := range d.figures.Figures(worthSpan) {
-		all = append(all, admin.Worth(x))
-	}
-	return all
-}

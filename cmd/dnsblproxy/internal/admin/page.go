@@ -26,8 +26,9 @@ type PageOptions struct {
 	// and how many there are in all.
 	Entries func(rule string, most int) ([]Entry, int)
 
-	// Worth is the report of the last seven days.
-	Worth func() []Worth
+	// Worth is the report of the last seven days: rows of Zone, Questions,
+	// Listings, Exempted, Unique and Errors.
+	Worth func() any
 
 	Figures prometheus.Gatherer // all metrics
 	History *History

@@ -107,13 +107,3 @@ type Decision struct {
 	Source  string
 	Reason  string
 }
-
-// Worth is what a list was good for in the last seven days.
-type Worth struct {
-	Zone      string
-	Questions uint64
-	Listings  uint64 // those that an exemption removed too
-	Exempted  uint64 // of these, what an exemption removed
-	Unique    uint64 // that no other list had
-	Errors    uint64
-}

@@ -16,14 +16,20 @@ import (
 // sceneNow is when the scene is looked at.
 func sceneNow() time.Time { return time.Date(2026, 11, 20, 14, 32, 7, 0, time.UTC) }
 
+// worth is a row of the report.
+type worth struct {
+	Zone                                          string
+	Questions, Listings, Exempted, Unique, Errors uint64
+}
+
 // scene is a mail server's afternoon: what tests and screenshots show.
 func scene(t *testing.T) PageOptions {
 	t.Helper()
 	return PageOptions{
 		Overview: sceneOverview, Figures: sceneMetrics(t), History: sceneHistory(),
 		Journal: sceneJournal(), Now: sceneNow,
-		Worth: func() []Worth {
-			return []Worth{
+		Worth: func() any {
+			return []worth{
 				{"zen.spamhaus.org", 541_020, 139_411, 96, 61_903, 7}, {"bl.spamcop.net", 480_377, 28_040, 31, 1_206, 20},
 				{"dnsbl.example.net", 110_200, 17_811, 1_904, 212, 1_911}, {"list.dnswl.org", 260_118, 74_996, 0, 0, 0},
 			}

@@ -96,7 +96,7 @@ func TestPage_empty(t *testing.T) {
 	page := NewPage(PageOptions{
 		Overview: func() Overview { return Overview{Version: "devel", Started: time.Now()} },
 		Lookup:   func(context.Context, string) ([]Answer, error) { return nil, nil },
-		Worth:    func() []Worth { return nil },
+		Worth:    func() any { return []worth{} },
 		Figures:  reg, History: NewHistory(reg, nil), Journal: NewJournal(1),
 	})
 	w := getPage(t, page, "/?q=192.0.2.1&rule=x")

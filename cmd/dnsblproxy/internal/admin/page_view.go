@@ -17,7 +17,7 @@ type view struct {
 	Tiles    []tile
 	Lists    []listRow
 	Rules    []ruleRow
-	Worth    []Worth
+	Worth    any
 	Asked    asked
 	Chosen   *chosenRule // whose entries are shown; nil: none
 	Chart    *chart
