@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os/exec"
 	"slices"
 	"strings"
 
@@ -25,13 +24,7 @@ func (a *app) load() (*config.Config, error) {
 }
 
 func loadOptions(lists *rbl.Table) config.Options {
-	return config.Options{
-		Syntax: syntax(lists),
-		LookPath: func(command string) error {
-			_, err := exec.LookPath(command)
-			return err
-		},
-	}
+	return config.Options{Syntax: syntax(lists)}
 }
 
 // syntax hands config the checks of rbl and overrides.

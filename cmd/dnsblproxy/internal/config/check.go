@@ -236,10 +236,8 @@ func (r *reader) checkCache() {
 		}
 		return
 	}
-	if r.Shared != nil {
-		if err := r.Shared(c.Shared.URL.Reveal()); err != nil {
-			r.badErr(append(shared, "url"), err)
-		}
+	if err := r.Shared(c.Shared.URL.Reveal()); err != nil {
+		r.badErr(append(shared, "url"), err)
 	}
 	if c.Shared.Secret == "" && !r.reported(append(shared, "secret")) {
 		r.bad(append(shared, "url"), "cache.shared has no secret, so that whoever writes to the store decides what is listed",

@@ -42,9 +42,6 @@ func (r *reader) checkURL(u *Rule, at func(...any) []any, what string) {
 		}
 		return
 	}
-	if r.Feed == nil {
-		return
-	}
 	if err := r.Feed(u); err != nil {
 		r.badErr(at("url"), err)
 	}

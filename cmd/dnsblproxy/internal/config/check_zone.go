@@ -130,7 +130,7 @@ func (r *reader) checkCombined() {
 		if chain := r.cycle(z, []string{z.Name}); chain != nil {
 			r.bad(weights, fmt.Sprintf("zone %q weighs itself: %s", z.Name, strings.Join(chain, " -> ")), "take one of these zones out of the weights of the other")
 		}
-		if r.Weights != nil && z.Threshold > 0 && len(z.Weights) > 0 && len(r.problems) == before {
+		if z.Threshold > 0 && len(z.Weights) > 0 && len(r.problems) == before {
 			if err := r.Weights(z); err != nil {
 				r.badErr(weights, err)
 			}
@@ -172,8 +172,8 @@ func (r *reader) checkWatch(w *Watch) {
 		r.bad(path, fmt.Sprintf("watch %q has no addresses", w.Name), `write cidr = ["203.0.113.25"]`)
 	}
 	r.checkScope(append(slices.Clip(path), "zones"), fmt.Sprintf("watch %q", w.Name), w.Zones)
-	if len(w.Notify) > 0 && r.LookPath != nil {
-		if err := r.LookPath(w.Notify[0]); err != nil {
+	if len(w.Notify) > 0 {
+		if _, err := r.LookPath(w.Notify[0]); err != nil {
 			r.warn(append(path, "notify"), fmt.Sprintf("watch %q: the command %q cannot be run: %v", w.Name, w.Notify[0], err), "name a program with its path; no shell is involved")
 		}
 	}

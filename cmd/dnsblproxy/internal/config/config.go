@@ -219,9 +219,6 @@ func (z *Zone) Shown(known func(upstream string) Known) string {
 	if string(z.Upstream) == z.Name && len(z.Keys) == 0 {
 		return z.Name
 	}
-	if known == nil {
-		return ""
-	}
 	return known(string(z.Upstream)).Name
 }
 

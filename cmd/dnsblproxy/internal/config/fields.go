@@ -136,7 +136,7 @@ func upstreamField(z *Zone) field {
 		case v.raw == "":
 			r.bad(v.path, dotted(v.path)+" is empty", "remove it to ask the list by the zone's own name")
 		case text == "": // reported
-		case r.Domain != nil && r.Domain(name) != nil || !asAsked(name):
+		case r.Domain(name) != nil || !asAsked(name):
 			r.bad(v.path, dotted(v.path)+" is no domain name", "write the list's zone, such as \"zen.spamhaus.org\"")
 		case len(name) > maxName:
 			r.bad(v.path, dotted(v.path)+" leaves no room for an address before it", writeShorter)

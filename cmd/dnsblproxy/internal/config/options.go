@@ -5,32 +5,31 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
 )
 
-// Options is what Load needs from outside. The zero value reads this
-// machine's environment, interfaces and /etc/resolv.conf, and makes none of
-// the checks of Syntax.
+// Options is what Load needs from outside. Apart from Syntax the zero value
+// reads this machine's environment, interfaces and /etc/resolv.conf.
 type Options struct {
 	Syntax
 
-	Flag       string                            // that names the file; "": --config
-	ReadFile   func(path string) ([]byte, error) // of the configuration itself; nil: os.ReadFile, pipes too
-	LookupEnv  func(name string) (string, bool)  // nil: os.LookupEnv
-	ResolvConf string                            // "": /etc/resolv.conf
-	LocalAddrs func() ([]netip.Addr, error)      // nil: those of the interfaces
-	Inherited  []netip.AddrPort                  // the sockets behind "systemd", where they are known
-	LookPath   func(command string) error        // of watch.NAME.notify; nil: not looked at
-	Readable   func(path string) error           // nil: [Readable]
-	Now        func() time.Time                  // nil: time.Now
+	Flag       string                               // that names the file; "": --config
+	ReadFile   func(path string) ([]byte, error)    // of the configuration itself; nil: os.ReadFile, pipes too
+	LookupEnv  func(name string) (string, bool)     // nil: os.LookupEnv
+	ResolvConf string                               // "": /etc/resolv.conf
+	LocalAddrs func() ([]netip.Addr, error)         // nil: those of the interfaces
+	Inherited  []netip.AddrPort                     // the sockets behind "systemd", where they are known
+	LookPath   func(command string) (string, error) // nil: exec.LookPath
+	Readable   func(path string) error              // nil: [Readable]
+	Now        func() time.Time                     // nil: time.Now
 }
 
 // Syntax holds the checks of those who own a syntax. Each returns nil or an
-// error worded "what is wrong; what to write instead". A nil func means that
-// the check is not made.
+// error worded "what is wrong; what to write instead".
 type Syntax struct {
 	Codes   func(s string) error // one element of listed and no_override, or what follows "zone=" in weights
 	Prefix  func(s string) error // one element of cidr
@@ -67,14 +66,14 @@ func (o Options) withDefaults() Options {
 	if o.LocalAddrs == nil {
 		o.LocalAddrs = localAddrs
 	}
+	if o.LookPath == nil {
+		o.LookPath = exec.LookPath
+	}
 	if o.Readable == nil {
 		o.Readable = Readable
 	}
 	if o.Now == nil {
 		o.Now = time.Now
-	}
-	if o.WellKnown == nil {
-		o.WellKnown = func(string) Known { return Known{} }
 	}
 	return o
 }

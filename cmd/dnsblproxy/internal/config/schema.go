@@ -223,11 +223,8 @@ func (r *reader) word(v value, s string, words ...string) bool {
 	return ok
 }
 
-// checked passes s to a handed-in check, when there is one.
+// checked passes s to a check.
 func (r *reader) checked(v value, s string, check func(string) error) bool {
-	if check == nil {
-		return true
-	}
 	err := check(s)
 	if err != nil {
 		r.badErr(v.path, err)
@@ -247,7 +244,7 @@ func domain(r *reader, v value, s string) (string, bool) {
 
 // dottedDomain is "example.com", or ".example.com" with all below it.
 func dottedDomain(r *reader, v value, s string) (string, bool) {
-	if r.Domain != nil && r.Domain(strings.TrimPrefix(canonical(s), ".")) != nil {
+	if r.Domain(strings.TrimPrefix(canonical(s), ".")) != nil {
 		r.bad(v.path, fmt.Sprintf("%s: %q is no domain name", dotted(v.path), s), `write "example.com", or ".example.com" for it and all below it`)
 		return "", false
 	}

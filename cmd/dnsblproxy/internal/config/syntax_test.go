@@ -16,11 +16,11 @@ func testOptions(t testing.TB) Options {
 	t.Helper()
 	env := map[string]string{"KEY": "abcd1234", "SPACED": "a b", "EMPTY": "", "SECRET": "hush"}
 	return Options{
-		Syntax:     Syntax{Codes: testCodes, Prefix: testPrefix, Watched: testPrefix, Domain: testDomain, JQ: testJQ, Feed: testFeed, Shared: testShared, WellKnown: testKnown},
+		Syntax:     Syntax{Codes: testCodes, Prefix: testPrefix, Watched: testPrefix, Domain: testDomain, JQ: testJQ, Feed: testFeed, Shared: testShared, WellKnown: testKnown, Weights: func(*Zone) error { return nil }},
 		LookupEnv:  func(name string) (string, bool) { v, ok := env[name]; return v, ok },
 		ResolvConf: "resolv.conf",
 		LocalAddrs: func() ([]netip.Addr, error) { return []netip.Addr{netip.MustParseAddr("10.1.2.3")}, nil },
-		LookPath:   func(string) error { return nil },
+		LookPath:   func(command string) (string, error) { return command, nil },
 		Now:        func() time.Time { return time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC) },
 	}
 }
