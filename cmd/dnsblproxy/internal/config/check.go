@@ -108,30 +108,14 @@ func (r *reader) checkListen() {
 			r.bad([]any{"clients"}, fmt.Sprintf("clients lets the whole internet (%s) ask a server on %s", p, public), instead)
 		}
 	}
-	if !whole && openTogether(c.Clients) {
+	if !whole && open(c.Clients...) {
 		r.bad([]any{"clients"}, fmt.Sprintf("clients lets the whole internet, in parts, ask a server on %s", public), instead)
 	}
 }
 
-// open says whether a prefix holds half of IPv4, or all of IPv6 that is in
-// use.
-func open(p netip.Prefix) bool {
-	if p.Addr().Is4() {
-		return p.Bits() <= 1
-	}
-	return p.Bits() <= 3
-}
-
-// checkState refuses a file. A folder that is not there yet is made by who
-// writes into it first.
-func (r *reader) checkState() {
-	if info, err := os.Stat(r.c.State); r.c.State != "" && err == nil && !info.IsDir() {
-		r.bad([]any{"state"}, fmt.Sprintf("state: %q is no folder", r.c.Shown(r.c.State)), "name a folder that the server may write")
-	}
-}
-
-// openTogether says whether prefixes hold together what open minds of one.
-func openTogether(prefixes []netip.Prefix) bool {
+// open says whether prefixes hold together half of IPv4, or all of IPv6 that is
+// in use.
+func open(prefixes ...netip.Prefix) bool {
 	shares := map[bool]float64{} // of the family that is IPv4, or is not
 	for i, p := range prefixes {
 		inside := slices.ContainsFunc(prefixes[:i], func(o netip.Prefix) bool { return o.Bits() <= p.Bits() && o.Contains(p.Addr()) }) ||
@@ -141,6 +125,14 @@ func openTogether(prefixes []netip.Prefix) bool {
 		}
 	}
 	return shares[true] >= 1./2 || shares[false] >= 1./8
+}
+
+// checkState refuses a file. A folder that is not there yet is made by who
+// writes into it first.
+func (r *reader) checkState() {
+	if info, err := os.Stat(r.c.State); r.c.State != "" && err == nil && !info.IsDir() {
+		r.bad([]any{"state"}, fmt.Sprintf("state: %q is no folder", r.c.Shown(r.c.State)), "name a folder that the server may write")
+	}
 }
 
 func (r *reader) checkAdmin() {
