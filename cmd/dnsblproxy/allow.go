@@ -227,8 +227,8 @@ func (a *app) edited(path, verb string, n, present int) error {
 	if present > 0 {
 		text += fmt.Sprintf(", %d already there", present)
 	}
-	_, err := fmt.Fprintln(a.out, text)
-	return err
+	fmt.Fprintln(a.out, text)
+	return nil
 }
 
 func ruleFlag(cmd *cobra.Command, name *string) {

@@ -67,7 +67,7 @@ func (a *app) doctor(ctx context.Context, root string) error {
 	if a.json {
 		err = a.printJSON(found)
 	} else {
-		err = a.printFindings(found)
+		a.printFindings(found)
 	}
 	for _, f := range found {
 		if !f.OK && err == nil {
@@ -77,20 +77,17 @@ func (a *app) doctor(ctx context.Context, root string) error {
 	return err
 }
 
-func (a *app) printFindings(found []doctor.Finding) error {
-	var b strings.Builder
+func (a *app) printFindings(found []doctor.Finding) {
 	for _, f := range found {
 		word := "ok   "
 		if !f.OK {
 			word = "WRONG"
 		}
-		fmt.Fprintf(&b, "%s  %-15s  %s\n", word, f.Check, f.Finding)
+		fmt.Fprintf(a.out, "%s  %-15s  %s\n", word, f.Check, f.Finding)
 		if f.Fix != "" {
-			fmt.Fprintf(&b, "       %-15s  fix: %s\n", "", f.Fix)
+			fmt.Fprintf(a.out, "       %-15s  fix: %s\n", "", f.Fix)
 		}
 	}
-	_, err := a.out.Write([]byte(b.String()))
-	return err
 }
 
 // patient is what the configuration says of the machine.

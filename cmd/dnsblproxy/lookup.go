@@ -107,12 +107,10 @@ func (a *app) lookup(ctx context.Context, what string, all bool) error {
 	if a.json {
 		return a.printJSON(answers)
 	}
-	var b strings.Builder
 	for i := range answers {
-		printAnswer(&b, &answers[i])
+		printAnswer(a.out, &answers[i])
 	}
-	_, err = io.WriteString(a.out, b.String())
-	return err
+	return nil
 }
 
 // typedSubject reads what a person asks about: an international name is asked

@@ -55,8 +55,8 @@ func newVersion(a *app) *cobra.Command {
 			if a.json {
 				return a.printJSON(b)
 			}
-			_, err := fmt.Fprintf(a.out, "dnsblproxy %s\ncommit %s\n%s %s/%s\n", b.Version, b.Commit, b.Go, runtime.GOOS, runtime.GOARCH)
-			return err
+			fmt.Fprintf(a.out, "dnsblproxy %s\ncommit %s\n%s %s/%s\n", b.Version, b.Commit, b.Go, runtime.GOOS, runtime.GOARCH)
+			return nil
 		}),
 	}
 }
