@@ -118,11 +118,9 @@ func (a *app) tellExempt(ctx context.Context, entries []overrides.Entry) {
 		return
 	}
 	all := exemptionsIn(c, engine)
-	if cl, err := running(ctx, c); err == nil {
-		var loaded []exemption
-		if cl.get(ctx, "exemptions", nil, &loaded) == nil {
-			all = append(all, slices.DeleteFunc(loaded, exemption.typed)...)
-		}
+	var loaded []exemption
+	if askRunning(ctx, c, "exemptions", nil, &loaded) == nil {
+		all = append(all, slices.DeleteFunc(loaded, exemption.typed)...)
 	}
 	annotate(c, all)
 	by := make([]*exemption, len(entries))

@@ -159,11 +159,8 @@ func liveRules(all []exemption, rule string) []string {
 
 // exemptions asks the running server, else finds out by itself.
 func (a *app) exemptions(ctx context.Context, c *config.Config) ([]exemption, error) {
-	cl, err := running(ctx, c)
 	all := []exemption{}
-	if err == nil {
-		err = cl.get(ctx, "exemptions", nil, &all)
-	}
+	err := askRunning(ctx, c, "exemptions", nil, &all)
 	if errors.Is(err, errNoServer) {
 		fmt.Fprintf(a.err, "%v; this is what the configuration leads to now\n", err)
 		all, err = a.resolveExemptions(ctx, c)

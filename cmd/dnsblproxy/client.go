@@ -42,6 +42,15 @@ func running(ctx context.Context, c *config.Config) (*client, error) {
 	return cl, cl.alive(ctx)
 }
 
+// askRunning asks the server of the configuration one thing.
+func askRunning(ctx context.Context, c *config.Config, name string, query url.Values, into any) error {
+	cl, err := running(ctx, c)
+	if err != nil {
+		return err
+	}
+	return cl.get(ctx, name, query, into)
+}
+
 // newClient finds the server by the configuration. It is errNoServer when
 // admin is off.
 func newClient(c *config.Config) (*client, error) {

@@ -55,10 +55,7 @@ func (a *app) doctor(ctx context.Context, root string) error {
 	}
 	if c.Admin.Listen.IsValid() {
 		in.Status = func(ctx context.Context) (s doctor.Status, err error) {
-			cl, err := running(ctx, c)
-			if err == nil {
-				err = cl.get(ctx, "zones", nil, &s)
-			}
+			err = askRunning(ctx, c, "zones", nil, &s)
 			return s, err
 		}
 	}

@@ -81,11 +81,8 @@ func (a *app) figures(ctx context.Context, since time.Duration) error {
 	if err != nil {
 		return err
 	}
-	cl, err := running(ctx, c)
 	var all []report.Figures
-	if err == nil {
-		err = cl.get(ctx, "report", url.Values{"since": {since.String()}}, &all)
-	}
+	err = askRunning(ctx, c, "report", url.Values{"since": {since.String()}}, &all)
 	if errors.Is(err, errNoServer) {
 		all, err = a.keptFigures(c, since, err)
 	}
