@@ -47,17 +47,10 @@ type rulesView struct {
 }
 
 func servesOf(c *config.Config, lists *rbl.Table) *serves {
-	s := &serves{Listen: texts(c.Listen), Clients: []string{}, Others: c.Others, Servers: texts(c.Nameservers),
+	s := &serves{Listen: texts(c.Listen), Clients: c.ClientTexts(), Others: c.Others, Servers: texts(c.Nameservers),
 		Zones: []zoneView{}, Rules: []rulesView{}}
 	if c.Systemd {
 		s.Listen = append(s.Listen, "systemd")
-	}
-	for _, p := range c.Clients {
-		text := p.String()
-		if p.IsSingleIP() {
-			text = p.Addr().String()
-		}
-		s.Clients = append(s.Clients, text)
 	}
 	if c.Admin.Listen.IsValid() {
 		scheme := "http"

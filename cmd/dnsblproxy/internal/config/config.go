@@ -222,6 +222,17 @@ func (z *Zone) Shown(known func(upstream string) Known) string {
 	return known(string(z.Upstream)).Name
 }
 
+// ClientTexts are Clients as they may be written: a single address is no prefix.
+func (c *Config) ClientTexts() []string {
+	texts := make([]string, len(c.Clients))
+	for i, p := range c.Clients {
+		if texts[i] = p.String(); p.IsSingleIP() {
+			texts[i] = p.Addr().String()
+		}
+	}
+	return texts
+}
+
 // Zone finds a zone by its name; nil if there is none.
 func (c *Config) Zone(name string) *Zone {
 	for _, z := range c.Zones {

@@ -14,7 +14,7 @@ import (
 // the families are apart, for IPv6 listeners are opened for IPv6 only.
 func listenField(c *Config) field {
 	const want = `an array of addresses with ports, such as ["127.0.0.1:5353"]`
-	return list("listen", want, quotedAddrs(c.Listen), func() { c.Listen = nil }, func(r *reader, v value, s string) {
+	return list("listen", want, array(c.Listen), func() { c.Listen = nil }, func(r *reader, v value, s string) {
 		if s == "systemd" {
 			if c.Systemd {
 				r.bad(v.path, `listen names "systemd" twice`, "write it once")
@@ -81,15 +81,8 @@ func adminListenField(c *Config) field {
 
 // clientsField reads addresses and prefixes.
 func clientsField(c *Config) field {
-	parts := make([]string, len(c.Clients))
-	for i, p := range c.Clients {
-		parts[i] = `"` + p.String() + `"`
-		if p.IsSingleIP() {
-			parts[i] = `"` + p.Addr().String() + `"`
-		}
-	}
 	const want = `an array of addresses and prefixes, such as ["127.0.0.0/8", "::1"]`
-	return list("clients", want, "["+strings.Join(parts, ", ")+"]", func() { c.Clients = nil },
+	return list("clients", want, array(c.ClientTexts()), func() { c.Clients = nil },
 		func(r *reader, v value, s string) {
 			p, err := clientPrefix(s)
 			if err != nil {
@@ -118,7 +111,7 @@ func clientPrefix(s string) (netip.Prefix, error) {
 }
 
 func serversField(key string, p *[]netip.AddrPort) field {
-	return list(key, `an array of addresses, such as ["192.0.2.53"]`, quotedAddrs(*p), func() { *p = nil },
+	return list(key, `an array of addresses, such as ["192.0.2.53"]`, array(*p), func() { *p = nil },
 		func(r *reader, v value, s string) {
 			if ap, ok := r.server(v, s); ok {
 				*p = append(*p, ap)

@@ -2,8 +2,8 @@ package config
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -259,10 +259,11 @@ func exception(r *reader, v value, s string) (string, bool) {
 	return prefix(r, v, s)
 }
 
-func quotedAddrs(addrs []netip.AddrPort) string {
-	parts := make([]string, len(addrs))
-	for i, a := range addrs {
-		parts[i] = `"` + a.String() + `"`
+// array is how TOML has it.
+func array[T any](all []T) string {
+	quoted := make([]string, len(all))
+	for i, v := range all {
+		quoted[i] = strconv.Quote(fmt.Sprint(v))
 	}
-	return "[" + strings.Join(parts, ", ") + "]"
+	return "[" + strings.Join(quoted, ", ") + "]"
 }

@@ -167,17 +167,11 @@ func shortSize(n int64) string {
 // texts is an array of strings, each of which check may refuse. Unless check
 // turns it down, an element is stored as check returns it.
 func texts(key string, p *[]string, check func(r *reader, v value, s string) (string, bool)) field {
-	quoted := make([]string, len(*p))
-	for i, s := range *p {
-		quoted[i] = strconv.Quote(s)
-	}
-	return list(key, "an array of strings", "["+strings.Join(quoted, ", ")+"]",
-		func() { *p = nil },
-		func(r *reader, v value, s string) {
-			if s, ok := check(r, v, s); ok {
-				*p = append(*p, s)
-			}
-		})
+	return list(key, "an array of strings", array(*p), func() { *p = nil }, func(r *reader, v value, s string) {
+		if s, ok := check(r, v, s); ok {
+			*p = append(*p, s)
+		}
+	})
 }
 
 // list is an array of strings: start is called once, each for each element.
