@@ -34,7 +34,6 @@ list, and counts against its budget.
 
 The exit status is 0 whatever the verdict.`
 
-// lookupFlags are the flags of lookup.
 type lookupFlags struct {
 	all           bool
 	from, against string
@@ -158,7 +157,6 @@ func (a *app) loadAsked(ctx context.Context) (*config.Config, error) {
 	return served, nil
 }
 
-// decider decides about one subject.
 type decider func(context.Context, rbl.Subject) ([]admin.Answer, error)
 
 // decider is the running server, or without one the same code in this

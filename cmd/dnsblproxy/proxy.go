@@ -102,7 +102,9 @@ func wire(c *config.Config, lists *rbl.Table, log *slog.Logger, root string) (*p
 func (d *proxy) start() {
 	d.work.Go(func() { _ = d.rules.Run(d.ctx) }) // fails only when it runs already
 	d.work.Go(func() { d.resolver.Run(d.ctx) })
-	d.work.Go(func() { d.heedOthers(d.ctx) })
+	if d.shared != nil {
+		d.work.Go(func() { d.shared.Watch(d.ctx, warningsEvery, d.listNames, d.warned) })
+	}
 }
 
 // open makes rules, caches and zones.

@@ -21,7 +21,6 @@ Every command reads the configuration: --config FILE, else config.toml in the
 working directory, else /etc/dnsblproxy/config.toml. Exit status is 0 when done,
 1 when something failed, 2 when the command line or the configuration is wrong.`
 
-// newRoot returns the command tree.
 func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "dnsblproxy",

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"log/slog"
 	"slices"
 	"time"
@@ -61,13 +60,6 @@ func (d *proxy) warnOthers(zone string, to upstream.Condition) {
 	}
 	if z := d.cfg.Load().Zone(zone); z != nil {
 		d.shared.Announce(z.Upstream.Reveal(), warningLife)
-	}
-}
-
-// heedOthers has lists tested that other proxies warn of, until ctx ends.
-func (d *proxy) heedOthers(ctx context.Context) {
-	if d.shared != nil {
-		d.shared.Watch(ctx, warningsEvery, d.listNames, d.warned)
 	}
 }
 

@@ -26,7 +26,6 @@ softfail, neutral, none, temperror or permerror.
 It asks the servers of --resolver, else those of the configuration, else those
 of /etc/resolv.conf.`
 
-// spfFlags are the flags of spf.
 type spfFlags struct{ ip, sender, helo, resolver string }
 
 func newSPF(a *app) *cobra.Command {

@@ -322,10 +322,12 @@ func (d *proxy) newList(z *config.Zone, o *resolver.ZoneOptions, asker upstream.
 			d.keepQuarantine(z, from, to)
 			d.stateChanged(log, z.Name, from, to)
 		},
-		OnFault:  func(err error) { d.resolver.Fault(z.Name, err) },
-		OnVoid:   func() { d.resolver.Forget(z.Name, true) },
-		OnClose:  func(rbl.Shape) { d.resolver.Forget(z.Name, false) },
-		OnBudget: func(b upstream.Budget) { budgetSpent(log, b) },
+		OnFault: func(err error) { d.resolver.Fault(z.Name, err) },
+		OnVoid:  func() { d.resolver.Forget(z.Name, true) },
+		OnClose: func(rbl.Shape) { d.resolver.Forget(z.Name, false) },
+		OnBudget: func(b upstream.Budget) {
+			log.Warn("the list's budget runs out", slog.Uint64("limit", b.Limit), slog.Uint64("used", b.Used), slog.Uint64("forecast", b.Forecast))
+		},
 	}
 	if known != nil {
 		opts.Judge = known.Probe
@@ -367,9 +369,4 @@ func (d *proxy) stateChanged(log *slog.Logger, zone string, from, to upstream.St
 		d.resolver.Forget(zone, true) // what others believed meanwhile
 	}
 	d.warnOthers(zone, to.Condition)
-}
-
-func budgetSpent(log *slog.Logger, b upstream.Budget) {
-	log.Warn("the list's budget runs out", slog.Uint64("limit", b.Limit), slog.Uint64("used", b.Used),
-		slog.Uint64("forecast", b.Forecast))
 }

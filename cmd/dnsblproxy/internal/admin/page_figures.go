@@ -115,7 +115,6 @@ func (f *figures) rule(name string) *ruleFigures {
 	return r
 }
 
-// sum adds up.
 func sum(counts iter.Seq[float64]) (n float64) {
 	for c := range counts {
 		n += c
@@ -123,13 +122,11 @@ func sum(counts iter.Seq[float64]) (n float64) {
 	return n
 }
 
-// questions returns how many questions about the zone were answered.
 func (z *zoneFigures) questions() float64 { return sum(maps.Values(z.verdicts)) }
 
 // listed counts listings, denials among them.
 func (z *zoneFigures) listed() float64 { return z.verdicts["listed"] + z.verdicts["denied"] }
 
-// exempted counts exemptions.
 func (z *zoneFigures) exempted() float64 { return z.verdicts["exempt"] }
 
 // hitShare is the share of questions that the cache answered; NaN without any.

@@ -165,7 +165,6 @@ func (r *reader) zoneHint(name string) string {
 	return hint(name, names, instead)
 }
 
-// checkWatch checks a watch.
 func (r *reader) checkWatch(w *Watch) {
 	path := []any{"watch", w.Name}
 	if len(w.CIDR) == 0 && !r.reported(append(path, "cidr")) {

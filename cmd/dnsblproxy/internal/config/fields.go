@@ -79,7 +79,6 @@ func adminListenField(c *Config) field {
 	})
 }
 
-// clientsField reads addresses and prefixes.
 func clientsField(c *Config) field {
 	const want = `an array of addresses and prefixes, such as ["127.0.0.0/8", "::1"]`
 	return list("clients", want, array(c.ClientTexts()), func() { c.Clients = nil },
@@ -165,7 +164,6 @@ func viaField(via *Via) field {
 	}}
 }
 
-// codesField reads names by code.
 func codesField(p *map[string]string) field {
 	const want = `a table of names by code, such as { "127.0.0.2" = "SBL" }`
 	return entries("codes", want, func() { *p = map[string]string{} }, func(r *reader, e value, code string) {

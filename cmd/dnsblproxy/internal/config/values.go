@@ -23,12 +23,10 @@ func scalar[T any](key, want, def string, read func(r *reader, v value, x T)) fi
 	}}
 }
 
-// text is any string.
 func text(key string, p *string) field {
 	return scalar(key, "a string", strconv.Quote(*p), func(_ *reader, _ value, s string) { *p = s })
 }
 
-// oneOf is one of a few words.
 func oneOf(key string, p *string, words ...string) field {
 	want := `one of "` + strings.Join(words, `", "`) + `"`
 	return scalar(key, want, strconv.Quote(*p), func(r *reader, v value, s string) {
@@ -40,12 +38,10 @@ func oneOf(key string, p *string, words ...string) field {
 	})
 }
 
-// boolean is true or false.
 func boolean(key string, p *bool) field {
 	return scalar(key, "true or false, without quotes", strconv.FormatBool(*p), func(_ *reader, _ value, b bool) { *p = b })
 }
 
-// count is a whole number from least on.
 func count(key string, p *int, least int) field {
 	return scalar(key, "a whole number, without quotes", strconv.Itoa(*p), func(r *reader, v value, n int64) {
 		if n < int64(least) || n > math.MaxInt32 {
@@ -129,7 +125,6 @@ func shortDuration(d time.Duration) string {
 
 var sizePattern = regexp.MustCompile(`^([0-9]{1,12}) ?(KiB|MiB|GiB|B)$`)
 
-// size is a number of bytes with its unit.
 func size(key string, p *int64, least, most int64) field {
 	units := map[string]int64{"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 	const want = `a size with its unit, such as "64MiB"`
@@ -282,7 +277,6 @@ func lastDay(key string, p *time.Time) field {
 	})
 }
 
-// table is a fixed table.
 func table(key string, fields ...field) field {
 	return field{key: key, sub: fields, read: func(r *reader, v value) bool {
 		if !r.table(v, fields) {

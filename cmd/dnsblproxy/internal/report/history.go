@@ -116,7 +116,6 @@ func (h *History) fold() {
 	}
 }
 
-// from is a copy of the buckets that begin at start or later.
 func (h *History) from(start time.Time) History {
 	var out History
 	for _, b := range h.Buckets {

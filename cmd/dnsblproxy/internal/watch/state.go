@@ -43,7 +43,6 @@ func (s State) MarshalJSON() ([]byte, error) {
 	return json.Marshal(all)
 }
 
-// UnmarshalJSON reads it.
 func (s *State) UnmarshalJSON(text []byte) error {
 	var all []kept
 	if err := json.Unmarshal(text, &all); err != nil {

@@ -52,7 +52,6 @@ func (w *Watcher) post(ctx context.Context, webhook string, body []byte) error {
 	return nil
 }
 
-// try posts once.
 func (w *Watcher) try(ctx context.Context, u *url.URL, body []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, tryTime)
 	defer cancel()
