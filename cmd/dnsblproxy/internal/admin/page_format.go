@@ -13,6 +13,7 @@ import (
 func pageFuncs() template.FuncMap {
 	return template.FuncMap{
 		"count": countText, "share": shareText, "took": tookText, "span": spanText, "addresses": addressesText,
+		"between": func(from, to time.Time) string { return spanText(to.Sub(from)) },
 		"millis":  func(ms float64) string { return tookText(seconds(ms / 1e3)) },
 		"whole":   func(n uint64) string { return countText(float64(n)) },
 		"part":    func(n, of uint64) string { return shareText(float64(n), float64(of)) },

@@ -53,18 +53,12 @@ type listRow struct {
 	Hits                                string
 	Median, Slow                        time.Duration
 	Ago                                 string // since when it is in its state
-	Spent                               int    // percent of the budget, up to 100
 }
 
 type ruleRow struct {
 	Rule
 	Through, Saved float64
-	Sources        []sourceRow
-}
-
-type sourceRow struct {
-	Source
-	Ago, In string // since the last success, until the next attempt
+	Sources        []Source
 }
 
 // asked is the box and what came of it.
@@ -106,7 +100,7 @@ func (p *page) view(r *http.Request) (*view, error) {
 		v.Lists = append(v.Lists, listOf(l, f.zone(l.Zone), v.Now, v.Overview.Started))
 	}
 	for _, u := range v.Overview.Rules {
-		v.Rules = append(v.Rules, ruleOf(u, v.Overview.Sources, f.rule(u.Name), v.Now))
+		v.Rules = append(v.Rules, ruleOf(u, v.Overview.Sources, f.rule(u.Name)))
 	}
 	if slices.ContainsFunc(v.Overview.Rules, func(u Rule) bool { return u.Name == v.Query.Rule && u.Action == "allow" }) {
 		c := chosenRule{Name: v.Query.Rule}
@@ -132,20 +126,12 @@ func listOf(l List, z *zoneFigures, now, started time.Time) listRow {
 	return row
 }
 
-func ruleOf(u Rule, sources []Source, f *ruleFigures, now time.Time) ruleRow {
+func ruleOf(u Rule, sources []Source, f *ruleFigures) ruleRow {
 	row := ruleRow{Rule: u, Through: f.exempted, Saved: f.saved}
 	for _, s := range sources {
-		if s.Rule != u.Name || s.Action != u.Action {
-			continue
+		if s.Rule == u.Name && s.Action == u.Action {
+			row.Sources = append(row.Sources, s)
 		}
-		sr := sourceRow{Source: s}
-		if !s.LastSuccess.IsZero() {
-			sr.Ago = spanText(now.Sub(s.LastSuccess))
-		}
-		if s.Next.After(now) {
-			sr.In = spanText(s.Next.Sub(now))
-		}
-		row.Sources = append(row.Sources, sr)
 	}
 	return row
 }
@@ -253,7 +239,7 @@ func (v *view) rulesTile() tile {
 	t := tile{Name: "Rules", Value: "all well", Link: "#rules"}
 	var ill []string
 	for _, u := range v.Rules {
-		if slices.ContainsFunc(u.Sources, func(s sourceRow) bool { return s.Error != "" }) {
+		if slices.ContainsFunc(u.Sources, func(s Source) bool { return s.Error != "" }) {
 			ill = append(ill, u.Name)
 		}
 	}
