@@ -209,22 +209,18 @@ func (d *proxy) apply(c *config.Config) error {
 // waiting names the settings of c that a process which began with another
 // configuration takes up at its next start only.
 func waiting(began, c *config.Config) (settings []string) {
-	for _, fixed := range []struct {
-		what    string
-		changed bool
-	}{
-		{"listen", fmt.Sprint(began.Listen, began.Systemd) != fmt.Sprint(c.Listen, c.Systemd)},
-		{"admin", began.Admin != c.Admin},
-		{"log", began.Log != c.Log},
-		{"dnstap", began.Dnstap != c.Dnstap},
-		{"state", began.State != c.State},
-		{"cache.size", began.Cache.Size != c.Cache.Size},
-		{"cache.shared", began.Cache.Shared != c.Cache.Shared},
-	} {
-		if fixed.changed {
-			settings = append(settings, fixed.what)
+	fixed := func(setting string, changed bool) {
+		if changed {
+			settings = append(settings, setting)
 		}
 	}
+	fixed("listen", fmt.Sprint(began.Listen, began.Systemd) != fmt.Sprint(c.Listen, c.Systemd))
+	fixed("admin", began.Admin != c.Admin)
+	fixed("log", began.Log != c.Log)
+	fixed("dnstap", began.Dnstap != c.Dnstap)
+	fixed("state", began.State != c.State)
+	fixed("cache.size", began.Cache.Size != c.Cache.Size)
+	fixed("cache.shared", began.Cache.Shared != c.Cache.Shared)
 	return settings
 }
 

@@ -25,7 +25,6 @@
 package report
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -54,7 +53,7 @@ type Options struct {
 	Load func(name string, v any) (found bool, err error)
 	Save func(name string, v any) error
 
-	Log *slog.Logger // nil: silent
+	Log *slog.Logger
 }
 
 // Names of what is kept: all that was counted, and the latest hours.
@@ -103,7 +102,6 @@ type found struct {
 // Open loads what was kept. A file that cannot be read is reported in the
 // log, and counting goes on from the other one.
 func Open(o Options) *Recorder {
-	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	r := &Recorder{o: o, last: map[string]Counts{}}
 	var err error
 	if r.history, _, err = Load(o.Load); err != nil {

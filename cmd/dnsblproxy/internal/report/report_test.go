@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -51,7 +52,7 @@ func (f *file) save(h any) error {
 func open(f *folder, totals *[]Total, listing func(string) []string) *Recorder {
 	return Open(Options{
 		Totals: func() []Total { return slices.Clone(*totals) }, Listing: listing,
-		Load: f.load, Save: f.save,
+		Load: f.load, Save: f.save, Log: slog.New(slog.DiscardHandler),
 	})
 }
 

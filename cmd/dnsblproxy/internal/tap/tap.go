@@ -34,8 +34,8 @@ type Options struct {
 
 	Identity, Version string // of this server, in every message
 
-	Log        *slog.Logger          // nil: silent
-	Registerer prometheus.Registerer // nil is fine
+	Log        *slog.Logger
+	Registerer prometheus.Registerer
 }
 
 // Bounds.
@@ -69,7 +69,6 @@ type Writer struct {
 
 // New returns a Writer that writes once Run is called.
 func New(o Options) *Writer {
-	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	w := &Writer{
 		o: o, queue: make(chan *message, queueSize),
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{
@@ -78,9 +77,7 @@ func New(o Options) *Writer {
 		}),
 	}
 	w.free.New = func() any { return new(message) }
-	if o.Registerer != nil {
-		o.Registerer.MustRegister(w.dropped)
-	}
+	o.Registerer.MustRegister(w.dropped)
 	return w
 }
 

@@ -21,6 +21,7 @@ import (
 
 	dnstap "github.com/dnstap/golang-dnstap"
 	framestream "github.com/farsightsec/golang-framestream"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"google.golang.org/protobuf/proto"
 )
@@ -32,6 +33,7 @@ var (
 
 func newWriter(o Options) *Writer {
 	o.Identity, o.Version, o.Log = "mx", "dnsblproxy test", slog.New(slog.DiscardHandler)
+	o.Registerer = prometheus.NewRegistry()
 	return New(o)
 }
 
@@ -304,7 +306,7 @@ func TestWriter_told(t *testing.T) {
 		folder := filepath.Join(t.TempDir(), "gone")
 		path := filepath.Join(folder, "tap")
 		told := make(lines, 100)
-		w := New(Options{File: path, Log: slog.New(slog.NewTextHandler(told, nil))})
+		w := New(Options{File: path, Registerer: prometheus.NewRegistry(), Log: slog.New(slog.NewTextHandler(told, nil))})
 		stop := run(t, w)
 		then := func(what string, want string, err error) {
 			t.Helper()

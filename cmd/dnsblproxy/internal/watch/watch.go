@@ -21,7 +21,6 @@
 package watch
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -79,8 +78,8 @@ type Options struct {
 
 	UserAgent string // sent to webhooks
 
-	Log        *slog.Logger          // nil: silent
-	Registerer prometheus.Registerer // nil is fine
+	Log        *slog.Logger
+	Registerer prometheus.Registerer
 }
 
 const (
@@ -109,7 +108,6 @@ type Watcher struct {
 // New loads what was kept, which a damaged file loses with a line in the log.
 // Nothing is asked before Run.
 func New(o Options) *Watcher {
-	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	w := &Watcher{
 		o: o, changed: make(chan struct{}, 1), jobs: make(chan job, maxJobs), state: State{},
 		listed: prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -129,9 +127,7 @@ func New(o Options) *Watcher {
 		w.o.Command = runCommand
 	}
 	w.client = newClient(o.Transport)
-	if o.Registerer != nil {
-		o.Registerer.MustRegister(w.listed, w.told)
-	}
+	o.Registerer.MustRegister(w.listed, w.told)
 	return w
 }
 

@@ -18,6 +18,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
@@ -53,7 +54,7 @@ func newScene() *scene {
 func (s *scene) start() {
 	s.w = New(Options{
 		Ask: s.ask, Load: s.load, Save: s.save, Command: s.command, Transport: s.posts, UserAgent: "test",
-		Log: slog.New(slog.NewTextHandler(&s.log, nil)),
+		Log: slog.New(slog.NewTextHandler(&s.log, nil)), Registerer: prometheus.NewRegistry(),
 	})
 	s.w.Set([]Watch{{
 		Name: "out", Addrs: []netip.Addr{netip.MustParseAddr("203.0.113.25"), netip.MustParseAddr("2001:db8::25")},

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // service stands for a webhook's server: an answer for each try, the last one
@@ -133,7 +135,7 @@ func TestWebhook_request(t *testing.T) {
 	defer srv.Close()
 	at := strings.Replace(srv.URL, "http://", "http://user:hush@", 1)
 	s := newScene()
-	w := New(Options{Load: s.load, UserAgent: "dnsblproxy/1"})
+	w := New(Options{Load: s.load, UserAgent: "dnsblproxy/1", Registerer: prometheus.NewRegistry()})
 	if err := w.post(t.Context(), at+"/hook?key=hush", []byte("{}")); err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +157,7 @@ func TestWebhook_hidden(t *testing.T) {
 	srv := httptest.NewServer(http.NotFoundHandler())
 	srv.Close() // nobody listens there any more
 	s := newScene()
-	w := New(Options{Load: s.load})
+	w := New(Options{Load: s.load, Registerer: prometheus.NewRegistry()})
 	u, err := url.Parse(strings.Replace(srv.URL, "http://", "http://user:hush@", 1) + "/hush?hush")
 	if err != nil {
 		t.Fatal(err)
@@ -178,7 +180,7 @@ func TestWebhook_garbage(t *testing.T) {
 	}))
 	defer srv.Close()
 	s := newScene()
-	w := New(Options{Load: s.load})
+	w := New(Options{Load: s.load, Registerer: prometheus.NewRegistry()})
 	u, err := url.Parse(srv.URL)
 	if err != nil {
 		t.Fatal(err)
