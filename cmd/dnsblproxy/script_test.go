@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"os"
@@ -101,7 +103,7 @@ func scriptDNS(ts *testscript.TestScript, _ bool, args []string) {
 func scriptAPI(ts *testscript.TestScript, _ bool, args []string) {
 	answer := json.RawMessage(ts.ReadFile(args[0]))
 	s, err := admin.Open(admin.Options{
-		Listen: netip.MustParseAddrPort("127.0.0.1:0"), Token: ts.Getenv("TOKEN"),
+		Listen: netip.MustParseAddrPort("127.0.0.1:0"), Token: ts.Getenv("TOKEN"), Page: http.NotFoundHandler(), Log: slog.New(slog.DiscardHandler),
 		API: map[string]admin.Endpoint{"exemptions": func(context.Context, url.Values) (any, error) { return answer, nil }},
 	})
 	ts.Check(err)

@@ -20,19 +20,15 @@ func NewHandler(o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { word(w, http.StatusOK, "ok") })
 	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if o.Ready != nil {
-			if err := o.Ready(); err != nil {
-				word(w, http.StatusServiceUnavailable, err.Error())
-				return
-			}
+		if err := o.Ready(); err != nil {
+			word(w, http.StatusServiceUnavailable, err.Error())
+			return
 		}
 		word(w, http.StatusOK, "ready")
 	})
-	if o.Gatherer != nil {
-		mux.Handle("/metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
-			MaxRequestsInFlight: 4, Timeout: 10 * time.Second,
-		}))
-	}
+	mux.Handle("/metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
+		MaxRequestsInFlight: 4, Timeout: 10 * time.Second,
+	}))
 	questions := make(chan struct{}, maxQuestions)
 	for name, endpoint := range o.API {
 		mux.HandleFunc("/api/v1/"+name, func(w http.ResponseWriter, r *http.Request) {
@@ -56,9 +52,7 @@ func NewHandler(o Options) http.Handler {
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
 		fail(w, &Error{http.StatusNotFound, "no such part of the API: " + r.URL.Path})
 	})
-	if o.Page != nil {
-		mux.Handle("/", o.Page)
-	}
+	mux.Handle("/", o.Page)
 	return guard(o, mux)
 }
 

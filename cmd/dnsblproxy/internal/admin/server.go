@@ -5,7 +5,7 @@
 //	/healthz          200 as long as the process runs
 //	/readyz           200 when Ready says so, else 503 with its reason
 //	/api/v1/NAME      the Endpoint of that name, as JSON
-//	/                 the Page, if there is one
+//	/                 the Page
 //
 // The package decides who may look, and how. On loopback the Host header has
 // to name this machine, or a web page in the administrator's browser could
@@ -27,7 +27,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -41,12 +40,12 @@ type Options struct {
 	TLSCert string // PEM file, with TLSKey; likewise
 	TLSKey  string
 
-	ReadFile func(path string) ([]byte, error) // of these two; nil: os.ReadFile
+	ReadFile func(path string) ([]byte, error) // of these two
 	Gatherer prometheus.Gatherer
-	Ready    func() error        // nil: ready from the start
+	Ready    func() error
 	API      map[string]Endpoint // by the part of the path after /api/v1/
-	Page     http.Handler        // for every other path; nil: none
-	Log      *slog.Logger        // nil: silent
+	Page     http.Handler        // for every other path
+	Log      *slog.Logger
 }
 
 // Endpoint answers one question with a value that is sent as JSON. Several
@@ -85,12 +84,6 @@ type Server struct {
 func Open(o Options) (*Server, error) {
 	if !o.Listen.Addr().IsLoopback() && (o.Token == "" || o.TLSCert == "" || o.TLSKey == "") {
 		return nil, fmt.Errorf("listening on %s: an address other than loopback needs a token, tls_cert and tls_key", o.Listen)
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.ReadFile == nil {
-		o.ReadFile = os.ReadFile
 	}
 	var config *tls.Config
 	if o.TLSCert != "" || o.TLSKey != "" {

@@ -37,6 +37,10 @@ func testOptions(t *testing.T) Options {
 	return Options{
 		Listen:   netip.MustParseAddrPort("127.0.0.1:0"),
 		Gatherer: reg,
+		ReadFile: os.ReadFile,
+		Ready:    func() error { return nil },
+		Page:     http.NotFoundHandler(),
+		Log:      slog.New(slog.DiscardHandler),
 		API: map[string]Endpoint{
 			"zones": func(context.Context, url.Values) (any, error) {
 				return []map[string]string{{"zone": "bl.example.org"}}, nil
