@@ -109,11 +109,11 @@ loads the sources itself.`,
 			if err != nil {
 				return err
 			}
-			items, err := itemsOf(all, name)
+			items, live, err := itemsOf(all, name)
 			if err != nil {
 				return err
 			}
-			for _, rule := range liveRules(all, name) {
+			for _, rule := range live {
 				fmt.Fprintf(a.err, "rule %s: its SPF terms that depend on the address (live) open no range and are left out\n", rule)
 			}
 			return overrides.WriteItems(a.out, f, items)
@@ -125,11 +125,17 @@ loads the sources itself.`,
 }
 
 // itemsOf turns the exemptions of one rule, or of all, into items to export.
-// What is asked live opens nothing by itself and stays out.
-func itemsOf(all []exemption, rule string) ([]overrides.Item, error) {
-	var items []overrides.Item
+// What is asked live opens nothing by itself and stays out; live are the rules
+// that have some.
+func itemsOf(all []exemption, rule string) (items []overrides.Item, live []string, err error) {
 	for _, e := range all {
-		if e.Entry == "" || e.Live || rule != "" && e.Rule != rule {
+		if rule != "" && e.Rule != rule {
+			continue
+		}
+		if e.Live && !slices.Contains(live, e.Rule) {
+			live = append(live, e.Rule)
+		}
+		if e.Live || e.Entry == "" {
 			continue
 		}
 		text := e.Entry
@@ -138,23 +144,11 @@ func itemsOf(all []exemption, rule string) ([]overrides.Item, error) {
 		}
 		entry, err := overrides.ParseEntry(text)
 		if err != nil {
-			return nil, fmt.Errorf("the server's list of exemptions: %w", err)
+			return nil, nil, fmt.Errorf("the server's list of exemptions: %w", err)
 		}
 		items = append(items, overrides.Item{Entry: entry, Comment: e.Comment, Rule: e.Rule, Source: e.Source})
 	}
-	return items, nil
-}
-
-// liveRules are the rules among those to export that itemsOf leaves a part of
-// out, each once.
-func liveRules(all []exemption, rule string) []string {
-	var names []string
-	for _, e := range all {
-		if e.Live && (rule == "" || e.Rule == rule) && !slices.Contains(names, e.Rule) {
-			names = append(names, e.Rule)
-		}
-	}
-	return names
+	return items, live, nil
 }
 
 // exemptions asks the running server, else finds out by itself.

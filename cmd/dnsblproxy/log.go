@@ -4,7 +4,6 @@ import (
 	"io"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -39,9 +38,7 @@ func startLog(c *config.Config, to io.Writer) (log *slog.Logger, end func()) {
 // newLog writes to w, in the calling goroutine.
 func newLog(c *config.Config, w io.Writer) *slog.Logger {
 	var level slog.Level
-	if err := level.UnmarshalText([]byte(strings.ToUpper(c.Log.Level))); err != nil {
-		level = slog.LevelInfo // config has checked it
-	}
+	_ = level.UnmarshalText([]byte(c.Log.Level)) // config has checked it
 	o := &slog.HandlerOptions{Level: level}
 	if c.Log.Format == "json" {
 		return slog.New(slog.NewJSONHandler(w, o))

@@ -112,8 +112,8 @@ func (a *app) configPath() (string, error) {
 	return "", usagef("there is neither %s here nor %s; name the configuration with --config", here, systemConfig)
 }
 
-// noArgs and oneArg refuse other numbers of arguments in words that name what
-// is missing.
+// noArgs, oneArg and someArgs refuse other numbers of arguments in words that
+// name what is missing.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usagef("%s takes no argument, got %q", cmd.Name(), args[0])
@@ -123,13 +123,10 @@ func noArgs(cmd *cobra.Command, args []string) error {
 
 func oneArg(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		switch {
-		case len(args) == 0:
-			return usagef("%s needs %s", cmd.Name(), what)
-		case len(args) > 1:
+		if len(args) > 1 {
 			return usagef("%s takes %s, got %q as well", cmd.Name(), what, args[1])
 		}
-		return nil
+		return someArgs(what)(cmd, args)
 	}
 }
 
