@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net/netip"
 
 	"dnsblproxy/cmd/dnsblproxy/internal/admin"
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
@@ -30,14 +29,18 @@ func (a *app) listWarnings(ctx context.Context, c *config.Config) ([]config.Prob
 	defer end()
 	var warnings []config.Problem
 	seen := map[string]bool{}
-	for _, shape := range []rbl.Shape{rbl.IP4, rbl.IP6, rbl.Domain} {
-		answers, err := decide(ctx, testEntry(shape))
+	for _, entry := range []string{"127.0.0.2", "::ffff:127.0.0.2", "test"} {
+		subject, err := rbl.ParseSubject(entry)
+		if err != nil {
+			return nil, err
+		}
+		answers, err := decide(ctx, subject)
 		if err != nil {
 			return nil, err
 		}
 		for i, z := range asked.Zones {
 			holds, err := rbl.ParseHolds(z.Holds)
-			if err != nil || !holds.Has(shape) || seen[z.Name] {
+			if err != nil || !holds.Has(subject.Shape) || seen[z.Name] {
 				continue
 			}
 			// One shape is enough: few lists hold them all.
@@ -60,14 +63,4 @@ func testVerdict(a *admin.Answer, known *rbl.List) string {
 		return ""
 	}
 	return "the list does not list its test entry (RFC 5782, section 5): it is gone, or something on the way to it takes listings out"
-}
-
-func testEntry(shape rbl.Shape) rbl.Subject {
-	switch shape {
-	case rbl.IP4:
-		return rbl.AddrSubject(netip.AddrFrom4([4]byte{127, 0, 0, 2}))
-	case rbl.IP6:
-		return rbl.AddrSubject(netip.MustParseAddr("::ffff:127.0.0.2"))
-	}
-	return rbl.Subject{Shape: rbl.Domain, Domain: "test", Test: rbl.TestListed}
 }
