@@ -48,16 +48,14 @@ func newLookup(a *app) *cobra.Command {
 		Example: `  dnsblproxy lookup 192.0.2.1
   dnsblproxy lookup --from /var/log/mail.log --against new.toml`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			if f.from == "" {
-				if f.against != "" {
-					return usagef("--against needs --from")
-				}
+			switch {
+			case f.from == "" && f.against != "":
+				return usagef("--against needs --from")
+			case f.from == "":
 				return oneArg("an ADDR or a DOMAIN")(cmd, args)
-			}
-			if len(args) > 0 {
+			case len(args) > 0:
 				return usagef("--from takes the place of %q", args[0])
-			}
-			if f.all {
+			case f.all:
 				return usagef("--all takes one ADDR or DOMAIN, not --from: that is some seventy lists for each address")
 			}
 			return nil
