@@ -49,29 +49,18 @@ const (
 
 // String returns "invalid", "apex", "partial", "ip4", "ip6" or "domain".
 func (s Shape) String() string {
-	switch s {
-	case Apex:
-		return "apex"
-	case Partial:
-		return "partial"
-	case IP4:
-		return "ip4"
-	case IP6:
-		return "ip6"
-	case Domain:
-		return "domain"
-	}
-	return "invalid"
+	return [...]string{"invalid", "apex", "partial", "ip4", "ip6", "domain"}[s]
 }
 
-// Holds is the set of shapes that a list knows.
+// Holds is the set of shapes that a list knows, a bit each. It knows no shape
+// that is not a subject.
 type Holds uint8
 
 // The three things a list can hold.
 const (
-	HoldsIP4 Holds = 1 << iota
-	HoldsIP6
-	HoldsDomain
+	HoldsIP4    Holds = 1 << IP4
+	HoldsIP6    Holds = 1 << IP6
+	HoldsDomain Holds = 1 << Domain
 
 	HoldsAll = HoldsIP4 | HoldsIP6 | HoldsDomain
 )
@@ -80,40 +69,27 @@ const (
 func ParseHolds(words []string) (Holds, error) {
 	var h Holds
 	for _, w := range words {
-		switch w {
-		case "ip4":
-			h |= HoldsIP4
-		case "ip6":
-			h |= HoldsIP6
-		case "domain":
-			h |= HoldsDomain
-		default:
+		s := IP4
+		for s <= Domain && s.String() != w {
+			s++
+		}
+		if s > Domain {
 			return 0, fmt.Errorf("%q is none of ip4, ip6, domain", w)
 		}
+		h |= 1 << s
 	}
 	return h, nil
 }
 
-// Has reports whether a list that holds h knows subjects of shape s. It knows
-// no shape that is not a subject.
-func (h Holds) Has(s Shape) bool {
-	switch s {
-	case IP4:
-		return h&HoldsIP4 != 0
-	case IP6:
-		return h&HoldsIP6 != 0
-	case Domain:
-		return h&HoldsDomain != 0
-	}
-	return false
-}
+// Has reports whether a list that holds h knows subjects of shape s.
+func (h Holds) Has(s Shape) bool { return h>>s&1 != 0 }
 
 // Strings returns the words that ParseHolds reads.
 func (h Holds) Strings() []string {
 	var out []string
-	for i, w := range []string{"ip4", "ip6", "domain"} {
-		if h&(1<<i) != 0 {
-			out = append(out, w)
+	for s := IP4; s <= Domain; s++ {
+		if h.Has(s) {
+			out = append(out, s.String())
 		}
 	}
 	return out

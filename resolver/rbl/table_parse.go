@@ -109,13 +109,14 @@ func (r row) list(zone string, shared map[string]map[string]Trouble) (*List, err
 	if r.Name == "" || !webAddress(r.Docs) || r.Removal != "" && !webAddress(r.Removal) {
 		return nil, errors.New("name, docs or removal is missing or no web address")
 	}
+	var ok bool
+	if l.Kind, ok = map[string]Kind{"": Block, "block": Block, "allow": Allow}[r.Kind]; !ok {
+		return nil, fmt.Errorf("kind = %q is neither block nor allow", r.Kind)
+	}
+	if l.Probe, ok = map[string]Probe{"": ProbeRFC, "rfc5782": ProbeRFC, "random": ProbeRandom, "none": ProbeNone}[r.Probe]; !ok {
+		return nil, fmt.Errorf("probe = %q is none of rfc5782, random, none", r.Probe)
+	}
 	var err error
-	if l.Kind, err = parseKind(r.Kind); err != nil {
-		return nil, err
-	}
-	if l.Probe, err = parseProbe(r.Probe); err != nil {
-		return nil, err
-	}
 	if l.Holds, err = ParseHolds(r.Holds); err != nil || l.Holds == 0 {
 		return nil, errors.Join(errors.New("holds is empty or wrong"), err)
 	}
@@ -177,28 +178,6 @@ func (r deadRow) list(zone string) (*List, error) {
 	}
 	return &List{Zone: zone, Name: r.Name, Docs: r.Docs, Holds: HoldsAll,
 		Dead: &Dead{Since: r.Since, Reason: r.Reason}}, nil
-}
-
-func parseKind(s string) (Kind, error) {
-	switch s {
-	case "", "block":
-		return Block, nil
-	case "allow":
-		return Allow, nil
-	}
-	return Block, fmt.Errorf("kind = %q is neither block nor allow", s)
-}
-
-func parseProbe(s string) (Probe, error) {
-	switch s {
-	case "", "rfc5782":
-		return ProbeRFC, nil
-	case "random":
-		return ProbeRandom, nil
-	case "none":
-		return ProbeNone, nil
-	}
-	return ProbeRFC, fmt.Errorf("probe = %q is none of rfc5782, random, none", s)
 }
 
 func webAddress(s string) bool {

@@ -229,7 +229,7 @@ func (b *breaker) tested(err error) {
 	}
 	if b.conclude(err) {
 		for _, other := range b.list.breakers {
-			if other != nil && other.claim() {
+			if other.claim() {
 				other.test(nil)
 			}
 		}

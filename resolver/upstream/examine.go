@@ -70,9 +70,7 @@ func (l *List) close() {
 	l.mu.Lock()
 	l.closed = true
 	for _, b := range l.breakers {
-		if b != nil {
-			b.stop()
-		}
+		b.stop()
 	}
 	l.mu.Unlock()
 	l.save()
@@ -95,9 +93,6 @@ func (l *List) examine(ctx context.Context) {
 	var trouble *CodeError
 	var passed []*breaker
 	for _, b := range l.breakers {
-		if b == nil {
-			continue
-		}
 		hit, err := l.askListed(ctx, b)
 		if err != nil {
 			if !b.open.Load() {

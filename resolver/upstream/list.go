@@ -116,9 +116,8 @@ type ListOptions struct {
 // use; State and Open take no lock.
 type List struct {
 	opts     ListOptions
-	breakers [3]*breaker // of IP4, IP6, Domain; nil when the list does not hold it
-	main     *breaker    // of the first shape held; also for what is no subject
-	budget   *budget     // nil without a bound
+	breakers []*breaker // of the shapes that it holds; the first one also for what it does not
+	budget   *budget    // nil without a bound
 	share    share
 	wake     chan struct{} // tests are wanted soon
 	burst    chan struct{} // tests are wanted at once; at most once in shareWindow answers
@@ -147,17 +146,10 @@ func NewList(opts ListOptions) *List {
 	}
 	l := &List{opts: opts, wake: make(chan struct{}, 1), burst: make(chan struct{}, 1), quarantine: opts.Quarantined}
 	l.opts.Ask = opts.Ask.judged(l.refusal)
-	for i, shape := range shapes {
+	for shape := rbl.IP4; shape <= rbl.Domain; shape++ {
 		if opts.Holds.Has(shape) {
-			l.breakers[i] = newBreaker(l, shape)
-			if l.main == nil {
-				l.main = l.breakers[i]
-			}
+			l.breakers = append(l.breakers, newBreaker(l, shape))
 		}
-	}
-	if l.main == nil {
-		l.breakers[0] = newBreaker(l, rbl.IP4)
-		l.main = l.breakers[0]
 	}
 	if opts.Budget > 0 {
 		l.budget = newBudget(opts.Budget, opts.Load)
@@ -167,8 +159,6 @@ func NewList(opts ListOptions) *List {
 	l.state.Store(&first)
 	return l
 }
-
-var shapes = [3]rbl.Shape{rbl.IP4, rbl.IP6, rbl.Domain}
 
 // State returns the list's condition.
 func (l *List) State() State { return *l.state.Load() }
@@ -190,19 +180,12 @@ func (l *List) Open(shape rbl.Shape) (why string, vain, open bool) {
 }
 
 func (l *List) breaker(shape rbl.Shape) *breaker {
-	var b *breaker
-	switch shape {
-	case rbl.IP4:
-		b = l.breakers[0]
-	case rbl.IP6:
-		b = l.breakers[1]
-	case rbl.Domain:
-		b = l.breakers[2]
+	for _, b := range l.breakers {
+		if b.shape == shape {
+			return b
+		}
 	}
-	if b == nil {
-		return l.main
-	}
-	return b
+	return l.breakers[0]
 }
 
 // Ask is one question for a list.
@@ -330,12 +313,8 @@ func (l *List) assess() State {
 	if l.quarantine != "" {
 		return State{Condition: Quarantined, Reason: l.quarantine}
 	}
-	held, open, reason := 0, 0, ""
+	open, reason := 0, ""
 	for _, b := range l.breakers {
-		if b == nil {
-			continue
-		}
-		held++
 		if why := b.reason; b.open.Load() {
 			open++
 			if reason == "" {
@@ -344,7 +323,7 @@ func (l *List) assess() State {
 		}
 	}
 	switch {
-	case open == held:
+	case open == len(l.breakers):
 		return State{Condition: Unreachable, Reason: reason}
 	case open > 0:
 		return State{Condition: Suspect, Reason: reason}

@@ -41,13 +41,13 @@ func TestList_waitersAreReused(t *testing.T) {
 			finish = done
 			return ticket{held: &second}
 		}
-		w = l.main.waiters
+		w = l.breakers[0].waiters
 		done(Outcome{})
 		l.Start(ask, func(Outcome) { landed = append(landed, "second") })
 		return ticket{held: &first}
 	}
 	l.Start(ask, func(Outcome) { landed = append(landed, "first") })
-	b := l.main
+	b := l.breakers[0]
 	if b.waiters != w || b.idle != nil {
 		t.Error("the waiter was not used again")
 	}
@@ -81,10 +81,10 @@ func TestList_rushIsLetGo(t *testing.T) {
 			done(Outcome{})
 		}
 		idle := 0
-		for w := l.main.idle; w != nil; w = w.next {
+		for w := l.breakers[0].idle; w != nil; w = w.next {
 			idle++
 		}
-		if idle != mostIdle || l.main.waiters != nil {
+		if idle != mostIdle || l.breakers[0].waiters != nil {
 			t.Errorf("%d waiters are kept, want %d", idle, mostIdle)
 		}
 	}
