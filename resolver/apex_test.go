@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,7 +29,7 @@ func dataZone(t *testing.T, kind dataset.Kind, name, text string) ZoneOptions {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	store := dataset.NewStore([]dataset.Spec{{Kind: kind, Files: []string{path}}}, dataset.StoreOptions{})
+	store := dataset.NewStore([]dataset.Spec{{Kind: kind, Files: []string{path}}}, slog.New(slog.DiscardHandler))
 	if err := store.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package resolver
 import (
 	"bytes"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -26,7 +27,7 @@ func BenchmarkRespond_file(b *testing.B) {
 	if err := os.WriteFile(path, text.Bytes(), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	store := dataset.NewStore([]dataset.Spec{{Kind: dataset.IP4Set, Files: []string{path}}}, dataset.StoreOptions{})
+	store := dataset.NewStore([]dataset.Spec{{Kind: dataset.IP4Set, Files: []string{path}}}, slog.New(slog.DiscardHandler))
 	if err := store.Open(b.Context()); err != nil {
 		b.Fatal(err)
 	}

@@ -156,7 +156,7 @@ func datasetProblems(ctx context.Context, c *config.Config) (problems, warnings 
 		if len(z.Files) == 0 {
 			continue
 		}
-		_, skipped, err := dataset.Load(ctx, datasets(z), dataset.Options{})
+		_, skipped, err := dataset.Load(ctx, datasets(z), time.Now())
 		for _, s := range skipped {
 			warnings = append(warnings, config.Problem{File: shownPath(s.File), Line: s.Line, What: s.Text})
 		}

@@ -206,7 +206,7 @@ func (d *proxy) newBackend(c *config.Config, z *config.Zone, o *resolver.ZoneOpt
 	case "rdns":
 		b.list = newReverse(d.ctx, dnsResolver(d.dns.Load), c.Resolver.Deadline)
 	case "file":
-		store := dataset.NewStore(datasets(z), dataset.StoreOptions{Log: d.log.With(slog.String("zone", z.Name))})
+		store := dataset.NewStore(datasets(z), d.log.With(slog.String("zone", z.Name)))
 		// What passes does not keep all the other zones from being served; a
 		// reload that would lose good data, or a list, for it is refused.
 		before := d.backends[z.Name]

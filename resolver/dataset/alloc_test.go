@@ -5,6 +5,7 @@ package dataset
 import (
 	"context"
 	"testing"
+	"time"
 )
 
 // TestZone_Lookup_allocs holds the promise that A questions about addresses
@@ -15,7 +16,7 @@ func TestZone_Lookup_allocs(t *testing.T) {
 		{IP4Set, []string{writeFile(t, dir, "4", "10/8 :2:x\n10.0.0.1 :3:y\n10.0.0.1 :4:z\n")}},
 		{IP6Trie, []string{writeFile(t, dir, "6", "2001:db8::/32\n")}},
 		{DNSet, []string{writeFile(t, dir, "n", ".example.com\n")}},
-	}, Options{})
+	}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,7 +85,7 @@ func BenchmarkLoad(b *testing.B) {
 			var z *Zone
 			for b.Loop() {
 				var err error
-				if z, _, err = Load(context.Background(), specs, Options{}); err != nil {
+				if z, _, err = Load(context.Background(), specs, time.Now()); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -106,7 +106,7 @@ func BenchmarkLoad(b *testing.B) {
 func BenchmarkZone_Lookup(b *testing.B) {
 	for _, kind := range []Kind{IP4Set, IP4TSet, IP4Trie, IP6Trie, IP6TSet, DNSet} {
 		text, names := bigFile(kind, million, false)
-		z, _, err := Load(context.Background(), []Spec{{kind, []string{writeFile(b, b.TempDir(), "data", text)}}}, Options{})
+		z, _, err := Load(context.Background(), []Spec{{kind, []string{writeFile(b, b.TempDir(), "data", text)}}}, time.Now())
 		if err != nil {
 			b.Fatal(err)
 		}

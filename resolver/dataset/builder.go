@@ -11,7 +11,7 @@ import (
 // builder reads the files of one dataset line by line.
 type builder struct {
 	kind Kind
-	opts Options
+	now  time.Time
 
 	in    *interner
 	def   value // of entries without a value, in this file
@@ -37,8 +37,8 @@ type builder struct {
 	dropped   int // problems above the bound
 }
 
-func newBuilder(kind Kind, o Options) (*builder, error) {
-	b := &builder{kind: kind, opts: o, in: newInterner(), ttl: defaultTTL}
+func newBuilder(kind Kind, now time.Time) (*builder, error) {
+	b := &builder{kind: kind, now: now, in: newInterner(), ttl: defaultTTL}
 	b.def = b.in.def
 	switch kind {
 	case IP4Set, IP4TSet, IP4Trie:
@@ -268,7 +268,7 @@ func (b *builder) entryName(s []byte, exclude bool) error {
 
 // done builds the tables; the builder is spent.
 func (b *builder) done() *set {
-	s := &set{kind: b.kind, ttl: b.ttl, vars: b.vars, generic: b.rrs, entries: b.entries}
+	s := &set{ttl: b.ttl, vars: b.vars, generic: b.rrs, entries: b.entries}
 	switch {
 	case b.v4 != nil:
 		s.ip4 = b.v4.done()

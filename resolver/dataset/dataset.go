@@ -2,7 +2,7 @@
 // operators hand out by rsync, and those that administrators keep themselves.
 //
 //	specs := []dataset.Spec{{Kind: dataset.IP4Trie, Files: []string{"zen.ip4"}}}
-//	zone, problems, err := dataset.Load(ctx, specs, dataset.Options{})
+//	zone, problems, err := dataset.Load(ctx, specs, time.Now())
 //	var ans dataset.Answer
 //	zone.Lookup(labels, dataset.TypeA, &ans) // labels: "4.3.2.1" in wire form
 //

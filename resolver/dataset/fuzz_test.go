@@ -1,12 +1,12 @@
 package dataset
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // entry4 is one IPv4 entry as the slow twin keeps it.
@@ -52,7 +52,7 @@ func find4Slow(entries []entry4, trie bool, q uint32) []value {
 // feed gives text to a builder as a file would, and returns the lines.
 func feed(t *testing.T, kind Kind, text string) *builder {
 	t.Helper()
-	b, err := newBuilder(kind, Options{}.withDefaults())
+	b, err := newBuilder(kind, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func feed(t *testing.T, kind Kind, text string) *builder {
 		t.Skip("compressed; the twins read lines")
 	}
 	b.startFile("fuzz", int64(len(text)))
-	b.lines(context.Background(), strings.NewReader(text))
+	b.lines(strings.NewReader(text))
 	return b
 }
 
@@ -307,12 +307,12 @@ func FuzzLookup(f *testing.F) {
 	g := newGenerator(1)
 	z := &Zone{}
 	for kind, text := range map[Kind]string{IP4Set: g.file4(IP4Set, 50), IP6Trie: g.file6(IP6Trie, 50), DNSet: g.fileNames(50), Generic: genericFile} {
-		b, err := newBuilder(kind, Options{}.withDefaults())
+		b, err := newBuilder(kind, time.Now())
 		if err != nil {
 			f.Fatal(err)
 		}
 		b.startFile("", 0)
-		b.lines(context.Background(), strings.NewReader(text))
+		b.lines(strings.NewReader(text))
 		z.add(b)
 	}
 	f.Add(wireName("2.0.0.10"), TypeA)

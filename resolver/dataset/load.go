@@ -14,18 +14,6 @@ import (
 	"time"
 )
 
-// Options tune Load.
-type Options struct {
-	Now func() time.Time // for $TIMESTAMP; nil: time.Now
-}
-
-func (o Options) withDefaults() Options {
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	return o
-}
-
 // ErrMostlyBad is wrapped by the error of Load about a file of which more lines
 // are bad than good: most likely it is of another type.
 var ErrMostlyBad = errors.New("more lines are bad than good")
@@ -53,29 +41,29 @@ const (
 	defaultTTL  = 35 * 60 // seconds, of records whose data sets none: rbldnsd's
 )
 
-// Load reads the datasets of one zone. Lines that cannot be read are skipped
-// and returned as problems, also beside an error. An error means that the data
-// as a whole is not to be used: a file is missing, mostly bad, changed while it
-// was read, stamped for the future, or expired.
-func Load(ctx context.Context, specs []Spec, o Options) (*Zone, []Problem, error) {
-	z, problems, _, err := load(ctx, specs, o.withDefaults(), maphash.MakeSeed())
+// Load reads the datasets of one zone, as of now. Lines that cannot be read are
+// skipped and returned as problems, also beside an error. An error means that
+// the data as a whole is not to be used: a file is missing, mostly bad, changed
+// while it was read, stamped for the future, or expired.
+func Load(ctx context.Context, specs []Spec, now time.Time) (*Zone, []Problem, error) {
+	z, problems, _, err := load(ctx, specs, now, maphash.MakeSeed())
 	return z, problems, err
 }
 
 // load also returns what the files looked like when they were read.
-func load(ctx context.Context, specs []Spec, o Options, seed maphash.Seed) (*Zone, []Problem, []fingerprint, error) {
+func load(ctx context.Context, specs []Spec, now time.Time, seed maphash.Seed) (*Zone, []Problem, []fingerprint, error) {
 	z := &Zone{}
 	var problems []Problem
 	var prints []fingerprint
 	for _, spec := range specs {
-		b, err := newBuilder(spec.Kind, o)
+		b, err := newBuilder(spec.Kind, now)
 		if err != nil {
 			return nil, problems, nil, err
 		}
 		for _, name := range spec.Files {
 			mark, err := b.file(ctx, name, seed)
 			if err != nil {
-				return nil, append(problems, b.skipped()...), nil, fmt.Errorf("reading %s: %w", name, err)
+				return nil, append(problems, b.skipped()...), nil, fmt.Errorf("reading %s: %w", name, bareError(err))
 			}
 			prints = append(prints, mark)
 			if at := mark.info.ModTime(); at.After(z.modified) {
@@ -85,7 +73,7 @@ func load(ctx context.Context, specs []Spec, o Options, seed maphash.Seed) (*Zon
 		problems = append(problems, b.skipped()...)
 		z.add(b)
 	}
-	if err := z.expired(o.Now()); err != nil {
+	if err := z.expired(now); err != nil {
 		return nil, problems, nil, err
 	}
 	if z.soa != nil && z.soa.Serial == 0 {
@@ -148,34 +136,53 @@ func open(name string) (*os.File, os.FileInfo, error) {
 	return f, info, nil
 }
 
-// file reads one file of the dataset.
-func (b *builder) file(ctx context.Context, name string, seed maphash.Seed) (mark fingerprint, err error) {
+// read hands a file's bytes to use, until ctx ends, and returns what the file is
+// like. One that changes meanwhile is ErrChanged.
+func read(ctx context.Context, name string, seed maphash.Seed, use func(r io.Reader, size int64) error) (fingerprint, error) {
 	f, info, err := open(name)
 	if err != nil {
-		return mark, bareError(err)
+		return fingerprint{}, err
 	}
 	defer f.Close()
-	if info.Size() > maxFile {
-		return mark, errHuge
-	}
-	mark = fingerprint{name: name, info: info}
+	mark := fingerprint{name: name, info: info}
 	var hash maphash.Hash
 	hash.SetSeed(seed)
-	b.startFile(name, info.Size())
-	if err := b.lines(ctx, io.TeeReader(f, &hash)); err != nil {
-		return mark, bareError(err)
-	}
-	if info, err = f.Stat(); err != nil {
-		return mark, bareError(err)
-	}
-	if !mark.sameStat(info) {
-		return mark, ErrChanged
+	if err := use(io.TeeReader(stoppable{ctx, f}, &hash), info.Size()); err != nil {
+		return mark, err
 	}
 	mark.hash = hash.Sum64()
-	if b.bad > b.good {
-		return mark, fmt.Errorf("%w: %d against %d; is it a %s file?", ErrMostlyBad, b.bad, b.good, b.kind)
+	if info, err = f.Stat(); err == nil && !mark.sameStat(info) {
+		err = ErrChanged
 	}
-	return mark, nil
+	return mark, err
+}
+
+// stoppable is a reader that fails when ctx has ended.
+type stoppable struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (s stoppable) Read(b []byte) (int, error) {
+	if err := s.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return s.r.Read(b)
+}
+
+// file reads one file of the dataset.
+func (b *builder) file(ctx context.Context, name string, seed maphash.Seed) (fingerprint, error) {
+	mark, err := read(ctx, name, seed, func(r io.Reader, size int64) error {
+		if size > maxFile {
+			return errHuge
+		}
+		b.startFile(name, size)
+		return b.lines(r)
+	})
+	if err == nil && b.bad > b.good {
+		err = fmt.Errorf("%w: %d against %d; is it a %s file?", ErrMostlyBad, b.bad, b.good, b.kind)
+	}
+	return mark, err
 }
 
 // bareError drops the operation and path of an os error: the caller names both.
@@ -187,7 +194,7 @@ func bareError(err error) error {
 }
 
 // lines feeds every line of r, which may be compressed by gzip.
-func (b *builder) lines(ctx context.Context, r io.Reader) error {
+func (b *builder) lines(r io.Reader) error {
 	br := bufio.NewReaderSize(r, maxLine)
 	if magic, _ := br.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
 		zr, err := gzip.NewReader(br)
@@ -212,22 +219,16 @@ func (b *builder) lines(ctx context.Context, r io.Reader) error {
 		if err != nil && err != io.EOF {
 			return err
 		}
-		switch {
-		case long:
+		if long {
 			b.problem(errors.New("the line is too long"))
-		default:
-			if err := b.line(line); errors.Is(err, errFuture) {
-				return err
-			}
+		} else if err := b.line(line); errors.Is(err, errFuture) {
+			return err
 		}
 		if total > maxFile {
 			return errHuge
 		}
 		if err == io.EOF {
 			return nil
-		}
-		if b.lineNo&0xfff == 0 && ctx.Err() != nil {
-			return ctx.Err()
 		}
 	}
 }

@@ -67,7 +67,7 @@ func TestLoad_problems(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(string(tt.kind)+" "+tt.line[:min(len(tt.line), 30)], func(t *testing.T) {
 			path := writeFile(t, t.TempDir(), "data", good[tt.kind]+"\n"+tt.line+"\n")
-			_, problems, err := Load(context.Background(), []Spec{{tt.kind, []string{path}}}, Options{})
+			_, problems, err := Load(context.Background(), []Spec{{tt.kind, []string{path}}}, time.Now())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -91,7 +91,7 @@ func TestLoad_page(t *testing.T) {
 `
 	path := writeFile(t, t.TempDir(), "data", page)
 	for _, kind := range []Kind{IP4Set, IP4Trie, IP4TSet, IP6Trie, IP6TSet, DNSet, Generic} {
-		if z, _, err := Load(context.Background(), []Spec{{kind, []string{path}}}, Options{}); !errors.Is(err, ErrMostlyBad) {
+		if z, _, err := Load(context.Background(), []Spec{{kind, []string{path}}}, time.Now()); !errors.Is(err, ErrMostlyBad) {
 			t.Errorf("%s: Load = %v, %v, want %v", kind, z, err, ErrMostlyBad)
 		}
 	}
@@ -99,7 +99,7 @@ func TestLoad_page(t *testing.T) {
 
 func TestLoad_tooManyProblems(t *testing.T) {
 	path := writeFile(t, t.TempDir(), "data", strings.Repeat("x\n192.0.2.1\n", 50))
-	_, problems, err := Load(context.Background(), []Spec{{IP4Set, []string{path}}}, Options{})
+	_, problems, err := Load(context.Background(), []Spec{{IP4Set, []string{path}}}, time.Now())
 	if err != nil || len(problems) != maxProblems+1 || problems[maxProblems].Text != "30 more lines were skipped" {
 		t.Errorf("Load = %v, %v", problems, err)
 	}
@@ -122,10 +122,10 @@ func TestLoad_errors(t *testing.T) {
 		{"too large for memory", disk, errHuge},
 		{"future", writeFile(t, dir, "future", "192.0.2.1\n$TIMESTAMP 2030:01:01\n"), errFuture},
 	}
-	now := func() time.Time { return time.Date(2029, 12, 31, 0, 0, 0, 0, time.UTC) }
+	now := time.Date(2029, 12, 31, 0, 0, 0, 0, time.UTC)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			z, problems, err := Load(context.Background(), []Spec{{IP4Set, []string{tt.path}}}, Options{Now: now})
+			z, problems, err := Load(context.Background(), []Spec{{IP4Set, []string{tt.path}}}, now)
 			if z != nil || !errors.Is(err, tt.want) || strings.Count(err.Error(), tt.path) != 1 {
 				t.Errorf("Load = %v, %v, want %v", z, err, tt.want)
 			}
@@ -137,10 +137,10 @@ func TestLoad_errors(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	long := writeFile(t, dir, "long", strings.Repeat("192.0.2.1\n", 10000))
-	if _, _, err := Load(ctx, []Spec{{IP4Set, []string{long}}}, Options{}); !errors.Is(err, context.Canceled) {
+	if _, _, err := Load(ctx, []Spec{{IP4Set, []string{long}}}, time.Now()); !errors.Is(err, context.Canceled) {
 		t.Errorf("Load after cancel = %v", err)
 	}
-	if _, _, err := Load(context.Background(), []Spec{{"acl", []string{long}}}, Options{}); err == nil {
+	if _, _, err := Load(context.Background(), []Spec{{"acl", []string{long}}}, time.Now()); err == nil {
 		t.Error("Load of an acl dataset is no error")
 	}
 }
@@ -166,7 +166,7 @@ func TestLoad_forms(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			path := writeFile(t, t.TempDir(), "data", tt.text)
-			z, problems, err := Load(context.Background(), []Spec{{IP4Set, []string{path}}}, Options{})
+			z, problems, err := Load(context.Background(), []Spec{{IP4Set, []string{path}}}, time.Now())
 			if err != nil || z.Entries() != 3 {
 				t.Fatalf("Load = %v, %v, %v", z, problems, err)
 			}
@@ -194,8 +194,8 @@ func TestZone_apex(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	now := func() time.Time { return time.Date(2020, 1, 7, 0, 0, 0, 0, time.UTC) }
-	z, problems, err := Load(context.Background(), []Spec{{IP4Set, []string{a}}, {Generic, []string{b}}}, Options{Now: now})
+	now := time.Date(2020, 1, 7, 0, 0, 0, 0, time.UTC)
+	z, problems, err := Load(context.Background(), []Spec{{IP4Set, []string{a}}, {Generic, []string{b}}}, now)
 	if err != nil || len(problems) > 0 {
 		t.Fatal(problems, err)
 	}
@@ -258,7 +258,7 @@ func TestLoad_manyTexts(t *testing.T) {
 		}
 		fmt.Fprintf(&text, "%s another\n%s :3:\n", text4(10<<24), text4(uint32(10<<24+n-1)))
 		path := writeFile(t, t.TempDir(), "data", text.String())
-		z, _, err := Load(context.Background(), []Spec{{IP4Set, []string{path}}}, Options{})
+		z, _, err := Load(context.Background(), []Spec{{IP4Set, []string{path}}}, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -66,14 +66,10 @@ func parseName(s []byte) ([]byte, error) {
 	return name, nil
 }
 
-// lowerName folds a name in place.
+// lowerName folds a name in place. The lengths are below the letters and stay.
 func lowerName(name []byte) {
-	for i := 0; i < len(name); {
-		n := int(name[i])
-		for j := i + 1; j <= i+n; j++ {
-			name[j] = lower(name[j])
-		}
-		i += n + 1
+	for i, c := range name {
+		name[i] = lower(c)
 	}
 }
 
@@ -199,8 +195,7 @@ func text6(a addr6) string {
 		return fmt.Sprintf("::ffff:%x:%x", uint16(a.lo>>16), uint16(a.lo))
 	}
 	var b [16]byte
-	for i := range 8 {
-		b[i], b[8+i] = byte(a.hi>>(56-8*i)), byte(a.lo>>(56-8*i))
-	}
+	binary.BigEndian.PutUint64(b[:], a.hi)
+	binary.BigEndian.PutUint64(b[8:], a.lo)
 	return netip.AddrFrom16(b).String()
 }

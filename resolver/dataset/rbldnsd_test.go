@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -99,7 +100,7 @@ func serveBoth(t *testing.T, specs ...string) (*daemon, *Zone) {
 		parsed = append(parsed, Spec{Kind(kind), strings.Split(files, ",")})
 		args = append(args, "test:"+s)
 	}
-	z, problems, err := Load(context.Background(), parsed, Options{})
+	z, problems, err := Load(context.Background(), parsed, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

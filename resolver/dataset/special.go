@@ -68,25 +68,13 @@ func parseTime(s []byte) (n uint32, rest []byte, ok bool) {
 		return 0, s, false
 	}
 	if len(s) > 0 {
-		unit := uint64(0)
-		switch lower(s[0]) {
-		case 's':
-			unit = 1
-		case 'm':
-			unit = 60
-		case 'h':
-			unit = 3600
-		case 'd':
-			unit = 24 * 3600
-		case 'w':
-			unit = 7 * 24 * 3600
-		}
-		if unit > 0 {
+		units := map[byte]uint32{'s': 1, 'm': 60, 'h': 3600, 'd': 24 * 3600, 'w': 7 * 24 * 3600}
+		if unit := units[lower(s[0])]; unit > 0 {
 			s = s[1:]
-			if uint64(n)*unit > math.MaxUint32 {
+			if n > math.MaxUint32/unit {
 				return 0, s, false
 			}
-			n *= uint32(unit)
+			n *= unit
 		}
 	}
 	if len(s) > 0 && s[0] != ':' && !isSpace(s[0]) {
@@ -249,7 +237,7 @@ func (b *builder) timestampLine(s []byte) error {
 			return errStamp
 		}
 	}
-	if stamp.After(b.opts.Now()) {
+	if stamp.After(b.now) {
 		return errFuture
 	}
 	if !expires.IsZero() && (b.expires.IsZero() || expires.Before(b.expires)) {

@@ -9,19 +9,9 @@ import (
 	"io"
 	"log/slog"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 )
-
-// StoreOptions tune a Store.
-type StoreOptions struct {
-	Options
-	Log *slog.Logger // nil: no log
-	// Changed is called after each load, good or not, and when the data
-	// expires, by the goroutine of Open or Run. It may be nil.
-	Changed func(Status)
-}
 
 // Status tells how a Store stands.
 type Status struct {
@@ -37,15 +27,13 @@ type Status struct {
 // a file that is being written is not served half. What cannot be read, or does
 // not come to rest, leaves the last good data in force.
 type Store struct {
-	specs []Spec
-	o     StoreOptions
-	seed  maphash.Seed
-	zone  atomic.Pointer[Zone]
+	specs  []Spec
+	log    *slog.Logger
+	now    func() time.Time
+	seed   maphash.Seed
+	status atomic.Pointer[Status]
 
-	mu     sync.Mutex
-	status Status // written by the goroutine of Open and Run alone
-
-	// The rest belongs to the goroutine of Open and then Run.
+	// The rest, and what status is, is for the goroutine of Open and then Run.
 	tried   []fingerprint // the files as last loaded, or as refused
 	recheck bool          // look at the bytes once more: a write within the clock's grain does not show in a stat
 	said    string        // the last complaint, to make it once; empty: all is well
@@ -60,30 +48,25 @@ const (
 	again    = time.Minute // from a bad reading to the next: what a disk failed to read shows in no stat
 )
 
-// NewStore returns a Store that has read nothing yet.
-func NewStore(specs []Spec, o StoreOptions) *Store {
-	o.Options = o.withDefaults()
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	return &Store{specs: specs, o: o, seed: maphash.MakeSeed()}
+// NewStore returns a Store that has read nothing yet, and tells log of each load,
+// good or not, and when the data expires.
+func NewStore(specs []Spec, log *slog.Logger) *Store {
+	s := &Store{specs: specs, log: log, now: time.Now, seed: maphash.MakeSeed()}
+	s.status.Store(&Status{})
+	return s
 }
 
 // Zone returns the data in force. It is nil when there is none: no load was
 // good yet, or the data has expired.
-func (s *Store) Zone() *Zone { return s.zone.Load() }
+func (s *Store) Zone() *Zone { return s.status.Load().Zone }
 
 // Status returns how the Store stands.
-func (s *Store) Status() Status {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.status
-}
+func (s *Store) Status() Status { return *s.status.Load() }
 
 // Open loads the files for the first time. After an error there is no data,
 // and Run goes on trying.
 func (s *Store) Open(ctx context.Context) error {
-	z, problems, prints, err := load(ctx, s.specs, s.o.Options, s.seed)
+	z, problems, prints, err := load(ctx, s.specs, s.now(), s.seed)
 	s.finish(ctx, z, problems, prints, err)
 	return err
 }
@@ -127,7 +110,7 @@ func (s *Store) poll(ctx context.Context) {
 
 // reload reads the files twice and takes them when they stand still.
 func (s *Store) reload(ctx context.Context, now []fingerprint) {
-	z, problems, prints, err := load(ctx, s.specs, s.o.Options, s.seed)
+	z, problems, prints, err := load(ctx, s.specs, s.now(), s.seed)
 	if err == nil {
 		wait := time.NewTimer(settle)
 		defer wait.Stop()
@@ -155,9 +138,9 @@ func (s *Store) unsettled(ctx context.Context, err error) {
 	since := s.moving
 	switch {
 	case since.IsZero():
-		since = s.o.Now()
-		s.o.Log.LogAttrs(ctx, slog.LevelDebug, "zone files are being written", slog.Any("files", s.specs))
-	case s.o.Now().Sub(since) >= restless && !errors.Is(s.status.Err, ErrChanged):
+		since = s.now()
+		s.log.LogAttrs(ctx, slog.LevelDebug, "zone files are being written", slog.Any("files", s.specs))
+	case s.now().Sub(since) >= restless && !errors.Is(s.Status().Err, ErrChanged):
 		s.finish(ctx, nil, nil, nil, fmt.Errorf("%w, every time for %v", err, restless))
 	}
 	s.moving = since
@@ -168,7 +151,6 @@ func (s *Store) finish(ctx context.Context, z *Zone, problems []Problem, prints 
 	s.moving, s.refused = time.Time{}, time.Time{}
 	if err == nil {
 		s.tried, s.recheck = prints, true
-		s.zone.Store(z)
 	}
 	if errors.Is(err, errFuture) {
 		s.tried = nil // time alone makes it good
@@ -180,53 +162,42 @@ func (s *Store) finish(ctx context.Context, z *Zone, problems []Problem, prints 
 	if s.said != "" && s.said == said {
 		return
 	}
-	st := s.status
+	st := s.Status()
 	st.Err, st.Problems = err, problems
 	if err == nil {
-		st.Zone, st.Loaded = z, s.o.Now()
+		st.Zone, st.Loaded = z, s.now()
 	}
 	s.publish(ctx, st)
 }
 
 // publish makes st the status and tells of it.
 func (s *Store) publish(ctx context.Context, st Status) {
-	if before := s.status; before.Since.IsZero() || (before.Err == nil) != (st.Err == nil) || (before.Zone == nil) != (st.Zone == nil) {
-		st.Since = s.o.Now()
+	if before := s.Status(); before.Since.IsZero() || (before.Err == nil) != (st.Err == nil) || (before.Zone == nil) != (st.Zone == nil) {
+		st.Since = s.now()
 	}
-	s.mu.Lock()
-	s.status = st
-	s.mu.Unlock()
-	s.report(ctx, st)
-}
-
-func (s *Store) report(ctx context.Context, st Status) {
+	s.status.Store(&st)
 	for _, p := range st.Problems {
-		s.o.Log.LogAttrs(ctx, slog.LevelWarn, "zone file line skipped", slog.String("at", fmt.Sprintf("%s:%d", p.File, p.Line)), slog.String("reason", p.Text))
+		s.log.LogAttrs(ctx, slog.LevelWarn, "zone file line skipped", slog.String("at", fmt.Sprintf("%s:%d", p.File, p.Line)), slog.String("reason", p.Text))
 	}
 	if st.Err != nil {
-		s.o.Log.LogAttrs(ctx, slog.LevelError, "zone files not loaded", slog.String("error", st.Err.Error()), slog.Bool("last_good_in_force", st.Zone != nil))
+		s.log.LogAttrs(ctx, slog.LevelError, "zone files not loaded", slog.String("error", st.Err.Error()), slog.Bool("last_good_in_force", st.Zone != nil))
 	} else {
-		s.o.Log.LogAttrs(ctx, slog.LevelInfo, "zone files loaded", slog.Int("entries", st.Zone.Entries()), slog.Int("bytes", st.Zone.Size()))
-	}
-	if s.o.Changed != nil {
-		s.o.Changed(st)
+		s.log.LogAttrs(ctx, slog.LevelInfo, "zone files loaded", slog.Int("entries", st.Zone.Entries()), slog.Int("bytes", st.Zone.Size()))
 	}
 }
 
 // expire takes data out of force whose time is over. It is read again as any
 // file that is no good is, since it may be the clock that is wrong.
 func (s *Store) expire(ctx context.Context) {
-	z := s.zone.Load()
-	if z == nil {
+	st := s.Status()
+	if st.Zone == nil {
 		return
 	}
-	err := z.expired(s.o.Now())
+	err := st.Zone.expired(s.now())
 	if err == nil {
 		return
 	}
-	s.zone.Store(nil)
 	s.said, s.refused = cmp.Or(s.said, err.Error()), time.Now()
-	st := s.status
 	st.Zone, st.Err, st.Problems = nil, err, nil
 	s.publish(ctx, st)
 }
@@ -256,36 +227,13 @@ func sameStats(a, b []fingerprint) bool {
 // what prints say.
 func (s *Store) sameBytes(ctx context.Context, prints []fingerprint) error {
 	for _, p := range prints {
-		now, err := hashFile(ctx, p.name, s.seed)
+		now, err := read(ctx, p.name, s.seed, func(r io.Reader, _ int64) error {
+			_, err := io.Copy(io.Discard, r)
+			return err
+		})
 		if err != nil || !p.sameStat(now.info) || now.hash != p.hash {
 			return fmt.Errorf("reading %s: %w", p.name, ErrChanged)
 		}
 	}
 	return nil
-}
-
-func hashFile(ctx context.Context, name string, seed maphash.Seed) (fingerprint, error) {
-	f, info, err := open(name)
-	if err != nil {
-		return fingerprint{}, err
-	}
-	defer f.Close()
-	mark := fingerprint{name: name, info: info}
-	var hash maphash.Hash
-	hash.SetSeed(seed)
-	buf := make([]byte, 1<<16)
-	for {
-		n, err := f.Read(buf)
-		hash.Write(buf[:n])
-		if err == io.EOF {
-			mark.hash = hash.Sum64()
-			return mark, nil
-		}
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return mark, err
-		}
-	}
 }

@@ -15,11 +15,15 @@ import (
 	"time"
 )
 
-// watched runs body in a bubble with a Store on one ip4set file.
-func watched(t *testing.T, text string, o StoreOptions, body func(t *testing.T, s *Store, path string)) {
+// watched runs body in a bubble with a Store on one ip4set file, which setUp, if
+// not nil, has changed.
+func watched(t *testing.T, text string, setUp func(*Store), body func(t *testing.T, s *Store, path string)) {
 	path := writeFile(t, t.TempDir(), "data", text)
 	synctest.Test(t, func(t *testing.T) {
-		s := NewStore([]Spec{{IP4Set, []string{path}}}, o)
+		s := NewStore([]Spec{{IP4Set, []string{path}}}, slog.New(slog.DiscardHandler))
+		if setUp != nil {
+			setUp(s)
+		}
 		if err := s.Open(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -30,6 +34,27 @@ func watched(t *testing.T, text string, o StoreOptions, body func(t *testing.T, 
 		cancel()
 		<-done
 	})
+}
+
+// reports is a log that keeps how a Store stood each time it told of that.
+type reports struct {
+	slog.Handler // of what is not told
+	s            *Store
+	seen         []Status
+}
+
+func (r *reports) follow(s *Store) {
+	r.Handler, r.s = slog.DiscardHandler, s
+	s.log = slog.New(r)
+}
+
+func (r *reports) Enabled(context.Context, slog.Level) bool { return true }
+
+func (r *reports) Handle(_ context.Context, rec slog.Record) error {
+	if strings.HasPrefix(rec.Message, "zone files") && rec.Level >= slog.LevelInfo {
+		r.seen = append(r.seen, r.s.Status())
+	}
+	return nil
 }
 
 // after lets the bubble's clock run, and all that is due at the new time.
@@ -56,7 +81,7 @@ func overwrite(t *testing.T, path, text string) {
 }
 
 func TestStore_change(t *testing.T) {
-	watched(t, "192.0.2.1\n", StoreOptions{}, func(t *testing.T, s *Store, path string) {
+	watched(t, "192.0.2.1\n", nil, func(t *testing.T, s *Store, path string) {
 		before := s.Zone()
 		after(10 * time.Second)
 		if s.Zone() != before {
@@ -76,7 +101,7 @@ func TestStore_change(t *testing.T) {
 
 // TestStore_growing writes a file in pieces, one within every second.
 func TestStore_growing(t *testing.T) {
-	watched(t, "192.0.2.1\n", StoreOptions{}, func(t *testing.T, s *Store, path string) {
+	watched(t, "192.0.2.1\n", nil, func(t *testing.T, s *Store, path string) {
 		text := ""
 		for range 10 {
 			text += "192.0.2.2\n"
@@ -97,7 +122,7 @@ func TestStore_growing(t *testing.T) {
 // file is empty until the server answers, and complete a while later.
 func TestStore_emptied(t *testing.T) {
 	for wait := time.Duration(0); wait < 2*time.Second; wait += 100 * time.Millisecond {
-		watched(t, "192.0.2.1\n", StoreOptions{}, func(t *testing.T, s *Store, path string) {
+		watched(t, "192.0.2.1\n", nil, func(t *testing.T, s *Store, path string) {
 			after(5*time.Second + wait)
 			overwrite(t, path, "")
 			for range 9 {
@@ -118,9 +143,8 @@ func TestStore_emptied(t *testing.T) {
 // TestStore_restless writes to a file for ever: after a minute that is said,
 // once, and the file is taken when it stands still after all.
 func TestStore_restless(t *testing.T) {
-	var seen []Status
-	o := StoreOptions{Changed: func(st Status) { seen = append(seen, st) }}
-	watched(t, "192.0.2.1\n", o, func(t *testing.T, s *Store, path string) {
+	var told reports
+	watched(t, "192.0.2.1\n", told.follow, func(t *testing.T, s *Store, path string) {
 		text, began := "", time.Now()
 		for time.Since(began) < 3*time.Minute {
 			text += "192.0.2.2\n"
@@ -139,14 +163,14 @@ func TestStore_restless(t *testing.T) {
 			t.Errorf("the file stands still and is not in force: %v", err)
 		}
 	})
-	if len(seen) != 3 {
-		t.Errorf("reported %d times, want good, restless and good", len(seen))
+	if n := len(told.seen); n != 3 {
+		t.Errorf("reported %d times, want good, restless and good", n)
 	}
 }
 
 // TestStore_sameStat changes the file such that no stat shows it.
 func TestStore_sameStat(t *testing.T) {
-	watched(t, "192.0.2.1\n", StoreOptions{}, func(t *testing.T, s *Store, path string) {
+	watched(t, "192.0.2.1\n", nil, func(t *testing.T, s *Store, path string) {
 		info, err := os.Stat(path)
 		if err != nil {
 			t.Fatal(err)
@@ -165,7 +189,7 @@ func TestStore_sameStat(t *testing.T) {
 // TestStore_mended: a file that was no good is read again after a while, and
 // not before: that a disk reads what it did not shows in no stat.
 func TestStore_mended(t *testing.T) {
-	watched(t, "192.0.2.1\n", StoreOptions{}, func(t *testing.T, s *Store, path string) {
+	watched(t, "192.0.2.1\n", nil, func(t *testing.T, s *Store, path string) {
 		overwrite(t, path, "example.com\n")
 		after(10 * time.Second)
 		info, err := os.Stat(path)
@@ -212,14 +236,13 @@ func TestStore_broken(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var seen []Status
-			o := StoreOptions{Changed: func(st Status) { seen = append(seen, st) }}
-			watched(t, "192.0.2.1\n", o, func(t *testing.T, s *Store, path string) {
+			var told reports
+			watched(t, "192.0.2.1\n", told.follow, func(t *testing.T, s *Store, path string) {
 				after(time.Second) // the looks come every two
 				tt.harm(t, path)
 				after(9 * time.Second)
-				if len(seen) != 2 {
-					t.Errorf("reported %d times, want twice: once good, once broken", len(seen))
+				if n := len(told.seen); n != 2 {
+					t.Errorf("reported %d times, want twice: once good, once broken", n)
 				}
 				st := s.Status()
 				if st.Err == nil || !strings.Contains(st.Err.Error(), tt.want) || !strings.Contains(st.Err.Error(), path) {
@@ -245,7 +268,7 @@ func TestStore_broken(t *testing.T) {
 // TestStore_back: a file that is gone for a while and comes back as it was is as
 // good as before.
 func TestStore_back(t *testing.T) {
-	watched(t, "192.0.2.1\n", StoreOptions{}, func(t *testing.T, s *Store, path string) {
+	watched(t, "192.0.2.1\n", nil, func(t *testing.T, s *Store, path string) {
 		after(5 * time.Second)
 		for _, move := range [][2]string{{path, path + ".away"}, {path + ".away", path}} {
 			if err := os.Rename(move[0], move[1]); err != nil {
@@ -261,7 +284,7 @@ func TestStore_back(t *testing.T) {
 
 // TestStore_tomorrow takes data in when the time that it is meant for has come.
 func TestStore_tomorrow(t *testing.T) {
-	watched(t, "192.0.2.1\n", StoreOptions{}, func(t *testing.T, s *Store, path string) {
+	watched(t, "192.0.2.1\n", nil, func(t *testing.T, s *Store, path string) {
 		overwrite(t, path, "$TIMESTAMP 2000:01:01:00:01:00\n192.0.2.2\n")
 		after(55 * time.Second)
 		if lists(s, "2.2.0.192") {
@@ -275,7 +298,7 @@ func TestStore_tomorrow(t *testing.T) {
 }
 
 func TestStore_expiry(t *testing.T) {
-	watched(t, "$TIMESTAMP 1999:12:31 2000:01:01:00:01:00\n192.0.2.1\n", StoreOptions{}, func(t *testing.T, s *Store, path string) {
+	watched(t, "$TIMESTAMP 1999:12:31 2000:01:01:00:01:00\n192.0.2.1\n", nil, func(t *testing.T, s *Store, path string) {
 		after(59 * time.Second)
 		if !lists(s, "1.2.0.192") {
 			t.Error("the data is not in force before its end")
@@ -296,13 +319,15 @@ func TestStore_expiry(t *testing.T) {
 // once the clock is right, though its file has not changed.
 func TestStore_expiryClock(t *testing.T) {
 	var ahead atomic.Int64
-	var seen atomic.Int32
-	o := StoreOptions{Changed: func(Status) { seen.Add(1) }}
-	o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
-	watched(t, "$TIMESTAMP 1999:12:31 2000:01:02\n192.0.2.1\n", o, func(t *testing.T, s *Store, path string) {
+	var told reports
+	setUp := func(s *Store) {
+		told.follow(s)
+		s.now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	}
+	watched(t, "$TIMESTAMP 1999:12:31 2000:01:02\n192.0.2.1\n", setUp, func(t *testing.T, s *Store, path string) {
 		ahead.Store(int64(48 * time.Hour))
 		after(3*again + 2*time.Second)
-		if n := seen.Load(); s.Zone() != nil || n != 2 {
+		if n := len(told.seen); s.Zone() != nil || n != 2 {
 			t.Errorf("by the wrong clock it is in force, or reported %d times", n)
 		}
 		ahead.Store(0)
@@ -325,7 +350,7 @@ func TestStore_expiryBroken(t *testing.T) {
 		{"another type", func(t *testing.T, path string) { overwrite(t, path, "example.com\n") }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			watched(t, "$TIMESTAMP 1999:12:31 2000:01:01:00:01:00\n192.0.2.1\n", StoreOptions{}, func(t *testing.T, s *Store, path string) {
+			watched(t, "$TIMESTAMP 1999:12:31 2000:01:01:00:01:00\n192.0.2.1\n", nil, func(t *testing.T, s *Store, path string) {
 				tt.harm(t, path)
 				after(59 * time.Second)
 				if !lists(s, "1.2.0.192") {
@@ -350,8 +375,9 @@ func TestStore_expiryBroken(t *testing.T) {
 func TestStore_late(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "data")
 	synctest.Test(t, func(t *testing.T) {
-		var seen []Status
-		s := NewStore([]Spec{{IP4Set, []string{path}}}, StoreOptions{Changed: func(st Status) { seen = append(seen, st) }})
+		var told reports
+		s := NewStore([]Spec{{IP4Set, []string{path}}}, nil)
+		told.follow(s)
 		if err := s.Open(t.Context()); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("Open = %v, want %v", err, os.ErrNotExist)
 		}
@@ -366,12 +392,12 @@ func TestStore_late(t *testing.T) {
 		if !lists(s, "1.2.0.192") {
 			t.Error("a file that came late is not in force")
 		}
-		last := seen[len(seen)-1]
+		last := told.seen[len(told.seen)-1]
 		if last.Err != nil || len(last.Problems) != 1 || last.Problems[0].String() != path+":2: "+errAddress.Error() {
 			t.Errorf("last status = %+v", last)
 		}
-		if len(seen) > 3 {
-			t.Errorf("%d statuses, want no more than one per change", len(seen))
+		if n := len(told.seen); n > 3 {
+			t.Errorf("%d statuses, want no more than one per change", n)
 		}
 	})
 }
@@ -380,7 +406,7 @@ func TestStore_late(t *testing.T) {
 func TestStore_logsSkippedLines(t *testing.T) {
 	path := writeFile(t, t.TempDir(), "data", strings.Repeat("x\n192.0.2.1\n", 500))
 	var log bytes.Buffer
-	s := NewStore([]Spec{{IP4Set, []string{path}}}, StoreOptions{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	s := NewStore([]Spec{{IP4Set, []string{path}}}, slog.New(slog.NewTextHandler(&log, nil)))
 	if err := s.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 // TestStore_refused: what keeps a file from being opened for a while, such as
 // its rights, shows neither in its time nor in its size.
 func TestStore_refused(t *testing.T) {
-	watched(t, "192.0.2.1\n", StoreOptions{}, func(t *testing.T, s *Store, path string) {
+	watched(t, "192.0.2.1\n", nil, func(t *testing.T, s *Store, path string) {
 		var had syscall.Rlimit
 		if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &had); err != nil {
 			t.Fatal(err)

@@ -87,7 +87,6 @@ func (a *Answer) addData(data []byte, ttl uint32) {
 // set is one dataset, loaded; immutable. Which table is there depends on its
 // kind.
 type set struct {
-	kind    Kind
 	ttl     uint32
 	vars    variables
 	values  values
