@@ -102,10 +102,16 @@ func (r *Resolver) renew(f *facts) {
 	}
 	for i := range f.renew {
 		n := &f.renew[i]
-		if _, failed := r.fails.get(n.zone, n.labels, n.typ, f.clock); failed {
-			continue
-		}
 		n.renew = true
+		r.fetchAside(n)
+	}
+}
+
+// fetchAside fetches what nobody waits for, unless that failed lately or too
+// much of the kind is being fetched.
+func (r *Resolver) fetchAside(n *need) {
+	_, failed := r.fails.get(n.zone, n.labels, n.typ, r.clock.seconds())
+	if !failed && r.flights.alone.Load() < mostAlone {
 		r.fetch(n, nil, time.Now())
 	}
 }
@@ -132,8 +138,5 @@ func (r *Resolver) verify(f *facts, q *question, d *decision) {
 	if _, bad := z.List.Quarantined(); bad {
 		return
 	}
-	if _, failed := r.fails.get(z, q.labels, wire.TypeA, r.clock.seconds()); failed {
-		return
-	}
-	r.fetch(&need{question: q.of(wire.TypeA), rule: d.hit.Rule.Name}, nil, time.Now())
+	r.fetchAside(&need{question: q.of(wire.TypeA), rule: d.hit.Rule.Name})
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"dnsblproxy/resolver/internal/spare"
@@ -30,6 +31,10 @@ type flight struct {
 	heard func(upstream.Outcome)
 }
 
+// mostAlone bounds the flights that nobody waits for, each about a kilobyte: those
+// that somebody waits for are bounded by who does.
+const mostAlone = 10_000
+
 // keptWaiters is for how many waiters a flight keeps room when it has landed.
 const keptWaiters = 64
 
@@ -45,6 +50,7 @@ type flights struct {
 	seed   maphash.Seed
 	shards [64]flightShard
 	free   spare.List[flight]
+	alone  atomic.Int64 // flights that nobody waited for when the list was asked
 	wg     sync.WaitGroup
 }
 
@@ -97,7 +103,9 @@ func (t *flights) join(n *need, w *waiter, now time.Time) (f *flight, age time.D
 	}
 	f = t.spare()
 	f.question, f.kind, f.rule, f.started = n.question, n.kind, n.rule, now
-	f.alone = w == nil
+	if f.alone = w == nil; f.alone {
+		t.alone.Add(1)
+	}
 	f.name = append(append(f.name[:0], n.labels...), n.zone.upstream...)
 	f.labels = f.name[:len(n.labels)]
 	f.hash, f.next, *first = hash, *first, f
@@ -130,6 +138,9 @@ func (t *flights) land(f *flight, spared bool) bool {
 func (t *flights) reuse(f *flight) {
 	if cap(f.waiters) > keptWaiters {
 		f.waiters = nil // of a rush
+	}
+	if f.alone {
+		t.alone.Add(-1)
 	}
 	clear(f.waiters)
 	f.waiters = f.waiters[:0]
@@ -188,6 +199,7 @@ func (r *Resolver) fetchLive(f *flight) {
 func (r *Resolver) landed(f *flight, a listAnswer) {
 	if !r.flights.land(f, a.why.spare) {
 		f.alone = false
+		r.flights.alone.Add(-1)
 		r.askList(f)
 		return
 	}

@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -188,6 +189,31 @@ func TestVerify_countsWhatAnExemptionSaves(t *testing.T) {
 		}
 		if got := gathered(t, s, "dnsblproxy_exempted_listings_total"); got != 3 {
 			t.Errorf("exempted_listings_total = %v, want 3: each time the listed one was let in", got)
+		}
+		s.r.Close()
+	})
+}
+
+// TestVerify_bounded: a list that takes its time to answer about exempt addresses
+// holds no more memory than it may, and is asked again when it has answered.
+func TestVerify_bounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &fakeList{hold: make(chan struct{})}
+		z := testZone("bl.test", l)
+		z.Verify = true
+		s := newScene(t, []ZoneOptions{z}, overrides.Rule{Name: "partner", CIDR: []string{"10.0.0.0/8"}})
+		for i := range mostAlone + 100 {
+			s.ask(fmt.Sprintf("%d.%d.0.10.bl.test", i%256, i/256), dns.TypeA)
+		}
+		if n := l.questions(); n != mostAlone {
+			t.Errorf("%d questions that nobody waits for are out, want %d", n, mostAlone)
+		}
+		close(l.hold)
+		synctest.Wait()
+		s.ask("1.1.1.10.bl.test", dns.TypeA)
+		synctest.Wait()
+		if n := l.questions(); n != mostAlone+1 {
+			t.Errorf("%d questions, want one more when the others were answered", n)
 		}
 		s.r.Close()
 	})

@@ -175,7 +175,12 @@ func newSceneWith(t testing.TB, opts overrides.Options, zones []ZoneOptions, rul
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.r.Close)
+	t.Cleanup(func() {
+		s.r.Close()
+		if n := s.r.flights.alone.Load(); n != 0 {
+			t.Errorf("%d flights that nobody waits for are counted when all have landed", n)
+		}
+	})
 	s.configure(zones)
 	return s
 }
