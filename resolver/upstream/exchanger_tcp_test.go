@@ -1,11 +1,14 @@
 package upstream
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -146,4 +149,53 @@ func TestExchanger_oneAnswerPerConnection(t *testing.T) {
 	if say(o) != "127.0.0.2" || srv.tcp != nil {
 		t.Errorf("%s, and the connection is kept: %t", say(o), srv.tcp != nil)
 	}
+}
+
+// dials is a network that counts the TCP connections that are being opened; they
+// never are.
+type dials struct {
+	*fakeNet
+	open atomic.Int32
+}
+
+func (d *dials) DialTCP(ctx context.Context, _ netip.AddrPort) (net.Conn, error) {
+	d.open.Add(1)
+	defer d.open.Add(-1)
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// TestExchanger_boundedConnections: a server to which each question takes a
+// connection of its own does not get all the descriptors that there are.
+func TestExchanger_boundedConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &dials{fakeNet: newFakeNet()}
+		d.host(listAddr, func(m *dns.Msg) *dns.Msg {
+			r := new(dns.Msg).SetReply(m)
+			r.Truncated = true
+			return r
+		})
+		p := NewPool(Options{Network: d})
+		defer p.Close()
+		e := p.Exchanger(addrs(listAddr), ExchangeOptions{})
+		e.servers[0].single.begin(time.Now())
+		const n = 2 * maxStreams
+		got := make(chan Outcome, n)
+		for range n {
+			e.Start(question(t, "a.bl.example", dns.TypeA), func(o Outcome) { got <- o })
+		}
+		time.Sleep(100 * time.Millisecond)
+		if open := d.open.Load(); open != maxStreams || len(got) != n-maxStreams {
+			t.Errorf("%d connections are being opened, %d questions have failed", open, len(got))
+		}
+		for range n {
+			if o := <-got; o.Err == nil {
+				t.Errorf("%s", say(o))
+			}
+		}
+		synctest.Wait()
+		if open := d.open.Load(); open != 0 {
+			t.Errorf("%d connections are left", open)
+		}
+	})
 }

@@ -12,7 +12,8 @@ const (
 	remember    = time.Hour // how long a server is thought to lack EDNS, to change case or the like
 	firstRetry  = 2 * time.Second
 	lastRetry   = time.Minute
-	caseChanges = 2 // answers in changed case before it is remembered: one may be forged
+	maxStreams  = 256 // TCP connections at a time, where each question needs its own
+	caseChanges = 2   // answers in changed case before it is remembered: one may be forged
 
 	// socketRun is how many questions in a row leave by a socket that others are out
 	// on, on average: answers that come together cost less when they are read together.
@@ -204,6 +205,9 @@ func (s *server) stream(now time.Time) (*stream, error) {
 	single := s.single.lasts(now)
 	if s.tcp != nil && !single {
 		return s.tcp, nil
+	}
+	if len(s.streams) >= maxStreams {
+		return nil, ErrUnreachable
 	}
 	c, err := openStream(s)
 	if err != nil {
