@@ -14,7 +14,7 @@ const (
 	searchPause = 5 * time.Second  // before another one after a failure: RFC 9520
 	researchGap = 30 * time.Second // between searches because the servers found do not answer
 	oldServers  = 24 * time.Hour   // how long servers may serve that cannot be found again
-	maxBelow    = 256              // delegations below a list that are kept
+	maxBelow    = 256              // delegations below a list that are kept, and are searched for at a time
 	maxHops     = 4                // delegations below a list that one question follows
 )
 
@@ -173,6 +173,10 @@ func (d *Direct) search(key string, find func(context.Context) (*cut, error)) {
 func (d *Direct) follow(c *call, to wire.Delegation) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if len(d.searches) >= maxBelow && d.searches[string(to.Zone)] == nil {
+		go c.finish(Outcome{Err: ErrServfail})
+		return
+	}
 	d.seek(to.Zone, c, func(ctx context.Context) (*cut, error) {
 		at, err := d.finder.descend(ctx, to, d.zone)
 		if err == nil {

@@ -303,3 +303,41 @@ func TestDirect_deadParentsOpenTheBreaker(t *testing.T) {
 		<-ran
 	})
 }
+
+// TestDirect_boundedSearches: a list's server that refers each question to other
+// servers still does not have any number of them searched for at once.
+func TestDirect_boundedSearches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTree(t)
+		x.late = 8 * time.Second // longer than a question may take
+		x.bl.become(func(m *dns.Msg) *dns.Msg {
+			r := new(dns.Msg).SetReply(m)
+			name := dns.CanonicalName(m.Question[0].Name)
+			if name == "zen.list.org." {
+				return authority("zen.list.org.")(m)
+			}
+			ns, _ := dns.NewRR(name + " 300 NS ns.elsewhere." + name[:1] + ".net.")
+			r.Ns = append(r.Ns, ns)
+			return r
+		})
+		d := x.direct(t, "zen.list.org")
+		d.Exchange(t.Context(), question(t, "zen.list.org", dns.TypeSOA))
+		const n = 2 * maxBelow
+		got := make(chan Outcome, n)
+		for i := range n {
+			d.begin(question(t, fmt.Sprintf("a%d.zen.list.org", i), dns.TypeA), nil, func(o Outcome) { got <- o })
+		}
+		time.Sleep(2 * time.Second)
+		d.mu.Lock()
+		searches := len(d.searches)
+		d.mu.Unlock()
+		if searches != maxBelow || len(got) != n-maxBelow {
+			t.Errorf("%d searches go on, %d questions have failed", searches, len(got))
+		}
+		for range n {
+			if o := <-got; o.Err == nil {
+				t.Errorf("%s", say(o))
+			}
+		}
+	})
+}
