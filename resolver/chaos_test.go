@@ -149,12 +149,11 @@ func (c *chaos) ruleSet() []overrides.Rule {
 
 // configure reloads, mostly with nothing changed.
 func (c *chaos) configure(fingerprint string) {
-	help := func(rbl.Code) string { return "see " + chaosKey }
 	var zones []ZoneOptions
 	for _, name := range []string{"plain.test", "kept.test"} {
 		z := ZoneOptions{
 			Name: name, Holds: rbl.HoldsIP4, Listed: rbl.DefaultListed(), Verify: true,
-			Upstream: c.list.zone, Secrets: []string{chaosKey}, List: c.guard, Help: help, Fingerprint: "same",
+			Upstream: c.list.zone, Secrets: []string{chaosKey}, List: c.guard, Fingerprint: "same",
 		}
 		if name == "kept.test" {
 			z.NoOverride = codes(c.t, chaosFixed.String())

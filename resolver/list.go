@@ -33,7 +33,7 @@ func (z *zone) failure(err error) failure {
 	switch {
 	case errors.As(err, &code):
 		f.name, f.ede, f.vain = code.Name, edeUnreachable, true
-		f.text = z.hide.text(code.Name + ": " + z.help(code.Code))
+		f.text = z.hide.text(code.Name + ": " + code.Help)
 	case errors.Is(err, upstream.ErrTimeout):
 		f.name, f.ede = "timeout", edeUnreachable
 	case errors.Is(err, upstream.ErrServfail):

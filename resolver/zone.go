@@ -48,10 +48,6 @@ type ZoneOptions struct {
 	// a name ("") share a series. nil names none.
 	CodeName func(rbl.Code) string
 
-	// Help says what an error code of the list asks of the administrator. nil
-	// has nothing to say.
-	Help func(rbl.Code) string
-
 	// ServfailOnFailure makes SERVFAIL of what cannot be asked; otherwise it
 	// is unlisted.
 	ServfailOnFailure bool
@@ -159,11 +155,4 @@ func (z *zone) name(code rbl.Code) string {
 		return ""
 	}
 	return z.CodeName(code)
-}
-
-func (z *zone) help(code rbl.Code) string {
-	if z.Help == nil {
-		return ""
-	}
-	return z.Help(code)
 }

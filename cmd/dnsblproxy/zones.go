@@ -131,10 +131,6 @@ func (d *proxy) zoneOptions(z *config.Zone) (resolver.ZoneOptions, error) {
 	if err != nil {
 		return o, err
 	}
-	o.Help = func(c rbl.Code) string {
-		_, help, _ := rbl.ErrorName(known, c)
-		return help
-	}
 	o.CodeName = func(c rbl.Code) string {
 		if name := names.Name(c); name != "" {
 			return name
@@ -315,7 +311,6 @@ func (d *proxy) newList(z *config.Zone, o *resolver.ZoneOptions, asker upstream.
 		Zone: name, Ask: asker, Holds: o.Holds,
 		Listed:   o.Listed.Contains,
 		Classify: classify(known, o.Listed),
-		Help:     o.Help,
 		Probe:    probed(z),
 		Budget:   uint64(z.Budget),
 		OnState: func(from, to upstream.State) {
@@ -344,10 +339,10 @@ func (d *proxy) newList(z *config.Zone, o *resolver.ZoneOptions, asker upstream.
 // classify tells which answers of a list are errors. The configuration beats
 // what is known of the list, but it has to name the code: whoever writes
 // "127.0.0.0/8" does not want to refuse all mail when the list blocks us.
-func classify(known *rbl.List, listed rbl.CodeSet) func(rbl.Code) (string, bool) {
-	return func(code rbl.Code) (string, bool) {
-		name, _, bad := rbl.ErrorName(known, code)
-		return name, bad && !listed.Names(code)
+func classify(known *rbl.List, listed rbl.CodeSet) func(rbl.Code) (name, help string, isError bool) {
+	return func(code rbl.Code) (string, string, bool) {
+		name, help, bad := rbl.ErrorName(known, code)
+		return name, help, bad && !listed.Names(code)
 	}
 }
 

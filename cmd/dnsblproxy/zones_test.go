@@ -106,7 +106,7 @@ func TestClassify(t *testing.T) {
 			t.Fatal(err)
 		}
 		known, _ := rbl.Builtin().Find(tt.zone)
-		if name, bad := classify(known, listed)(code); bad != (tt.want != "") || bad && name != tt.want {
+		if name, _, bad := classify(known, listed)(code); bad != (tt.want != "") || bad && name != tt.want {
 			t.Errorf("%s with listed %s: %s is the error %q, %t; want %q", tt.zone, tt.listed, tt.code, name, bad, tt.want)
 		}
 	}

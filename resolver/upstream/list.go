@@ -58,7 +58,7 @@ type State struct {
 type CodeError struct {
 	Code rbl.Code
 	Name string // as Classify says
-	Help string // what to do about it, if Help knows
+	Help string // what to do about it; may be empty
 }
 
 func isCode(err error) bool { return errors.As(err, new(*CodeError)) }
@@ -78,10 +78,10 @@ type ListOptions struct {
 	Holds rbl.Holds // what it knows; each shape has its own circuit breaker
 
 	// Listed and Classify say what a code means: a listing, or an error with
-	// its name. Nil: as package rbl says of lists that it does not know.
+	// its name and what to do about it. Nil: as package rbl says of lists that
+	// it does not know.
 	Listed   func(rbl.Code) bool
-	Classify func(rbl.Code) (name string, isError bool)
-	Help     func(rbl.Code) string // what to do about an error; may be nil
+	Classify func(rbl.Code) (name, help string, isError bool)
 
 	// Probe has Run test the list as RFC 5782, section 5 says, at start and
 	// about every Every (default 5 min).
@@ -136,10 +136,7 @@ func NewList(opts ListOptions) *List {
 		opts.Every = 5 * time.Minute
 	}
 	if opts.Classify == nil {
-		opts.Classify = func(c rbl.Code) (string, bool) {
-			name, _, isError := rbl.ErrorName(nil, c)
-			return name, isError
-		}
+		opts.Classify = func(c rbl.Code) (name, help string, isError bool) { return rbl.ErrorName(nil, c) }
 	}
 	if opts.Listed == nil {
 		opts.Listed = rbl.DefaultListed().Contains
@@ -274,17 +271,14 @@ func (l *List) judge(records [][]byte) (listed bool, err error) {
 	var trouble *CodeError
 	for _, r := range records {
 		code := codeIn(r)
-		if name, isError := l.opts.Classify(code); !isError {
+		if name, help, isError := l.opts.Classify(code); !isError {
 			listed = listed || l.opts.Listed(code)
 		} else if trouble == nil || code < trouble.Code {
-			trouble = &CodeError{Code: code, Name: name}
+			trouble = &CodeError{code, name, help}
 		}
 	}
 	if trouble == nil {
 		return listed, nil
-	}
-	if l.opts.Help != nil {
-		trouble.Help = l.opts.Help(trouble.Code)
 	}
 	return false, trouble
 }

@@ -294,7 +294,10 @@ func TestList_errorCode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var faults []string
 		g := guard(t, always("127.255.255.254"), func(o *ListOptions) {
-			o.Help = func(c rbl.Code) string { return "buy " + c.String() }
+			o.Classify = func(c rbl.Code) (string, string, bool) {
+				name, _, bad := rbl.ErrorName(nil, c)
+				return name, "buy " + c.String(), bad
+			}
 			o.OnFault = func(err error) { faults = append(faults, err.Error()) }
 		})
 		defer g.end()
