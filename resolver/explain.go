@@ -12,20 +12,11 @@ import (
 	"dnsblproxy/resolver/rbl"
 )
 
-// Trace gathers the steps of one decision.
-type Trace struct {
-	Steps []Step
-}
-
 // Step is one thing that was looked at. Number is that of the order of
 // decisions, 0 for what stands outside of it.
 type Step struct {
 	Number int    `json:"step"`
 	What   string `json:"what"`
-}
-
-func (t *Trace) add(n int, what string) {
-	t.Steps = append(t.Steps, Step{n, what})
 }
 
 // Explanation is what one zone says of a subject, and why.
@@ -68,12 +59,11 @@ func (r *Resolver) explainAll(ctx context.Context, s rbl.Subject, bare bool, zon
 // that is a listing, TXT.
 func (r *Resolver) explain(ctx context.Context, snap *snapshot, z *zone, s rbl.Subject, bare bool) Explanation {
 	started := time.Now()
-	trace := &Trace{}
-	labels := s.AppendWire(nil)
-	q := z.about(labels)
+	q := z.about(s.AppendWire(nil))
 	q.bare = bare
-	d := r.settle(ctx, snap, q, trace)
-	out := Explanation{Decision: describe(&q, &d), Steps: trace.Steps}
+	var out Explanation
+	d := r.settle(ctx, snap, q, &out.Steps)
+	out.Decision = describe(&q, &d)
 	out.Time = started
 	if d.verdict == Listed || d.verdict == Denied {
 		out.Text = d.text
@@ -94,11 +84,11 @@ func (r *Resolver) explain(ctx context.Context, snap *snapshot, z *zone, s rbl.S
 }
 
 // settle decides a question and waits for what that takes, until ctx is done.
-func (r *Resolver) settle(ctx context.Context, snap *snapshot, q question, trace *Trace) decision {
+func (r *Resolver) settle(ctx context.Context, snap *snapshot, q question, steps *[]Step) decision {
 	result := make(chan decision, 1)
 	w := &waiter{
 		r: r, snap: snap, question: q, arrived: time.Now(), client: netip.IPv6Loopback(),
-		trace: trace, decided: func(d decision) { result <- d },
+		steps: steps, decided: func(d decision) { result <- d },
 	}
 	w.enter()
 	w.resume()

@@ -67,7 +67,7 @@ type facts struct {
 	above    pardon
 	pardoned overrides.Hit // the rule of fullPardon
 
-	trace *Trace // nil unless somebody wants to know the steps
+	steps *[]Step // nil unless somebody wants to know them
 }
 
 // weighedMember is what was decided in a member of a combined zone.
@@ -234,8 +234,8 @@ func (f *facts) tried(q *question, kind needKind) bool {
 
 // step notes one step of a decision for a person who wants to know.
 func (f *facts) step(n int, parts ...string) {
-	if f.trace != nil {
-		f.trace.add(n, strings.Join(parts, ""))
+	if f.steps != nil {
+		*f.steps = append(*f.steps, Step{n, strings.Join(parts, "")})
 	}
 }
 
@@ -251,7 +251,7 @@ func (f *facts) unlisted(z *zone, data packed) {
 
 // codes names the codes of an answer, for a trace only.
 func (f *facts) codes(z *zone, data packed) string {
-	if f.trace == nil {
+	if f.steps == nil {
 		return ""
 	}
 	var names []string

@@ -10,7 +10,7 @@ func (w *waiter) relay(sc *Scratch) {
 		w.finish()
 		w.mu.Unlock()
 		w.r.stats.general.count(sc.shard, Forwarded)
-		w.reply(w.r.servfail(sc, &w.head, w.pkt, edeNetwork, w.final))
+		w.reply(sc.bare(&w.head, w.pkt, wire.RcodeServFail, edeNetwork, w.final))
 		return
 	}
 	w.snap.relay.Relay(w.pkt, w.tcp, w.pass)
@@ -34,11 +34,11 @@ func (w *waiter) pass(answer []byte, err error) {
 		if err != nil {
 			reason = err.Error()
 		}
-		answer = w.r.servfail(sc, &w.head, w.pkt, edeUnreachable, reason)
+		answer = sc.bare(&w.head, w.pkt, wire.RcodeServFail, edeUnreachable, reason)
 	case !w.tcp && len(answer) > w.head.Takes:
 		// The client takes less than the resolver sent, or nobody reads as much.
 		// RFC 2181, section 9.
-		answer = w.r.plain(sc, &w.head, w.pkt, uint16(answer[3]&0xf))
+		answer = sc.bare(&w.head, w.pkt, uint16(answer[3]&0xf), 0, "")
 		wire.SetTruncated(answer)
 	}
 	w.r.stats.general.count(sc.shard, Forwarded)

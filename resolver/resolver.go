@@ -236,6 +236,9 @@ func (r *Resolver) newZone(o *ZoneOptions) (*zone, error) {
 		ZoneOptions: *o, apex: apex, upstream: wire.Name{0}, labels: apex.Labels(),
 		salt: maphash.String(r.flights.seed, o.Name), counts: r.stats.zone(o.Name),
 	}
+	if z.CodeName == nil {
+		z.CodeName = func(rbl.Code) string { return "" }
+	}
 	if o.Upstream != "" {
 		if z.upstream, err = rbl.AppendName(nil, o.Upstream); err != nil {
 			// Its name may hold a key, and so is not shown.

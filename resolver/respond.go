@@ -131,28 +131,22 @@ func (r *Resolver) prepare(f *facts, w *waiter) {
 	f.second = r.second != nil
 	clear(f.weighed) // a zone that is gone, and its data, would be held by them
 	f.lacks, f.renew, f.weighed, f.hadStale = f.lacks[:0], f.renew[:0], f.weighed[:0], false
-	f.got, f.slow, f.final, f.trace = nil, false, "", nil
+	f.got, f.slow, f.final, f.steps = nil, false, "", nil
 	if w != nil {
-		f.got, f.slow, f.final, f.trace = w.got, w.slow, w.final, w.trace
+		f.got, f.slow, f.final, f.steps = w.got, w.slow, w.final, w.steps
 	}
 }
 
 // refuse answers, and counts, a question that is not decided about.
 func (r *Resolver) refuse(sc *Scratch, pkt []byte, rcode uint16) []byte {
 	r.stats.general.count(sc.shard, Refused)
-	return r.plain(sc, &sc.query.Head, pkt, rcode)
+	return sc.bare(&sc.query.Head, pkt, rcode, 0, "")
 }
 
-// plain is an answer that holds nothing but its response code.
-func (r *Resolver) plain(sc *Scratch, head *wire.Head, pkt []byte, rcode uint16) []byte {
+// bare is an answer that holds nothing but its response code and, with an ede
+// other than 0, the reason. RFC 8914.
+func (sc *Scratch) bare(head *wire.Head, pkt []byte, rcode, ede uint16, reason string) []byte {
 	rep := wire.Begin(sc.out, pkt, head, rcode, maxTCP)
-	sc.out = rep.Finish(rcode, 0)
-	return sc.out
-}
-
-// servfail is SERVFAIL with its reason. RFC 8914.
-func (r *Resolver) servfail(sc *Scratch, head *wire.Head, pkt []byte, ede uint16, reason string) []byte {
-	rep := wire.Begin(sc.out, pkt, head, wire.RcodeServFail, maxTCP)
-	sc.out = rep.Finish(wire.RcodeServFail, ede, reason)
+	sc.out = rep.Finish(rcode, ede, reason)
 	return sc.out
 }

@@ -141,7 +141,7 @@ func TestServer_largeAnswersPipelined(t *testing.T) {
 		}
 		s := newScene(t, []ZoneOptions{testZone("bl.test", l)})
 		here, there := net.Pipe()
-		c := newTCPConn(&Server{r: s.r, conns: map[*tcpConn]struct{}{}}, there, testClient)
+		c := newTCPConn(&Server{r: s.r, conns: map[*tcpConn]struct{}{}}, there, netip.AddrPortFrom(testClient, 4))
 		go c.serve()
 		conn := &dns.Conn{Conn: here}
 		go func() {
@@ -177,7 +177,7 @@ func TestServer_longQuestion(t *testing.T) {
 			want string
 		}{{maxQuery, "NOERROR 127.0.0.10"}, {maxQuery + 1, "EOF"}} {
 			here, there := net.Pipe()
-			go newTCPConn(&Server{r: s.r, conns: map[*tcpConn]struct{}{}}, there, testClient).serve()
+			go newTCPConn(&Server{r: s.r, conns: map[*tcpConn]struct{}{}}, there, netip.AddrPortFrom(testClient, 4)).serve()
 			m := new(dns.Msg).SetQuestion("1.2.0.192.bl.test.", dns.TypeA).SetEdns0(1232, false)
 			m.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_PADDING{Padding: make([]byte, tt.size-m.Len()-4)}}
 			conn := &dns.Conn{Conn: here}
@@ -340,7 +340,7 @@ func TestServer_strangerLeaves(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newScene(t, []ZoneOptions{testZone("bl.test", spamhaus())})
 			here, there := net.Pipe()
-			go newTCPConn(&Server{r: s.r, conns: map[*tcpConn]struct{}{}}, there, netip.MustParseAddr("192.0.2.1")).serve()
+			go newTCPConn(&Server{r: s.r, conns: map[*tcpConn]struct{}{}}, there, netip.MustParseAddrPort("192.0.2.1:4")).serve()
 			conn, start, want := &dns.Conn{Conn: here}, time.Now(), tcpStranger
 			if asks {
 				want = 0

@@ -234,7 +234,7 @@ func (c *counts) listed(z *zone, data packed) {
 
 // label keeps the number of series bounded: only codes with names have one.
 func (z *zone) label(code rbl.Code) string {
-	if name := z.name(code); name != "" {
+	if name := z.CodeName(code); name != "" {
 		return name
 	}
 	return "other"

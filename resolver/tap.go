@@ -13,29 +13,23 @@ type Tap interface {
 	Answer(msg []byte, client, server netip.AddrPort, tcp bool)
 }
 
-// tapQuery and tapAnswer show one UDP message to the tap, if there is one.
-func (u *udpSocket) tapQuery(msg []byte, client netip.AddrPort) {
-	if u.s.tap != nil {
-		u.s.tap.Query(msg, client, portOf(u.conn.LocalAddr()), false)
+// tapped shows the messages of one socket or connection to the tap, if there is
+// one.
+type tapped struct {
+	tap    Tap
+	server netip.AddrPort
+	tcp    bool
+}
+
+func (t *tapped) query(msg []byte, client netip.AddrPort) {
+	if t.tap != nil {
+		t.tap.Query(msg, client, t.server, t.tcp)
 	}
 }
 
-func (u *udpSocket) tapAnswer(msg []byte, client netip.AddrPort) {
-	if u.s.tap != nil {
-		u.s.tap.Answer(msg, client, portOf(u.conn.LocalAddr()), false)
-	}
-}
-
-// tapQuery and tapAnswer do the same for a TCP connection.
-func (c *tcpConn) tapQuery(msg []byte) {
-	if c.s.tap != nil {
-		c.s.tap.Query(msg, portOf(c.conn.RemoteAddr()), portOf(c.conn.LocalAddr()), true)
-	}
-}
-
-func (c *tcpConn) tapAnswer(msg []byte) {
-	if c.s.tap != nil {
-		c.s.tap.Answer(msg, portOf(c.conn.RemoteAddr()), portOf(c.conn.LocalAddr()), true)
+func (t *tapped) answer(msg []byte, client netip.AddrPort) {
+	if t.tap != nil {
+		t.tap.Answer(msg, client, t.server, t.tcp)
 	}
 }
 

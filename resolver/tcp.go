@@ -57,7 +57,8 @@ var (
 type tcpConn struct {
 	s        *Server
 	conn     net.Conn
-	client   netip.Addr
+	tapped   tapped
+	from     netip.AddrPort
 	stranger bool          // it may not ask, by the settings when it came
 	idle     time.Duration // until the next question
 	share    *shares       // of the connections, which it has a place among
@@ -72,13 +73,13 @@ type tcpConn struct {
 	sent chan struct{}
 }
 
-func newTCPConn(s *Server, conn net.Conn, client netip.Addr) *tcpConn {
+func newTCPConn(s *Server, conn net.Conn, from netip.AddrPort) *tcpConn {
 	c := &tcpConn{
-		s: s, conn: conn, client: client, idle: tcpIdle, share: s.max,
+		s: s, conn: conn, tapped: tapped{s.tap, portOf(conn.LocalAddr()), true}, from: from, idle: tcpIdle, share: s.max,
 		places: make(chan struct{}, tcpInFlight), out: make(chan []byte, tcpInFlight),
 		sent: make(chan struct{}, 1),
 	}
-	if !s.r.serves(client) {
+	if !s.r.serves(from.Addr()) {
 		c.stranger, c.idle, c.share = true, tcpStranger, s.strangers
 	}
 	return c
@@ -101,8 +102,8 @@ func (s *Server) accept(l net.Listener) {
 			time.Sleep(100 * time.Millisecond)
 			continue
 		}
-		c := newTCPConn(s, conn, conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap())
-		if !c.share.take(c.client) {
+		c := newTCPConn(s, conn, portOf(conn.RemoteAddr()))
+		if !c.share.take(c.from.Addr()) {
 			_ = conn.Close() // over the bound; the client tries again
 			continue
 		}
@@ -111,7 +112,7 @@ func (s *Server) accept(l net.Listener) {
 		s.mu.Unlock()
 		s.wait.Go(func() {
 			c.serve()
-			c.share.leave(c.client)
+			c.share.leave(c.from.Addr())
 		})
 	}
 }
@@ -142,8 +143,8 @@ func (c *tcpConn) serve() {
 		c.places <- struct{}{}
 		c.letRead()
 		c.s.pending.Add(1)
-		c.tapQuery(pkt)
-		out, done := c.s.r.Respond(sc, pkt, c.client, true)
+		c.tapped.query(pkt, c.from)
+		out, done := c.s.r.Respond(sc, pkt, c.from.Addr(), true)
 		if done {
 			c.finish(out)
 			if c.stranger {
@@ -151,7 +152,7 @@ func (c *tcpConn) serve() {
 			}
 			continue
 		}
-		c.s.r.Await(sc, pkt, c.client, true, c.finish)
+		c.s.r.Await(sc, pkt, c.from.Addr(), true, c.finish)
 	}
 }
 
@@ -193,7 +194,7 @@ func (c *tcpConn) finish(out []byte) {
 		c.release()
 		return
 	}
-	c.tapAnswer(out)
+	c.tapped.answer(out, c.from)
 	msg := binary.BigEndian.AppendUint16(make([]byte, 0, 2+len(out)), uint16(len(out)))
 	msg = append(msg, out...)
 	n := int64(len(msg))

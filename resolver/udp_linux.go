@@ -41,6 +41,7 @@ type udpSocket struct {
 	s        *Server
 	conn     *net.UDPConn
 	raw      syscall.RawConn
+	tapped   tapped
 	shard    int
 	wildcard bool // answers must name the address that was asked
 	lates    spare.List[late]
@@ -65,7 +66,7 @@ func newUDPSocket(s *Server, c *net.UDPConn, shard int) (*udpSocket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("using a UDP socket: %w", err)
 	}
-	u := &udpSocket{s: s, conn: c, raw: raw, shard: shard % (s.r.stats.shards - 1)}
+	u := &udpSocket{s: s, conn: c, raw: raw, tapped: tapped{s.tap, portOf(c.LocalAddr()), false}, shard: shard % (s.r.stats.shards - 1)}
 	local := c.LocalAddr().(*net.UDPAddr).AddrPort().Addr()
 	u.wildcard = local.IsUnspecified()
 	if !u.wildcard {
@@ -278,7 +279,7 @@ func (u *udpSocket) answer(b *batch, sc *Scratch, i int) {
 		return
 	}
 	pkt, from := b.packets[i][:b.in[i].n], b.client(i)
-	u.tapQuery(pkt, from)
+	u.tapped.query(pkt, from)
 	sc.out = b.answers[b.nOut][:0]
 	out, done := u.s.r.Respond(sc, pkt, from.Addr(), false)
 	b.answers[b.nOut] = sc.out // it may have grown
@@ -286,7 +287,7 @@ func (u *udpSocket) answer(b *batch, sc *Scratch, i int) {
 	case !done:
 		u.later(b, sc, i, pkt, from)
 	case len(out) > 0:
-		u.tapAnswer(out, from)
+		u.tapped.answer(out, from)
 		b.queue(i, out)
 	}
 }
@@ -322,7 +323,7 @@ func (l *late) give(out []byte) {
 	u := l.u
 	defer u.s.pending.Done()
 	if len(out) > 0 {
-		u.tapAnswer(out, l.from)
+		u.tapped.answer(out, l.from)
 		l.out = out
 		// An answer that cannot be sent is lost like any UDP packet.
 		_ = u.raw.Write(l.send)

@@ -17,9 +17,10 @@ const maxQuery = 4096
 // udpSocket reads questions from one socket and writes their answers, one
 // packet a system call.
 type udpSocket struct {
-	s     *Server
-	conn  *net.UDPConn
-	shard int
+	s      *Server
+	conn   *net.UDPConn
+	tapped tapped
+	shard  int
 }
 
 // DefaultWorkers is one: no second socket could bind the same address.
@@ -34,7 +35,7 @@ func newUDPSocket(s *Server, c *net.UDPConn, shard int) (*udpSocket, error) {
 	if c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().IsUnspecified() {
 		return nil, errors.New("listening on a wildcard address needs Linux; name each address")
 	}
-	return &udpSocket{s: s, conn: c, shard: shard % (s.r.stats.shards - 1)}, nil
+	return &udpSocket{s: s, conn: c, tapped: tapped{s.tap, portOf(c.LocalAddr()), false}, shard: shard % (s.r.stats.shards - 1)}, nil
 }
 
 func (u *udpSocket) serve() error {
@@ -54,7 +55,7 @@ func (u *udpSocket) serve() error {
 }
 
 func (u *udpSocket) answer(sc *Scratch, pkt []byte, from netip.AddrPort) {
-	u.tapQuery(pkt, from)
+	u.tapped.query(pkt, from)
 	client := from.Addr().Unmap()
 	out, done := u.s.r.Respond(sc, pkt, client, false)
 	if done {
@@ -70,7 +71,7 @@ func (u *udpSocket) answer(sc *Scratch, pkt []byte, from netip.AddrPort) {
 
 func (u *udpSocket) send(out []byte, to netip.AddrPort) {
 	if len(out) > 0 {
-		u.tapAnswer(out, to)
+		u.tapped.answer(out, to)
 		_, _ = u.conn.WriteToUDPAddrPort(out, to) // lost like any UDP packet
 	}
 }

@@ -35,7 +35,7 @@ type waiter struct {
 
 	// decided stands for these where the question came as no packet.
 	decided func(decision)
-	trace   *Trace
+	steps   *[]Step // of the decision, nil if nobody wants to know them
 
 	mu     sync.Mutex
 	done   bool
@@ -97,8 +97,8 @@ func (w *waiter) resume() {
 		w.mu.Unlock()
 		return
 	}
-	if w.trace != nil {
-		w.trace.Steps = w.trace.Steps[:0] // those of a call that lacked facts come again
+	if w.steps != nil {
+		*w.steps = (*w.steps)[:0] // those of a call that lacked facts come again
 	}
 	w.r.prepare(&sc.facts, w)
 	d := decide(&w.question, &sc.facts)

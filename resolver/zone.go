@@ -45,7 +45,7 @@ type ZoneOptions struct {
 	NoOverride rbl.CodeSet // codes that no exemption removes
 
 	// CodeName names a code for people, and for metrics, where codes without
-	// a name ("") share a series. nil names none.
+	// a name ("") share a series; nil names none.
 	CodeName func(rbl.Code) string
 
 	// ServfailOnFailure makes SERVFAIL of what cannot be asked; otherwise it
@@ -144,15 +144,8 @@ func (z *zone) remains(code rbl.Code, exempt bool) bool {
 
 // codeName is code as people read it: "127.0.0.10 (PBL)".
 func (z *zone) codeName(code rbl.Code) string {
-	if name := z.name(code); name != "" {
+	if name := z.CodeName(code); name != "" {
 		return code.String() + " (" + name + ")"
 	}
 	return code.String()
-}
-
-func (z *zone) name(code rbl.Code) string {
-	if z.CodeName == nil {
-		return ""
-	}
-	return z.CodeName(code)
 }
