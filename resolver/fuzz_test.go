@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strings"
 	"testing"
 
@@ -48,8 +49,8 @@ func FuzzRespond(f *testing.F) {
 			t.Fatalf("%x was answered with %x: %v", pkt, out, err)
 		}
 		switch {
-		case m.Id != q.ID || !m.Response:
-			t.Fatalf("answer %v to ID %d", &m, q.ID)
+		case m.Id != binary.BigEndian.Uint16(pkt) || !m.Response:
+			t.Fatalf("answer %v to %x", &m, pkt[:2])
 		case !tcp && len(out) > q.UDPSize:
 			t.Fatalf("%d octets to a client that takes %d", len(out), q.UDPSize)
 		case q.End > wire.HeaderLen && !bytes.Equal(out[wire.HeaderLen:q.End], pkt[wire.HeaderLen:q.End]):

@@ -72,7 +72,7 @@ func (h *hider) names(rdata []byte, off, count int) []byte {
 	out := append([]byte(nil), rdata[:min(off, len(rdata))]...)
 	rest := rdata[len(out):]
 	for range count {
-		end := nameEnd(rest)
+		end := wire.NameLen(rest)
 		if end == 0 {
 			return nil
 		}
@@ -104,15 +104,4 @@ func (h *hider) strings(rdata []byte) []byte {
 		return rdata
 	}
 	return []byte(txt(clean))
-}
-
-// nameEnd is the length of the uncompressed name that b starts with, 0 when
-// there is none.
-func nameEnd(b []byte) int {
-	for off := 0; off < len(b); off += 1 + int(b[off]) {
-		if b[off] == 0 {
-			return off + 1
-		}
-	}
-	return 0
 }

@@ -7,16 +7,6 @@ import (
 	"dnsblproxy/resolver/internal/wire"
 )
 
-const (
-	optLen = 11
-	// payload is the size of UDP answers we ask for: what fits unfragmented
-	// through IPv6's least MTU.
-	payload = 1232
-)
-
-// opt is the OPT record sent: RFC 6891, section 6.1.2.
-var opt = [optLen]byte{0, 0, 41, payload >> 8, payload & 0xff}
-
 // appendQuery appends header, question and OPT. The ID is filled in per try.
 func appendQuery(buf []byte, q Question, recursion bool) (query []byte, qend int) {
 	var rd byte
@@ -27,7 +17,8 @@ func appendQuery(buf []byte, q Question, recursion bool) (query []byte, qend int
 	buf = append(buf, q.Name...)
 	buf = append(buf, byte(q.Type>>8), byte(q.Type), 0, wire.ClassIN)
 	qend = len(buf)
-	return append(buf, opt[:]...), qend
+	// RFC 6891, section 6.1.2.
+	return append(buf, 0, 0, wire.TypeOPT, wire.MaxUDP>>8, wire.MaxUDP&0xff, 0, 0, 0, 0, 0, 0), qend
 }
 
 // randomCase gives each letter of a name in wire form a random case, eight
@@ -63,15 +54,10 @@ func questionEnd(pkt []byte) int {
 	if len(pkt) < wire.HeaderLen || binary.BigEndian.Uint16(pkt[4:]) != 1 {
 		return 0
 	}
-	off := wire.HeaderLen
-	for off < len(pkt) && pkt[off] != 0 {
-		if pkt[off] > wire.MaxLabel {
-			return 0
-		}
-		off += 1 + int(pkt[off])
-	}
-	if off += 5; off > len(pkt) || off-4-wire.HeaderLen > wire.MaxName {
+	name := wire.NameLen(pkt[wire.HeaderLen:])
+	end := wire.HeaderLen + name + 4
+	if name == 0 || end > len(pkt) {
 		return 0
 	}
-	return off
+	return end
 }

@@ -57,21 +57,18 @@ func (n Name) String() string {
 }
 
 // Valid reports whether n is one complete uncompressed name and nothing more.
-func (n Name) Valid() bool {
-	if len(n) > MaxName {
-		return false
-	}
-	for off := 0; off < len(n); {
-		l := int(n[off])
-		if l == 0 {
-			return off == len(n)-1
+func (n Name) Valid() bool { return len(n) > 0 && NameLen(n) == len(n) }
+
+// NameLen is the length of the uncompressed name that b starts with, 0 when
+// there is none.
+func NameLen(b []byte) int {
+	b = b[:min(len(b), MaxName)]
+	for off := 0; off < len(b) && b[off] <= MaxLabel; off += 1 + int(b[off]) {
+		if b[off] == 0 {
+			return off + 1
 		}
-		if l > MaxLabel {
-			return false
-		}
-		off += 1 + l
 	}
-	return false
+	return 0
 }
 
 // Labels returns the number of labels, the root not counted.

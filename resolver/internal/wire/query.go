@@ -81,7 +81,6 @@ type Query struct {
 
 // Head is all of a query but its name.
 type Head struct {
-	ID    uint16
 	Type  uint16
 	Class uint16
 
@@ -124,7 +123,6 @@ func (q *Query) Parse(pkt []byte) Fault {
 	if len(pkt) < HeaderLen {
 		return Drop
 	}
-	q.ID = binary.BigEndian.Uint16(pkt)
 	q.flags = binary.BigEndian.Uint16(pkt[2:])
 	if q.flags&flagQR != 0 {
 		return Drop

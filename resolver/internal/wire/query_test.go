@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/binary"
 	"strings"
 	"testing"
 
@@ -119,7 +120,7 @@ func FuzzQuery(f *testing.F) {
 		if err := m.Unpack(out); err != nil {
 			t.Fatalf("answer %x to %x: %v", out, pkt, err)
 		}
-		if m.Id != q.ID || !m.Response || (m.IsEdns0() != nil) != q.EDNS {
+		if m.Id != binary.BigEndian.Uint16(pkt) || !m.Response || (m.IsEdns0() != nil) != q.EDNS {
 			t.Fatalf("answer %v", &m)
 		}
 		if fault != OK {
