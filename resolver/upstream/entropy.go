@@ -1,39 +1,29 @@
 package upstream
 
 import (
-	"crypto/rand"
-	"encoding/binary"
+	crypto "crypto/rand"
+	"math/rand/v2"
 	"sync"
 )
 
-// entropy hands out bits of crypto/rand. It reads them 1 KiB at a time,
-// because a question needs few and a system call for each would cost more
-// than sending the question.
+// entropy hands out random bits that nobody can foretell. A system call for those
+// of each question would cost more than sending the question.
 type entropy struct {
-	mu   sync.Mutex
-	buf  [1024]byte
-	used int // octets of buf handed out; len(buf) when empty
+	mu  sync.Mutex
+	src *rand.ChaCha8
 }
 
 func newEntropy() *entropy {
-	e := &entropy{}
-	e.used = len(e.buf)
-	return e
+	var seed [32]byte
+	crypto.Read(seed[:]) // never fails: it ends the program instead
+	return &entropy{src: rand.NewChaCha8(seed)}
 }
 
 // uint64 returns 64 fresh random bits.
 func (e *entropy) uint64() uint64 {
 	e.mu.Lock()
-	if e.used == len(e.buf) {
-		rand.Read(e.buf[:]) // never fails: it ends the program instead
-		e.used = 0
-	}
-	next := e.buf[e.used : e.used+8]
-	v := binary.LittleEndian.Uint64(next)
-	binary.LittleEndian.PutUint64(next, 0)
-	e.used += 8
-	e.mu.Unlock()
-	return v
+	defer e.mu.Unlock()
+	return e.src.Uint64()
 }
 
 // intn returns a number below n, which is small: the bias is below n/2^32.
