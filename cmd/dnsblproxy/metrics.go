@@ -2,6 +2,7 @@ package main
 
 import (
 	"runtime"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -65,10 +66,10 @@ func (incidents) Describe(ch chan<- *prometheus.Desc) { ch <- incidentDesc }
 
 // Collect implements prometheus.Collector.
 func (i incidents) Collect(ch chan<- prometheus.Metric) {
-	s := i.pool.Stats()
-	for name, n := range map[string]uint64{
-		"unmatched": s.Mismatched, "guessed": s.Bursts, "truncated": s.Truncated, "case": s.PlainCase, "edns": s.PlainDNS,
+	s := &i.pool.Stats
+	for name, n := range map[string]*atomic.Uint64{
+		"unmatched": &s.Mismatched, "guessed": &s.Bursts, "truncated": &s.Truncated, "case": &s.PlainCase, "edns": &s.PlainDNS,
 	} {
-		ch <- prometheus.MustNewConstMetric(incidentDesc, prometheus.CounterValue, float64(n), name)
+		ch <- prometheus.MustNewConstMetric(incidentDesc, prometheus.CounterValue, float64(n.Load()), name)
 	}
 }

@@ -19,7 +19,7 @@ func TestExchanger_allocs(t *testing.T) {
 	landed := make(chan Outcome, 1)
 	done := func(o Outcome) { landed <- o }
 	ask := func() {
-		e.Start(q, done)
+		e.begin(q, nil, done)
 		if o := <-landed; o.Err != nil {
 			t.Error(o.Err)
 		}

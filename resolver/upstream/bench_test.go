@@ -57,7 +57,7 @@ func BenchmarkExchanger(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				<-free
-				e.Start(q, done)
+				e.begin(q, nil, done)
 			}
 			for range out {
 				<-free

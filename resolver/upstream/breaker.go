@@ -161,7 +161,7 @@ func (b *breaker) testCalmly(then func(listed bool, err error)) {
 
 func (b *breaker) ask(done func(Outcome)) {
 	l := b.list
-	l.opts.Ask.probe(l.testEntry(b.shape, rbl.TestListed), done)
+	l.opts.Ask.probe(l.about(testSubject(b.shape, rbl.TestListed)), done)
 }
 
 // answered takes the answer to our test question. The code in it may be one that

@@ -38,9 +38,9 @@ func TestPool_Close_leavesNothing(t *testing.T) {
 						name = "tcp" + name
 					}
 					landed.Add(1)
-					cancel := e.Start(question(t, name, dns.TypeA), func(Outcome) { landed.Done() })
+					out := e.begin(question(t, name, dns.TypeA), nil, func(Outcome) { landed.Done() })
 					if (i+g)%7 == 0 {
-						cancel()
+						out.cancel(ErrCanceled)
 					}
 				}
 			})
@@ -78,14 +78,14 @@ func TestSocket_closed(t *testing.T) {
 		var landed sync.WaitGroup
 		for i := range 300 {
 			landed.Add(1)
-			cancel := e.Start(question(t, fmt.Sprintf("%d.bl.example", i), dns.TypeA), func(o Outcome) {
+			out := e.begin(question(t, fmt.Sprintf("%d.bl.example", i), dns.TypeA), nil, func(o Outcome) {
 				if o.Err != nil && o.Err != ErrCanceled {
 					t.Error(o.Err)
 				}
 				landed.Done()
 			})
 			if i%3 == 0 {
-				cancel() // beside the reader
+				out.cancel(ErrCanceled) // beside the reader
 			}
 		}
 		landed.Wait()
@@ -165,7 +165,7 @@ func TestExchanger_mutatedAnswers(t *testing.T) {
 	if tally["127.0.0.2"] < 100 || tally["timeout"] > 0 {
 		t.Errorf("outcomes %v", tally)
 	}
-	if n := p.Stats().Mismatched; n < 1000 {
+	if n := p.Stats.Mismatched.Load(); n < 1000 {
 		t.Errorf("%d packets dropped, want most of 5000", n)
 	}
 }

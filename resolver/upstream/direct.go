@@ -52,17 +52,17 @@ func (d *Direct) Exchange(ctx context.Context, q Question) Outcome { return awai
 func (d *Direct) judged(func(Question, [][]byte) error) Asker { return d }
 
 func (d *Direct) begin(q Question, slow func(), done func(Outcome)) ticket {
-	deadline := d.finder.root.servers.opts.Deadline
-	return d.call(&call{slow: slow, done: done, limit: deadline}, q)
+	return d.call(&call{slow: slow, done: done}, q)
 }
 
 func (d *Direct) probe(q Question, done func(Outcome)) {
 	// The search, if one is needed, has its own time: the test is of the list.
-	d.call(&call{done: done, limit: d.finder.root.servers.opts.Deadline, test: true}, q)
+	d.call(&call{done: done, test: true}, q)
 }
 
 func (d *Direct) call(c *call, q Question) ticket {
 	c.direct, c.started = d, time.Now()
+	c.deadline = c.started.Add(d.finder.root.servers.opts.Deadline)
 	c.q = Question{Name: append(wire.Name(nil), q.Name...), Type: q.Type}
 	if !q.Name.Valid() || !q.Name.Under(d.zone) {
 		go c.finish(Outcome{Err: ErrQuestion})
@@ -203,14 +203,14 @@ func (d *Direct) useless(at *cut) {
 
 // call is one question on its way through delegations.
 type call struct {
-	direct  *Direct
-	q       Question
-	slow    func()
-	done    func(Outcome)
-	limit   time.Duration
-	test    bool // it is our test question
-	started time.Time
-	hops    int
+	direct   *Direct
+	q        Question
+	slow     func()
+	done     func(Outcome)
+	test     bool // it is our test question
+	started  time.Time
+	deadline time.Time
+	hops     int
 
 	mu    sync.Mutex
 	over  bool
@@ -225,13 +225,12 @@ func (c *call) wait() {
 	defer c.mu.Unlock()
 	c.out = ticket{}
 	if c.timer == nil && !c.over {
-		c.timer = time.AfterFunc(c.limit-time.Since(c.started), func() { c.unfound(ErrTimeout) })
+		c.timer = time.AfterFunc(time.Until(c.deadline), func() { c.unfound(ErrTimeout) })
 	}
 }
 
 // launch asks the servers.
 func (c *call) launch(at *cut) {
-	left := c.limit - time.Since(c.started)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.over {
@@ -247,7 +246,7 @@ func (c *call) launch(at *cut) {
 		e.probe(c.q, c.landed)
 		return
 	}
-	c.out = e.start(c.q, terms{deadline: max(left, 1), slow: c.slow}, c.landed)
+	c.out = e.start(c.q, terms{deadline: max(time.Until(c.deadline), 1), slow: c.slow}, c.landed)
 }
 
 // landed takes an exchange's outcome.

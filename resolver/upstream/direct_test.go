@@ -402,7 +402,7 @@ func TestDirect_cancelBetween(t *testing.T) {
 		<-got
 		// That is how a question stands whose exchange lands.
 		c := &call{direct: d, q: question(t, "1.sub.zen.list.org", 1), done: done,
-			limit: 4 * time.Second, started: time.Now(), at: first.at, out: first.out}
+			started: time.Now(), deadline: time.Now().Add(4 * time.Second), at: first.at, out: first.out}
 		referral := Outcome{delegation: &wire.Delegation{Zone: question(t, "sub.zen.list.org", 1).Name}}
 		referral.Response.Referral = true
 		d.mu.Lock() // what follows the referral stops here

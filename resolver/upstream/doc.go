@@ -14,8 +14,8 @@
 //     and believed: circuit breakers, the tests of RFC 5782, section 5, and a
 //     daily bound.
 //
-// Questions are asynchronous: Start returns at once, and done is called once,
-// from a goroutine of the pool. Users' have no goroutines of their own.
+// Users' questions have no goroutines of their own: List.Start returns at once,
+// and done is called once, from a goroutine of the pool.
 //
 // The package caches no answers and joins no equal questions; it does not know
 // what a code means, but is handed functions that do. Time is that of package

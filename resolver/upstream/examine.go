@@ -2,10 +2,12 @@ package upstream
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strconv"
 	"time"
 
 	"dnsblproxy/resolver/internal/wire"
@@ -151,15 +153,12 @@ func (l *List) askListed(ctx context.Context, b *breaker) (listed bool, err erro
 	if !b.claim() {
 		return false, ErrBreaker // it asks already, and draws its conclusions itself
 	}
-	type result struct {
-		listed bool
-		err    error
-	}
-	ch := make(chan result, 1)
-	b.testCalmly(func(listed bool, err error) { ch <- result{listed, err} })
+	var hit bool
+	done := make(chan error, 1)
+	b.testCalmly(func(listed bool, err error) { hit = listed; done <- err })
 	select {
-	case r := <-ch:
-		return r.listed, r.err
+	case err := <-done:
+		return hit, err
 	case <-ctx.Done():
 		return false, ctx.Err()
 	}
@@ -214,10 +213,6 @@ func (l *List) about(s rbl.Subject) Question {
 	return Question{Name: append(s.AppendWire(nil), l.opts.Zone...), Type: wire.TypeA}
 }
 
-func (l *List) testEntry(shape rbl.Shape, test rbl.TestEntry) Question {
-	return l.about(testSubject(shape, test))
-}
-
 // testSubject returns a test entry of RFC 5782, section 5.
 func testSubject(shape rbl.Shape, test rbl.TestEntry) rbl.Subject {
 	last, word := byte(2), "test"
@@ -241,16 +236,10 @@ func randomSubject(shape rbl.Shape) rbl.Subject {
 	switch shape {
 	case rbl.IP6:
 		a := [16]byte{0x20, 0x01, 0x0d, 0xb8}
-		for i := range 8 {
-			a[8+i] = byte(bits >> (8 * i))
-		}
+		binary.BigEndian.PutUint64(a[8:], bits)
 		return rbl.AddrSubject(netip.AddrFrom16(a))
 	case rbl.Domain:
-		var label [12]byte
-		for i := range label {
-			label[i] = 'a' + byte(bits>>(5*i)&31)%26
-		}
-		return rbl.Subject{Shape: rbl.Domain, Domain: string(label[:]) + ".invalid"}
+		return rbl.Subject{Shape: rbl.Domain, Domain: strconv.FormatUint(bits, 36) + ".invalid"}
 	}
 	nets := [3][3]byte{{192, 0, 2}, {198, 51, 100}, {203, 0, 113}}
 	n := nets[bits%3]

@@ -25,7 +25,7 @@ type Outcome struct {
 	// Server is who gave the answer, or was asked last.
 	Server netip.AddrPort
 
-	// Took is the time from Start to the end, repetitions included.
+	// Took is the time from the start to the end, repetitions included.
 	Took time.Duration
 
 	delegation *wire.Delegation // of a server asked directly
@@ -95,6 +95,8 @@ type ticket struct {
 	gen  uint32                                   // of a flight
 }
 
+// cancel makes done be called with err, unless it was or is being called; it does
+// not call it itself.
 func (t ticket) cancel(err error) {
 	if t.held != nil {
 		t.held.stop(t.gen, err)
@@ -106,15 +108,6 @@ type terms struct {
 	deadline time.Duration
 	only     *server // the one server to ask; nil for the group
 	slow     func()  // called for each try without an answer
-}
-
-// Start asks q and returns at once. done is called exactly once, from a
-// goroutine of the pool, and should not block: other answers wait behind it.
-// q is not used after Start has returned. cancel makes done be called with
-// ErrCanceled, unless it was or is being called; it does not call it itself.
-func (e *Exchanger) Start(q Question, done func(Outcome)) (cancel func()) {
-	out := e.begin(q, nil, done)
-	return func() { out.cancel(ErrCanceled) }
 }
 
 func (e *Exchanger) begin(q Question, slow func(), done func(Outcome)) ticket {
@@ -162,8 +155,8 @@ func (e *Exchanger) launch(f *flight, t terms) {
 	}
 }
 
-// Exchange is Start for those who can wait. The cause of the end of a ctx that
-// ends first is the Outcome's error.
+// Exchange asks q. The cause of the end of a ctx that ends first is the Outcome's
+// error.
 func (e *Exchanger) Exchange(ctx context.Context, q Question) Outcome { return await(ctx, e, q) }
 
 func await(ctx context.Context, a Asker, q Question) Outcome {

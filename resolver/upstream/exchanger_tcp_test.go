@@ -25,8 +25,8 @@ func TestExchanger_burstGoesToTCP(t *testing.T) {
 	p := newPool(t, Options{})
 	e := p.Exchanger([]netip.AddrPort{s.addr}, patient)
 	o := e.Exchange(t.Context(), question(t, "a.bl.example", dns.TypeA))
-	if say(o) != "127.0.0.2" || p.Stats().Bursts != 1 {
-		t.Errorf("%s after %v, %+v", say(o), o.Took, p.Stats())
+	if say(o) != "127.0.0.2" || p.Stats.Bursts.Load() != 1 {
+		t.Errorf("%s after %v, %d bursts", say(o), o.Took, p.Stats.Bursts.Load())
 	}
 }
 
@@ -132,7 +132,7 @@ func TestExchanger_oneAnswerPerConnection(t *testing.T) {
 		const n = 20
 		got := make(chan Outcome, n)
 		for i := range n {
-			e.Start(question(t, string(rune('a'+i))+".bl.example", dns.TypeA), func(o Outcome) { got <- o })
+			e.begin(question(t, string(rune('a'+i))+".bl.example", dns.TypeA), nil, func(o Outcome) { got <- o })
 		}
 		for range n {
 			if o := <-got; say(o) != "127.0.0.2" {
@@ -182,7 +182,7 @@ func TestExchanger_boundedConnections(t *testing.T) {
 		const n = 2 * maxStreams
 		got := make(chan Outcome, n)
 		for range n {
-			e.Start(question(t, "a.bl.example", dns.TypeA), func(o Outcome) { got <- o })
+			e.begin(question(t, "a.bl.example", dns.TypeA), nil, func(o Outcome) { got <- o })
 		}
 		time.Sleep(100 * time.Millisecond)
 		if open := d.open.Load(); open != maxStreams || len(got) != n-maxStreams {

@@ -139,8 +139,8 @@ func TestExchanger_waitsOn(t *testing.T) {
 	p := newPool(t, Options{})
 	e := p.Exchanger([]netip.AddrPort{s.addr}, patient)
 	o := e.Exchange(t.Context(), question(t, "a.bl.example", dns.TypeA))
-	if say(o) != "127.0.0.2" || len(s.seen()) != 1 || p.Stats().Mismatched != 2 {
-		t.Errorf("%s after %d questions, %+v", say(o), len(s.seen()), p.Stats())
+	if say(o) != "127.0.0.2" || len(s.seen()) != 1 || p.Stats.Mismatched.Load() != 2 {
+		t.Errorf("%s after %d questions, %d dropped", say(o), len(s.seen()), p.Stats.Mismatched.Load())
 	}
 }
 
@@ -232,7 +232,7 @@ func TestExchanger_lowerCaseServer(t *testing.T) {
 			t.Fatal(say(o))
 		}
 	}
-	if n := p.Stats().PlainCase; n == 0 || n > 3 {
+	if n := p.Stats.PlainCase.Load(); n == 0 || n > 3 {
 		t.Errorf("%d repetitions in lower case, want a few and then none", n)
 	}
 }
@@ -267,14 +267,14 @@ func TestExchanger_cancelAndClose(t *testing.T) {
 		t.Errorf("context ended: %v", o.Err)
 	}
 	results := make(chan error, 3)
-	stop := e.Start(q, func(o Outcome) { results <- o.Err })
-	stop()
-	stop()
+	out := e.begin(q, nil, func(o Outcome) { results <- o.Err })
+	out.cancel(ErrCanceled)
+	out.cancel(ErrCanceled)
 	if err := <-results; err != ErrCanceled {
 		t.Errorf("canceled: %v", err)
 	}
 	for range 2 {
-		e.Start(q, func(o Outcome) { results <- o.Err })
+		e.begin(q, nil, func(o Outcome) { results <- o.Err })
 	}
 	p.Close()
 	if err1, err2 := <-results, <-results; err1 != ErrClosed || err2 != ErrClosed {
@@ -315,7 +315,7 @@ func TestExchanger_askOthersGetsAFlight(t *testing.T) {
 	}
 	done := make(chan Outcome, 1)
 	e := p.Exchanger(addrs("192.0.2.1:53", "192.0.2.2:53"), ExchangeOptions{})
-	e.Start(question(t, "a.bl.example", dns.TypeA), func(o Outcome) { done <- o })
+	e.begin(question(t, "a.bl.example", dns.TypeA), nil, func(o Outcome) { done <- o })
 	if o := <-done; o.Err != ErrUnreachable {
 		t.Errorf("outcome %v", o.Err)
 	}

@@ -20,8 +20,10 @@ import (
 type Asker interface {
 	Exchange(ctx context.Context, q Question) Outcome
 
-	// begin is Start of both, with a function that is called for each attempt
-	// without an answer, and a cancel that says why.
+	// begin asks q and returns at once. slow, if not nil, is called for each
+	// attempt without an answer, and done exactly once, from a goroutine of the
+	// pool: it should not block, for other answers wait behind it. q is not used
+	// after begin has returned.
 	begin(q Question, slow func(), done func(Outcome)) ticket
 
 	// probe asks our own test question, as sweep does.
@@ -199,7 +201,8 @@ type Ask struct {
 	Background bool
 }
 
-// Start asks the list, as Exchanger.Start does. Beside its errors there are
+// Start asks the list and returns at once; done is called once, from another
+// goroutine, and should not block. Beside the errors of whom it asks there are
 // ErrBreaker, ErrBudget and, for A questions, a *CodeError. When the breaker
 // opens while the question is out it ends with ErrBreaker at once.
 func (l *List) Start(a Ask, done func(Outcome)) {

@@ -30,17 +30,19 @@ type Options struct {
 
 // Stats are counts since the pool was made.
 type Stats struct {
-	Mismatched uint64 // answers dropped: unknown ID, other question, malformed
-	Bursts     uint64 // questions repeated over TCP after several of these
-	Truncated  uint64 // questions repeated over TCP after a cut answer
-	PlainCase  uint64 // questions repeated because a server changed the name's case
-	PlainDNS   uint64 // questions repeated without EDNS
+	Mismatched atomic.Uint64 // answers dropped: unknown ID, other question, malformed
+	Bursts     atomic.Uint64 // questions repeated over TCP after several of these
+	Truncated  atomic.Uint64 // questions repeated over TCP after a cut answer
+	PlainCase  atomic.Uint64 // questions repeated because a server changed the name's case
+	PlainDNS   atomic.Uint64 // questions repeated without EDNS
 }
 
 // Pool owns the sockets to a set of servers and the goroutines that read
 // them. Exchangers of one pool share the sockets of servers they share. Its
 // methods are safe for concurrent use.
 type Pool struct {
+	Stats Stats
+
 	opts Options
 	rnd  *entropy
 	free spare.List[flight]
@@ -54,10 +56,6 @@ type Pool struct {
 	mu      sync.Mutex
 	servers map[netip.AddrPort]weak.Pointer[server]
 	sweepAt int // so many: those that are gone are taken out
-
-	stats struct {
-		mismatched, bursts, truncated, plainCase, plainDNS atomic.Uint64
-	}
 }
 
 // leastSweep is how many servers are remembered before one looks which are gone.
@@ -103,15 +101,6 @@ func (p *Pool) Close() {
 		s.shut()
 	}
 	p.gate.wait()
-}
-
-// Stats returns the counts so far.
-func (p *Pool) Stats() Stats {
-	s := &p.stats
-	return Stats{
-		Mismatched: s.mismatched.Load(), Bursts: s.bursts.Load(),
-		Truncated: s.truncated.Load(), PlainCase: s.plainCase.Load(), PlainDNS: s.plainDNS.Load(),
-	}
 }
 
 // server returns the pool's one server of that address.

@@ -88,7 +88,7 @@ func (k *socket) deliver(pkt []byte) {
 			return
 		}
 	}
-	k.srv.pool.stats.mismatched.Add(1)
+	k.srv.pool.Stats.Mismatched.Add(1)
 	k.accuse(pkt)
 }
 

@@ -95,8 +95,7 @@ func (c *stream) write(conn net.Conn) {
 			idle.Reset(streamIdle)
 		case <-idle.C:
 			if c.empty() {
-				c.srv.leaveStream(c, false)
-				c.retire()
+				c.giveUp()
 			}
 			idle.Reset(streamIdle)
 		case <-c.gone:
@@ -125,12 +124,12 @@ func (c *stream) read(conn net.Conn) {
 		}
 		c.answers.Add(1)
 		if n < wire.HeaderLen {
-			c.srv.pool.stats.mismatched.Add(1)
+			c.srv.pool.Stats.Mismatched.Add(1)
 			continue
 		}
 		id := binary.BigEndian.Uint16(buf)
 		if f := c.get(id); f == nil {
-			c.srv.pool.stats.mismatched.Add(1)
+			c.srv.pool.Stats.Mismatched.Add(1)
 		} else {
 			f.receive(&c.table, id, buf)
 		}

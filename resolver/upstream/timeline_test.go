@@ -220,7 +220,7 @@ func TestTimeline_socketRuns(t *testing.T) {
 			used := map[int]int{}
 			last, changes := 0, 0
 			for i := range all {
-				e.Start(question(t, "a.bl.example", dns.TypeA), func(Outcome) {})
+				e.begin(question(t, "a.bl.example", dns.TypeA), nil, func(Outcome) {})
 				used[s.at]++
 				if s.at != last {
 					last = s.at
@@ -261,7 +261,7 @@ func TestTimeline_idleSocketsClose(t *testing.T) {
 		h.delay = 900 * time.Millisecond
 		h.mu.Unlock()
 		got := make(chan Outcome, 1)
-		e.Start(question(t, "a.bl.example", dns.TypeA), func(o Outcome) { got <- o })
+		e.begin(question(t, "a.bl.example", dns.TypeA), nil, func(o Outcome) { got <- o })
 		time.Sleep(600 * time.Millisecond)
 		if open() != 1 {
 			t.Error("a socket that is waited on was closed")
@@ -293,8 +293,8 @@ func TestTimeline_silentServers(t *testing.T) {
 		good, silent := p.Exchanger(addrs(first), ExchangeOptions{}), p.Exchanger(addrs(second), ExchangeOptions{})
 		good.Exchange(t.Context(), q)
 		for range 50 * socketRun { // so that the good one's questions leave by more than the first socket
-			good.Start(q, func(Outcome) {})
-			silent.Start(q, func(Outcome) {})
+			good.begin(q, nil, func(Outcome) {})
+			silent.begin(q, nil, func(Outcome) {})
 		}
 		time.Sleep(10 * time.Second)
 		if g, s := open(good), open(silent); g == 0 || s > 0 {

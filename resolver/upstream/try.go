@@ -82,7 +82,7 @@ func (f *flight) receive(t *table, id uint16, pkt []byte) {
 	f.mu.Lock()
 	if !f.waitsOn(t, id) {
 		f.mu.Unlock()
-		f.pool.stats.mismatched.Add(1) // it came twice
+		f.pool.Stats.Mismatched.Add(1) // it came twice
 		return
 	}
 	now := time.Now()
@@ -93,7 +93,7 @@ func (f *flight) receive(t *table, id uint16, pkt []byte) {
 		v = f.judge(pkt, now)
 	}
 	if v == dropped {
-		f.pool.stats.mismatched.Add(1)
+		f.pool.Stats.Mismatched.Add(1)
 		v = f.mismatch(now)
 	}
 	f.mu.Unlock()
@@ -124,7 +124,7 @@ func (f *flight) mismatch(now time.Time) verdict {
 	if f.mismatches != maxMismatches || f.stream != nil || f.pass != nil {
 		return dropped
 	}
-	f.pool.stats.bursts.Add(1)
+	f.pool.Stats.Bursts.Add(1)
 	f.tcp = true
 	return f.try(now)
 }
@@ -163,7 +163,7 @@ func (f *flight) judge(pkt []byte, now time.Time) verdict {
 	case r.Truncated && f.stream != nil:
 		return f.reject(now, ErrServfail)
 	case r.Truncated:
-		f.pool.stats.truncated.Add(1)
+		f.pool.Stats.Truncated.Add(1)
 		f.tcp = true
 		return f.try(now)
 	}
@@ -248,7 +248,7 @@ func withoutAuthority(pkt []byte, r wire.Response) bool {
 // withoutEDNS repeats the question without EDNS: RFC 6891, section 7. That is
 // remembered of the server once it does answer then.
 func (f *flight) withoutEDNS(now time.Time) verdict {
-	f.pool.stats.plainDNS.Add(1)
+	f.pool.Stats.PlainDNS.Add(1)
 	f.edns, f.noEDNS = false, true
 	return f.try(now)
 }
@@ -260,7 +260,7 @@ func (f *flight) otherQuestion(pkt []byte, now time.Time) verdict {
 	if f.plain || !f.repeats(pkt) {
 		return dropped
 	}
-	f.pool.stats.plainCase.Add(1)
+	f.pool.Stats.PlainCase.Add(1)
 	f.server.keepsCase(false, now)
 	f.plain = true
 	return f.try(now)
