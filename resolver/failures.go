@@ -1,7 +1,6 @@
 package resolver
 
 import (
-	"hash/maphash"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -9,16 +8,12 @@ import (
 
 // failures remembers for a few seconds what could not be asked, so that a
 // failing list is not asked the same thing by everyone in turn. RFC 9520,
-// section 3.2. It is bounded: when a shard is full, it forgets.
+// section 3.2. It is bounded: when it is full, it forgets.
 type failures struct {
-	seed   maphash.Seed
-	shards [16]failureShard
-	last   atomic.Uint32 // from then on, on the cache's clock, nothing is remembered
-}
+	last atomic.Uint32 // from then on, on the cache's clock, nothing is remembered
 
-type failureShard struct {
-	sync.Mutex
-	m map[failureKey]remembered
+	mu sync.Mutex
+	m  map[failureKey]remembered
 }
 
 type failureKey struct {
@@ -35,34 +30,23 @@ type remembered struct {
 }
 
 const (
-	failuresPerShard = 4096
+	mostFailures = 1 << 16
 
 	// RFC 9520, section 3.2: at least 1 s, growing, and here at most 5 s.
 	holdFirst, holdLast = 1, 5
 )
 
-func newFailures() *failures {
-	t := &failures{seed: maphash.MakeSeed()}
-	for i := range t.shards {
-		t.shards[i].m = make(map[failureKey]remembered)
-	}
-	return t
-}
-
-func (t *failures) shard(labels []byte) *failureShard {
-	return &t.shards[maphash.Bytes(t.seed, labels)%uint64(len(t.shards))]
-}
+func newFailures() *failures { return &failures{m: make(map[failureKey]remembered)} }
 
 // put remembers a failure of q from now on: for hold if that is not 0, else for
 // twice as long as the same one before.
 func (t *failures) put(q *question, why failure, hold time.Duration, now uint32) {
-	s := t.shard(q.labels)
-	s.Lock()
-	defer s.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	key := failureKey{q.zone, q.typ, string(q.labels)}
-	before, again := s.m[key]
-	if !again && len(s.m) >= failuresPerShard {
-		clear(s.m)
+	before, again := t.m[key]
+	if !again && len(t.m) >= mostFailures {
+		clear(t.m)
 	}
 	secs := uint32(hold / time.Second)
 	if secs == 0 {
@@ -71,20 +55,15 @@ func (t *failures) put(q *question, why failure, hold time.Duration, now uint32)
 			secs = min(max(before.hold, holdFirst)*2, holdLast)
 		}
 	}
-	for last := t.last.Load(); last < now+secs && !t.last.CompareAndSwap(last, now+secs); {
-		last = t.last.Load()
-	}
-	s.m[key] = remembered{why: why, until: now + secs, hold: secs, epoch: q.zone.epoch.Load()}
+	t.last.Store(max(t.last.Load(), now+secs))
+	t.m[key] = remembered{why: why, until: now + secs, hold: secs, epoch: q.zone.epoch.Load()}
 }
 
 // clear forgets everything.
 func (t *failures) clear() {
-	for i := range t.shards {
-		s := &t.shards[i]
-		s.Lock()
-		clear(s.m)
-		s.Unlock()
-	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	clear(t.m)
 }
 
 // get returns a failure that is still remembered.
@@ -92,11 +71,10 @@ func (t *failures) get(z *zone, labels []byte, typ uint16, now uint32) (failure,
 	if now >= t.last.Load() {
 		return failure{}, false
 	}
-	s := t.shard(labels)
-	s.Lock()
-	defer s.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	// A composite literal with a converted slice as map key does not allocate.
-	e, ok := s.m[failureKey{z, typ, string(labels)}]
+	e, ok := t.m[failureKey{z, typ, string(labels)}]
 	if !ok || e.until <= now || e.epoch != z.epoch.Load() {
 		return failure{}, false
 	}
