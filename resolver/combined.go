@@ -6,22 +6,7 @@ import (
 	"dnsblproxy/resolver/rbl"
 )
 
-// Phase says how far a member of a combined zone has come.
-type Phase uint8
-
-const (
-	Outstanding Phase = iota // not decided yet
-	Answered                 // decided; no codes mean that it lists nothing
-	Missing                  // it could not be asked
-)
-
-// MemberState is what a member of a combined zone says of a subject.
-type MemberState struct {
-	Phase Phase
-	Codes []rbl.Code // that count
-}
-
-// Sum is what the members amount to.
+// Sum is what the members of a combined zone amount to.
 type Sum struct {
 	Known  bool // nothing outstanding can change Listed
 	Listed bool
@@ -88,13 +73,13 @@ func (f *facts) combined(q *question, set overrides.Set, hit overrides.Hit, exem
 // that may change the verdict. The hit of what is unlisted is a member's.
 func (f *facts) weigh(q *question) (sum decision, known bool) {
 	z := q.zone
-	states := make([]MemberState, len(z.members))
+	answers := make([]rbl.Answer, len(z.members))
 	sum.ttl, sum.vain = ownTTL, true
 	failed := 0
 	for i, m := range z.members {
 		f.step(0, "member ", m.Name)
 		d := decide(&question{zone: m, subject: q.subject, labels: q.labels, typ: wire.TypeA}, f)
-		states[i] = memberState(m, &d, f.above)
+		answers[i] = memberAnswer(m, &d, f.above)
 		switch {
 		case d.lacking:
 			f.step(0, "not waited for: it cannot change the verdict") // else this is not the last call
@@ -115,7 +100,7 @@ func (f *facts) weigh(q *question) (sum decision, known bool) {
 		sum.ttl = min(sum.ttl, d.ttl)
 		sum.stale = sum.stale || d.stale
 	}
-	v := z.Weigh(states)
+	v := z.Weigh(answers)
 	if !v.Known {
 		return sum, false
 	}
@@ -133,29 +118,28 @@ func (f *facts) weigh(q *question) (sum decision, known bool) {
 	return sum, true
 }
 
-// memberState is what a member's decision counts for under the pardon of the
+// memberAnswer is what a member's decision counts for under the pardon of the
 // combined zone: a full one beats a deny rule of the member, too.
-func memberState(m *zone, d *decision, above pardon) MemberState {
+func memberAnswer(m *zone, d *decision, above pardon) rbl.Answer {
 	exempt := above != noPardon && !m.Allow
 	switch {
 	case d.lacking:
-		return MemberState{Phase: Outstanding}
+		return rbl.Answer{}
 	case d.kept:
-		return MemberState{Phase: Answered}
+		return rbl.Answer{Phase: rbl.Answered}
 	case d.verdict == Failed, d.doubtful:
-		return MemberState{Phase: Missing}
-	case d.verdict == Denied && exempt && above == fullPardon && !m.NoOverride.Contains(d.code):
-		return MemberState{Phase: Answered}
-	case d.verdict != Listed && d.verdict != Denied:
-		return MemberState{Phase: Answered}
+		return rbl.Answer{Phase: rbl.Failed}
+	case d.verdict == Denied && exempt && above == fullPardon && !m.NoOverride.Contains(d.code),
+		d.verdict != Listed && d.verdict != Denied:
+		return rbl.Answer{Phase: rbl.Answered}
 	case d.form == formOwn:
-		return MemberState{Phase: Answered, Codes: []rbl.Code{d.code}}
+		return rbl.Answer{Phase: rbl.Answered, Codes: []rbl.Code{d.code}}
 	}
-	s := MemberState{Phase: Answered}
+	a := rbl.Answer{Phase: rbl.Answered}
 	for rec := range d.data.records {
 		if code, ok := rec.code(); ok && m.remains(code, d.exempt || exempt) {
-			s.Codes = append(s.Codes, code)
+			a.Codes = append(a.Codes, code)
 		}
 	}
-	return s
+	return a
 }

@@ -25,16 +25,11 @@ func weighed(t testing.TB, name string, threshold int, weights map[string]int) Z
 	if err != nil {
 		t.Fatal(err)
 	}
-	phases := map[Phase]combine.Phase{Outstanding: combine.Outstanding, Answered: combine.Answered, Missing: combine.Failed}
 	return ZoneOptions{
 		Name: name, Source: SourceCombined, Holds: rbl.HoldsAll, Listed: rbl.DefaultListed(), Fingerprint: name,
 		Members: plan.Members(),
-		Weigh: func(members []MemberState) Sum {
-			var states []combine.State
-			for _, m := range members {
-				states = append(states, combine.State{Phase: phases[m.Phase], Codes: m.Codes})
-			}
-			v := plan.Decide(states)
+		Weigh: func(members []rbl.Answer) Sum {
+			v := plan.Decide(members)
 			return Sum{Known: v.Known, Listed: v.Listed, Doubtful: v.Doubtful, Text: v.Text()}
 		},
 	}

@@ -68,7 +68,7 @@ type ZoneOptions struct {
 
 	// Weigh adds up what the Members of SourceCombined say, in their order.
 	Members []string
-	Weigh   func([]MemberState) Sum
+	Weigh   func([]rbl.Answer) Sum
 
 	// Fingerprint changes when answers cached so far may no longer be used.
 	Fingerprint string

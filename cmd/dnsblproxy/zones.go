@@ -265,7 +265,7 @@ func datasets(z *config.Zone) []dataset.Spec {
 }
 
 // weigh is the arithmetic of a combined zone, and its members.
-func weigh(z *config.Zone) ([]string, func([]resolver.MemberState) resolver.Sum, error) {
+func weigh(z *config.Zone) ([]string, func([]rbl.Answer) resolver.Sum, error) {
 	weights := make(map[string]int, len(z.Weights))
 	for _, w := range z.Weights {
 		key := w.Zone
@@ -278,15 +278,8 @@ func weigh(z *config.Zone) ([]string, func([]resolver.MemberState) resolver.Sum,
 	if err != nil {
 		return nil, nil, err
 	}
-	phases := map[resolver.Phase]combine.Phase{
-		resolver.Outstanding: combine.Outstanding, resolver.Answered: combine.Answered, resolver.Missing: combine.Failed,
-	}
-	return plan.Members(), func(members []resolver.MemberState) resolver.Sum {
-		states := make([]combine.State, len(members))
-		for i, m := range members {
-			states[i] = combine.State{Phase: phases[m.Phase], Codes: m.Codes}
-		}
-		v := plan.Decide(states)
+	return plan.Members(), func(members []rbl.Answer) resolver.Sum {
+		v := plan.Decide(members)
 		return resolver.Sum{Known: v.Known, Listed: v.Listed, Doubtful: v.Doubtful, Text: v.Text()}
 	}, nil
 }

@@ -6,7 +6,7 @@
 //		"zen.spamhaus.org=127.0.0.10-127.0.0.11":  1,
 //		"list.dnswl.org":                          -3,
 //	}, 4)
-//	verdict := plan.Decide(states) // one state per plan.Members()
+//	verdict := plan.Decide(answers) // one for each of plan.Members()
 //
 // It decides the sum, whether that is a listing, and whether it can still
 // change. Each code of an answer counts by the most specific weight that covers
@@ -28,22 +28,6 @@ import (
 	"dnsblproxy/resolver/rbl"
 )
 
-// Phase says how far the question to a member has come.
-type Phase uint8
-
-// The phases of a member. The zero State is one that is outstanding.
-const (
-	Outstanding Phase = iota // no answer yet
-	Answered                 // it answered; no codes mean that it lists nothing
-	Failed                   // it could not be asked, or the answer is no answer
-)
-
-// State is what is known of one member.
-type State struct {
-	Phase Phase
-	Codes []rbl.Code // when Answered: those that count
-}
-
 // Part is one weight that counts in a verdict.
 type Part struct {
 	Zone   string     // the member
@@ -52,7 +36,7 @@ type Part struct {
 	Failed bool // the member failed and Weight is its most lenient value
 }
 
-// Verdict is what the states so far amount to.
+// Verdict is what the answers so far amount to.
 type Verdict struct {
 	Known     bool // no outstanding answer can change Listed
 	Listed    bool // Sum, or when Known is due to the bounds Min, reaches the threshold
@@ -77,7 +61,7 @@ type member struct {
 }
 
 // Members returns the zones that are to be asked, lower case without the final
-// dot, sorted. States are handed to Decide in this order.
+// dot, sorted. Answers are handed to Decide in this order.
 func (p *Plan) Members() []string {
 	zones := make([]string, len(p.members))
 	for i, m := range p.members {
@@ -86,27 +70,27 @@ func (p *Plan) Members() []string {
 	return zones
 }
 
-// Decide adds up. It needs one state per member, in the order of Members, and
+// Decide adds up. It needs one answer per member, in the order of Members, and
 // panics when the number differs.
-func (p *Plan) Decide(states []State) Verdict {
-	if len(states) != len(p.members) {
-		panic(fmt.Sprintf("combine: %d states for %d members", len(states), len(p.members)))
+func (p *Plan) Decide(answers []rbl.Answer) Verdict {
+	if len(answers) != len(p.members) {
+		panic(fmt.Sprintf("combine: %d answers for %d members", len(answers), len(p.members)))
 	}
 	v := Verdict{Threshold: p.threshold}
 	var outMin, outMax, lost int
 	for i := range p.members {
 		m := &p.members[i]
-		switch states[i].Phase {
-		case Outstanding:
+		switch answers[i].Phase {
+		case rbl.Outstanding:
 			outMin, outMax = outMin+m.min, outMax+m.max
-		case Failed:
+		case rbl.Failed:
 			lost += m.max - m.min
 			if v.Sum += m.min; m.min != 0 {
 				v.Parts = append(v.Parts, Part{Zone: m.zone, Weight: m.min, Failed: true})
 			}
-		case Answered:
+		case rbl.Answered:
 			before := len(v.Parts)
-			v.Parts = m.count(v.Parts, states[i].Codes)
+			v.Parts = m.count(v.Parts, answers[i].Codes)
 			for _, part := range v.Parts[before:] {
 				v.Sum += part.Weight
 			}

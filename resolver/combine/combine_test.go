@@ -39,11 +39,11 @@ func example(t testing.TB) *Plan {
 }
 
 func TestPlan_Decide(t *testing.T) {
-	said := func(s ...string) State { return State{Answered, codes(t, s...)} }
-	none, open, failed := State{Phase: Answered}, State{}, State{Phase: Failed}
+	said := func(s ...string) rbl.Answer { return rbl.Answer{Phase: rbl.Answered, Codes: codes(t, s...)} }
+	none, open, failed := rbl.Answer{Phase: rbl.Answered}, rbl.Answer{}, rbl.Answer{Phase: rbl.Failed}
 	tests := []struct {
 		name                string
-		spamcop, dnswl, zen State
+		spamcop, dnswl, zen rbl.Answer
 		want                string // known, listed, sum, bounds
 		text                string
 	}{
@@ -66,7 +66,7 @@ func TestPlan_Decide(t *testing.T) {
 	p := example(t)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			v := p.Decide([]State{tt.spamcop, tt.dnswl, tt.zen})
+			v := p.Decide([]rbl.Answer{tt.spamcop, tt.dnswl, tt.zen})
 			word := map[[2]bool]string{{true, true}: "listed", {true, false}: "unlisted", {false, false}: "?"}[[2]bool{v.Known, v.Listed}]
 			if got := fmt.Sprintf("%s %d %d..%d", word, v.Sum, v.Min, v.Max); got != tt.want {
 				t.Errorf("Decide = %s, want %s", got, tt.want)
@@ -80,11 +80,11 @@ func TestPlan_Decide(t *testing.T) {
 
 // TestPlan_doubtful: a failure casts doubt on a sum that it could have changed.
 func TestPlan_doubtful(t *testing.T) {
-	said := func(s ...string) State { return State{Answered, codes(t, s...)} }
-	none, failed := State{Phase: Answered}, State{Phase: Failed}
+	said := func(s ...string) rbl.Answer { return rbl.Answer{Phase: rbl.Answered, Codes: codes(t, s...)} }
+	none, failed := rbl.Answer{Phase: rbl.Answered}, rbl.Answer{Phase: rbl.Failed}
 	p := example(t) // zen 4 or 1, spamcop 2, dnswl -3; threshold 4
 	for _, tt := range []struct {
-		spamcop, dnswl, zen State
+		spamcop, dnswl, zen rbl.Answer
 		want                bool
 	}{
 		{none, none, none, false},
@@ -95,8 +95,8 @@ func TestPlan_doubtful(t *testing.T) {
 		{failed, none, said("127.0.0.4"), false},  // listed
 		{failed, said("127.0.5.1"), said("127.0.0.4"), false},
 	} {
-		if v := p.Decide([]State{tt.spamcop, tt.dnswl, tt.zen}); v.Doubtful != tt.want {
-			t.Errorf("Decide(%v) is doubtful: %t, want %t", []State{tt.spamcop, tt.dnswl, tt.zen}, v.Doubtful, tt.want)
+		if v := p.Decide([]rbl.Answer{tt.spamcop, tt.dnswl, tt.zen}); v.Doubtful != tt.want {
+			t.Errorf("Decide(%v) is doubtful: %t, want %t", []rbl.Answer{tt.spamcop, tt.dnswl, tt.zen}, v.Doubtful, tt.want)
 		}
 	}
 }
@@ -111,18 +111,18 @@ func TestParse_specific(t *testing.T) {
 		t.Fatal(err)
 	}
 	for code, want := range map[string]int{"127.0.1.1": 1, "127.0.0.2": 2, "127.0.0.12": 3, "127.0.0.9": 4, "127.0.0.8": 5, "127.0.0.255": 3} {
-		if v := p.Decide([]State{{Answered, codes(t, code)}, {Phase: Answered}, {Phase: Answered}}); v.Sum != want {
+		if v := p.Decide([]rbl.Answer{{Phase: rbl.Answered, Codes: codes(t, code)}, {Phase: rbl.Answered}, {Phase: rbl.Answered}}); v.Sum != want {
 			t.Errorf("%s weighs %d, want %d", code, v.Sum, want)
 		}
 	}
 	// 100 codes octet by octet are more than a range of 50 and less than one of 121.
 	for code, want := range map[string]int{"127.0.0.5": 2, "127.0.5.5": 1, "127.0.0.60": 4} {
-		if v := p.Decide([]State{{Phase: Answered}, {Phase: Answered}, {Answered, codes(t, code)}}); v.Sum != want {
+		if v := p.Decide([]rbl.Answer{{Phase: rbl.Answered}, {Phase: rbl.Answered}, {Phase: rbl.Answered, Codes: codes(t, code)}}); v.Sum != want {
 			t.Errorf("%s weighs %d in c.example, want %d", code, v.Sum, want)
 		}
 	}
 	// The range of b is shadowed by its two codes, so it is in no bound.
-	if v := p.Decide(make([]State, 3)); v.Min != 0 || v.Max != 1+2+3+4+5+1+2+1+2+4 {
+	if v := p.Decide(make([]rbl.Answer, 3)); v.Min != 0 || v.Max != 1+2+3+4+5+1+2+1+2+4 {
 		t.Errorf("without answers the sum is from %d to %d", v.Min, v.Max)
 	}
 }
@@ -281,22 +281,22 @@ func TestPlan_Decide_property(t *testing.T) {
 	var counts [3]int
 	for range 2400 {
 		p, slow := randomPlan(t, r)
-		states := make([]State, len(slow))
+		states := make([]rbl.Answer, len(slow))
 		sum, least, most := 0, 0, 0
 		for i, m := range slow {
-			switch Phase(r.IntN(3)) {
-			case Outstanding:
+			switch rbl.Phase(r.IntN(3)) {
+			case rbl.Outstanding:
 				lo, hi := m.lenient(), m.lenient() // it may fail yet
 				for _, a := range all {
 					lo, hi = min(lo, m.sum(a)), max(hi, m.sum(a))
 				}
 				least, most = least+lo, most+hi
-			case Failed:
-				states[i].Phase = Failed
+			case rbl.Failed:
+				states[i].Phase = rbl.Failed
 				sum += m.lenient()
 			default:
 				a := all[r.IntN(len(all))]
-				states[i] = State{Answered, a}
+				states[i] = rbl.Answer{Phase: rbl.Answered, Codes: a}
 				sum += m.sum(a)
 			}
 		}
@@ -339,16 +339,16 @@ func TestPlan_Decide_completions(t *testing.T) {
 	all := answers()
 	for range 60 {
 		p, slow := randomPlan(t, r)
-		states := make([]State, len(slow))
+		states := make([]rbl.Answer, len(slow))
 		var open []int
 		for i := range slow {
 			switch {
 			case len(open) < 2 && r.IntN(2) == 0:
 				open = append(open, i)
 			case r.IntN(4) == 0:
-				states[i].Phase = Failed
+				states[i].Phase = rbl.Failed
 			default:
-				states[i] = State{Answered, all[r.IntN(len(all))]}
+				states[i] = rbl.Answer{Phase: rbl.Answered, Codes: all[r.IntN(len(all))]}
 			}
 		}
 		early := p.Decide(states)
@@ -367,10 +367,10 @@ func TestPlan_Decide_completions(t *testing.T) {
 				}
 				return
 			}
-			states[rest[0]] = State{Phase: Failed}
+			states[rest[0]] = rbl.Answer{Phase: rbl.Failed}
 			complete(rest[1:])
 			for _, a := range all {
-				states[rest[0]] = State{Answered, a}
+				states[rest[0]] = rbl.Answer{Phase: rbl.Answered, Codes: a}
 				complete(rest[1:])
 			}
 		}
@@ -383,7 +383,7 @@ func TestPlan_Decide_completions(t *testing.T) {
 
 func BenchmarkPlan_Decide(b *testing.B) {
 	p := example(b)
-	states := []State{{}, {Phase: Failed}, {Answered, codes(b, "127.0.0.4", "127.0.0.10")}}
+	states := []rbl.Answer{{}, {Phase: rbl.Failed}, {Phase: rbl.Answered, Codes: codes(b, "127.0.0.4", "127.0.0.10")}}
 	b.ReportAllocs()
 	for b.Loop() {
 		p.Decide(states)

@@ -216,4 +216,20 @@ func (s Subject) AppendWire(dst []byte) []byte {
 	return dst
 }
 
+// Phase says how far the question to a list has come.
+type Phase uint8
+
+const (
+	Outstanding Phase = iota // no answer yet
+	Answered                 // it answered; no codes mean that it lists nothing
+	Failed                   // it could not be asked, or the answer is no answer
+)
+
+// Answer is what is known of what a list says of a subject. The zero value is
+// one that is outstanding.
+type Answer struct {
+	Phase Phase
+	Codes []Code // that count
+}
+
 const hexDigits = "0123456789abcdef"
