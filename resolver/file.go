@@ -66,10 +66,8 @@ func (f *facts) fromFile(q *question, typ uint16) listAnswer {
 	}
 	if ans.Len() == 0 {
 		ttl = ownTTL
-		if soa, ok := data.SOA(); ok {
-			f.rdata = soa.AppendRData(f.rdata[:0])
-			b = appendPacked(b, wire.Authority, wire.TypeSOA, f.rdata)
-			ttl = min(soa.TTL, soa.Minimum)
+		if soa, negative := data.SOA(); soa != nil {
+			b, ttl = appendPacked(b, wire.Authority, wire.TypeSOA, soa), negative
 		}
 	}
 	f.packing = b

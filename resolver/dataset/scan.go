@@ -84,17 +84,12 @@ var (
 )
 
 // parseBits reads the number after a slash.
-func parseBits(s []byte, most int) (bits int, rest []byte, err error) {
-	if len(s) == 0 || !isDigit(s[0]) {
+func parseBits(s []byte, most uint32) (bits int, rest []byte, err error) {
+	n, rest, ok := parseDigits(s)
+	if !ok || n > most {
 		return 0, s, errAddress
 	}
-	for len(s) > 0 && isDigit(s[0]) {
-		if bits = bits*10 + int(s[0]-'0'); bits > most {
-			return 0, s, errAddress
-		}
-		s = s[1:]
-	}
-	return bits, s, nil
+	return int(n), rest, nil
 }
 
 // range4 is what an IPv4 entry covers.

@@ -110,12 +110,13 @@ type Zone struct {
 	modified time.Time // of the file that changed last
 }
 
-// SOA returns the zone's start of authority; false when the data has none.
-func (z *Zone) SOA() (SOA, bool) {
+// SOA returns the RDATA of the zone's start of authority, not to be written to,
+// and the TTL of a negative answer; nil when the data has none.
+func (z *Zone) SOA() (rdata []byte, ttl uint32) {
 	if z.soa == nil {
-		return SOA{}, false
+		return nil, 0
 	}
-	return *z.soa, true
+	return z.soaData, min(z.soa.TTL, z.soa.Minimum)
 }
 
 // expired returns an error once the data's own end has come ($TIMESTAMP).
