@@ -136,7 +136,7 @@ func TestHoldFor(t *testing.T) {
 // TestLimits_life: what a list says without an SOA is kept only on demand.
 func TestLimits_life(t *testing.T) {
 	bare := &wire.Response{Rcode: wire.RcodeNXDomain}
-	negative := &wire.Response{Rcode: wire.RcodeNXDomain, HasSOA: true, TTL: 3000}
+	negative := &wire.Response{Rcode: wire.RcodeNXDomain, TTL: 3000}
 	listed := &wire.Response{Records: [][]byte{{127, 0, 0, 2}}, TTL: 3000}
 	byDefault := newLimits(&Settings{MaxTTL: time.Hour, MaxNegativeTTL: 15 * time.Minute})
 	lowered := newLimits(&Settings{MaxTTL: time.Minute, MaxNegativeTTL: 15 * time.Minute})

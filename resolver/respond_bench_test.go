@@ -194,7 +194,7 @@ func (l *unlistedList) Quarantined() (string, bool)                       { retu
 
 func (l *unlistedList) answer() {
 	o := upstream.Outcome{Response: wire.Response{
-		Rcode: wire.RcodeNXDomain, TTL: 3600, HasSOA: true,
+		Rcode: wire.RcodeNXDomain, TTL: 3600,
 		SOA: []byte("\x02ns\x04list\x00\x04root\x04list\x00" + ownTimers),
 	}}
 	for done := range l.asked {

@@ -75,7 +75,7 @@ func (l *fakeList) answer(a upstream.Ask, key string) upstream.Outcome {
 		}
 	}
 	if len(r.Records) == 0 {
-		r.HasSOA, r.SOA = true, []byte("\x02ns\x04list\x00\x04root\x04list\x00"+"\x00\x00\x00\x07\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x01")
+		r.SOA = []byte("\x02ns\x04list\x00\x04root\x04list\x00" + "\x00\x00\x00\x07\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x01")
 		r.Rcode = dns.RcodeNameError
 		other := map[string]string{"A": "TXT", "TXT": "A"}[dns.TypeToString[a.Type]]
 		if len(l.records[a.Name.String()+" "+other]) > 0 {

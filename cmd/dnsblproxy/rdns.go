@@ -54,7 +54,7 @@ func (r *reverse) Start(a upstream.Ask, done func(upstream.Outcome)) {
 // fillReverse makes a list's answer of a verdict. A negative one has no SOA
 // of its own: the resolver adds ours.
 func fillReverse(o *upstream.Outcome, v rdns.Verdict, ttl uint32, typ uint16) {
-	o.Response.TTL, o.Response.HasSOA = ttl, true
+	o.Response.TTL = ttl
 	code := v.Code()
 	switch {
 	case code == 0:

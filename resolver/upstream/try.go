@@ -241,7 +241,7 @@ func withoutAuthority(pkt []byte, r wire.Response) bool {
 		return false
 	}
 	recursive := pkt[3]&0x80 != 0
-	empty := r.Rcode == wire.RcodeSuccess && len(r.Records) == 0 && !r.HasSOA
+	empty := r.Rcode == wire.RcodeSuccess && len(r.Records) == 0 && r.SOA == nil
 	return recursive || empty
 }
 

@@ -55,7 +55,7 @@ func (l *list) Start(a upstream.Ask, done func(upstream.Outcome)) {
 	o.Response.TTL = uint32(l.params.Life(l.index, addr) / time.Second)
 	switch {
 	case !l.params.Listed(l.index, addr):
-		o.Response.Rcode, o.Response.HasSOA, o.Response.SOA = 3, true, []byte(soa)
+		o.Response.Rcode, o.Response.SOA = 3, []byte(soa)
 	case a.Type == load.TypeA:
 		o.Response.Records = [][]byte{{127, 0, 0, 2}}
 	default:

@@ -36,10 +36,6 @@ type Response struct {
 	// records, no SOA, but name servers in the authority section.
 	Referral bool
 
-	// HasSOA says that the authority section has a SOA record of a zone that
-	// the (last) name is in.
-	HasSOA bool
-
 	// TTL is in seconds, below 1<<31: the least TTL of the kept records and
 	// of the aliases followed; for a negative answer also the lesser of the
 	// SOA's TTL and its MINIMUM (RFC 2308, section 5), and 0 without a SOA.
@@ -50,7 +46,8 @@ type Response struct {
 	// empty unless Rcode is NOERROR.
 	Records [][]byte
 
-	// SOA is the uncompressed RDATA of the SOA record, nil without.
+	// SOA is the uncompressed RDATA of the SOA record of a zone that the (last)
+	// name is in, from the authority section; nil without.
 	SOA []byte
 }
 
@@ -96,7 +93,7 @@ func ParseResponse(pkt []byte, q Question, zone Name) (r Response, err error) {
 		if !r.negative(pkt, &s, &c) {
 			return Response{}, ErrMalformed
 		}
-		r.Referral = r.Rcode == RcodeSuccess && !r.HasSOA && s.authorityNS && !c.aliased
+		r.Referral = r.Rcode == RcodeSuccess && r.SOA == nil && s.authorityNS && !c.aliased
 	}
 	return r, nil
 }
@@ -293,7 +290,6 @@ func (r *Response) negative(pkt []byte, s *sections, c *chain) bool {
 		}
 		r.SOA = make([]byte, len(soa))
 		copy(r.SOA, soa)
-		r.HasSOA = true
 		r.TTL = min(c.ttl, rec.ttl, binary.BigEndian.Uint32(r.SOA[len(r.SOA)-4:]))
 		return true
 	}

@@ -124,7 +124,7 @@ func describe(r Response, err error) string {
 	if r.Referral {
 		parts = append(parts, "referral")
 	}
-	if r.HasSOA {
+	if r.SOA != nil {
 		parts = append(parts, "soa")
 	}
 	return strings.Join(append(parts, fmt.Sprintf("ttl=%d", r.TTL)), " ")
