@@ -54,7 +54,7 @@ func (f *facts) fromFile(q *question, typ uint16) listAnswer {
 		return listAnswer{state: failing, why: failure{name: "unloaded", text: "no data could be loaded", ede: edeUnreachable}}
 	}
 	ans := &f.fileAnswer
-	data.Lookup(q.labels, typ, ans)
+	data.Lookup(q.subject, q.labels, typ, ans)
 	if ans.Rcode == dataset.Refused {
 		// The zone's data names no SOA or NS; ours stand in.
 		return listAnswer{state: fresh, data: packed([]byte{wire.RcodeSuccess}), ttl: ownTTL}

@@ -4,7 +4,7 @@
 //	specs := []dataset.Spec{{Kind: dataset.IP4Trie, Files: []string{"zen.ip4"}}}
 //	zone, problems, err := dataset.Load(ctx, specs, time.Now())
 //	var ans dataset.Answer
-//	zone.Lookup(labels, dataset.TypeA, &ans) // labels: "4.3.2.1" in wire form
+//	zone.Lookup(rbl.ParseLabels(labels, rbl.HoldsAll), labels, dataset.TypeA, &ans) // labels: "4.3.2.1" in wire form
 //
 // It decides what the files say about a name: its A codes, its text with the
 // substitutions made, the zone's SOA and NS, and whether the name exists. The
@@ -17,8 +17,8 @@
 //
 // A Zone is immutable and answers without I/O; a Store re-reads the files when
 // they change and swaps the Zone whole. Names are the labels left of the zone,
-// in lower case. Reversed addresses follow RFC 5782, section 2.1, for IPv4 and
-// RFC 5782, section 2.4, for IPv6.
+// in lower case; what address they are package rbl says, so that unlike in
+// rbldnsd an octet has no leading zeros.
 //
 // The package does not know zones' names, messages, EDNS or truncation, keeps
 // no cache, and reads no combined and acl datasets. Empty non-terminals do not

@@ -91,7 +91,6 @@ func (z *Zone) add(b *builder) {
 	s := b.done()
 	z.sets = append(z.sets, s)
 	z.has4 = z.has4 || s.ip4 != nil
-	z.hasIP = z.hasIP || s.ip4 != nil || s.ip6 != nil
 	if z.soa == nil {
 		z.soa = b.soa
 	}

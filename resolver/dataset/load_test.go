@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"dnsblproxy/resolver/rbl"
 )
 
 // TestLoad_problems has one bad line for every rule there is.
@@ -171,11 +173,11 @@ func TestLoad_forms(t *testing.T) {
 				t.Fatalf("Load = %v, %v, %v", z, problems, err)
 			}
 			var ans Answer
-			z.Lookup(wireName("2.2.0.192"), TypeTXT, &ans)
+			lookup(z, wireName("2.2.0.192"), TypeTXT, &ans)
 			if !slices.Equal(ans.Texts, []string{"text 192.0.2.2"}) {
 				t.Errorf("texts = %q", ans.Texts)
 			}
-			if z.Lookup(wireName("3.2.0.192"), TypeA, &ans); ans.Rcode != NXDomain {
+			if lookup(z, wireName("3.2.0.192"), TypeA, &ans); ans.Rcode != NXDomain {
 				t.Errorf("the excluded address: %+v", ans)
 			}
 		})
@@ -213,37 +215,26 @@ func TestZone_apex(t *testing.T) {
 	}
 }
 
-// TestAddressNames compares the readers of reversed addresses with a reading
-// label by label.
-func TestAddressNames(t *testing.T) {
+// TestZone_question has the tables asked about the address that a name is, and
+// about an embedded one where there are tables of IPv4.
+func TestZone_question(t *testing.T) {
 	g := newGenerator(9)
-	const odd = "0123456789abcdefABCDEF gG/:@`\x00\x80\xff"
-	for range 20000 {
-		a := addr6{g.r.Uint64(), g.r.Uint64()}
-		name := wireName(reverse6(a))
-		ok := true
-		for range g.r.IntN(3) { // harm one or two bytes
-			i := g.r.IntN(len(name))
-			name[i] = odd[g.r.IntN(len(odd))]
-		}
-		var slow addr6
-		for i := 62; i >= 0; i -= 2 {
-			d := strings.IndexByte("0123456789abcdef", lower(name[i+1]))
-			if name[i] != 1 || d < 0 {
-				ok = false
-				break
+	for range 1000 {
+		a := addr6{g.r.Uint64() | 1<<63, g.r.Uint64()}
+		a4 := uint32(a.lo)
+		for name, want := range map[string]question{
+			reverse4(a4): {n: 4, a4: a4, is4: true},
+			reverse6(a):  {n: 32, a6: a, is6: true},
+			reverse6(addr6{lo: 0xffff<<32 | uint64(a4)}):     {n: 32, a4: a4, a6: addr6{lo: 0xffff<<32 | uint64(a4)}, is4: true},
+			reverse6(addr6{hi: 0x2002<<48 | uint64(a4)<<16}): {n: 32, a4: a4, a6: addr6{hi: 0x2002<<48 | uint64(a4)<<16}, is4: true, is6: true},
+			"www." + reverse4(a4) + ".example":               {n: 6},
+		} {
+			labels := wireName(name)
+			want.labels = labels
+			q, ok := (&Zone{has4: true}).question(rbl.ParseLabels(labels, rbl.HoldsAll), labels, 0)
+			if !ok || fmt.Sprint(q) != fmt.Sprint(want) {
+				t.Fatalf("%s is asked as %+v, want %+v", name, q, want)
 			}
-			slow = addr6{slow.hi<<4 | slow.lo>>60, slow.lo<<4 | uint64(d)}
-		}
-		if got, gotOK := ip6Name(name); gotOK != ok || ok && got != slow {
-			t.Fatalf("ip6Name(%q) = %x, %t, slowly %x, %t", name, got, gotOK, slow, ok)
-		}
-	}
-	for name, want := range map[string]string{"1.2.0.192": "192.0.2.1", "01.002.0.192": "192.0.2.1", "256.0.0.1": "", "1.2.3": "", "1.2.3.4.5": "",
-		"a.2.0.192": "", "0001.2.0.192": "", "": ""} {
-		a, ok := ip4Name(wireName(name))
-		if ok != (want != "") || ok && text4(a) != want {
-			t.Errorf("ip4Name(%s) = %s, %t, want %q", name, text4(a), ok, want)
 		}
 	}
 }
@@ -264,7 +255,7 @@ func TestLoad_manyTexts(t *testing.T) {
 		}
 		var ans Answer
 		for i := range n {
-			z.Lookup(wireName(reverse4(uint32(10<<24+i))), TypeTXT, &ans)
+			lookup(z, wireName(reverse4(uint32(10<<24+i))), TypeTXT, &ans)
 			want := []string{fmt.Sprintf("case %d", i)}
 			if i == 0 {
 				want = append(want, "another")
@@ -273,7 +264,7 @@ func TestLoad_manyTexts(t *testing.T) {
 				t.Fatalf("of %d texts, number %d is %q, want %q", n, i, ans.Texts, want)
 			}
 		}
-		z.Lookup(wireName(reverse4(uint32(10<<24+n-1))), TypeA, &ans)
+		lookup(z, wireName(reverse4(uint32(10<<24+n-1))), TypeA, &ans)
 		if slices.Sort(ans.Codes); !slices.Equal(ans.Codes, []uint32{0x7f000002, 0x7f000003}) {
 			t.Errorf("of %d texts, the last address has codes %x", n, ans.Codes)
 		}

@@ -112,67 +112,6 @@ func nameText(name []byte) string {
 	return string(out)
 }
 
-// ip4Name reads four labels of one to three digits, the last octet first.
-// Leading zeros are read as rbldnsd reads them.
-func ip4Name(name []byte) (a uint32, ok bool) {
-	for shift := 0; shift < 32; shift += 8 {
-		if len(name) == 0 {
-			return 0, false
-		}
-		l := int(name[0])
-		if l == 0 || l > 3 || l >= len(name) {
-			return 0, false
-		}
-		o := uint32(0)
-		for _, c := range name[1 : l+1] {
-			if !isDigit(c) {
-				return 0, false
-			}
-			o = o*10 + uint32(c-'0')
-		}
-		if o > 255 {
-			return 0, false
-		}
-		a |= o << shift
-		name = name[l+1:]
-	}
-	return a, len(name) == 0
-}
-
-// ip6Name reads 32 labels of one nibble each, the last one first. It takes four
-// labels at a time, each in 16 bits of a word: the digits of an address are as
-// good as random, so that a branch for each would be guessed wrong every other
-// time.
-func ip6Name(name []byte) (a addr6, ok bool) {
-	if len(name) != 64 {
-		return addr6{}, false
-	}
-	const (
-		each = 0x0001_0001_0001_0001 // in every label's bits
-		top  = 0x8000 * each         // stays set where a comparison holds
-	)
-	good := uint64(top)
-	var part [8]uint64
-	for i := range part {
-		w := binary.LittleEndian.Uint64(name[8*i:])
-		length, c := w&(0xff*each), w>>8&(0xff*each)
-		letter := c | 0x20*each
-		digits := (c + top - '0'*each) & (top + '9'*each - c)
-		letters := (letter + top - 'a'*each) & (top + 'f'*each - letter)
-		one := (length + top - each) & (top + each - length)
-		good &= (digits | letters) & one
-		n := c&(0xf*each) + 9*(c>>6&each)
-		n = (n | n>>12) & 0x0000_00ff_0000_00ff
-		part[i] = (n | n>>24) & 0xffff
-	}
-	if good != top {
-		return addr6{}, false
-	}
-	a.lo = part[0] | part[1]<<16 | part[2]<<32 | part[3]<<48
-	a.hi = part[4] | part[5]<<16 | part[6]<<32 | part[7]<<48
-	return a, true
-}
-
 // embedded4 returns the IPv4 address in an IPv4-mapped address or in one of
 // 6to4 (RFC 3056), where rbldnsd looks for IPv4 entries too.
 func (a addr6) embedded4() (a4 uint32, mapped, ok bool) {

@@ -69,7 +69,7 @@ func lists(s *Store, name string) bool {
 		return false
 	}
 	var ans Answer
-	z.Lookup(wireName(name), TypeA, &ans)
+	lookup(z, wireName(name), TypeA, &ans)
 	return len(ans.Codes) > 0
 }
 

@@ -2,9 +2,12 @@ package dataset
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"time"
+
+	"dnsblproxy/resolver/rbl"
 )
 
 // Question types that have a meaning of their own here (RFC 1035, section
@@ -101,7 +104,6 @@ type set struct {
 type Zone struct {
 	sets     []*set
 	has4     bool // some dataset is of IPv4
-	hasIP    bool
 	soa      *SOA
 	soaData  []byte
 	ns       [][]byte // RDATA
@@ -176,38 +178,39 @@ type question struct {
 	qtype  uint16
 }
 
-func (z *Zone) question(labels []byte, qtype uint16) (question, bool) {
-	q := question{labels: labels, qtype: qtype}
-	if z.hasIP {
-		if q.a4, q.is4 = ip4Name(labels); q.is4 {
-			q.n = 4
-			return q, true
+func (z *Zone) question(s rbl.Subject, labels []byte, qtype uint16) (q question, ok bool) {
+	q.labels, q.qtype = labels, qtype
+	switch s.Shape {
+	case rbl.IP4:
+		a := s.Addr.As4()
+		q.n, q.a4, q.is4 = 4, binary.BigEndian.Uint32(a[:]), true
+	case rbl.IP6:
+		a := s.Addr.As16()
+		q.n, q.is6 = 32, true
+		q.a6 = addr6{binary.BigEndian.Uint64(a[:]), binary.BigEndian.Uint64(a[8:])}
+		if z.has4 {
+			var mapped bool
+			q.a4, mapped, q.is4 = q.a6.embedded4()
+			q.is6 = !mapped
 		}
-		if q.a6, q.is6 = ip6Name(labels); q.is6 {
-			q.n = 32
-			if z.has4 {
-				var mapped bool
-				q.a4, mapped, q.is4 = q.a6.embedded4()
-				q.is6 = !mapped
-			}
-			return q, true
-		}
+	default:
+		q.n, ok = countLabels(labels)
+		return q, ok
 	}
-	var ok bool
-	q.n, ok = countLabels(labels)
-	return q, ok
+	return q, true
 }
 
 // Lookup answers for the name that has these labels left of the zone, in wire
-// form without the root, lower case; no labels ask for the zone itself. A
+// form without the root, lower case, which rbl.ParseLabels has read as s; no
+// labels ask for the zone itself. A
 // question about an IPv4-mapped address, or one of 6to4, is answered from the
 // IPv4 datasets, if there are any. A name that exists without a record of the
 // type is NoError and empty. As rbldnsd does, the SOA or NS of a zone that has
 // none is Refused. An A question about an address allocates nothing once ans
 // has grown.
-func (z *Zone) Lookup(labels []byte, qtype uint16, ans *Answer) {
+func (z *Zone) Lookup(s rbl.Subject, labels []byte, qtype uint16, ans *Answer) {
 	ans.reset()
-	q, ok := z.question(labels, qtype)
+	q, ok := z.question(s, labels, qtype)
 	if !ok {
 		ans.Rcode = NXDomain
 		return
