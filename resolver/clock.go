@@ -37,16 +37,16 @@ func (c *clock) seconds() uint32 { return c.mono.Load() }
 // now is in Unix seconds.
 func (c *clock) now() int64 { return c.wall.Load() }
 
-// run keeps the clock until ctx is done.
-func (c *clock) run(ctx context.Context) {
-	t := time.NewTicker(tick)
+// every calls f at each end of pause until ctx is done.
+func every(ctx context.Context, pause time.Duration, f func()) {
+	t := time.NewTicker(pause)
 	defer t.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			c.read()
+			f()
 		}
 	}
 }

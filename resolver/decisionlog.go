@@ -50,18 +50,11 @@ const (
 	toldFor      = ownTTL // seconds
 )
 
-func newDecisionLog(log *slog.Logger, tell func(Decision), lists func(zone, subject string)) *decisionLog {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
-	return &decisionLog{log: log, tell: tell, lists: lists, seed: maphash.MakeSeed()}
-}
-
 // note writes d down if it matters and was not said a moment ago. fetched
 // says that the decision took more than the cache; hits are not repeated. The
 // test entries that MTAs and filters ask for are left out.
 func (l *decisionLog) note(q *question, d *decision, client netip.Addr, fetched bool, now int64) {
-	if d.verdict == Unlisted || d.verdict == Listed && !fetched || q.subject.Test != rbl.NotTest {
+	if d.verdict == Listed && !fetched || q.subject.Test != rbl.NotTest {
 		return
 	}
 	if !l.first(q, d.verdict, now) {
@@ -160,16 +153,9 @@ func (l *decisionLog) write(d *Decision) {
 
 // run reports once a second how many lines were left out.
 func (l *decisionLog) run(ctx context.Context) {
-	t := time.NewTicker(time.Second)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-			if n := l.lost.Swap(0); n > 0 {
-				l.log.LogAttrs(ctx, slog.LevelInfo, "decisions not logged", slog.Uint64("count", n))
-			}
+	every(ctx, time.Second, func() {
+		if n := l.lost.Swap(0); n > 0 {
+			l.log.LogAttrs(ctx, slog.LevelInfo, "decisions not logged", slog.Uint64("count", n))
 		}
-	}
+	})
 }

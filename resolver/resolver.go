@@ -133,7 +133,9 @@ func New(o Options) (*Resolver, error) {
 		bounds:   newBounds(10_000, 50_000),
 		refusals: rate.NewLimiter(refusalsPerSecond, refusalsPerSecond),
 		stats:    newStats(shards+1, c),
-		log:      newDecisionLog(o.Log, o.OnDecision, o.OnListing),
+		log: &decisionLog{
+			log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), tell: o.OnDecision, lists: o.OnListing, seed: maphash.MakeSeed(),
+		},
 	}
 	r.flights = newFlights(r)
 	r.snap.Store(&snapshot{zones: newZoneTable(nil)})
@@ -149,7 +151,7 @@ func New(o Options) (*Resolver, error) {
 // Run keeps the resolver's clock and log going until ctx is done.
 func (r *Resolver) Run(ctx context.Context) {
 	var wg sync.WaitGroup
-	wg.Go(func() { r.clock.run(ctx) })
+	wg.Go(func() { every(ctx, tick, r.clock.read) })
 	wg.Go(func() { r.log.run(ctx) })
 	wg.Wait()
 }
@@ -214,16 +216,12 @@ func (r *Resolver) Configure(s Settings) error {
 		next.clients.Insert(p)
 	}
 	r.snap.Store(next)
-	r.letGo()
-	r.stats.configure(zones)
-	return nil
-}
-
-// letGo forgets what holds zones that were replaced.
-func (r *Resolver) letGo() {
+	// What holds zones that were replaced is let go.
 	r.fails.clear()
 	r.waiters.Clear()
 	r.scratch.Clear()
+	r.stats.configure(zones)
+	return nil
 }
 
 func (r *Resolver) newZone(o *ZoneOptions) (*zone, error) {

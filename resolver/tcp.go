@@ -47,11 +47,6 @@ const (
 	tcpQueues = 64 << 20
 )
 
-var (
-	errShort = errors.New("message shorter than its header")
-	errLong  = errors.New("message longer than a question")
-)
-
 // tcpConn is one connection. Questions on it are answered in any order (RFC
 // 7766, section 6.2.1.1): what is cached at once, the rest as it comes.
 type tcpConn struct {
@@ -136,8 +131,8 @@ func (c *tcpConn) serve() {
 	sc := NewScratch(c.s.r.stats.shards - 1)
 	pkt := make([]byte, 0, 512)
 	for {
-		var err error
-		if pkt, err = c.read(pkt); err != nil {
+		var ok bool
+		if pkt, ok = c.read(pkt); !ok {
 			return
 		}
 		c.places <- struct{}{}
@@ -156,18 +151,18 @@ func (c *tcpConn) serve() {
 	}
 }
 
-// read returns the next message. A server that stops reads nothing more.
-func (c *tcpConn) read(buf []byte) ([]byte, error) {
+// read returns the next message; false when there is none to answer. A server
+// that stops reads nothing more.
+func (c *tcpConn) read(buf []byte) ([]byte, bool) {
 	var head [2]byte
-	if err := c.readFull(head[:], c.idle); err != nil {
-		return buf, err
+	if !c.readFull(head[:], c.idle) {
+		return buf, false
 	}
 	n := int(binary.BigEndian.Uint16(head[:]))
-	if n < wire.HeaderLen {
-		return buf, errShort // nothing to answer; RFC 7766, section 8
-	}
-	if n > maxQuery {
-		return buf, errLong // those that wait would hold much memory; see bounds
+	// Without a header there is nothing to answer (RFC 7766, section 8); those
+	// longer than a question would hold much memory while they wait.
+	if n < wire.HeaderLen || n > maxQuery {
+		return buf, false
 	}
 	if cap(buf) < n {
 		buf = make([]byte, n)
@@ -176,7 +171,7 @@ func (c *tcpConn) read(buf []byte) ([]byte, error) {
 	return buf, c.readFull(buf, min(c.idle, tcpMessage))
 }
 
-func (c *tcpConn) readFull(b []byte, within time.Duration) error {
+func (c *tcpConn) readFull(b []byte, within time.Duration) bool {
 	until := time.Now().Add(within)
 	c.s.mu.Lock()
 	if c.s.stopping { // perhaps since before this connection was known
@@ -185,7 +180,7 @@ func (c *tcpConn) readFull(b []byte, within time.Duration) error {
 	_ = c.conn.SetReadDeadline(until) // the read tells
 	c.s.mu.Unlock()
 	_, err := io.ReadFull(c.conn, b)
-	return err
+	return err == nil
 }
 
 // finish queues one answer for the writer, with its length in front.
