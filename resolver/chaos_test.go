@@ -118,7 +118,7 @@ func runChaos(t *testing.T, seed uint64) {
 // build wires a resolver to the list, as the program does.
 func (c *chaos) build(ctx context.Context, background *sync.WaitGroup) {
 	c.list = &chaosList{rnd: rand.New(rand.NewPCG(c.rnd.Uint64(), 1)), zone: chaosKey + ".list.example", since: time.Now()}
-	pool := upstream.NewPool(upstream.Options{Network: c.list})
+	pool := upstream.NewPool(c.list)
 	asker := pool.Exchanger([]netip.AddrPort{netip.MustParseAddrPort("192.0.2.53:53")}, upstream.ExchangeOptions{CaseRandom: true})
 	zone := []byte(fmt.Sprintf("%c%s\x04list\x07example\x00", len(chaosKey), chaosKey))
 	c.guard = upstream.NewList(upstream.ListOptions{

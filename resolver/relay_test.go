@@ -70,7 +70,7 @@ func TestRelay_sizeRead(t *testing.T) {
 	})}
 	go func() { _ = srv.ActivateAndServe() }()
 	defer srv.Shutdown()
-	pool := upstream.NewPool(upstream.Options{})
+	pool := upstream.NewPool(nil)
 	defer pool.Close()
 	s := relaying(t, passOn{pool.Exchanger([]netip.AddrPort{conn.LocalAddr().(*net.UDPAddr).AddrPort()}, upstream.ExchangeOptions{})})
 	for _, size := range []uint16{4096, 65535} {

@@ -46,7 +46,7 @@ func (a *app) doctor(ctx context.Context, root string) error {
 	if err != nil {
 		return err
 	}
-	pool := upstream.NewPool(upstream.Options{})
+	pool := upstream.NewPool(nil)
 	defer pool.Close()
 	in := patient(c, a.lists)
 	in.Files = os.DirFS(root)

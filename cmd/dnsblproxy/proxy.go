@@ -82,7 +82,7 @@ func wire(c *config.Config, lists *rbl.Table, log *slog.Logger, root string) (*p
 	d := &proxy{
 		lists: lists, log: log, reg: prometheus.NewRegistry(), began: c, started: time.Now(),
 		answers: prometheus.NewRegistry(), journal: admin.NewJournal(remembered),
-		pool: upstream.NewPool(upstream.Options{}), backends: map[string]*backend{}, kept: state.Dir(stateDir(root, listState)),
+		pool: upstream.NewPool(nil), backends: map[string]*backend{}, kept: state.Dir(stateDir(root, listState)),
 	}
 	d.ctx, d.stop = context.WithCancel(context.Background())
 	d.cfg.Store(c)

@@ -18,7 +18,7 @@ func TestReverse_silence(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silent.Close()
-	pool := upstream.NewPool(upstream.Options{})
+	pool := upstream.NewPool(nil)
 	defer pool.Close()
 	at := []netip.AddrPort{silent.LocalAddr().(*net.UDPAddr).AddrPort()}
 	e := pool.Exchanger(at, upstream.ExchangeOptions{})

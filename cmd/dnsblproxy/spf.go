@@ -93,7 +93,7 @@ func (a *app) lookups(ctx context.Context, server string) (r spf.Resolver, done 
 	if err != nil {
 		return nil, nil, err
 	}
-	pool := upstream.NewPool(upstream.Options{})
+	pool := upstream.NewPool(nil)
 	e := pool.Exchanger(c.Nameservers, exchangeOptions(c))
 	return dnsResolver(func() *upstream.Exchanger { return e }), pool.Close, nil
 }

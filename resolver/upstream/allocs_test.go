@@ -14,7 +14,9 @@ import (
 // TestExchanger_allocs holds that a question allocates its cancel function and
 // nothing else: sockets, flights, timers and buffers are used again.
 func TestExchanger_allocs(t *testing.T) {
-	e := newPool(t, Options{SocketUses: 1 << 30}).Exchanger([]netip.AddrPort{echo(t)}, ExchangeOptions{CaseRandom: true})
+	p := newPool(t)
+	p.socketUses = 1 << 30
+	e := p.Exchanger([]netip.AddrPort{echo(t)}, ExchangeOptions{CaseRandom: true})
 	q := question(t, "4.3.2.1.zen.example.org", dns.TypeA)
 	landed := make(chan Outcome, 1)
 	done := func(o Outcome) { landed <- o }
@@ -35,7 +37,8 @@ func TestExchanger_allocs(t *testing.T) {
 // TestList_allocs holds that a question to a list allocates nothing, its
 // answer's records aside.
 func TestList_allocs(t *testing.T) {
-	p := newPool(t, Options{SocketUses: 1 << 30})
+	p := newPool(t)
+	p.socketUses = 1 << 30
 	zone := question(t, "zen.example.org", dns.TypeA).Name
 	l := NewList(ListOptions{Zone: zone, Holds: rbl.HoldsIP4, Ask: p.Exchanger([]netip.AddrPort{echo(t)}, ExchangeOptions{CaseRandom: true})})
 	a := Ask{Question: question(t, "4.3.2.1.zen.example.org", dns.TypeA), Shape: rbl.IP4}

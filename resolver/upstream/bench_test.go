@@ -42,7 +42,7 @@ func echo(t testing.TB) netip.AddrPort {
 func BenchmarkExchanger(b *testing.B) {
 	for _, out := range []int{1, 16, 128} {
 		b.Run(fmt.Sprintf("out=%d", out), func(b *testing.B) {
-			e := newPool(b, Options{}).Exchanger([]netip.AddrPort{echo(b)}, ExchangeOptions{CaseRandom: true})
+			e := newPool(b).Exchanger([]netip.AddrPort{echo(b)}, ExchangeOptions{CaseRandom: true})
 			q := question(b, "4.3.2.1.zen.example.org", dns.TypeA)
 			free := make(chan struct{}, out)
 			for range out {

@@ -27,7 +27,8 @@ func TestPool_Close_leavesNothing(t *testing.T) {
 		}
 	}, func(_ query, c *net.TCPConn) { c.Write([]byte{1, 0, 7}) })
 	for round := range 20 {
-		p := NewPool(Options{Sockets: 3})
+		p := NewPool(nil)
+		p.sockets = 3
 		e := p.Exchanger([]netip.AddrPort{s.addr, netip.MustParseAddrPort("127.0.0.1:9")}, ExchangeOptions{})
 		var starters, landed sync.WaitGroup
 		for g := range 4 {
@@ -67,13 +68,14 @@ func TestPool_Close_leavesNothing(t *testing.T) {
 func TestSocket_closed(t *testing.T) {
 	at := echo(t)
 	for _, c := range []struct {
-		opts Options
+		set  func(*Pool)
 		left int
 	}{
-		{Options{SocketUses: 1}, 8}, // used once, and not yet replaced
-		{Options{SocketAge: 50 * time.Millisecond}, 0},
+		{func(p *Pool) { p.socketUses = 1 }, 8}, // used once, and not yet replaced
+		{func(p *Pool) { p.socketAge = 50 * time.Millisecond }, 0},
 	} {
-		p := newPool(t, c.opts)
+		p := newPool(t)
+		c.set(p)
 		e := p.Exchanger([]netip.AddrPort{at}, ExchangeOptions{Deadline: time.Minute})
 		var landed sync.WaitGroup
 		for i := range 300 {
@@ -150,7 +152,7 @@ func TestExchanger_mutatedAnswers(t *testing.T) {
 		}
 		listed(q)
 	}, func(q query, _ *net.TCPConn) { listed(q) })
-	p := newPool(t, Options{})
+	p := newPool(t)
 	e := p.Exchanger([]netip.AddrPort{s.addr}, ExchangeOptions{Timeout: short, Deadline: time.Minute, CaseRandom: true})
 	tally := map[string]int{}
 	for range 1000 {

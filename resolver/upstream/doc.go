@@ -19,5 +19,5 @@
 //
 // The package caches no answers and joins no equal questions; it does not know
 // what a code means, but is handed functions that do. Time is that of package
-// time, the network that of [Options], so tests fake both.
+// time, the network is a [Network], so tests fake both.
 package upstream

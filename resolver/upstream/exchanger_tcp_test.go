@@ -22,7 +22,7 @@ func TestExchanger_burstGoesToTCP(t *testing.T) {
 			q.send(wrong)
 		}
 	}, func(q query, _ *net.TCPConn) { listed(q) })
-	p := newPool(t, Options{})
+	p := newPool(t)
 	e := p.Exchanger([]netip.AddrPort{s.addr}, patient)
 	o := e.Exchange(t.Context(), question(t, "a.bl.example", dns.TypeA))
 	if say(o) != "127.0.0.2" || p.Stats.Bursts.Load() != 1 {
@@ -50,7 +50,7 @@ func TestExchanger_largeTCP(t *testing.T) {
 			c.Write(p[:min(len(p), 999)])
 		}
 	})
-	e := newPool(t, Options{}).Exchanger([]netip.AddrPort{s.addr}, patient)
+	e := newPool(t).Exchanger([]netip.AddrPort{s.addr}, patient)
 	o := e.Exchange(t.Context(), question(t, "a.bl.example", dns.TypeA))
 	if len(o.Response.Records) != 4090 {
 		t.Errorf("%d records, %v", len(o.Response.Records), o.Err)
@@ -74,7 +74,7 @@ func TestExchanger_pipelines(t *testing.T) {
 			c.Close()
 		}
 	})
-	e := newPool(t, Options{}).Exchanger([]netip.AddrPort{s.addr}, patient)
+	e := newPool(t).Exchanger([]netip.AddrPort{s.addr}, patient)
 	for range 3 {
 		var wg sync.WaitGroup
 		for i := range 4 {
@@ -108,7 +108,7 @@ func TestExchanger_closesAtTheSecond(t *testing.T) {
 		}
 		listed(q)
 	})
-	e := newPool(t, Options{}).Exchanger([]netip.AddrPort{s.addr}, patient)
+	e := newPool(t).Exchanger([]netip.AddrPort{s.addr}, patient)
 	for i := range 4 {
 		if o := e.Exchange(t.Context(), question(t, string(rune('a'+i))+".bl.example", dns.TypeA)); say(o) != "127.0.0.2" {
 			t.Errorf("question %d: %s", i, say(o))
@@ -127,7 +127,7 @@ func TestExchanger_oneAnswerPerConnection(t *testing.T) {
 		listed(q)
 		c.Close()
 	})
-	e := newPool(t, Options{}).Exchanger([]netip.AddrPort{s.addr}, patient)
+	e := newPool(t).Exchanger([]netip.AddrPort{s.addr}, patient)
 	for range 2 {
 		const n = 20
 		got := make(chan Outcome, n)
@@ -175,7 +175,7 @@ func TestExchanger_boundedConnections(t *testing.T) {
 			r.Truncated = true
 			return r
 		})
-		p := NewPool(Options{Network: d})
+		p := NewPool(d)
 		defer p.Close()
 		e := p.Exchanger(addrs(listAddr), ExchangeOptions{})
 		e.servers[0].single.begin(time.Now())

@@ -90,7 +90,7 @@ func TestExchanger_faults(t *testing.T) {
 			bad, good := newFakeServer(t), newFakeServer(t)
 			bad.script(tt.udp, tt.tcp)
 			good.script(listed, nil)
-			p := newPool(t, Options{})
+			p := newPool(t)
 			q := question(t, "2.0.0.127.bl.example", dns.TypeA)
 			opts := ExchangeOptions{Timeout: short, Deadline: time.Minute, CaseRandom: true}
 			if tt.alone == "timeout" {
@@ -136,7 +136,7 @@ func TestExchanger_waitsOn(t *testing.T) {
 		q.send(wrong[:5])
 		listed(q)
 	}, nil)
-	p := newPool(t, Options{})
+	p := newPool(t)
 	e := p.Exchanger([]netip.AddrPort{s.addr}, patient)
 	o := e.Exchange(t.Context(), question(t, "a.bl.example", dns.TypeA))
 	if say(o) != "127.0.0.2" || len(s.seen()) != 1 || p.Stats.Mismatched.Load() != 2 {
@@ -160,7 +160,7 @@ func TestExchanger_remembersNoEDNS(t *testing.T) {
 				}
 				q.send(p)
 			}, nil)
-			e := newPool(t, Options{}).Exchanger([]netip.AddrPort{s.addr}, patient)
+			e := newPool(t).Exchanger([]netip.AddrPort{s.addr}, patient)
 			for range 2 {
 				if o := e.Exchange(t.Context(), question(t, "a.bl.example", dns.TypeA)); say(o) != "127.0.0.2" {
 					t.Fatal(say(o))
@@ -176,7 +176,7 @@ func TestExchanger_remembersNoEDNS(t *testing.T) {
 func TestExchanger_query(t *testing.T) {
 	s := newFakeServer(t)
 	s.script(listed, nil)
-	e := newPool(t, Options{}).Exchanger([]netip.AddrPort{s.addr}, patient)
+	e := newPool(t).Exchanger([]netip.AddrPort{s.addr}, patient)
 	name := "abcdefghijklmnopqrstuvwxyz.bl.example"
 	for range 8 {
 		e.Exchange(t.Context(), question(t, name, dns.TypeTXT))
@@ -212,7 +212,7 @@ func TestExchanger_caseOfPointers(t *testing.T) {
 		}
 		q.send(pkt)
 	}, nil)
-	e := newPool(t, Options{}).Exchanger([]netip.AddrPort{s.addr}, patient)
+	e := newPool(t).Exchanger([]netip.AddrPort{s.addr}, patient)
 	o := e.Exchange(t.Context(), question(t, "4.3.2.1.abcdefghijklmnopqrstuvwxyz.example", dns.TypeA))
 	if soa := string(o.Response.SOA); soa == "" || soa != strings.ToLower(soa) {
 		t.Errorf("SOA is %q (%v), want the case of the question that was handed in", soa, o.Err)
@@ -225,7 +225,7 @@ func TestExchanger_lowerCaseServer(t *testing.T) {
 		q.Question[0].Name = strings.ToLower(q.Question[0].Name)
 		listed(q)
 	}, nil)
-	p := newPool(t, Options{})
+	p := newPool(t)
 	e := p.Exchanger([]netip.AddrPort{s.addr}, patient)
 	for range 5 {
 		if o := e.Exchange(t.Context(), question(t, "aaaaaaaaaaaaaaaaaaaaaaaa.example", dns.TypeA)); say(o) != "127.0.0.2" {
@@ -241,7 +241,7 @@ func TestExchanger_portClosed(t *testing.T) {
 	s, good := newFakeServer(t), newFakeServer(t)
 	good.script(listed, nil)
 	s.close()
-	p := newPool(t, Options{})
+	p := newPool(t)
 	q := question(t, "a.bl.example", dns.TypeA)
 	o := p.Exchanger([]netip.AddrPort{s.addr}, patient).Exchange(t.Context(), q)
 	if o.Err != ErrUnreachable {
@@ -258,7 +258,7 @@ func TestExchanger_portClosed(t *testing.T) {
 
 func TestExchanger_cancelAndClose(t *testing.T) {
 	s := newFakeServer(t)
-	p := NewPool(Options{})
+	p := NewPool(nil)
 	e := p.Exchanger([]netip.AddrPort{s.addr}, patient)
 	q := question(t, "a.bl.example", dns.TypeA)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
@@ -294,7 +294,7 @@ func TestExchanger_cancelAndClose(t *testing.T) {
 func TestExchanger_askOthersGetsAFlight(t *testing.T) {
 	var flights [4]*flight // more than are used
 	dials := 0
-	p := NewPool(Options{Network: nowhere(func() {
+	p := NewPool(nowhere(func() {
 		dials++
 		locked := 0
 		for _, f := range flights {
@@ -307,7 +307,7 @@ func TestExchanger_askOthersGetsAFlight(t *testing.T) {
 		if locked != 1 {
 			t.Errorf("dial %d: %d flights are locked, want that which is tried alone", dials, locked)
 		}
-	})})
+	}))
 	defer p.Close()
 	for i := range flights {
 		flights[i] = p.newFlight()

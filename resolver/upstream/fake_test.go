@@ -198,7 +198,7 @@ func failing(rcode int) func(m *dns.Msg) *dns.Msg {
 func fakePool(t testing.TB) (*fakeNet, *Pool) {
 	t.Helper()
 	n := newFakeNet()
-	return n, NewPool(Options{Network: n})
+	return n, NewPool(n)
 }
 
 func addrs(list ...string) (out []netip.AddrPort) {

@@ -21,7 +21,7 @@ func TestList_refusesOneResolver(t *testing.T) {
 		g := guard(t, blocked, func(o *ListOptions) {
 			e := o.Ask.(*Exchanger)
 			o.Ask, o.Probe = e.pool.Exchanger(addrs(first, second), e.opts), true
-			own = e.pool.opts.Network.(*fakeNet).host(second, listed)
+			own = e.pool.network.(*fakeNet).host(second, listed)
 			own.delay = 30 * time.Millisecond
 		})
 		defer g.end()

@@ -139,7 +139,9 @@ func TestPrompt_Each(t *testing.T) {
 
 // One system call reads an answer; none finds out that no other is there.
 func TestPrompt_Each_readsOnce(t *testing.T) {
-	e := newPool(t, Options{SocketUses: 1 << 30}).Exchanger([]netip.AddrPort{echo(t)}, patient)
+	p := newPool(t)
+	p.socketUses = 1 << 30
+	e := p.Exchanger([]netip.AddrPort{echo(t)}, patient)
 	const asked = 1000
 	var before int
 	for i := range asked + 100 {

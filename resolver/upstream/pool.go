@@ -12,22 +12,6 @@ import (
 	"dnsblproxy/resolver/internal/spare"
 )
 
-// Options of a Pool. The zero value is usable.
-type Options struct {
-	// Network opens the connections; nil is the machine's own.
-	Network Network
-
-	// Sockets is the number of UDP sockets per server, opened as they are
-	// needed; a question goes out on a random one, or on that of the question
-	// before while that waits. Default 8.
-	Sockets int
-
-	// SocketAge and SocketUses bound how long and for how many questions a
-	// socket, and so its port, is used. Defaults 30 s and 4096.
-	SocketAge  time.Duration
-	SocketUses int
-}
-
 // Stats are counts since the pool was made.
 type Stats struct {
 	Mismatched atomic.Uint64 // answers dropped: unknown ID, other question, malformed
@@ -43,9 +27,13 @@ type Stats struct {
 type Pool struct {
 	Stats Stats
 
-	opts Options
-	rnd  *entropy
-	free spare.List[flight]
+	network Network
+	rnd     *entropy
+	free    spare.List[flight]
+
+	sockets    int           // per server, over UDP, opened as they are needed; a question goes out on a random one, or on that of one that waits
+	socketAge  time.Duration // for so long, and
+	socketUses int           // so many questions, is a socket used, and so its port
 
 	ctx  context.Context // ends dials when the pool closes
 	stop context.CancelFunc
@@ -61,22 +49,15 @@ type Pool struct {
 // leastSweep is how many servers are remembered before one looks which are gone.
 const leastSweep = 1024
 
-// NewPool returns a pool that has opened nothing yet.
-func NewPool(opts Options) *Pool {
-	if opts.Network == nil {
-		opts.Network = systemNetwork{}
-	}
-	if opts.Sockets <= 0 {
-		opts.Sockets = 8
-	}
-	if opts.SocketAge <= 0 {
-		opts.SocketAge = 30 * time.Second
-	}
-	if opts.SocketUses <= 0 {
-		opts.SocketUses = 4096
+// NewPool returns a pool that has opened nothing yet. network opens its
+// connections; nil is the machine's own.
+func NewPool(network Network) *Pool {
+	if network == nil {
+		network = systemNetwork{}
 	}
 	p := &Pool{
-		opts: opts, rnd: newEntropy(), gate: newGate(),
+		network: network, sockets: 8, socketAge: 30 * time.Second, socketUses: 4096,
+		rnd: newEntropy(), gate: newGate(),
 		servers: make(map[netip.AddrPort]weak.Pointer[server]), sweepAt: leastSweep,
 	}
 	p.ctx, p.stop = context.WithCancel(context.Background())

@@ -24,7 +24,7 @@ func TestExchanger_Relay(t *testing.T) {
 			answers <- answer
 			q.send(answer)
 		})
-		e := newPool(t, Options{}).Exchanger([]netip.AddrPort{s.addr}, patient)
+		e := newPool(t).Exchanger([]netip.AddrPort{s.addr}, patient)
 		m := new(dns.Msg)
 		m.SetQuestion("eXample.ORG.", dns.TypeMX)
 		m.SetEdns0(4096, true)
@@ -60,7 +60,7 @@ func TestExchanger_RelayFailure(t *testing.T) {
 	a, b := newFakeServer(t), newFakeServer(t)
 	a.script(func(q query) { q.send(q.reply(2)) }, nil)
 	b.script(func(q query) { q.send(q.reply(0)) }, nil)
-	p := newPool(t, Options{})
+	p := newPool(t)
 	p.server(a.addr).rtt.Store(1)
 	p.server(b.addr).rtt.Store(2)
 	m := new(dns.Msg)
@@ -98,7 +98,7 @@ func TestExchanger_RelayFailure(t *testing.T) {
 func TestExchanger_RelayLeavesNoTCP(t *testing.T) {
 	s := newFakeServer(t)
 	s.script(listed, func(q query, _ *net.TCPConn) { q.send(q.reply(0)) })
-	e := newPool(t, Options{}).Exchanger([]netip.AddrPort{s.addr}, patient)
+	e := newPool(t).Exchanger([]netip.AddrPort{s.addr}, patient)
 	pkt, err := new(dns.Msg).SetQuestion("example.org.", dns.TypeMX).Pack()
 	if err != nil {
 		t.Fatal(err)

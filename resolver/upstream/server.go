@@ -50,7 +50,7 @@ type server struct {
 func newServer(p *Pool, addr netip.AddrPort) *server {
 	return &server{
 		pool: p, addr: addr,
-		sockets: make([]*socket, p.opts.Sockets),
+		sockets: make([]*socket, p.sockets),
 		open:    make(map[*socket]struct{}),
 		streams: make(map[*stream]struct{}),
 	}
@@ -166,7 +166,7 @@ func (s *server) slot(bits uint32, now time.Time) (k, old *socket, err error) {
 	place := &s.sockets[s.at]
 	if k = *place; k != nil {
 		k.uses++
-		if k.uses <= s.pool.opts.SocketUses && now.Before(k.until) {
+		if k.uses <= s.pool.socketUses && now.Before(k.until) {
 			return k, nil, nil
 		}
 		old, *place = k, nil

@@ -187,8 +187,8 @@ func question(t testing.TB, name string, qtype uint16) Question {
 	return Question{Name: n, Type: qtype}
 }
 
-func newPool(t testing.TB, opts Options) *Pool {
-	p := NewPool(opts)
+func newPool(t testing.TB) *Pool {
+	p := NewPool(nil)
 	t.Cleanup(p.Close)
 	return p
 }

@@ -28,12 +28,12 @@ func openSocket(srv *server, now time.Time) (*socket, error) {
 	if !srv.pool.gate.enter() {
 		return nil, ErrClosed
 	}
-	conn, err := srv.pool.opts.Network.DialUDP(srv.addr)
+	conn, err := srv.pool.network.DialUDP(srv.addr)
 	if err != nil {
 		srv.pool.gate.leave()
 		return nil, err
 	}
-	age := srv.pool.opts.SocketAge
+	age := srv.pool.socketAge
 	if !srv.known() {
 		age = min(age, strangerAge)
 	}

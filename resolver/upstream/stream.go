@@ -65,7 +65,7 @@ func (c *stream) send(query []byte) bool {
 func (c *stream) run() {
 	defer c.srv.pool.gate.leave()
 	ctx, cancel := context.WithTimeout(c.ctx, streamDial)
-	conn, err := c.srv.pool.opts.Network.DialTCP(ctx, c.srv.addr)
+	conn, err := c.srv.pool.network.DialTCP(ctx, c.srv.addr)
 	cancel()
 	if err != nil {
 		c.fail(false)

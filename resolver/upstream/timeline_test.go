@@ -182,7 +182,8 @@ func TestTimeline_socketsAreRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newFakeNet()
 		n.host(first, blocklist("bl.example."))
-		p := NewPool(Options{Network: n, Sockets: 2, SocketUses: 10})
+		p := NewPool(n)
+		p.sockets, p.socketUses = 2, 10
 		defer p.Close()
 		e := p.Exchanger(addrs(first), ExchangeOptions{})
 		s := p.server(addrs(first)[0])
@@ -243,7 +244,8 @@ func TestTimeline_idleSocketsClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newFakeNet()
 		h := n.host(first, blocklist("bl.example."))
-		p := NewPool(Options{Network: n, Sockets: 1, SocketAge: 5 * time.Second})
+		p := NewPool(n)
+		p.sockets, p.socketAge = 1, 5*time.Second
 		defer p.Close()
 		e := p.Exchanger(addrs(first), ExchangeOptions{})
 		s := p.server(addrs(first)[0])
