@@ -221,7 +221,7 @@ func FuzzNames(f *testing.F) {
 			if len(one.names.plain) == 0 {
 				continue
 			}
-			name := string(one.names.t.name(0))
+			name := string(one.names.t.at(0))
 			names = append(names, name)
 			if v := one.names.plain[0]; v != none {
 				plain[name] = append(plain[name], v)

@@ -1,10 +1,8 @@
 package dataset
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
-	"hash/maphash"
 	"slices"
 )
 
@@ -25,34 +23,31 @@ const maxSet = 255
 // defaultA is 127.0.0.2, the code of an entry that names none.
 const defaultA = 0x7f000002
 
-// values holds the distinct (A, TXT template) records of one dataset, packed
-// so that a million different texts cost their bytes and eight more each. It
-// is immutable once its builder is done.
+// values holds the distinct records of one dataset. It is immutable once its
+// builder is done.
 type values struct {
-	a    []uint32
-	off  []uint32 // record i's template is text[off[i]:off[i+1]]
-	text []byte
-	sets [][]uint32 // record numbers; value first+len(a)+k is sets[k]
+	words            // records: the A code in four bytes, then the TXT template
+	sets  [][]uint32 // record numbers; value first+len()+k is sets[k]
 }
 
-func (v *values) template(rec uint32) []byte {
-	return v.text[v.off[rec]:v.off[rec+1]]
-}
+func (v *values) code(rec uint32) uint32 { return binary.BigEndian.Uint32(v.at(rec)) }
+
+func (v *values) template(rec uint32) []byte { return v.at(rec)[4:] }
 
 // single returns the record that val stands for, when it is only one.
 func (v *values) single(val value) (rec uint32, ok bool) {
 	rec = val - first
-	return rec, rec < uint32(len(v.a))
+	return rec, rec < uint32(v.len())
 }
 
 // set returns the records of a value for which single said no.
 func (v *values) set(val value) []uint32 {
-	return v.sets[val-first-uint32(len(v.a))]
+	return v.sets[val-first-uint32(v.len())]
 }
 
 // size is the memory held, in bytes.
 func (v *values) size() int {
-	n := 4*cap(v.a) + 4*cap(v.off) + cap(v.text)
+	n := v.words.size()
 	for _, s := range v.sets {
 		n += 24 + 4*cap(s)
 	}
@@ -62,54 +57,21 @@ func (v *values) size() int {
 // interner builds a values table; equal records and equal sets get one value.
 type interner struct {
 	values
-	seed  maphash.Seed
-	slots []uint32         // open addressing; record number plus one, 0 is free
+	buf   []byte           // of record
 	setOf map[string]value // by the values it was merged from
 	def   value            // rbldnsd's built-in record: 127.0.0.2 without text
 }
 
 func newInterner() *interner {
-	in := &interner{seed: maphash.MakeSeed(), slots: make([]uint32, 64), setOf: map[string]value{}}
-	in.off = []uint32{0}
+	in := &interner{values: values{words: newWords()}, setOf: map[string]value{}}
 	in.def = in.record(defaultA, nil)
 	return in
 }
 
 // record returns the value of one A code and text template.
 func (in *interner) record(a uint32, text []byte) value {
-	mask := uint64(len(in.slots) - 1)
-	h := in.hash(a, text)
-	for ; in.slots[h&mask] != 0; h++ {
-		rec := in.slots[h&mask] - 1
-		if in.a[rec] == a && bytes.Equal(in.template(rec), text) {
-			return first + rec
-		}
-	}
-	rec := uint32(len(in.a))
-	in.slots[h&mask] = rec + 1
-	in.a = append(in.a, a)
-	in.text = append(in.text, text...)
-	in.off = append(in.off, uint32(len(in.text)))
-	if 4*len(in.a) > 3*len(in.slots) {
-		in.grow()
-	}
-	return first + rec
-}
-
-func (in *interner) hash(a uint32, text []byte) uint64 {
-	return maphash.Bytes(in.seed, text) ^ uint64(a)*0x9e3779b97f4a7c15
-}
-
-func (in *interner) grow() {
-	in.slots = make([]uint32, 2*len(in.slots))
-	mask := uint64(len(in.slots) - 1)
-	for rec := range in.a {
-		h := in.hash(in.a[rec], in.template(uint32(rec)))
-		for in.slots[h&mask] != 0 {
-			h++
-		}
-		in.slots[h&mask] = uint32(rec) + 1
-	}
+	in.buf = append(binary.BigEndian.AppendUint32(in.buf[:0], a), text...)
+	return first + in.add(in.buf)
 }
 
 // merge returns the value of several entries for one and the same key: an
@@ -144,18 +106,16 @@ func (in *interner) merge(vals []value) value {
 	if v, ok := in.setOf[string(key)]; ok {
 		return v
 	}
-	v := first + uint32(len(in.a)+len(in.values.sets))
-	in.values.sets = append(in.values.sets, recs)
+	v := first + uint32(in.len()+len(in.sets))
+	in.sets = append(in.sets, recs)
 	in.setOf[string(key)] = v
 	return v
 }
 
 // done returns the finished table in as little memory as it needs.
 func (in *interner) done() values {
-	return values{
-		a: slices.Clone(in.a), off: slices.Clone(in.off),
-		text: slices.Clone(in.text), sets: in.values.sets,
-	}
+	in.trim()
+	return values{words: words{off: in.off, blob: in.blob}, sets: in.sets}
 }
 
 var (
@@ -168,7 +128,7 @@ var (
 // def, the default in force; ":A:" leaves the text empty. A text too long is
 // cut, and then the value is good although the error is not nil.
 func (in *interner) parse(s []byte, def value) (value, error) {
-	a, text := in.a[def-first], s
+	a, text := in.code(def-first), s
 	if s[0] == ':' {
 		code, n, rest, ok := parseOctets(s[1:])
 		if code = inetAddr(code, n); !ok || code == 0 {

@@ -296,7 +296,7 @@ func (s *set) subject(q *question, entry []byte) string {
 
 func (s *set) addRecord(rec uint32, subject string, qtype uint16, ans *Answer) {
 	if qtype == TypeA {
-		ans.addCode(s.values.a[rec], s.ttl)
+		ans.addCode(s.values.code(rec), s.ttl)
 	} else if text := s.vars.expand(s.values.template(rec), subject); text != "" {
 		ans.addText(text, s.ttl)
 	}
