@@ -55,12 +55,11 @@ func (r *reverse) Start(a upstream.Ask, done func(upstream.Outcome)) {
 // of its own: the resolver adds ours.
 func fillReverse(o *upstream.Outcome, v rdns.Verdict, ttl uint32, typ uint16) {
 	o.Response.TTL = ttl
-	code := v.Code()
 	switch {
-	case code == 0:
+	case v.Code == 0:
 		o.Response.Rcode = rcodeNXDomain
 	case typ == typeA:
-		b := code.Addr().As4()
+		b := v.Code.Addr().As4()
 		o.Response.Records = [][]byte{b[:]}
 	case typ == typeTXT:
 		text := v.Text()

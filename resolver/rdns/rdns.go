@@ -2,15 +2,15 @@
 // server that sends mail should have a name, and the name should lead back.
 //
 //	verdict, ttl, err := rdns.Check(ctx, netip.MustParseAddr("192.0.2.1"), resolver)
-//	if err == nil && verdict.Code() != 0 {
+//	if err == nil && verdict.Code != 0 {
 //		// listed; verdict.Text() tells the sender's administrator what to do
 //	}
 //
-// It decides between four findings: a name that leads back (its A or AAAA
-// records hold the address), no name at all (127.0.0.2), names of which none
-// leads back (127.0.0.3), and more names than anyone may be made to ask for. It
-// errs on the side of the sender: a name that cannot be resolved might be the
-// good one, so a timeout or SERVFAIL is an error and never a listing.
+// A name leads back whose A or AAAA records hold the address. Listed is an address
+// without a name (127.0.0.2), or with names of which none leads back (127.0.0.3),
+// unless these are more than anyone may be made to ask for. The package errs on
+// the side of the sender: a name that cannot be resolved might be the good one,
+// so a timeout or SERVFAIL is an error and never a listing.
 //
 // Classless delegation (RFC 2317) needs nothing here: the Resolver follows
 // CNAME records. The package does no I/O of its own, caches nothing, and does
@@ -22,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 
@@ -55,41 +56,17 @@ type Resolver interface {
 // whoever owns the reverse zone could make us ask for any number.
 const MaxNames = 10
 
-// Finding is what Check found.
-type Finding uint8
-
-// The findings. The zero value is none.
-const (
-	Confirmed   Finding = iota + 1 // a name leads back
-	Nameless                       // there is no name
-	Unconfirmed                    // no name leads back
-	TooMany                        // more than MaxNames names; not judged
-)
-
 // Codes of the listings.
 const (
 	CodeNameless    rbl.Code = 0x7f000002 // 127.0.0.2
 	CodeUnconfirmed rbl.Code = 0x7f000003 // 127.0.0.3
 )
 
-// Verdict is a finding and what it is about.
+// Verdict is what Check found.
 type Verdict struct {
-	Addr    netip.Addr // unmapped
-	Finding Finding
-	// Names are the address's names in lower case with a final dot, each once;
-	// of a Confirmed one only the name that leads back.
-	Names []string
-}
-
-// Code returns the code of the listing, 0 when the address is not listed.
-func (v Verdict) Code() rbl.Code {
-	switch v.Finding {
-	case Nameless:
-		return CodeNameless
-	case Unconfirmed:
-		return CodeUnconfirmed
-	}
-	return 0
+	Addr  netip.Addr // unmapped
+	Code  rbl.Code   // of the listing; 0 when the address is not listed
+	Names []string   // of the address, in lower case with a final dot, each once
 }
 
 // Check looks at the reverse DNS of addr. An IPv4-mapped address is judged as
@@ -109,10 +86,9 @@ func Check(ctx context.Context, addr netip.Addr, r Resolver) (v Verdict, ttl uin
 	v.Names = distinct(ptr.Names)
 	switch n := len(v.Names); {
 	case n == 0:
-		v.Finding = Nameless
+		v.Code = CodeNameless
 		return v, ptr.TTL, nil
 	case n > MaxNames:
-		v.Finding = TooMany
 		return v, ptr.TTL, nil
 	}
 	return confirm(ctx, v, ptr.TTL, r)
@@ -181,18 +157,15 @@ func confirm(ctx context.Context, v Verdict, ttl uint32, r Resolver) (Verdict, u
 			failed = fmt.Errorf("asking for the address of %q: %w", f.name, f.err)
 			continue
 		}
-		for _, a := range f.ans.Addrs {
-			if a.Unmap() == v.Addr {
-				v.Finding, v.Names = Confirmed, []string{f.name}
-				return v, min(ttl, f.ans.TTL), nil
-			}
+		if slices.ContainsFunc(f.ans.Addrs, func(a netip.Addr) bool { return a.Unmap() == v.Addr }) {
+			return v, min(ttl, f.ans.TTL), nil
 		}
 		least = min(least, f.ans.TTL)
 	}
 	if failed != nil { // that one may lead back
 		return v, 0, failed
 	}
-	v.Finding = Unconfirmed
+	v.Code = CodeUnconfirmed
 	return v, least, nil
 }
 

@@ -22,10 +22,10 @@ func (v Verdict) Text() string {
 		record = "AAAA"
 	}
 	var s string
-	switch v.Finding {
-	case Nameless:
+	switch v.Code {
+	case CodeNameless:
 		s = fmt.Sprintf("%s has no reverse DNS. Have the network's operator add a PTR record that names your mail server, and give that name an %s record with this address", v.Addr, record)
-	case Unconfirmed:
+	case CodeUnconfirmed:
 		names := show(v.Names[0])
 		if n := len(v.Names) - 1; n > 0 {
 			names += fmt.Sprintf(" (and %d more)", n)
