@@ -25,10 +25,6 @@
 // exist here, as in rbldnsd; a server that wants NODATA for them sees to it.
 package dataset
 
-import (
-	"fmt"
-)
-
 // Kind is a dataset type of rbldnsd.
 type Kind string
 
@@ -56,9 +52,4 @@ type Problem struct {
 	File string
 	Line int    // from 1
 	Text string // what is wrong, lower case
-}
-
-// String is "file:line: text".
-func (p Problem) String() string {
-	return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Text)
 }

@@ -73,8 +73,8 @@ func TestLoad_problems(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if want := fmt.Sprintf("%s:2: %v", path, tt.want); len(problems) != 1 || problems[0].String() != want {
-				t.Errorf("problems = %v, want %s", problems, want)
+			if want := (Problem{path, 2, tt.want.Error()}); len(problems) != 1 || problems[0] != want {
+				t.Errorf("problems = %v, want %v", problems, want)
 			}
 		})
 	}

@@ -393,7 +393,7 @@ func TestStore_late(t *testing.T) {
 			t.Error("a file that came late is not in force")
 		}
 		last := told.seen[len(told.seen)-1]
-		if last.Err != nil || len(last.Problems) != 1 || last.Problems[0].String() != path+":2: "+errAddress.Error() {
+		if last.Err != nil || len(last.Problems) != 1 || last.Problems[0] != (Problem{path, 2, errAddress.Error()}) {
 			t.Errorf("last status = %+v", last)
 		}
 		if n := len(told.seen); n > 3 {

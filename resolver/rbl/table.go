@@ -60,9 +60,8 @@ type Dead struct {
 
 // List is what is known of one list. It is shared: nobody writes to it.
 type List struct {
-	Zone   string   // lower case, no trailing dot
-	Name   string   // for people: "Spamhaus ZEN"
-	Keyed  []string // zones below which a customer's key is the first label
+	Zone string // lower case, no trailing dot
+	About
 	Kind   Kind
 	Holds  Holds
 	Listed CodeSet
@@ -72,12 +71,18 @@ type List struct {
 	Codes  CodeNames
 	Errors map[Code]Trouble
 
-	Probe   Probe
-	Docs    string // the list's own documentation
-	Removal string // where to ask for removal; "" if there is no such way
-	Access  string // what to do before asking it, such as registering; "" for nothing
-	Note    string // anything else worth knowing before rejecting mail on it
-	Dead    *Dead  // nil for a living list
+	Probe Probe
+	Dead  *Dead // nil for a living list
+}
+
+// About is what the table says of a list as it is told.
+type About struct {
+	Name    string   // for people: "Spamhaus ZEN"
+	Keyed   []string // zones below which a customer's key is the first label
+	Docs    string   // the list's own documentation
+	Removal string   // where to ask for removal; "" if there is no such way
+	Access  string   // what to do before asking it, such as registering; "" for nothing
+	Note    string   // anything else worth knowing before rejecting mail on it
 }
 
 // ErrorName says whether c, answered by list l, is trouble instead of an

@@ -22,8 +22,7 @@ type file struct {
 }
 
 type row struct {
-	Name    string             `toml:"name"`
-	Keyed   []string           `toml:"keyed"`
+	About
 	Kind    string             `toml:"kind"`
 	Holds   []string           `toml:"holds"`
 	Listed  []string           `toml:"listed"`
@@ -32,10 +31,6 @@ type row struct {
 	Errors  map[string]Trouble `toml:"errors"`
 	Shares  string             `toml:"shares"`
 	Probe   string             `toml:"probe"`
-	Docs    string             `toml:"docs"`
-	Removal string             `toml:"removal"`
-	Access  string             `toml:"access"`
-	Note    string             `toml:"note"`
 }
 
 type deadRow struct {
@@ -102,10 +97,7 @@ func (t *Table) add(l *List) error {
 }
 
 func (r row) list(zone string, shared map[string]map[string]Trouble) (*List, error) {
-	l := &List{
-		Zone: zone, Name: r.Name, Keyed: r.Keyed, Errors: map[Code]Trouble{},
-		Docs: r.Docs, Removal: r.Removal, Access: r.Access, Note: r.Note,
-	}
+	l := &List{Zone: zone, About: r.About, Errors: map[Code]Trouble{}}
 	if r.Name == "" || !webAddress(r.Docs) || r.Removal != "" && !webAddress(r.Removal) {
 		return nil, errors.New("name, docs or removal is missing or no web address")
 	}
@@ -176,7 +168,7 @@ func (r deadRow) list(zone string) (*List, error) {
 	}) {
 		return nil, fmt.Errorf("since = %q is no date", r.Since)
 	}
-	return &List{Zone: zone, Name: r.Name, Docs: r.Docs, Holds: HoldsAll,
+	return &List{Zone: zone, About: About{Name: r.Name, Docs: r.Docs}, Holds: HoldsAll,
 		Dead: &Dead{Since: r.Since, Reason: r.Reason}}, nil
 }
 
