@@ -78,8 +78,7 @@ func Compile(ctx context.Context, r Resolver, domain string, o CompileOptions) (
 // sweep is what the evaluations of one Map share.
 type sweep struct {
 	policies *policies
-	runs     map[runKey]*table
-	addrs    map[addrKey]*table
+	tables   map[tableKey]*table
 	names    map[nameKey]string
 	live     []Step
 	problems []Problem
@@ -95,17 +94,13 @@ type sweep struct {
 	first, last netip.Addr
 }
 
-// runKey names a step of a record in one family.
-type runKey struct {
-	record *Record
-	step   int
+// tableKey names what the addresses of one family are compared with: a run of
+// ip4 and ip6, by its first term, or an answer of addresses, widened to prefixes.
+type tableKey struct {
+	run    *Term
+	answer question
+	bits   int
 	six    bool
-}
-
-// addrKey names an answer of addresses, widened to prefixes.
-type addrKey struct {
-	question
-	bits int
 }
 
 // nameKey names the expansion of a term without %{i} and %{p}, which %{v} lets
@@ -119,8 +114,7 @@ type nameKey struct {
 func newSweep(p *policies) *sweep {
 	return &sweep{
 		policies: p,
-		runs:     make(map[runKey]*table),
-		addrs:    make(map[addrKey]*table),
+		tables:   make(map[tableKey]*table),
 		names:    make(map[nameKey]string),
 	}
 }
@@ -163,43 +157,36 @@ func (s *sweep) narrow(last netip.Addr) {
 	}
 }
 
-// matchRun is check.matchRun for all addresses at once. The one asked about is
-// always s.first: everything before it is done.
-func (s *sweep) matchRun(r *Record, i int) Result {
-	six := s.first.Is6()
-	key := runKey{r, i, six}
-	t := s.runs[key]
-	if t == nil {
-		terms := r.directives[r.steps[i].from:r.steps[i].to]
-		prefixes, classes := make([]netip.Prefix, len(terms)), make([]Result, len(terms))
-		for j := range terms {
-			prefixes[j], classes[j] = terms[j].Network, terms[j].Qualifier
-		}
-		t = newTable(prefixes, classes, six)
-		s.runs[key] = t
-	}
-	class, _, last := t.find(s.first)
-	s.narrow(last)
-	return class
+// matchRun is check.matchRun for all addresses at once.
+func (s *sweep) matchRun(step []Term) Result {
+	key := tableKey{run: &step[0], six: s.first.Is6()}
+	return s.match(key, func() []Term { return step })
 }
 
 // matchAddrs compares with the addresses of an answer.
 func (s *sweep) matchAddrs(q question, bits int, addrs []netip.Addr) bool {
-	key := addrKey{q, bits}
-	t := s.addrs[key]
-	if t == nil {
-		prefixes, classes := make([]netip.Prefix, 0, len(addrs)), make([]Result, 0, len(addrs))
+	key := tableKey{answer: q, bits: bits, six: q.t == TypeAAAA}
+	return s.match(key, func() (terms []Term) {
 		for _, a := range addrs {
 			if p, err := a.Prefix(bits); err == nil {
-				prefixes, classes = append(prefixes, p), append(classes, Pass)
+				terms = append(terms, Term{Network: p, Qualifier: Pass})
 			}
 		}
-		t = newTable(prefixes, classes, q.t == TypeAAAA)
-		s.addrs[key] = t
+		return terms
+	}) == Pass
+}
+
+// match compares with the networks of terms. The address asked about is always
+// s.first: everything before it is done.
+func (s *sweep) match(key tableKey, terms func() []Term) Result {
+	t := s.tables[key]
+	if t == nil {
+		t = newTable(terms(), key.six)
+		s.tables[key] = t
 	}
 	class, _, last := t.find(s.first)
 	s.narrow(last)
-	return class == Pass
+	return class
 }
 
 // noteLive remembers a live term that was reached; the deepest one counts, not

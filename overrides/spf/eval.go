@@ -88,15 +88,15 @@ func (c *check) host(domain string) verdict {
 // evaluate takes the terms in order until one decides, RFC 7208, sections
 // 4.6.2 and 4.7; then redirect, section 6.1; then Neutral.
 func (c *check) evaluate(r *Record, domain string) verdict {
-	for i := range r.steps {
-		if r.steps[i].networks {
-			if res, t := c.matchRun(r, i); res != None {
+	for _, step := range r.steps {
+		t := &step[0]
+		switch {
+		case t.Network.IsValid():
+			if res, t := c.matchRun(step); res != None {
 				return c.decided(r, domain, res, t)
 			}
 			continue
-		}
-		t := &r.directives[r.steps[i].from]
-		if t.Kind == KindAll {
+		case t.Kind == KindAll:
 			return c.decided(r, domain, t.Qualifier, t)
 		}
 		matched, inner := c.match(t, domain)
@@ -216,12 +216,12 @@ func (c *check) include(name string) (bool, verdict) {
 
 // matchRun compares with a run of ip4 and ip6 terms and returns the qualifier
 // of the first that matches, None if none does.
-func (c *check) matchRun(r *Record, i int) (Result, *Term) {
+func (c *check) matchRun(step []Term) (Result, *Term) {
 	if c.sweep != nil {
-		return c.sweep.matchRun(r, i), nil
+		return c.sweep.matchRun(step), nil
 	}
-	for j := r.steps[i].from; j < r.steps[i].to; j++ {
-		if t := &r.directives[j]; t.Network.Contains(c.ip) {
+	for i := range step {
+		if t := &step[i]; t.Network.Contains(c.ip) {
 			return t.Qualifier, t
 		}
 	}
@@ -246,12 +246,10 @@ func (c *check) matchHost(t *Term, name string) (bool, error) {
 	if c.sweep != nil {
 		return c.sweep.matchAddrs(question{name, typ}, bits, ans.Addrs), nil
 	}
-	for _, a := range ans.Addrs {
-		if p, perr := a.Prefix(bits); perr == nil && p.Contains(c.ip) {
-			return true, nil
-		}
-	}
-	return false, nil
+	return slices.ContainsFunc(ans.Addrs, func(a netip.Addr) bool {
+		p, err := a.Prefix(bits)
+		return err == nil && p.Contains(c.ip)
+	}), nil
 }
 
 // matchMX is the mechanism mx, RFC 7208, section 5.4. More than ten hosts are

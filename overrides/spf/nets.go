@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// table answers for a list of prefixes which class the first one has that
+// table answers for a list of networks which class the first one has that
 // contains an address, and between which addresses that answer stays the same.
 // It covers one family from end to end; a lookup is a binary search.
 type table struct {
@@ -14,20 +14,19 @@ type table struct {
 	classes []Result     // None: no prefix contains the range
 }
 
-// newTable builds the table of one family (IPv6 if six). classes[i] goes with
-// prefixes[i]; prefixes of the other family are skipped.
-func newTable(prefixes []netip.Prefix, classes []Result, six bool) *table {
-	order := make([]int, 0, len(prefixes))
-	for i, p := range prefixes {
-		if p.Addr().Is6() == six && !onlyMapped(p) {
+// newTable builds the table of one family (IPv6 if six) from the terms' networks,
+// whose classes are the qualifiers; those of the other family are skipped.
+func newTable(terms []Term, six bool) *table {
+	order := make([]int, 0, len(terms))
+	for i, t := range terms {
+		if t.Network.Addr().Is6() == six && !onlyMapped(t.Network) {
 			order = append(order, i)
 		}
 	}
 	// Prefixes nest or are apart: sorted by first address, the wider first,
 	// those around the current one form a stack.
 	slices.SortFunc(order, func(a, b int) int {
-		return cmp.Or(prefixes[a].Addr().Compare(prefixes[b].Addr()),
-			cmp.Compare(prefixes[a].Bits(), prefixes[b].Bits()), cmp.Compare(a, b))
+		return cmp.Or(terms[a].Network.Compare(terms[b].Network), cmp.Compare(a, b))
 	})
 	type open struct {
 		last   netip.Addr
@@ -39,7 +38,7 @@ func newTable(prefixes []netip.Prefix, classes []Result, six bool) *table {
 		for n := len(stack); n > 0 && (!before.IsValid() || stack[n-1].last.Less(before)); n-- {
 			class := None
 			if n > 1 {
-				class = classes[stack[n-2].winner]
+				class = terms[stack[n-2].winner].Qualifier
 			}
 			if next := stack[n-1].last.Next(); next.IsValid() && next.Is6() == six {
 				t.put(next, class)
@@ -48,14 +47,14 @@ func newTable(prefixes []netip.Prefix, classes []Result, six bool) *table {
 		}
 	}
 	for _, i := range order {
-		p := prefixes[i]
+		p := terms[i].Network
 		closeUpTo(p.Addr())
 		winner := i
 		if n := len(stack); n > 0 {
 			winner = min(winner, stack[n-1].winner)
 		}
 		stack = append(stack, open{lastOf(p), winner})
-		t.put(p.Addr(), classes[winner])
+		t.put(p.Addr(), terms[winner].Qualifier)
 	}
 	closeUpTo(netip.Addr{})
 	return t

@@ -6,11 +6,11 @@ import (
 	"testing"
 )
 
-// findSlow is the definition of table.find: the first prefix in the list.
-func findSlow(prefixes []netip.Prefix, classes []Result, a netip.Addr) Result {
-	for i, p := range prefixes {
-		if p.Contains(a) {
-			return classes[i]
+// findSlow is the definition of table.find: the first network in the list.
+func findSlow(terms []Term, a netip.Addr) Result {
+	for _, t := range terms {
+		if t.Network.Contains(a) {
+			return t.Qualifier
 		}
 	}
 	return None
@@ -19,33 +19,32 @@ func findSlow(prefixes []netip.Prefix, classes []Result, a netip.Addr) Result {
 func TestTable_find(t *testing.T) {
 	for seed := range uint64(300) {
 		w := &world{rng: rand.New(rand.NewPCG(seed, 1))}
-		var prefixes []netip.Prefix
-		var classes []Result
+		var terms []Term
 		for range w.rng.IntN(30) {
 			a := w.addr(w.oneIn(2))
 			p, err := a.Prefix(max(0, a.BitLen()-w.rng.IntN(12)*w.rng.IntN(12)))
 			if err != nil {
 				t.Fatal(err)
 			}
-			prefixes = append(prefixes, p)
-			classes = append(classes, []Result{Pass, Fail, Neutral}[w.rng.IntN(3)])
+			terms = append(terms, Term{Network: p, Qualifier: []Result{Pass, Fail, Neutral}[w.rng.IntN(3)]})
 		}
 		for _, six := range []bool{false, true} {
-			tab := newTable(prefixes, classes, six)
-			for _, p := range prefixes {
+			tab := newTable(terms, six)
+			for _, term := range terms {
+				p := term.Network
 				for _, a := range []netip.Addr{p.Addr(), p.Addr().Prev(), lastOf(p), lastOf(p).Next(), w.addr(six), firstOf(six), lastAddr(six)} {
 					if !a.IsValid() || a.Is6() != six {
 						continue
 					}
 					got, first, last := tab.find(a)
-					if want := findSlow(prefixes, classes, a); got != want {
-						t.Fatalf("seed %d: find(%v) = %v, want %v in %v %v", seed, a, got, want, prefixes, classes)
+					if want := findSlow(terms, a); got != want {
+						t.Fatalf("seed %d: find(%v) = %v, want %v in %v", seed, a, got, want, terms)
 					}
 					if a.Less(first) || last.Less(a) {
 						t.Fatalf("seed %d: find(%v) gives the range %v to %v", seed, a, first, last)
 					}
 					for _, edge := range []netip.Addr{first, last} {
-						if want := findSlow(prefixes, classes, edge); got != want {
+						if want := findSlow(terms, edge); got != want {
 							t.Fatalf("seed %d: range of %v ends at %v, where it is %v, not %v", seed, a, edge, want, got)
 						}
 					}

@@ -42,56 +42,37 @@ func Parse(text string) (*Record, error) {
 		}
 		t, err := parseTerm(s)
 		if err == nil {
-			err = r.unique(&t)
+			err = r.add(t)
 		}
 		if err != nil {
 			errs = append(errs, &SyntaxError{Term: s, Reason: err.Error()})
-			continue
 		}
-		r.terms = append(r.terms, t)
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	r.arrange()
 	return r, nil
 }
 
-// unique refuses a second redirect or exp, RFC 7208, section 6.
-func (r *Record) unique(t *Term) error {
-	if t.Kind != KindRedirect && t.Kind != KindExp {
-		return nil
-	}
-	for i := range r.terms {
-		if r.terms[i].Kind == t.Kind {
-			return fmt.Errorf("a record has one %s at most", t.Kind)
-		}
+// add appends a term and puts it where it is evaluated. It refuses a second
+// redirect or exp, RFC 7208, section 6.
+func (r *Record) add(t Term) error {
+	r.terms = append(r.terms, t)
+	last := len(r.steps) - 1
+	switch {
+	case t.Kind == KindRedirect && r.redirect == nil:
+		r.redirect = &t
+	case t.Kind == KindExp && r.exp == nil:
+		r.exp = &t
+	case t.Kind == KindRedirect || t.Kind == KindExp:
+		return fmt.Errorf("a record has one %s at most", t.Kind)
+	case t.Kind == KindUnknown:
+	case last >= 0 && t.Network.IsValid() && r.steps[last][0].Network.IsValid():
+		r.steps[last] = append(r.steps[last], t)
+	default:
+		r.steps = append(r.steps, []Term{t})
 	}
 	return nil
-}
-
-// arrange splits the terms into directives and modifiers, and the directives
-// into steps.
-func (r *Record) arrange() {
-	for i := range r.terms {
-		t := &r.terms[i]
-		switch {
-		case t.Kind == KindRedirect:
-			r.redirect = t
-		case t.Kind == KindExp:
-			r.exp = t
-		case !t.Kind.Modifier():
-			r.directives = append(r.directives, *t)
-		}
-	}
-	for i, t := range r.directives {
-		networks := t.Kind == KindIP4 || t.Kind == KindIP6
-		if n := len(r.steps); networks && n > 0 && r.steps[n-1].networks {
-			r.steps[n-1].to = i + 1
-			continue
-		}
-		r.steps = append(r.steps, step{i, i + 1, networks})
-	}
 }
 
 func parseTerm(s string) (Term, error) {
@@ -141,7 +122,10 @@ func (t *Term) parseMechanism(name, rest string) error {
 	switch lowerASCII(name) {
 	case "all":
 		t.Kind = KindAll
-		return t.parseNothing(rest)
+		if rest != "" {
+			return fmt.Errorf("all takes nothing, not %q", rest)
+		}
+		return nil
 	case "include":
 		t.Kind = KindInclude
 		return t.parseTarget(rest, true)
@@ -169,13 +153,6 @@ func (t *Term) parseMechanism(name, rest string) error {
 		return fmt.Errorf("unknown mechanism %q; write ip4 or ip6", name)
 	}
 	return fmt.Errorf("unknown mechanism %q", name)
-}
-
-func (t *Term) parseNothing(rest string) error {
-	if rest != "" {
-		return fmt.Errorf("%s takes nothing, not %q", t.Kind, rest)
-	}
-	return nil
 }
 
 // parseTarget reads [ ":" domain-spec ].

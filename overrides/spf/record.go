@@ -4,19 +4,11 @@ import "net/netip"
 
 // Record is one SPF record. It is immutable.
 type Record struct {
-	text       string
-	terms      []Term // as published, modifiers among them
-	directives []Term // without the modifiers
-	steps      []step
-	redirect   *Term // nil: none
-	exp        *Term // nil: none
-}
-
-// step is a part of the directives that is evaluated at one go: a run of ip4
-// and ip6 terms (to-from >= 1, networks set), or one other term.
-type step struct {
-	from, to int
-	networks bool
+	text     string
+	terms    []Term   // as published, modifiers among them
+	steps    [][]Term // the mechanisms: a run of ip4 and ip6 at one go, or one other
+	redirect *Term    // nil: none
+	exp      *Term    // nil: none
 }
 
 // Kind says which mechanism or modifier a term is.

@@ -80,12 +80,12 @@ func recordWarnings(text string) []string {
 		}
 	}
 	all := false
-	for i := range r.directives {
-		t := &r.directives[i]
+	for i := range r.terms {
+		t := &r.terms[i]
 		switch {
+		case t.Kind.Modifier():
 		case all:
 			warn(t, `stands behind "all" and is never reached`)
-			continue
 		case t.Kind == KindAll && t.Qualifier == Pass:
 			warn(t, "lets every address pass that is not refused before")
 		case t.Kind == KindPTR:
