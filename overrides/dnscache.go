@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"dnsblproxy/overrides/spf"
@@ -37,42 +38,29 @@ type keptAnswer struct {
 	expires time.Time
 }
 
-// into returns a resolver that asks r and keeps the answers.
-func (c *answers) into(r Resolver) Resolver { return keepingResolver{c, r} }
-
-type keepingResolver struct {
+// keeper is a Resolver that asks next what is not kept, or everything anew, and
+// keeps the answers.
+type keeper struct {
 	answers *answers
 	next    Resolver
-}
-
-// Lookup asks and keeps the answer.
-func (r keepingResolver) Lookup(ctx context.Context, name string, t spf.Type) (spf.Answer, error) {
-	a, err := r.next.Lookup(ctx, name, t)
-	if err == nil && a.TTL > 0 {
-		r.answers.put(asked{name, t}, a, time.Now())
-	}
-	return a, err
-}
-
-// through returns a resolver that asks r what is not kept, within b.
-func (c *answers) through(r Resolver, b *spf.Budget) Resolver {
-	return cachedResolver{keepingResolver{c, r}, b}
-}
-
-type cachedResolver struct {
-	keepingResolver
-	budget *spf.Budget
+	anew    bool
+	left    *atomic.Int64 // questions; nil: no bound
 }
 
 // Lookup answers from what is kept, or asks and keeps the answer.
-func (r cachedResolver) Lookup(ctx context.Context, name string, t spf.Type) (spf.Answer, error) {
-	if a, ok := r.answers.get(asked{name, t}, time.Now()); ok {
+func (k keeper) Lookup(ctx context.Context, name string, t spf.Type) (spf.Answer, error) {
+	q := asked{name, t}
+	if a, ok := k.answers.get(q, time.Now()); ok && !k.anew {
 		return a, nil
 	}
-	if !r.budget.Spend() {
+	if k.left != nil && k.left.Add(-1) < 0 {
 		return spf.Answer{}, spf.ErrBudget
 	}
-	return r.keepingResolver.Lookup(ctx, name, t)
+	a, err := k.next.Lookup(ctx, name, t)
+	if err == nil && a.TTL > 0 {
+		k.answers.put(q, a, time.Now())
+	}
+	return a, err
 }
 
 // get returns the answer with the time it has left as its TTL.

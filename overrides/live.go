@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"dnsblproxy/overrides/spf"
@@ -61,7 +62,7 @@ func newLiveState() *liveState {
 type liveJob struct {
 	ctx    context.Context
 	cancel context.CancelFunc
-	budget *spf.Budget
+	left   atomic.Int64 // DNS questions
 	users  int
 	done   map[sourceKey]chan struct{} // closed when that term's verdict is in
 }
@@ -146,7 +147,8 @@ func (e *Engine) evaluateAll(ctx context.Context, a netip.Addr, keys []sourceKey
 func (l *liveState) join(ctx context.Context, a netip.Addr) *liveJob {
 	job := l.jobs[a]
 	if job == nil {
-		job = &liveJob{budget: spf.NewBudget(spf.LiveQuestions), done: make(map[sourceKey]chan struct{})}
+		job = &liveJob{done: make(map[sourceKey]chan struct{})}
+		job.left.Store(spf.LiveQuestions)
 		job.ctx, job.cancel = context.WithTimeout(ctx, spf.LiveTimeout)
 		l.jobs[a] = job
 	}
@@ -173,8 +175,8 @@ func (e *Engine) evaluate(job *liveJob, k sourceKey, a netip.Addr) {
 		e.live.keep(liveKey{k, a}, verdict{expires: now.Add(liveUnsure)}, now)
 		return
 	}
-	r := withoutIncludes(e.live.answers.through(e.opts.Resolver, job.budget), exceptSPF(s.rule))
-	out := spf.CheckHost(job.ctx, r, spf.Query{Addr: a, Domain: k.spec}, spf.Options{})
+	r := withoutIncludes(keeper{answers: &e.live.answers, next: e.opts.Resolver, left: &job.left}, exceptSPF(s.rule))
+	out := spf.CheckHost(job.ctx, r, spf.Query{Addr: a, Domain: k.spec})
 	now = time.Now()
 	if out.Result == spf.TempError {
 		e.live.unsure(liveKey{k, a}, now)

@@ -89,12 +89,12 @@ func (p *compiler) run(ctx context.Context, c *compilation, domain string, excep
 		c.at = time.Now()
 		close(c.done)
 	}()
-	m, err := spf.Compile(ctx, withoutIncludes(p.answers.into(p.resolver), except), domain, spf.CompileOptions{Follow: len(except) > 0})
+	m, err := spf.Compile(ctx, withoutIncludes(keeper{answers: p.answers, next: p.resolver, anew: true}, except), domain, spf.CompileOptions{Follow: len(except) > 0})
 	if err != nil {
 		c.err = fmt.Errorf("SPF of %q: %w", domain, err)
 		return
 	}
-	r := withoutIncludes(p.answers.through(p.resolver, nil), except)
+	r := withoutIncludes(keeper{answers: p.answers, next: p.resolver}, except)
 	if m.Has(spf.TempError) {
 		c.m, c.broad = m, tooBroad(ctx, r, m.Domain(), fromMap(m, nil))
 		return

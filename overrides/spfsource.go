@@ -157,7 +157,7 @@ func allPass(ctx context.Context, r Resolver, domain string, addrs []netip.Addr)
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout/4)
 	defer cancel()
 	for _, a := range addrs {
-		out := spf.CheckHost(ctx, r, spf.Query{Addr: a, Domain: domain}, spf.Options{})
+		out := spf.CheckHost(ctx, r, spf.Query{Addr: a, Domain: domain})
 		if out.Result != spf.Pass {
 			return false
 		}

@@ -63,7 +63,7 @@ func (a *app) spf(ctx context.Context, domain string, f spfFlags) error {
 	}
 	defer done()
 	if addr.IsValid() {
-		return a.spfOne(ctx, r, spf.Query{Addr: addr, Domain: domain, Sender: f.sender, HELO: f.helo})
+		return a.spfOne(ctx, r, spf.Query{Addr: addr, Domain: domain, Sender: f.sender, HELO: f.helo, Explain: true})
 	}
 	m, err := spf.Compile(ctx, r, domain, spf.CompileOptions{Sender: f.sender, HELO: f.helo, Follow: true})
 	if err != nil {
@@ -100,7 +100,7 @@ func (a *app) lookups(ctx context.Context, server string) (r spf.Resolver, done 
 
 // spfOne prints the result for one address, its name first.
 func (a *app) spfOne(ctx context.Context, r spf.Resolver, q spf.Query) error {
-	o := spf.CheckHost(ctx, r, q, spf.Options{Explain: true})
+	o := spf.CheckHost(ctx, r, q)
 	v := struct {
 		Result      spf.Result `json:"result"`
 		IP          netip.Addr `json:"ip"`

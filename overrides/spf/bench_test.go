@@ -75,7 +75,7 @@ func BenchmarkCheckHost(b *testing.B) {
 	q := Query{Addr: netip.MustParseAddr("192.0.2.1"), Domain: "example.com"}
 	b.ReportAllocs()
 	for b.Loop() {
-		CheckHost(context.Background(), d, q, Options{})
+		CheckHost(context.Background(), d, q)
 	}
 }
 

@@ -27,19 +27,8 @@ type Query struct {
 	Sender string
 	// HELO is the name the client gave; empty: the domain.
 	HELO string
-}
-
-// Options are what an evaluation may use. The zero value is fine.
-type Options struct {
-	// Budget bounds the DNS questions. An evaluation that needs more is a
-	// TempError.
-	Budget *Budget
 	// Explain asks for the explanation of a Fail, one more DNS question.
 	Explain bool
-	// Receiver is %{r}, the host that checks; empty: "unknown".
-	Receiver string
-	// Now is the clock of %{t}; nil: the system's.
-	Now func() time.Time
 }
 
 // Step is a term on the way to a result, and the domain that published it.
@@ -81,19 +70,18 @@ var errNoAddress = errors.New("no address to check")
 // CheckHost is check_host() of RFC 7208, section 4. Errors of DNS are results,
 // as that document has it; ctx bounds the time, and an evaluation that needs DNS
 // after its end is a TempError.
-func CheckHost(ctx context.Context, r Resolver, q Query, o Options) Outcome {
+func CheckHost(ctx context.Context, r Resolver, q Query) Outcome {
 	if !q.Addr.IsValid() {
 		return Outcome{Result: None, Why: errNoAddress}
 	}
-	s := newSnapshot(r, o.Budget)
-	c := newCheck(ctx, newPolicies(s), q)
+	c := newCheck(ctx, newPolicies(r, 0), q)
 	v := c.host(c.domain)
 	out := Outcome{
 		Result: v.result, Path: v.path, Why: v.why,
-		Lookups: c.lookups, Voids: c.voids, TTL: s.leastTTL(),
+		Lookups: c.lookups, Voids: c.voids, TTL: c.policies.leastTTL(),
 	}
-	if out.Result == Fail && o.Explain {
-		out.Explanation = c.explain(v, o)
+	if out.Result == Fail && q.Explain {
+		out.Explanation = c.explain(v)
 	}
 	return out
 }
@@ -123,12 +111,12 @@ func (id *identity) setIdentity(q Query) {
 }
 
 // explain fetches and expands the explanation, RFC 7208, section 6.2. Whatever
-// goes wrong, there is none. It counts against no limit but the budget.
-func (c *check) explain(v verdict, o Options) string {
+// goes wrong, there is none. It counts against no limit.
+func (c *check) explain(v verdict) string {
 	if v.record == nil || v.record.exp == nil {
 		return ""
 	}
-	c.explaining = &o
+	c.explaining = true
 	name, err := c.target(v.record.exp, v.domain)
 	if err != nil || !askable(name) {
 		return ""

@@ -12,7 +12,7 @@ import (
 
 func checkAddr(t *testing.T, d *fakeDNS, addr, domain string) Outcome {
 	t.Helper()
-	return CheckHost(context.Background(), d, Query{Addr: netip.MustParseAddr(addr), Domain: domain}, Options{Explain: true})
+	return CheckHost(context.Background(), d, Query{Addr: netip.MustParseAddr(addr), Domain: domain, Explain: true})
 }
 
 func TestCheckHost(t *testing.T) {
@@ -139,13 +139,26 @@ func TestCheckHost_identity(t *testing.T) {
 		{Query{Domain: "BÜCHER.example"}, Pass},
 	} {
 		tt.q.Addr = addr
-		if got := CheckHost(context.Background(), d, tt.q, Options{}); got.Result != tt.want {
+		if got := CheckHost(context.Background(), d, tt.q); got.Result != tt.want {
 			t.Errorf("CheckHost(%+v) = %v (%v), want %v", tt.q, got.Result, got.Why, tt.want)
 		}
 	}
-	if got := CheckHost(context.Background(), d, Query{Domain: "example.com"}, Options{}); got.Result != None {
+	if got := CheckHost(context.Background(), d, Query{Domain: "example.com"}); got.Result != None {
 		t.Errorf("CheckHost without an address = %v, want none", got.Result)
 	}
+}
+
+// meteredDNS answers so many questions.
+type meteredDNS struct {
+	*fakeDNS
+	left int
+}
+
+func (d *meteredDNS) Lookup(ctx context.Context, name string, t Type) (Answer, error) {
+	if d.left--; d.left < 0 {
+		return Answer{}, ErrBudget
+	}
+	return d.fakeDNS.Lookup(ctx, name, t)
 }
 
 // A budget that runs out is a temperror even under ptr, which ignores other
@@ -157,14 +170,14 @@ func TestCheckHost_budget(t *testing.T) {
 		a.example A 192.0.2.9`)
 	q := Query{Addr: netip.MustParseAddr("192.0.2.1"), Domain: "example.com"}
 	for budget, want := range map[int]Result{0: TempError, 1: TempError, 2: TempError, 3: Fail} {
-		got := CheckHost(context.Background(), d, q, Options{Budget: NewBudget(budget)})
+		got := CheckHost(context.Background(), &meteredDNS{d, budget}, q)
 		if got.Result != want || want == TempError && !errors.Is(got.Why, ErrBudget) {
 			t.Errorf("budget %d: %v (%v), want %v", budget, got.Result, got.Why, want)
 		}
 	}
-	shared := NewBudget(5)
-	first := CheckHost(context.Background(), d, q, Options{Budget: shared})
-	second := CheckHost(context.Background(), d, q, Options{Budget: shared})
+	shared := &meteredDNS{d, 5}
+	first := CheckHost(context.Background(), shared, q)
+	second := CheckHost(context.Background(), shared, q)
 	if first.Result != Fail || second.Result != TempError {
 		t.Errorf("shared budget: %v, %v, want fail, temperror", first.Result, second.Result)
 	}
@@ -188,7 +201,7 @@ func TestCheckHost_deadline(t *testing.T) {
 	for n := range 3 {
 		ctx, cancel := context.WithCancel(context.Background())
 		d := &stallingDNS{zone("example.com TXT v=spf1 ptr -all\n1.2.0.192.in-addr.arpa PTR a.example"), cancel, n}
-		got := CheckHost(ctx, d, Query{Addr: netip.MustParseAddr("192.0.2.1"), Domain: "example.com"}, Options{})
+		got := CheckHost(ctx, d, Query{Addr: netip.MustParseAddr("192.0.2.1"), Domain: "example.com"})
 		if got.Result != TempError || !errors.Is(got.Why, context.Canceled) {
 			t.Errorf("cancelled at question %d: %v (%v), want temperror", n, got.Result, got.Why)
 		}

@@ -49,8 +49,7 @@ func Compile(ctx context.Context, r Resolver, domain string, o CompileOptions) (
 	if o.MaxQuestions <= 0 {
 		o.MaxQuestions = DefaultMaxQuestions
 	}
-	budget := NewBudget(o.MaxQuestions)
-	s := newSweep(newPolicies(newSnapshot(r, budget)))
+	s := newSweep(newPolicies(r, o.MaxQuestions))
 	q := Query{Domain: domain, Sender: o.Sender, HELO: o.HELO}
 	m := &Map{domain: q.Domain}
 	for _, six := range []bool{false, true} {

@@ -40,7 +40,7 @@ func TestCompile_equalsCheckHost(t *testing.T) {
 		}
 		for _, a := range w.probes(m, 150) {
 			clear(w.dns.asked)
-			want := CheckHost(context.Background(), w.dns, Query{Addr: a, Domain: "d0.test"}, Options{})
+			want := CheckHost(context.Background(), w.dns, Query{Addr: a, Domain: "d0.test"})
 			isLive := askedAboutAddress(w.dns)
 			got := resultOf(m, a)
 			seen[got]++

@@ -37,10 +37,8 @@ type check struct {
 
 	// sweep is nil when one address is evaluated. Else the evaluation stands
 	// for all addresses that it cannot tell apart, and stops at a live term.
-	sweep *sweep
-	// explaining is not nil while the explanation is made: nothing counts
-	// then, and c, r, t have values.
-	explaining *Options
+	sweep      *sweep
+	explaining bool // the explanation is being made, for which nothing counts
 }
 
 // verdict is the result of one record, or of the lack of one.
@@ -329,7 +327,7 @@ func (c *check) ask(name string, t Type) (Answer, error) {
 	if err != nil {
 		return Answer{}, &stop{TempError, err}
 	}
-	if len(ans.Addrs) == 0 && len(ans.Hosts) == 0 && c.explaining == nil && c.void != c.lookups {
+	if len(ans.Addrs) == 0 && len(ans.Hosts) == 0 && !c.explaining && c.void != c.lookups {
 		c.void = c.lookups
 		if c.voids++; c.voids > maxVoids {
 			return Answer{}, &stop{PermError, fmt.Errorf("%s %q: %w", t, name, errVoids)}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // policy is what a domain publishes: a record, or why there is none.
@@ -13,16 +14,56 @@ type policy struct {
 	why    error
 }
 
-// policies holds the records of the domains that were asked, over one
-// snapshot of DNS.
-type policies struct {
-	*snapshot
-	domains map[string]*policy
+type question struct {
+	name string
+	t    Type
 }
 
-func newPolicies(s *snapshot) *policies {
-	return &policies{snapshot: s, domains: make(map[string]*policy)}
+type reply struct {
+	answer Answer
+	err    error
 }
+
+// policies holds the records of the domains that were asked. It asks each name
+// once and remembers what came, failures included, so that one evaluation, or all
+// those of one Map, see one state of DNS.
+type policies struct {
+	resolver Resolver
+	most     int // questions; 0: no bound
+	domains  map[string]*policy
+	replies  map[question]reply
+	ttl      time.Duration // least TTL so far; negative before the first answer
+	spent    bool          // the questions or the caller's time ran out: nothing after that counts
+}
+
+func newPolicies(r Resolver, most int) *policies {
+	return &policies{resolver: r, most: most, domains: make(map[string]*policy), replies: make(map[question]reply), ttl: -1}
+}
+
+func (p *policies) ask(ctx context.Context, name string, t Type) (Answer, error) {
+	q := question{name, t}
+	if r, ok := p.replies[q]; ok {
+		return r.answer, r.err
+	}
+	r := reply{err: ctx.Err()}
+	if r.err == nil && p.most > 0 && len(p.replies) >= p.most {
+		r.err = ErrBudget
+	}
+	if r.err == nil {
+		r.answer, r.err = p.resolver.Lookup(ctx, name, t)
+	}
+	if r.err != nil {
+		p.spent = p.spent || ctx.Err() != nil || errors.Is(r.err, ErrBudget)
+		r.err = fmt.Errorf("asking %s %q: %w", t, name, r.err)
+	} else if p.ttl < 0 || r.answer.TTL < p.ttl {
+		p.ttl = max(0, r.answer.TTL)
+	}
+	p.replies[q] = r
+	return r.answer, r.err
+}
+
+// leastTTL returns the least TTL of the answers, 0 if there were none.
+func (p *policies) leastTTL() time.Duration { return max(0, p.ttl) }
 
 var (
 	errNoName   = errors.New("no such name")

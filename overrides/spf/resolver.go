@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"sync/atomic"
 	"time"
 )
 
@@ -70,71 +69,5 @@ type Answer struct {
 	NXDOMAIN bool
 }
 
-// Budget bounds the DNS questions of several evaluations together. It may be
-// shared by goroutines; nil is a budget without bound.
-type Budget struct{ left atomic.Int64 }
-
-// NewBudget returns a budget of that many questions.
-func NewBudget(questions int) *Budget {
-	b := new(Budget)
-	b.left.Store(int64(questions))
-	return b
-}
-
-// Spend takes one question, and says whether there was one left.
-func (b *Budget) Spend() bool { return b == nil || b.left.Add(-1) >= 0 }
-
-// ErrBudget is why an evaluation that ran out of DNS questions is a temperror. A
-// Resolver that keeps count itself may return it too.
+// ErrBudget is what a Resolver returns that has no question left for anybody.
 var ErrBudget = errors.New("no DNS questions left")
-
-type question struct {
-	name string
-	t    Type
-}
-
-type reply struct {
-	answer Answer
-	err    error
-}
-
-// snapshot asks each name once and remembers what came, failures included, so
-// that one evaluation, or all those of one Map, see one state of DNS.
-type snapshot struct {
-	resolver Resolver
-	budget   *Budget
-	replies  map[question]reply
-	ttl      time.Duration // least TTL so far; negative before the first answer
-	spent    bool          // the budget or the caller's time ran out: nothing after that counts
-}
-
-func newSnapshot(r Resolver, b *Budget) *snapshot {
-	return &snapshot{resolver: r, budget: b, replies: make(map[question]reply), ttl: -1}
-}
-
-func (s *snapshot) ask(ctx context.Context, name string, t Type) (Answer, error) {
-	q := question{name, t}
-	if r, ok := s.replies[q]; ok {
-		return r.answer, r.err
-	}
-	r := reply{err: ctx.Err()}
-	switch {
-	case r.err != nil:
-		s.spent = true
-	case !s.budget.Spend():
-		r.err, s.spent = ErrBudget, true
-	default:
-		r.answer, r.err = s.resolver.Lookup(ctx, name, t)
-		s.spent = s.spent || r.err != nil && (ctx.Err() != nil || errors.Is(r.err, ErrBudget))
-	}
-	if r.err != nil {
-		r.err = fmt.Errorf("asking %s %q: %w", t, name, r.err)
-	} else if s.ttl < 0 || r.answer.TTL < s.ttl {
-		s.ttl = max(0, r.answer.TTL)
-	}
-	s.replies[q] = r
-	return r.answer, r.err
-}
-
-// leastTTL returns the least TTL of the answers, 0 if there were none.
-func (s *snapshot) leastTTL() time.Duration { return max(0, s.ttl) }

@@ -72,7 +72,7 @@ func TestSecondOpinion(t *testing.T) {
 			if a.Is4In6() {
 				continue
 			}
-			got := CheckHost(context.Background(), w.dns, Query{Addr: a, Domain: "d0.test"}, Options{})
+			got := CheckHost(context.Background(), w.dns, Query{Addr: a, Domain: "d0.test"})
 			want, err := blitiri.CheckHostWithSender(net.IP(a.AsSlice()), "d0.test", "postmaster@d0.test",
 				blitiri.WithResolver(stdDNS{w.dns}))
 			compared[got.Result]++

@@ -127,7 +127,9 @@ func TestSuite(t *testing.T) {
 		for name, st := range s.Tests {
 			cases++
 			t.Run(s.Description+"/"+name, func(t *testing.T) {
-				got := CheckHost(context.Background(), s.dns(t), st.query(), Options{Explain: true})
+				q := st.query()
+				q.Explain = true
+				got := CheckHost(context.Background(), s.dns(t), q)
 				if !slices.Contains(st.Result, got.Result.String()) {
 					t.Fatalf("CheckHost = %v (%v, %v), want %v", got.Result, got.Path, got.Why, st.Result)
 				}
@@ -154,7 +156,7 @@ func TestSuite_defaultIdentity(t *testing.T) {
 		for name, st := range s.Tests {
 			q := st.query()
 			q.Sender, q.HELO = "", ""
-			got := CheckHost(context.Background(), s.dns(t), q, Options{})
+			got := CheckHost(context.Background(), s.dns(t), q)
 			if !slices.Contains(st.Result, got.Result.String()) {
 				needIdentity = append(needIdentity, name)
 			}
@@ -180,7 +182,7 @@ func TestSuite_compiled(t *testing.T) {
 			got := resultOf(m, q.Addr)
 			if got == Live {
 				live++
-				got = CheckHost(context.Background(), s.dns(t), q, Options{}).Result
+				got = CheckHost(context.Background(), s.dns(t), q).Result
 			}
 			if !slices.Contains(st.Result, got.String()) {
 				t.Errorf("%s: Compile(%q) has for %v = %v, want %v", name, q.Domain, q.Addr, got, st.Result)

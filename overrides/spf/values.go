@@ -56,16 +56,9 @@ func (c *check) macro(letter byte, domain string) (string, error) {
 	case 'c':
 		return c.ip.String(), nil
 	case 'r':
-		if c.explaining.Receiver != "" {
-			return c.explaining.Receiver, nil
-		}
-		return "unknown", nil
+		return "unknown", nil // RFC 7208, section 7.3: where there is no name to give
 	case 't':
-		now := time.Now
-		if c.explaining.Now != nil {
-			now = c.explaining.Now
-		}
-		return strconv.FormatInt(now().Unix(), 10), nil
+		return strconv.FormatInt(time.Now().Unix(), 10), nil
 	}
 	return "", fmt.Errorf("unknown macro letter %q", letter)
 }
