@@ -74,6 +74,7 @@ func CheckHost(ctx context.Context, r Resolver, q Query) Outcome {
 	if !q.Addr.IsValid() {
 		return Outcome{Result: None, Why: errNoAddress}
 	}
+	q.Addr = q.Addr.Unmap().WithZone("")
 	c := newCheck(ctx, newPolicies(r, 0), q)
 	v := c.host(c.domain)
 	out := Outcome{
@@ -86,15 +87,10 @@ func CheckHost(ctx context.Context, r Resolver, q Query) Outcome {
 	return out
 }
 
+// newCheck begins the evaluation of q. Its identity is that of RFC 7208, sections
+// 2.4 and 4.3.
 func newCheck(ctx context.Context, p *policies, q Query) *check {
-	c := &check{ctx: ctx, policies: p, ip: q.Addr.Unmap().WithZone("")}
-	c.setIdentity(q)
-	return c
-}
-
-// setIdentity fills in whom the evaluation is about, RFC 7208, sections 2.4 and
-// 4.3.
-func (id *identity) setIdentity(q Query) {
+	c := &check{ctx: ctx, policies: p, ip: q.Addr}
 	domain := strings.TrimSuffix(q.Domain, ".")
 	helo := strings.TrimSuffix(q.HELO, ".")
 	sender := q.Sender
@@ -102,12 +98,13 @@ func (id *identity) setIdentity(q Query) {
 		sender = cmp.Or(domain, helo)
 	}
 	at := strings.LastIndexByte(sender, '@')
-	id.local, id.origin = "postmaster", ascii(sender[at+1:])
+	c.local, c.origin = "postmaster", ascii(sender[at+1:])
 	if at > 0 {
-		id.local = sender[:at]
+		c.local = sender[:at]
 	}
-	id.domain = cmp.Or(ascii(domain), id.origin)
-	id.helo = cmp.Or(ascii(helo), id.domain)
+	c.domain = cmp.Or(ascii(domain), c.origin)
+	c.helo = cmp.Or(ascii(helo), c.domain)
+	return c
 }
 
 // explain fetches and expands the explanation, RFC 7208, section 6.2. Whatever

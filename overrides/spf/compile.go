@@ -125,9 +125,9 @@ func (s *sweep) family(ctx context.Context, q Query, six bool, most int) ([]Rang
 	at := firstOf(six)
 	for n := 0; ; n++ {
 		s.first, s.last = at, end
-		// Not newCheck, which would take ::ffff:0:0 for an IPv4 address.
-		c := &check{ctx: ctx, policies: s.policies, ip: at, sweep: s}
-		c.setIdentity(q)
+		q.Addr = at // ::ffff:0:0 is IPv6 by position
+		c := newCheck(ctx, s.policies, q)
+		c.sweep = s
 		v := c.host(c.domain)
 		if err := ctx.Err(); err != nil {
 			return nil, err

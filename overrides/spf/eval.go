@@ -16,21 +16,16 @@ const (
 	maxPTR     = 10
 )
 
-// identity is whom an evaluation is about, the address aside.
-type identity struct {
-	domain string // what is checked
-	local  string // %{l}
-	origin string // %{o}
-	helo   string // %{h}
-}
-
 // check is one evaluation of check_host(), with its counters. It is used once,
 // by one goroutine.
 type check struct {
-	ctx context.Context
-	identity
+	ctx      context.Context
 	policies *policies
 	ip       netip.Addr // unmapped, no zone
+	domain   string     // what is checked
+	local    string     // %{l}
+	origin   string     // %{o}
+	helo     string     // %{h}
 	lookups  int
 	voids    int
 	void     int // the latest term that was void, by its number among lookups

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"go4.org/netipx"
 )
 
 // world makes random zones whose names, networks and limits meet often.
@@ -157,7 +159,7 @@ func (w *world) probes(m *Map, n int) []netip.Addr {
 		for _, a := range n.addrs {
 			for _, bits := range []int{0, 24, 25, 30, 31, 64, 120, 126, a.BitLen()} {
 				if p, err := a.Prefix(bits); err == nil {
-					edges = append(edges, p.Addr(), lastOf(p))
+					edges = append(edges, p.Addr(), netipx.PrefixLastIP(p))
 				}
 			}
 		}
@@ -168,7 +170,7 @@ func (w *world) probes(m *Map, n int) []netip.Addr {
 			}
 			for _, t := range r.terms {
 				if t.Network.IsValid() {
-					edges = append(edges, t.Network.Addr(), lastOf(t.Network))
+					edges = append(edges, t.Network.Addr(), netipx.PrefixLastIP(t.Network))
 				}
 			}
 		}

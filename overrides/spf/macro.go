@@ -207,17 +207,13 @@ func (p piece) transform(v string) string {
 // urlEscape escapes everything outside the unreserved set of RFC 3986,
 // section 2.3.
 func urlEscape(s string) string {
-	const hex = "0123456789ABCDEF"
 	var b strings.Builder
 	for i := range len(s) {
-		c := s[i]
-		if isAlphanum(c) || strings.IndexByte("-._~", c) >= 0 {
+		if c := s[i]; isAlphanum(c) || strings.IndexByte("-._~", c) >= 0 {
 			b.WriteByte(c)
-			continue
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
 		}
-		b.WriteByte('%')
-		b.WriteByte(hex[c>>4])
-		b.WriteByte(hex[c&15])
 	}
 	return b.String()
 }

@@ -1,8 +1,10 @@
 package spf
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -41,19 +43,12 @@ func lowerASCII(s string) string {
 // askable reports whether DNS can be asked for the name: no label is empty or
 // longer than 63 bytes.
 func askable(name string) bool {
-	if name == "" || len(name) > maxName {
-		return false
-	}
-	for {
-		label, rest, more := strings.Cut(name, ".")
+	for label := range strings.SplitSeq(name, ".") {
 		if label == "" || len(label) > maxLabel {
 			return false
 		}
-		if !more {
-			return true
-		}
-		name = rest
 	}
+	return len(name) <= maxName
 }
 
 // checkable reports whether check_host() has a domain to work on: RFC 7208,
@@ -79,12 +74,7 @@ func ascii(name string) string {
 }
 
 func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] >= 0x80 {
-			return false
-		}
-	}
-	return true
+	return strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) < 0
 }
 
 // below reports whether name is domain or a subdomain of it; both lower case.
@@ -98,12 +88,8 @@ func dotted(a netip.Addr) string {
 	if a.Is4() {
 		return a.String()
 	}
-	const hex = "0123456789ABCDEF"
-	b := make([]byte, 0, 63)
-	for _, octet := range a.As16() {
-		b = append(b, hex[octet>>4], '.', hex[octet&15], '.')
-	}
-	return string(b[:63])
+	nibbles := fmt.Sprintf("%X", a.AsSlice())
+	return strings.Join(strings.Split(nibbles, ""), ".")
 }
 
 // arpa returns the name whose PTR records are the names of the address.

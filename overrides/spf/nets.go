@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+
+	"go4.org/netipx"
 )
 
 // table answers for a list of networks which class the first one has that
@@ -53,7 +55,7 @@ func newTable(terms []Term, six bool) *table {
 		if n := len(stack); n > 0 {
 			winner = min(winner, stack[n-1].winner)
 		}
-		stack = append(stack, open{lastOf(p), winner})
+		stack = append(stack, open{netipx.PrefixLastIP(p), winner})
 		t.put(p.Addr(), terms[winner].Qualifier)
 	}
 	closeUpTo(netip.Addr{})
@@ -80,11 +82,10 @@ func (t *table) find(a netip.Addr) (class Result, first, last netip.Addr) {
 	if !found {
 		i-- // never below 0: firsts begins with the family's first address
 	}
-	last = lastAddr(a.Is6())
 	if i+1 < len(t.firsts) {
-		last = t.firsts[i+1].Prev()
+		return t.classes[i], t.firsts[i], t.firsts[i+1].Prev()
 	}
-	return t.classes[i], t.firsts[i], last
+	return t.classes[i], t.firsts[i], lastAddr(a.Is6())
 }
 
 // firstOf and lastAddr are the ends of a family.
@@ -96,33 +97,7 @@ func firstOf(six bool) netip.Addr {
 }
 
 func lastAddr(six bool) netip.Addr {
-	if six {
-		return lastOf(netip.PrefixFrom(netip.IPv6Unspecified(), 0))
-	}
-	return netip.AddrFrom4([4]byte{255, 255, 255, 255})
-}
-
-// lastOf returns the last address of a prefix without host bits.
-func lastOf(p netip.Prefix) netip.Addr {
-	if p.Addr().Is4() {
-		b := p.Addr().As4()
-		setBits(b[:], p.Bits())
-		return netip.AddrFrom4(b)
-	}
-	b := p.Addr().As16()
-	setBits(b[:], p.Bits())
-	return netip.AddrFrom16(b)
-}
-
-// setBits sets all bits from position from on.
-func setBits(b []byte, from int) {
-	for i := from / 8; i < len(b); i++ {
-		if i == from/8 {
-			b[i] |= 0xff >> (from % 8)
-			continue
-		}
-		b[i] = 0xff
-	}
+	return netipx.PrefixLastIP(netip.PrefixFrom(firstOf(six), 0))
 }
 
 // onlyMapped reports whether the prefix lies within ::ffff:0:0/96. No client

@@ -1,7 +1,5 @@
 package spf
 
-import "fmt"
-
 // Result is what check_host() returns, RFC 7208, section 2.6.
 type Result uint8
 
@@ -28,25 +26,8 @@ const (
 
 // String returns the result as RFC 7208 spells it, or "live".
 func (r Result) String() string {
-	switch r {
-	case None:
-		return "none"
-	case Neutral:
-		return "neutral"
-	case Pass:
-		return "pass"
-	case Fail:
-		return "fail"
-	case SoftFail:
-		return "softfail"
-	case TempError:
-		return "temperror"
-	case PermError:
-		return "permerror"
-	case Live:
-		return "live"
-	}
-	return fmt.Sprintf("result(%d)", uint8(r))
+	names := [...]string{"none", "neutral", "pass", "fail", "softfail", "temperror", "permerror", "live"}
+	return names[r]
 }
 
 // MarshalText makes a Result a word in JSON.

@@ -50,8 +50,8 @@ type Use struct {
 // tree walks the records from what the sweep has asked. It asks nothing more,
 // but with follow for the terms at which only live evaluations arrive.
 func (s *sweep) tree(ctx context.Context, q Query) *Node {
-	c := &check{ctx: ctx, policies: s.policies, ip: firstOf(false), sweep: s}
-	c.setIdentity(q)
+	c := newCheck(ctx, s.policies, q)
+	c.sweep = s
 	s.left = maxNodes
 	return s.node(c, "", c.domain, maxLookups+1)
 }
