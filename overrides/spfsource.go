@@ -2,8 +2,10 @@ package overrides
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
-	"math/rand/v2"
+	"math/big"
+	mrand "math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
@@ -140,75 +142,41 @@ func (c *content) withoutLive() *content {
 }
 
 // tooBroad refuses live terms that pass for each of eight random addresses of
-// a family: a name server that says yes to everything vouches for nobody.
+// a family: a name server that says yes to everything vouches for nobody. Small
+// ranges are left out, because eight neighbours that pass are nothing broad.
 func tooBroad(ctx context.Context, r Resolver, domain string, c *content) error {
-	for _, y := range c.layers {
-		if !y.live {
-			continue
-		}
-		if allPass(ctx, r, domain, pick(y.v4, v4Between)) || allPass(ctx, r, domain, pick(y.v6, v6Between)) {
+	for _, six := range []bool{false, true} {
+		wide := slices.DeleteFunc(c.rangesOf(true), func(r Range) bool {
+			return r.First.Is6() != six || r.size().Cmp(big.NewInt(256)) <= 0
+		})
+		if len(wide) > 0 && allPass(ctx, r, domain, wide) {
 			return fmt.Errorf("SPF of %q: its terms that depend on the address pass for each of %d random ones; they are refused as too broad", domain, samples)
 		}
 	}
 	return nil
 }
 
-func allPass(ctx context.Context, r Resolver, domain string, addrs []netip.Addr) bool {
+// allPass asks about random addresses of random ranges.
+func allPass(ctx context.Context, r Resolver, domain string, ranges []Range) bool {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout/4)
 	defer cancel()
-	for _, a := range addrs {
-		out := spf.CheckHost(ctx, r, spf.Query{Addr: a, Domain: domain})
-		if out.Result != spf.Pass {
+	for range samples {
+		a := ranges[mrand.IntN(len(ranges))].random()
+		if spf.CheckHost(ctx, r, spf.Query{Addr: a, Domain: domain}).Result != spf.Pass {
 			return false
 		}
 	}
-	return len(addrs) > 0
+	return true
 }
 
-// pick returns random addresses of random ranges; small ranges are left out,
-// because eight neighbours that pass are nothing broad.
-func pick[A point[A]](spans []span[A], between func(lo, hi A) netip.Addr) []netip.Addr {
-	var wide []span[A]
-	for _, s := range spans {
-		end := s.lo
-		for n := 0; n < 256 && end.less(s.hi); n++ {
-			end = end.next()
-		}
-		if end.less(s.hi) {
-			wide = append(wide, s)
-		}
-	}
-	if len(wide) == 0 {
-		return nil
-	}
-	out := make([]netip.Addr, 0, samples)
-	for range samples {
-		s := wide[rand.IntN(len(wide))]
-		out = append(out, between(s.lo, s.hi))
-	}
-	return out
-}
+func (r Range) size() *big.Int { return spf.Range{First: r.First, Last: r.Last}.Size() }
 
-func v4Between(lo, hi v4) netip.Addr {
-	return v4(uint64(lo) + rand.Uint64N(uint64(hi-lo)+1)).addr()
-}
-
-// v6Between is random in the upper half, and in the lower half if the range
-// has one upper half only.
-func v6Between(lo, hi v6) netip.Addr {
-	a := v6{lo: rand.Uint64()}
-	if d := hi.hi - lo.hi; d == ^uint64(0) {
-		a.hi = rand.Uint64()
-	} else {
-		a.hi = lo.hi + rand.Uint64N(d+1)
-	}
-	if a.less(lo) || hi.less(a) {
-		a = lo
-		if d := hi.lo - lo.lo; lo.hi == hi.hi && d != ^uint64(0) {
-			a.lo += rand.Uint64N(d + 1)
-		}
-	}
-	return a.addr()
+// random returns an address of the range.
+func (r Range) random() netip.Addr {
+	n, _ := rand.Int(rand.Reader, r.size()) // which never fails
+	n.Add(n, new(big.Int).SetBytes(r.First.AsSlice()))
+	a, _ := netip.AddrFromSlice(n.FillBytes(r.First.AsSlice()))
+	return a
 }
 
 // reasons joins why m has these results.

@@ -96,3 +96,17 @@ func TestSPF_leaves_nothing_out(t *testing.T) {
 		})
 	}
 }
+
+func TestRange_random(t *testing.T) {
+	for _, s := range []string{"192.0.2.7", "0.0.0.0/0", "192.0.2.250-192.0.3.3", "2001:db8::7", "::/0", "2001:db8::ffff-2001:db8:0:0:1::"} {
+		r, err := ParseRange(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 100 {
+			if a := r.random(); a.BitLen() != r.First.BitLen() || !r.holds(Range{a, a}) {
+				t.Fatalf("%v is not in %s", a, r)
+			}
+		}
+	}
+}
