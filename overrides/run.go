@@ -99,9 +99,7 @@ func (e *Engine) pollFiles() {
 }
 
 func (e *Engine) pollFile(s *source) {
-	s.file.mu.Lock()
 	c, err := s.file.read()
-	s.file.mu.Unlock()
 	e.looked(s.key, c, err)
 }
 

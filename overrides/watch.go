@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,12 +25,11 @@ const maxBusy = 30
 const settle = 3 * time.Second
 
 // watched is a rule file as it was last read. It is handed on from one
-// configuration to the next, so that two goroutines may meet at it.
+// configuration to the next, and read by one goroutine only.
 type watched struct {
 	path string
 
-	mu      sync.Mutex // held around read
-	good    bool       // the last reading had no fault
+	good    bool // the last reading had no fault
 	seen    stamp
 	settled bool              // seen was old enough when the file was read
 	sum     [sha256.Size]byte // of what was read
