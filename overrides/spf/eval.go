@@ -62,8 +62,7 @@ var (
 )
 
 func asStop(err error) verdict {
-	var s *stop
-	if errors.As(err, &s) {
+	if s, ok := errors.AsType[*stop](err); ok {
 		return verdict{result: s.result, why: s.why}
 	}
 	return verdict{result: TempError, why: err}
@@ -307,8 +306,7 @@ func (c *check) validated() ([]string, error) {
 
 // serious keeps the errors that end even what may ignore DNS errors.
 func (c *check) serious(err error) error {
-	var s *stop
-	if errors.As(err, &s) && s.result == TempError && !c.policies.spent {
+	if s, ok := errors.AsType[*stop](err); ok && s.result == TempError && !c.policies.spent {
 		return nil
 	}
 	return err

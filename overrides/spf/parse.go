@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -103,12 +104,7 @@ func (t *Term) parseModifier(name, value string) (err error) {
 			return fmt.Errorf("character %q is not allowed in a modifier's name", name[i:i+1])
 		}
 	}
-	switch lowerASCII(name) {
-	case "redirect":
-		t.Kind = KindRedirect
-		return t.parseDomainSpec(value)
-	case "exp":
-		t.Kind = KindExp
+	if t.Kind = kindOf(name); t.Kind == KindRedirect || t.Kind == KindExp {
 		return t.parseDomainSpec(value)
 	}
 	t.Kind, t.name = KindUnknown, name
@@ -119,46 +115,33 @@ func (t *Term) parseModifier(name, value string) (err error) {
 // parseMechanism reads what follows the name: rest begins with ':' or '/', or
 // is empty.
 func (t *Term) parseMechanism(name, rest string) error {
-	switch lowerASCII(name) {
-	case "all":
-		t.Kind = KindAll
+	switch t.Kind = kindOf(name); t.Kind {
+	case KindAll:
 		if rest != "" {
 			return fmt.Errorf("all takes nothing, not %q", rest)
 		}
 		return nil
-	case "include":
-		t.Kind = KindInclude
-		return t.parseTarget(rest, true)
-	case "exists":
-		t.Kind = KindExists
-		return t.parseTarget(rest, true)
-	case "ptr":
-		t.Kind = KindPTR
-		return t.parseTarget(rest, false)
-	case "a":
-		t.Kind = KindA
+	case KindInclude, KindExists, KindPTR:
+		return t.parseTarget(rest)
+	case KindA, KindMX:
 		return t.parseHost(rest)
-	case "mx":
-		t.Kind = KindMX
-		return t.parseHost(rest)
-	case "ip4":
-		t.Kind = KindIP4
+	case KindIP4:
 		return t.parseNetwork(rest, 32)
-	case "ip6":
-		t.Kind = KindIP6
+	case KindIP6:
 		return t.parseNetwork(rest, 128)
-	case "redirect", "exp":
+	case KindRedirect, KindExp:
 		return fmt.Errorf("%s is a modifier; write %q", name, name+"=")
-	case "ip", "ipv4", "ipv6":
+	}
+	if slices.Contains([]string{"ip", "ipv4", "ipv6"}, lowerASCII(name)) {
 		return fmt.Errorf("unknown mechanism %q; write ip4 or ip6", name)
 	}
 	return fmt.Errorf("unknown mechanism %q", name)
 }
 
-// parseTarget reads [ ":" domain-spec ].
-func (t *Term) parseTarget(rest string, required bool) error {
+// parseTarget reads ":" domain-spec, which ptr may have or not.
+func (t *Term) parseTarget(rest string) error {
 	switch {
-	case rest == "" && !required:
+	case rest == "" && t.Kind == KindPTR:
 		return nil
 	case rest == "":
 		return fmt.Errorf("%s needs a domain; write %q", t.Kind, t.Kind.String()+":DOMAIN")

@@ -17,12 +17,12 @@ type Kind uint8
 // Mechanisms of RFC 7208, section 5, then modifiers of section 6.
 const (
 	KindAll Kind = iota
+	KindIP4
+	KindIP6
 	KindInclude
 	KindA
 	KindMX
 	KindPTR
-	KindIP4
-	KindIP6
 	KindExists
 	KindRedirect
 	KindExp
@@ -31,8 +31,17 @@ const (
 
 // String returns the term's name, "" for an unknown modifier.
 func (k Kind) String() string {
-	names := [...]string{"all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists", "redirect", "exp", ""}
+	names := [...]string{"all", "ip4", "ip6", "include", "a", "mx", "ptr", "exists", "redirect", "exp", ""}
 	return names[k]
+}
+
+// kindOf is the inverse of String.
+func kindOf(name string) Kind {
+	k := KindAll
+	for k < KindUnknown && k.String() != lowerASCII(name) {
+		k++
+	}
+	return k
 }
 
 // Modifier reports whether the kind is a modifier.
@@ -40,13 +49,7 @@ func (k Kind) Modifier() bool { return k >= KindRedirect }
 
 // Asks reports whether the kind counts against the ten lookups of RFC 7208,
 // section 4.6.4.
-func (k Kind) Asks() bool {
-	switch k {
-	case KindInclude, KindA, KindMX, KindPTR, KindExists, KindRedirect:
-		return true
-	}
-	return false
-}
+func (k Kind) Asks() bool { return KindInclude <= k && k <= KindRedirect }
 
 // Term is one mechanism with its qualifier, or one modifier.
 type Term struct {

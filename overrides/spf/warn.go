@@ -75,7 +75,7 @@ func recordWarnings(text string) []string {
 	var out []string
 	warn := func(t *Term, what string) { out = append(out, fmt.Sprintf("%q %s", t.Text, what)) }
 	for i := range r.terms {
-		if t := &r.terms[i]; t.Kind == KindUnknown && isMechanism(t.name) {
+		if t := &r.terms[i]; t.Kind == KindUnknown && !kindOf(t.name).Modifier() {
 			warn(t, `is an unknown modifier and does nothing; write ":" for "="`)
 		}
 	}
@@ -103,15 +103,6 @@ func recordWarnings(text string) []string {
 		warn(r.redirect, `is ignored beside "all" (RFC 7208, section 5.1)`)
 	}
 	return out
-}
-
-func isMechanism(name string) bool {
-	for k := KindAll; !k.Modifier(); k++ {
-		if strings.EqualFold(name, k.String()) {
-			return true
-		}
-	}
-	return false
 }
 
 func hasHostBits(t *Term) bool {
