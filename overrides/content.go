@@ -167,16 +167,7 @@ func (c *content) endedBetween(from, now time.Time, all bool) (n int, next time.
 // common returns how many addresses of the fixed layers c and o share. Both
 // are the contents of machines.
 func (c *content) common(o *content) (n4, n6 count) {
-	for _, y := range c.layers {
-		for _, z := range o.layers {
-			if y.live || z.live {
-				continue
-			}
-			meet(y.v4, z.v4, func(lo, hi v4) { n4 = n4.add(size4(lo, hi)) })
-			meet(y.v6, z.v6, func(lo, hi v6) { n6 = n6.add(size6(lo, hi)) })
-		}
-	}
-	return n4, n6
+	return contentOfRanges(c.within(o.ranges()), nil).counts()
 }
 
 // and returns what c and o open together. Both are the contents of machines.

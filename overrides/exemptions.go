@@ -38,6 +38,10 @@ func (e *Engine) Exemptions(action Action) iter.Seq[Exemption] {
 // yield reports false once its receiver has had enough.
 func (l loaded) yield(s loadedSource, now int64, yield func(Exemption) bool) bool {
 	x := Exemption{Rule: l.rule, Source: s.source}
+	var except layer
+	if l.except != nil && len(l.except.layers) > 0 {
+		except = l.except.layers[0]
+	}
 	for _, y := range s.content.layers {
 		end := earlier(y.end, l.rule.end())
 		if ended(end, now) {
@@ -48,8 +52,7 @@ func (l loaded) yield(s loadedSource, now int64, yield func(Exemption) bool) boo
 			x.Entry = Entry{Range: Range{first, last}, Until: dayOf(end), Line: int(line)}
 			return yield(x)
 		}
-		e4, e6 := l.exceptions()
-		if !subtract(y.v4, e4, one) || !subtract(y.v6, e6, one) {
+		if !subtract(y.v4, except.v4, one) || !subtract(y.v6, except.v6, one) {
 			return false
 		}
 	}
@@ -65,13 +68,6 @@ func (l loaded) yield(s loadedSource, now int64, yield func(Exemption) bool) boo
 		}
 	}
 	return true
-}
-
-func (l loaded) exceptions() (spans4, spans6) {
-	if l.except == nil || len(l.except.layers) == 0 {
-		return nil, nil
-	}
-	return l.except.layers[0].v4, l.except.layers[0].v6
 }
 
 // dayOf is the inverse of endOf: the last day that counts.

@@ -144,20 +144,14 @@ func (f *feedFetcher) get(ctx context.Context, valid validators) (fetched, error
 	req.Header.Set("Accept", "application/json, text/plain, */*;q=0.5")
 	conditional := valid.ask(req.Header)
 	resp, err := f.client.Do(req)
+	if ue, ok := errors.AsType[*url.Error](err); ok {
+		err = ue.Err // without the URL, which may hold a key
+	}
 	if err != nil {
-		return fetched{}, fmt.Errorf("fetching the feed: %w", hideURL(err))
+		return fetched{}, fmt.Errorf("fetching the feed: %w", err)
 	}
 	defer resp.Body.Close()
 	return f.readAnswer(resp, conditional)
-}
-
-// hideURL takes the URL, which may hold a key, out of the client's error.
-func hideURL(err error) error {
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		return ue.Err
-	}
-	return err
 }
 
 func (f *feedFetcher) readAnswer(resp *http.Response, conditional bool) (fetched, error) {

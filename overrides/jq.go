@@ -47,8 +47,7 @@ func runJQ(ctx context.Context, code *gojq.Code, doc any) ([]string, error) {
 			// more than an error, so it is named.
 			return nil, errors.New("jq gave null; filter such entries out, for example with values")
 		case error:
-			var halt *gojq.HaltError
-			if errors.As(v, &halt) && halt.Value() == nil {
+			if halt, ok := errors.AsType[*gojq.HaltError](v); ok && halt.Value() == nil {
 				return out, nil
 			}
 			return nil, fmt.Errorf("jq: %w", v)

@@ -1,6 +1,7 @@
 package overrides
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -113,16 +114,8 @@ func (r *Rule) end() uint32 { return endOf(r.Expires) }
 func (r *Rule) Active(now int64) bool { return r.Enabled && !ended(r.end(), now) }
 
 func (r *Rule) limits() (bits4, bits6 int) {
-	limit := func(n, byDefault, width int) int {
-		switch {
-		case n == 0:
-			return width - byDefault
-		case n < 0:
-			return width
-		}
-		return width - n
-	}
-	return limit(r.MaxV4, defaultMaxV4, 32), limit(r.MaxV6, defaultMaxV6, 128)
+	bits4, bits6 = 32-cmp.Or(r.MaxV4, defaultMaxV4), 128-cmp.Or(r.MaxV6, defaultMaxV6)
+	return min(bits4, 32), min(bits6, 128) // NoLimit is below 0
 }
 
 // Validate returns everything that is wrong with a rule by itself, each as a

@@ -97,8 +97,7 @@ func compileRuleFile(name string, data []byte) (*content, error) {
 // fileFault says what keeps a file from being read, without its name, which
 // the Problem carries.
 func fileFault(err error) string {
-	var pe *os.PathError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*os.PathError](err); ok {
 		err = pe.Err
 	}
 	switch {

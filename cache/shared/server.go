@@ -129,8 +129,7 @@ func (c *Cache) keep(look func() error) {
 
 // reason is an error without the ports, which differ each time.
 func reason(err error) string {
-	var op *net.OpError
-	if errors.As(err, &op) {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return op.Op + ": " + op.Err.Error()
 	}
 	return err.Error()
