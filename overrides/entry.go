@@ -104,18 +104,19 @@ func ParseDay(s string) (time.Time, error) {
 }
 
 // endOf returns the moment, in seconds since 1970, at which an entry that
-// counts through day ends by the machine's local time; 0 if it never does. Days beyond the year 2106 are
-// never.
+// counts through day ends by the machine's local time; 0 if it never does. Days
+// beyond the year 2106 are never.
 func endOf(day time.Time) uint32 {
 	if day.IsZero() {
 		return 0
 	}
 	y, m, d := day.Date()
-	end := time.Date(y, m, d+1, 0, 0, 0, 0, time.Local).Unix()
-	switch {
-	case end < 1:
-		return 1
-	case end > 1<<32-1:
+	next := time.Date(y, m, d+1, 0, 0, 0, 0, time.Local)
+	if next.Day() == d { // the next day has no midnight
+		next = next.Add(time.Hour)
+	}
+	end := max(next.Unix(), 1)
+	if end > 1<<32-1 {
 		return 0
 	}
 	return uint32(end)

@@ -210,11 +210,14 @@ func FuzzParseRange(f *testing.F) {
 }
 
 // Where clocks are set forward at midnight, one day a year begins at one o'clock.
-// It is a day as any other.
+// It is a day as any other, and so is the one before.
 func TestParseEntry_day_without_midnight(t *testing.T) {
 	local := time.Local
 	t.Cleanup(func() { time.Local = local })
-	for zone, day := range map[string]string{"America/Santiago": "2026-09-06", "America/Havana": "2026-03-08", "Africa/Cairo": "2026-04-24"} {
+	for day, zone := range map[string]string{
+		"2026-09-05": "America/Santiago", "2026-09-06": "America/Santiago", "2026-03-07": "America/Havana",
+		"2026-03-08": "America/Havana", "2026-04-23": "Africa/Cairo", "2026-04-24": "Africa/Cairo",
+	} {
 		var err error
 		if time.Local, err = time.LoadLocation(zone); err != nil {
 			t.Fatal(err)
@@ -227,7 +230,7 @@ func TestParseEntry_day_without_midnight(t *testing.T) {
 			t.Errorf("%s: %s is written back as %s, and counts until %s", zone, day, e, got)
 		}
 		y, m, d := e.Until.Date()
-		if e.Ended(time.Date(y, m, d, 23, 59, 59, 0, time.Local)) || !e.Ended(time.Date(y, m, d+1, 0, 0, 0, 0, time.Local)) {
+		if e.Ended(time.Date(y, m, d, 23, 59, 59, 0, time.Local)) || !e.Ended(time.Date(y, m, d+1, 1, 0, 0, 0, time.Local)) {
 			t.Errorf("%s: %s does not end with its day", zone, e)
 		}
 	}
