@@ -271,7 +271,7 @@ func (e *Engine) recall(s *source, kept func() map[string]keptFile, now time.Tim
 	if s.key.kind != KindURL {
 		s.doubt = now.Add(-min(max(now.Sub(set.at), 0), giveUp-recallGrace))
 	}
-	if set.valid.agent == e.opts.UserAgent {
+	if set.valid["agent"] == e.opts.UserAgent {
 		s.valid = set.valid
 	}
 }

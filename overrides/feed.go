@@ -85,7 +85,7 @@ func (f *feedFetcher) load(ctx context.Context, have known) result {
 	ctx, cancel := context.WithTimeout(ctx, feedTimeout)
 	defer cancel()
 	if have.content.empty() {
-		have.valid = validators{} // nothing is there that could still hold
+		have.valid = nil // nothing is there that could still hold
 	}
 	got, err := f.get(ctx, have.valid)
 	if err != nil {

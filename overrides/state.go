@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -140,9 +141,9 @@ func (st store) sweep(used map[string]bool, now time.Time) error {
 func encodeState(key string, set keptSet) []byte {
 	var body bytes.Buffer
 	fmt.Fprintf(&body, "source %q\ntime %s\n", key, set.at.UTC().Format(time.RFC3339))
-	for name, field := range set.valid.fields() {
-		if *field != "" {
-			fmt.Fprintf(&body, "%s %q\n", name, *field)
+	for _, name := range validatorNames {
+		if text := set.valid[name]; text != "" {
+			fmt.Fprintf(&body, "%s %q\n", name, text)
 		}
 	}
 	for _, r := range set.content.rangesOf(false) {
@@ -174,23 +175,23 @@ func decodeState(key string, data []byte) (keptSet, error) {
 	if err != nil {
 		return keptSet{}, fmt.Errorf("%w: it has no time", errState)
 	}
-	set := keptSet{at: at}
+	set := keptSet{at: at, valid: make(validators)}
 	var fixed, live []Range
 	for sc.Scan() {
-		if ok, err := set.valid.read(sc.Text()); err != nil {
-			return keptSet{}, fmt.Errorf("%w: %w", errState, err)
-		} else if ok {
-			continue
+		var r Range
+		word, text, _ := strings.Cut(sc.Text(), " ")
+		switch {
+		case slices.Contains(validatorNames, word):
+			err = set.valid.read(word, text)
+		case word == "live":
+			r, err = ParseRange(text)
+			live = append(live, r)
+		default:
+			r, err = ParseRange(sc.Text())
+			fixed = append(fixed, r)
 		}
-		text, isLive := strings.CutPrefix(sc.Text(), "live ")
-		r, err := ParseRange(text)
 		if err != nil {
 			return keptSet{}, fmt.Errorf("%w: %w", errState, err)
-		}
-		if isLive {
-			live = append(live, r)
-		} else {
-			fixed = append(fixed, r)
 		}
 	}
 	if err := sc.Err(); err != nil {
