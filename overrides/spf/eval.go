@@ -45,14 +45,6 @@ type verdict struct {
 	record *Record // nil: none did
 }
 
-// stop is an error that ends the evaluation with its result.
-type stop struct {
-	result Result
-	why    error
-}
-
-func (s *stop) Error() string { return s.why.Error() }
-
 var (
 	errNotDomain = errors.New("no domain name of two labels or more")
 	errLookups   = errors.New("more than 10 terms ask DNS")
@@ -61,11 +53,16 @@ var (
 	errLive      = errors.New("depends on the address")
 )
 
-func asStop(err error) verdict {
-	if s, ok := errors.AsType[*stop](err); ok {
-		return verdict{result: s.result, why: s.why}
+// verdictOf is what an error ends the evaluation with.
+func verdictOf(err error) verdict {
+	v := verdict{result: TempError, why: err}
+	switch {
+	case errors.Is(err, errLive):
+		v.result = Live
+	case errors.Is(err, errLookups), errors.Is(err, errVoids), errors.Is(err, errMX):
+		v.result = PermError
 	}
-	return verdict{result: TempError, why: err}
+	return v
 }
 
 // host evaluates the record of a domain: check_host() without the identity.
@@ -133,7 +130,7 @@ func (c *check) through(v verdict, t *Term, domain string) verdict {
 func (c *check) follow(t *Term, domain string) verdict {
 	name, err := c.begin(t, domain)
 	if err != nil {
-		return c.through(asStop(err), t, domain)
+		return c.through(verdictOf(err), t, domain)
 	}
 	v := c.host(name)
 	if v.result == None {
@@ -145,10 +142,10 @@ func (c *check) follow(t *Term, domain string) verdict {
 // begin counts a term that asks DNS and returns the name that it is about.
 func (c *check) begin(t *Term, domain string) (string, error) {
 	if c.lookups++; c.lookups > maxLookups {
-		return "", &stop{PermError, errLookups}
+		return "", errLookups
 	}
 	if c.sweep != nil && t.Live() {
-		return "", &stop{Live, errLive}
+		return "", errLive
 	}
 	return c.target(t, domain)
 }
@@ -159,7 +156,7 @@ func (c *check) begin(t *Term, domain string) (string, error) {
 func (c *check) match(t *Term, domain string) (bool, verdict) {
 	name, err := c.begin(t, domain)
 	if err != nil {
-		return false, asStop(err)
+		return false, verdictOf(err)
 	}
 	// RFC 8616, section 4: a term with a local part that is not ASCII in its
 	// name never matches.
@@ -186,7 +183,7 @@ func (c *check) match(t *Term, domain string) (bool, verdict) {
 		matched, err = c.matchPTR(name)
 	}
 	if err != nil {
-		return false, asStop(err)
+		return false, verdictOf(err)
 	}
 	return matched, verdict{}
 }
@@ -253,7 +250,7 @@ func (c *check) matchMX(t *Term, name string) (bool, error) {
 		return false, err
 	}
 	if len(ans.Hosts) > maxMX {
-		return false, &stop{PermError, fmt.Errorf("%q: %w", name, errMX)}
+		return false, fmt.Errorf("%q: %w", name, errMX)
 	}
 	for _, h := range ans.Hosts {
 		if h = queryName(h); !askable(h) {
@@ -306,7 +303,7 @@ func (c *check) validated() ([]string, error) {
 
 // serious keeps the errors that end even what may ignore DNS errors.
 func (c *check) serious(err error) error {
-	if s, ok := errors.AsType[*stop](err); ok && s.result == TempError && !c.policies.spent {
+	if verdictOf(err).result == TempError && !c.policies.spent {
 		return nil
 	}
 	return err
@@ -318,12 +315,12 @@ func (c *check) serious(err error) error {
 func (c *check) ask(name string, t Type) (Answer, error) {
 	ans, err := c.policies.ask(c.ctx, name, t)
 	if err != nil {
-		return Answer{}, &stop{TempError, err}
+		return Answer{}, err
 	}
 	if len(ans.Addrs) == 0 && len(ans.Hosts) == 0 && !c.explaining && c.void != c.lookups {
 		c.void = c.lookups
 		if c.voids++; c.voids > maxVoids {
-			return Answer{}, &stop{PermError, fmt.Errorf("%s %q: %w", t, name, errVoids)}
+			return Answer{}, fmt.Errorf("%s %q: %w", t, name, errVoids)
 		}
 	}
 	return ans, nil

@@ -3,7 +3,6 @@ package spf
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"time"
 )
@@ -22,19 +21,8 @@ const (
 
 // String returns the type's mnemonic.
 func (t Type) String() string {
-	switch t {
-	case TypeA:
-		return "A"
-	case TypePTR:
-		return "PTR"
-	case TypeMX:
-		return "MX"
-	case TypeTXT:
-		return "TXT"
-	case TypeAAAA:
-		return "AAAA"
-	}
-	return fmt.Sprintf("TYPE%d", uint16(t))
+	names := map[Type]string{TypeA: "A", TypePTR: "PTR", TypeMX: "MX", TypeTXT: "TXT", TypeAAAA: "AAAA"}
+	return names[t]
 }
 
 // Resolver answers one DNS question, following CNAME records.
