@@ -49,7 +49,7 @@ func Compile(ctx context.Context, r Resolver, domain string, o CompileOptions) (
 	if o.MaxQuestions <= 0 {
 		o.MaxQuestions = DefaultMaxQuestions
 	}
-	s := newSweep(newPolicies(r, o.MaxQuestions))
+	s := &sweep{policies: newPolicies(r, o.MaxQuestions), tables: make(map[tableKey]*table)}
 	q := Query{Domain: domain, Sender: o.Sender, HELO: o.HELO}
 	m := &Map{domain: q.Domain}
 	for _, six := range []bool{false, true} {
@@ -78,7 +78,6 @@ func Compile(ctx context.Context, r Resolver, domain string, o CompileOptions) (
 type sweep struct {
 	policies *policies
 	tables   map[tableKey]*table
-	names    map[nameKey]string
 	live     []Step
 	problems []Problem
 	lookups  int // most of any evaluation
@@ -100,22 +99,6 @@ type tableKey struct {
 	answer question
 	bits   int
 	six    bool
-}
-
-// nameKey names the expansion of a term without %{i} and %{p}, which %{v} lets
-// differ between the families.
-type nameKey struct {
-	term   *Term
-	domain string
-	six    bool
-}
-
-func newSweep(p *policies) *sweep {
-	return &sweep{
-		policies: p,
-		tables:   make(map[tableKey]*table),
-		names:    make(map[nameKey]string),
-	}
 }
 
 // family returns the ranges of one family, in order and without a gap.

@@ -24,6 +24,14 @@ type reply struct {
 	err    error
 }
 
+// nameKey names the expansion of a term without %{i} and %{p}, which %{v} lets
+// differ between the families.
+type nameKey struct {
+	term   *Term
+	domain string
+	six    bool
+}
+
 // policies holds the records of the domains that were asked. It asks each name
 // once and remembers what came, failures included, so that one evaluation, or all
 // those of one Map, see one state of DNS.
@@ -32,12 +40,16 @@ type policies struct {
 	most     int // questions; 0: no bound
 	domains  map[string]*policy
 	replies  map[question]reply
+	names    map[nameKey]string
 	ttl      time.Duration // least TTL so far; negative before the first answer
 	spent    bool          // the questions or the caller's time ran out: nothing after that counts
 }
 
 func newPolicies(r Resolver, most int) *policies {
-	return &policies{resolver: r, most: most, domains: make(map[string]*policy), replies: make(map[question]reply), ttl: -1}
+	return &policies{
+		resolver: r, most: most, ttl: -1,
+		domains: make(map[string]*policy), replies: make(map[question]reply), names: make(map[nameKey]string),
+	}
 }
 
 func (p *policies) ask(ctx context.Context, name string, t Type) (Answer, error) {

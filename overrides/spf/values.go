@@ -14,20 +14,20 @@ func (c *check) target(t *Term, domain string) (string, error) {
 	case t.target != "":
 		return t.target, nil
 	}
-	if c.sweep != nil {
-		if name, ok := c.sweep.names[c.nameKey(t, domain)]; ok {
-			return name, nil
-		}
+	key := nameKey{t, domain, c.ip.Is6()}
+	if name, ok := c.policies.names[key]; ok {
+		return name, nil
 	}
-	s, err := c.expand(t.spec, domain)
-	s = queryName(s)
-	if err == nil && c.sweep != nil {
-		c.sweep.names[c.nameKey(t, domain)] = s
+	name, err := c.expand(t.spec, domain)
+	if err != nil {
+		return "", err
 	}
-	return s, err
+	name = queryName(name)
+	if !t.Live() { // what %{p} asks counts each time
+		c.policies.names[key] = name
+	}
+	return name, nil
 }
-
-func (c *check) nameKey(t *Term, domain string) nameKey { return nameKey{t, domain, c.ip.Is6()} }
 
 func (c *check) expand(ms *macroString, domain string) (string, error) {
 	return ms.expand(func(letter byte) (string, error) { return c.macro(letter, domain) })
