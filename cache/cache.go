@@ -143,6 +143,7 @@ func New(o Options) (*Cache, error) {
 	c.store = store
 	c.calendar = calendar{slots: map[uint32][][]uint64{}, max: int(2 * capacity)}
 	c.answers.byKey = map[answerKey]*answer{}
+	c.zones = zones{by: map[string]zoneState{}, dead: map[uint32]bool{}}
 	chains := 1 << bits.Len(uint(max(len(c.refused.ring)/numShards, 15))) // more than it refuses
 	for i := range c.shards {
 		c.shards[i].front = make([]*pending, chains)
@@ -215,7 +216,7 @@ func (c *Cache) Set(k Key, data string, life, keep uint32) {
 	}
 	now := c.now()
 	w := write{
-		packed: k.packed, hash: c.spread.hash(k.packed), head: k.head, name: k.text(), data: data,
+		packed: k.packed, hash: c.spread.hash(k.packed), head: k.head, name: string(k.name), data: data,
 		expires: now + min(life, ^uint32(0)-now), life: life, keep: keep,
 	}
 	if !c.queue.wait(c.quit) {

@@ -28,19 +28,15 @@ type zoneState struct {
 // maxZone is the largest id that fits into a packed key.
 const maxZone = 1<<22 - 1
 
-func (z *zones) bury(id uint32) {
-	if z.dead == nil {
-		z.dead = map[uint32]bool{}
-	}
-	z.dead[id] = true
-}
-
 // takeDead returns the ids that wait for being flushed, nil without any.
 func (z *zones) takeDead() map[uint32]bool {
 	z.mu.Lock()
 	defer z.mu.Unlock()
+	if len(z.dead) == 0 {
+		return nil
+	}
 	dead := z.dead
-	z.dead = nil
+	z.dead = map[uint32]bool{}
 	return dead
 }
 
@@ -68,12 +64,9 @@ func (c *Cache) Zone(name, fingerprint string) Zone {
 		return Zone{}
 	}
 	if ok {
-		c.zones.bury(old.id)
+		c.zones.dead[old.id] = true
 	}
 	c.zones.last++
-	if c.zones.by == nil {
-		c.zones.by = map[string]zoneState{}
-	}
 	c.zones.by[name] = zoneState{fingerprint, c.zones.last}
 	return Zone{c, c.zones.last}
 }
@@ -136,6 +129,3 @@ func (z Zone) hash(shape uint64, qtype uint16, name []byte) Key {
 func (k Key) is(head uint64, name string) bool {
 	return k.head == head && string(k.name) == name
 }
-
-// text returns a copy of the name for keeping.
-func (k Key) text() string { return string(k.name) }
