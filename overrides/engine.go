@@ -230,13 +230,13 @@ func (e *Engine) install(rules []*Rule, sources []*source) {
 		}
 		if err := guard(s.rule, s.content); err != nil && s.isFetched() {
 			e.failed(s, err, false, now)
-			s.content, s.since = nil, now
+			s.content = nil
 		}
 		if s.isStatic() || s.file != nil && s.content != nil {
 			s.tried = true
-		}
-		if s.content != nil && s.since.IsZero() {
-			s.since, s.success = now, now
+			if s.success.IsZero() {
+				s.success = now
+			}
 		}
 		e.equip(s)
 	}
@@ -267,7 +267,7 @@ func (e *Engine) recall(s *source, kept func() map[string]keptFile, now time.Tim
 	if set.content == nil {
 		return
 	}
-	s.content, s.since, s.success, s.kept = set.content, set.at, set.at, set.at
+	s.content, s.success, s.kept = set.content, set.at, set.at
 	if s.key.kind != KindURL {
 		s.doubt = now.Add(-min(max(now.Sub(set.at), 0), giveUp-recallGrace))
 	}

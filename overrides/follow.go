@@ -156,10 +156,10 @@ func (e *Engine) accept(s *source, r result) {
 		// Nothing was known, and nothing is.
 	case r.content != nil && !r.drop:
 		s.valid = r.valid
-		e.adoptContent(s, r.content, now)
+		e.adoptContent(s, r.content)
 	case r.drop && !s.content.empty():
 		e.log.Error("rule source opens nothing any more", s.attr(), slog.Any("error", r.err))
-		s.content, s.sure, s.since, s.unkept = &content{}, nil, now, true
+		s.content, s.sure, s.unkept = &content{}, nil, true
 		e.wantBuild()
 	}
 	s.next = now.Add(pauseAfter(s, r))

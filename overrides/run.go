@@ -132,7 +132,7 @@ func (e *Engine) looked(key sourceKey, c *content, err error) {
 		e.recovered(s, now) // unchanged since it was read without fault
 	case c != nil:
 		e.recovered(s, now)
-		e.adoptContent(s, c, now)
+		e.adoptContent(s, c)
 	}
 }
 
@@ -176,7 +176,7 @@ func (e *Engine) recovered(s *source, now time.Time) {
 }
 
 // adoptContent puts a good set into force if it differs. The caller holds mu.
-func (e *Engine) adoptContent(s *source, c *content, now time.Time) {
+func (e *Engine) adoptContent(s *source, c *content) {
 	if s.content.equal(c) {
 		return
 	}
@@ -191,7 +191,7 @@ func (e *Engine) adoptContent(s *source, c *content, now time.Time) {
 		log(text, s.attr(),
 			slog.Uint64("ipv4", n4.lo), slog.Float64("ipv6", n6.float()), slog.Int("domains", len(c.domains)))
 	}
-	s.content, s.since, s.unkept = c, now, true
+	s.content, s.unkept = c, true
 	e.wantBuild()
 }
 

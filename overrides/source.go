@@ -49,7 +49,6 @@ type known struct {
 	content  *content
 	valid    validators // of a feed: of content
 	shrunk   *content   // of a feed: a set without more than half of content, seen once by the latest attempt
-	since    time.Time  // when content last changed
 	success  time.Time  // when it was last confirmed
 	kept     time.Time  // the success that StateDir knows of; zero: none
 	unkept   bool       // content has changed since it was written there

@@ -19,10 +19,8 @@ type SourceStatus struct {
 	Domains int
 
 	Tried       bool      // by this process; false: what is in force was kept from before a restart
-	Since       time.Time // when what it opens last changed
-	LastSuccess time.Time // when that was last confirmed; zero: never
+	LastSuccess time.Time // when what it opens was last confirmed; zero: never
 	LastError   string    // of the latest attempt; empty if it was good
-	ErrorAt     time.Time
 	Failures    uint64
 	Next        time.Time // of the next attempt; zero for typed ones and files
 	Warnings    []string
@@ -48,8 +46,7 @@ func (e *Engine) Status() []SourceStatus {
 	for _, s := range e.sources {
 		st := SourceStatus{
 			Action: s.key.action, Rule: s.key.rule, Source: s.source, Enabled: s.active(now),
-			Tried: s.tried, Since: s.since, LastSuccess: s.success, ErrorAt: s.errAt,
-			Failures: s.failures, Next: s.next, Warnings: s.warnings,
+			Tried: s.tried, LastSuccess: s.success, Failures: s.failures, Next: s.next, Warnings: s.warnings,
 		}
 		if s.err != nil {
 			st.LastError = s.err.Error()

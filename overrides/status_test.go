@@ -78,3 +78,26 @@ func TestStatus(t *testing.T) {
 		}
 	})
 }
+
+// What could never be asked for as a whole was never confirmed, whatever is loaded
+// or restarted meanwhile: alerts look at that time.
+func TestStatus_never_confirmed(t *testing.T) {
+	dns := newFakeDNS()
+	dns.hosts["mail.example.com"], dns.asked["aaaa"] = "192.0.2.1", 1
+	opts := Options{Resolver: noAAAA{dns}, StateDir: t.TempDir()}
+	rules := []Rule{allow(func(r *Rule) { r.A = []string{"mail.example.com"} })}
+	for range 2 {
+		run(t, nil, opts, rules, func(tl *timeline) {
+			for range 2 {
+				tl.want("in part", "+192.0.2.1")
+				if st := tl.status(); !st.LastSuccess.IsZero() || st.LastError == "" {
+					t.Errorf("confirmed at %s, %q", st.LastSuccess, st.LastError)
+				}
+				if err := tl.Replace(rules); err != nil {
+					t.Fatal(err)
+				}
+				tl.elapse(time.Minute)
+			}
+		})
+	}
+}
