@@ -23,9 +23,7 @@ type Options struct {
 	// Resolver answers for the sources spf, a and mx; without one these fail.
 	Resolver Resolver
 
-	// Transport fetches feeds; nil: a transport of our own with the system's
-	// roots.
-	Transport http.RoundTripper
+	Transport http.RoundTripper // fetches feeds; nil: http.DefaultTransport
 
 	// UserAgent is sent with feeds' requests, with a version in it.
 	UserAgent string
@@ -41,11 +39,10 @@ type Options struct {
 // Engine owns the sources of all rules: it loads them, keeps them fresh and
 // publishes the Table. Table may be called by any number of goroutines.
 type Engine struct {
-	opts      Options
-	log       *slog.Logger
-	transport http.RoundTripper
-	store     store // without a folder nothing is kept
-	table     atomic.Pointer[Table]
+	opts  Options
+	log   *slog.Logger
+	store store // without a folder nothing is kept
+	table atomic.Pointer[Table]
 
 	// building serializes builds, so that an older one never replaces a
 	// newer one.
@@ -93,9 +90,6 @@ func Open(rules []Rule, opts Options) (*Engine, error) {
 	e.compiler = newCompiler(opts.Resolver, &e.live.answers)
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
-	}
-	if e.transport = opts.Transport; e.transport == nil {
-		e.transport = http.DefaultTransport.(*http.Transport).Clone()
 	}
 	e.table.Store(&Table{})
 	if err := e.Replace(rules); err != nil {

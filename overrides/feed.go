@@ -36,7 +36,7 @@ func (e *Engine) newFeedFetcher(r *Rule) *feedFetcher {
 	if r.JQ != "" {
 		f.code, _ = compileJQ(r.JQ) // Validate has seen that it compiles
 	}
-	f.client = &http.Client{Transport: e.transport, CheckRedirect: f.redirect}
+	f.client = &http.Client{Transport: e.opts.Transport, CheckRedirect: f.redirect}
 	return f
 }
 

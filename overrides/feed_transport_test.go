@@ -30,7 +30,7 @@ func TestFeed_redirects(t *testing.T) {
 		fmt.Fprint(w, "192.0.2.0/24\n")
 	})
 
-	e := &Engine{transport: secure.Client().Transport}
+	e := &Engine{opts: Options{Transport: secure.Client().Transport}}
 	for _, tt := range []struct {
 		name, url string
 		want      string // in the error; empty: the ranges
@@ -105,7 +105,7 @@ func TestFeed_cut_short(t *testing.T) {
 			srv.StartTLS()
 			defer srv.Close()
 			r := allow(func(r *Rule) { r.URL = srv.URL })
-			f := (&Engine{transport: srv.Client().Transport}).newFeedFetcher(&r)
+			f := (&Engine{opts: Options{Transport: srv.Client().Transport}}).newFeedFetcher(&r)
 			ranges, err := readTextFeed([]byte(whole.String()))
 			if err != nil {
 				t.Fatal(err)
@@ -156,7 +156,7 @@ func TestFeed_redirects_insecure(t *testing.T) {
 			}
 			return answer(200, goodFeed)(req)
 		}}
-		e := &Engine{transport: srv}
+		e := &Engine{opts: Options{Transport: srv}}
 		r := feedRule(func(r *Rule) { r.URL, r.Insecure = url, true })
 		got := e.newFeedFetcher(&r).fetch(t.Context(), known{})
 		if want == "" && got.err != nil || want != "" && (got.err == nil || !strings.Contains(got.err.Error(), want)) {
@@ -176,7 +176,7 @@ func TestFeed_says_in_brief(t *testing.T) {
 		"redirect": answer(302, "", "Location", "ftp://other.example/"+long),
 		"jq":       answer(200, `["`+long+`"]`),
 	} {
-		e := &Engine{transport: &feedServer{answer: reply}}
+		e := &Engine{opts: Options{Transport: &feedServer{answer: reply}}}
 		r := feedRule(func(r *Rule) { r.URL, r.JQ = "https://feed.example/", ".[]" })
 		got := e.newFeedFetcher(&r).fetch(t.Context(), known{})
 		if got.err == nil || len(got.err.Error()) > maxWhy {
@@ -209,7 +209,7 @@ func TestFeed_keeps_its_key(t *testing.T) {
 			return nil, fmt.Errorf("it was told %q", req.Header)
 		},
 	} {
-		e := &Engine{transport: &feedServer{answer: reply}}
+		e := &Engine{opts: Options{Transport: &feedServer{answer: reply}}}
 		r := feedRule(func(r *Rule) { r.URL, r.Secrets = "https://hush.example/hush/feed?key=hush", []string{"hush"} })
 		got := e.newFeedFetcher(&r).fetch(t.Context(), known{})
 		if got.err == nil || strings.Contains(got.err.Error(), "hush") || strings.Contains(got.err.Error(), "Referer") {

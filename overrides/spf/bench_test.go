@@ -63,7 +63,7 @@ func BenchmarkCompile(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				n = len(m.v4) + len(m.v6)
+				n = len(m.ranges)
 			}
 			b.ReportMetric(float64(n), "ranges")
 		})

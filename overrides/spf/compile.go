@@ -57,11 +57,7 @@ func Compile(ctx context.Context, r Resolver, domain string, o CompileOptions) (
 		if err != nil {
 			return nil, fmt.Errorf("compiling %q: %w", domain, err)
 		}
-		if six {
-			m.v6 = ranges
-		} else {
-			m.v4 = ranges
-		}
+		m.ranges = append(m.ranges, ranges...)
 	}
 	m.Live = s.live
 	m.Lookups = s.lookups
@@ -126,7 +122,7 @@ func (s *sweep) family(ctx context.Context, q Query, six bool, most int) ([]Rang
 			ranges = append(ranges, Range{at, s.last, v.result})
 		}
 		if s.last == end {
-			return slices.Clip(ranges), nil
+			return ranges, nil
 		}
 		at = s.last.Next()
 	}

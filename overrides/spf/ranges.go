@@ -51,7 +51,7 @@ type Map struct {
 	Pass6, Live6 *big.Int
 
 	domain string
-	v4, v6 []Range // each covers its family; neighbours differ
+	ranges []Range // those of IPv4 first
 }
 
 // Domain returns the domain that was compiled.
@@ -60,42 +60,29 @@ func (m *Map) Domain() string { return m.domain }
 // Ranges yields the ranges of IPv4, then those of IPv6. Each family is covered
 // once from end to end, and neighbours have different results. The addresses
 // ::ffff:0:0/96 are in an IPv6 range by position only: they are IPv4.
-func (m *Map) Ranges() iter.Seq[Range] {
-	return func(yield func(Range) bool) {
-		for _, ranges := range [][]Range{m.v4, m.v6} {
-			for _, r := range ranges {
-				if !yield(r) {
-					return
-				}
-			}
-		}
-	}
-}
+func (m *Map) Ranges() iter.Seq[Range] { return slices.Values(m.ranges) }
 
 // Has reports whether some address has that result.
 func (m *Map) Has(r Result) bool {
-	same := func(x Range) bool { return x.Result == r }
-	return slices.ContainsFunc(m.v4, same) || slices.ContainsFunc(m.v6, same)
+	return slices.ContainsFunc(m.ranges, func(x Range) bool { return x.Result == r })
 }
 
 // count fills in the numbers of addresses.
 func (m *Map) count() {
-	for _, r := range m.v4 {
-		n := r.Size().Uint64()
-		switch r.Result {
-		case Pass:
-			m.Pass4 += n
-		case Live:
-			m.Live4 += n
-		}
-	}
 	m.Pass6, m.Live6 = new(big.Int), new(big.Int)
-	for _, r := range m.v6 {
+	for _, r := range m.ranges {
+		n4, n6 := &m.Pass4, m.Pass6
 		switch r.Result {
 		case Pass:
-			m.Pass6.Add(m.Pass6, r.Size())
 		case Live:
-			m.Live6.Add(m.Live6, r.Size())
+			n4, n6 = &m.Live4, m.Live6
+		default:
+			continue
+		}
+		if r.First.Is4() {
+			*n4 += r.Size().Uint64()
+		} else {
+			n6.Add(n6, r.Size())
 		}
 	}
 }
