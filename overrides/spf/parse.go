@@ -213,6 +213,7 @@ func (t *Term) parseNetwork(rest string, most int) error {
 		return fmt.Errorf("%q is no IPv%s address", text, t.Kind.String()[2:])
 	}
 	t.Network = netip.PrefixFrom(a, bits).Masked()
+	t.hostBits = t.Network.Addr() != a
 	return nil
 }
 

@@ -65,9 +65,10 @@ type Term struct {
 	// Bits4 and Bits6 are the prefix lengths of a and mx.
 	Bits4, Bits6 int
 
-	name   string       // an unknown modifier's name
-	spec   *macroString // domain-spec or macro-string; nil: none, the current domain
-	target string       // spec as a lower-case name when it has no macro letter
+	name     string       // an unknown modifier's name
+	spec     *macroString // domain-spec or macro-string; nil: none, the current domain
+	target   string       // spec as a lower-case name when it has no macro letter
+	hostBits bool         // Network was published with some
 }
 
 // Live reports whether the term can be evaluated for one address at a time

@@ -3,8 +3,6 @@ package spf
 import (
 	"fmt"
 	"math/big"
-	"net/netip"
-	"strings"
 )
 
 // Above these figures the addresses belong to many senders: 65,536 IPv4
@@ -40,13 +38,13 @@ func (m *Map) warnWide() []string {
 	if m.Pass4 > wide4 {
 		out = append(out, fmt.Sprintf("%s IPv4 addresses pass: so many are shared by many senders", figure(m.Pass4)))
 	}
-	if wide6 := new(big.Int).Lsh(big.NewInt(1), wideBits6); m.Pass6.Cmp(wide6) > 0 {
+	if isWide(m.Pass6, true) {
 		nets := new(big.Int).Rsh(m.Pass6, 64)
 		out = append(out, fmt.Sprintf("%s IPv6 networks of /64 pass: so many are shared by many senders", nets))
 	}
 	named := 0
 	for r := range m.Ranges() {
-		if r.Result != Pass || !isWide(r) {
+		if r.Result != Pass || !isWide(r.Size(), r.First.Is6()) {
 			continue
 		}
 		if named++; named > maxWideRanges {
@@ -58,12 +56,13 @@ func (m *Map) warnWide() []string {
 	return out
 }
 
-func isWide(r Range) bool {
-	n := r.Size()
-	if r.First.Is4() {
-		return n.Cmp(big.NewInt(wide4)) > 0
+// isWide compares a number of addresses with the figures above.
+func isWide(n *big.Int, six bool) bool {
+	most := big.NewInt(wide4)
+	if six {
+		most.Lsh(big.NewInt(1), wideBits6)
 	}
-	return n.Cmp(new(big.Int).Lsh(big.NewInt(1), wideBits6)) > 0
+	return n.Cmp(most) > 0
 }
 
 // recordWarnings looks at one record by itself.
@@ -94,7 +93,7 @@ func recordWarnings(text string) []string {
 			warn(t, "should not use %{p} (RFC 7208, section 7.3)")
 		case t.Network.IsValid() && onlyMapped(t.Network):
 			warn(t, "never matches: write IPv4 addresses as ip4")
-		case t.Network.IsValid() && hasHostBits(t):
+		case t.hostBits:
 			warn(t, fmt.Sprintf("has host bits and means %s", t.Network))
 		}
 		all = all || t.Kind == KindAll
@@ -103,13 +102,6 @@ func recordWarnings(text string) []string {
 		warn(r.redirect, `is ignored beside "all" (RFC 7208, section 5.1)`)
 	}
 	return out
-}
-
-func hasHostBits(t *Term) bool {
-	_, network, _ := strings.Cut(t.Text, ":")
-	network, _, _ = strings.Cut(network, "/")
-	a, err := netip.ParseAddr(network)
-	return err == nil && a != t.Network.Addr()
 }
 
 // walk calls f for the node and all below, each domain's include in order.
