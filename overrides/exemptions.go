@@ -39,7 +39,7 @@ func (e *Engine) Exemptions(action Action) iter.Seq[Exemption] {
 func (l loaded) yield(s loadedSource, now int64, yield func(Exemption) bool) bool {
 	x := Exemption{Rule: l.rule, Source: s.source}
 	var except layer
-	if l.except != nil && len(l.except.layers) > 0 {
+	if len(l.except.layers) > 0 {
 		except = l.except.layers[0]
 	}
 	for _, y := range s.content.layers {

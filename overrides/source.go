@@ -168,9 +168,6 @@ func exceptOf(r *Rule) *content {
 			ranges = append(ranges, rg)
 		}
 	}
-	if len(ranges) == 0 {
-		return nil
-	}
 	return contentOfRanges(ranges, nil)
 }
 
