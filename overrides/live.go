@@ -114,29 +114,20 @@ func (e *Engine) evaluateAll(ctx context.Context, a netip.Addr, keys []sourceKey
 	l := e.live
 	l.mu.Lock()
 	job := l.join(ctx, a)
-	var mine []sourceKey
 	var waits []chan struct{}
 	for _, k := range keys {
 		c, running := job.done[k]
 		if !running {
 			c = make(chan struct{})
 			job.done[k] = c
-			mine = append(mine, k)
+			go func() {
+				defer close(c)
+				e.evaluate(job, k, a)
+			}()
 		}
 		waits = append(waits, c)
 	}
 	l.mu.Unlock()
-
-	var wg sync.WaitGroup
-	for _, k := range mine {
-		wg.Go(func() {
-			e.evaluate(job, k, a)
-			l.mu.Lock()
-			close(job.done[k])
-			l.mu.Unlock()
-		})
-	}
-	wg.Wait()
 	for _, c := range waits {
 		<-c
 	}
