@@ -258,7 +258,7 @@ func (e *Engine) recall(s *source, kept func() map[string]keptFile, now time.Tim
 		e.log.Warn("kept set not used", s.attr(), slog.Any("error", err))
 		return
 	}
-	if set.content == nil {
+	if set.content.empty() {
 		return
 	}
 	s.content, s.success, s.kept = set.content, set.at, set.at

@@ -181,21 +181,18 @@ func (e *Engine) warn(s *source, r result) {
 }
 
 // keep writes what the source opens to the state folder, if it has changed
-// since, or was confirmed an hour ago. Only the source's goroutine calls it.
+// since, or was confirmed an hour ago. That it opens nothing is kept as well, or a
+// restart would find what it did under the name that its rule had before. Only the
+// source's goroutine calls it.
 func (e *Engine) keep(s *source) {
 	e.mu.Lock()
 	set := keptSet{s.content, s.success, s.valid}
 	due := s.unkept || set.at.Sub(s.kept) >= confirmEvery
 	e.mu.Unlock()
-	var err error
-	switch {
-	case e.store.dir == "" || set.content == nil || !due:
+	if e.store.dir == "" || set.content == nil || !due {
 		return
-	case set.content.empty():
-		err = e.store.remove(s.key)
-	default:
-		err = e.store.save(s.key, set)
 	}
+	err := e.store.save(s.key, set)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err != nil && !s.lost {

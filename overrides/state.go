@@ -70,14 +70,6 @@ func (st store) save(k sourceKey, set keptSet) error {
 	return nil
 }
 
-// remove forgets what is kept of the source.
-func (st store) remove(k sourceKey) error {
-	if err := os.Remove(st.path(k)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("forgetting a set: %w", err)
-	}
-	return nil
-}
-
 // keptFile is a file of the folder, and of which source it says to be.
 type keptFile struct{ path, key, time string }
 

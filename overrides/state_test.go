@@ -88,7 +88,7 @@ func TestState_follows_a_source_to_another_rule(t *testing.T) {
 	for _, name := range []string{"a", "b", "c"} {
 		for _, r := range rules(name) {
 			for _, s := range sourcesOf(&r) {
-				if err := (store{opts.StateDir}).remove(s.key); err != nil {
+				if err := os.RemoveAll(store{opts.StateDir}.path(s.key)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -100,6 +100,24 @@ func TestState_follows_a_source_to_another_rule(t *testing.T) {
 		tl.elapse(3 * time.Hour)
 		tl.want("a day later", "-192.0.2.2", "+198.51.100.7")
 	})
+}
+
+// What a domain has taken back is not found again under the name that the rule had
+// before.
+func TestState_what_was_taken_back_stays_away(t *testing.T) {
+	opts := Options{StateDir: t.TempDir()}
+	dns := newFakeDNS()
+	dns.txt["efax.com"] = "v=spf1 ip4:192.0.2.1"
+	run(t, dns, opts, []Rule{named("before", nil, "efax.com")}, func(*timeline) {})
+	rules := []Rule{named("after", nil, "efax.com")}
+	run(t, dns, opts, rules, func(tl *timeline) {
+		tl.want("renamed", "+192.0.2.1")
+		dns.set(func() { dns.txt["efax.com"] = "v=spf1 -all" })
+		tl.elapse(2 * time.Hour)
+		tl.want("taken back", "-192.0.2.1")
+	})
+	dns.fail["*"] = true
+	run(t, dns, opts, rules, func(tl *timeline) { tl.want("after a restart without DNS", "-192.0.2.1") })
 }
 
 // The day for which a set stands in for what cannot be asked does not begin anew
