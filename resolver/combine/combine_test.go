@@ -92,6 +92,7 @@ func TestPlan_doubtful(t *testing.T) {
 		{failed, none, none, false},
 		{failed, none, said("127.0.0.10"), false},
 		{failed, failed, said("127.0.0.4"), true}, // without the allowlist 4 to 6
+		{none, failed, said("127.0.0.4"), true},   // 4, which is enough
 		{failed, none, said("127.0.0.4"), false},  // listed
 		{failed, said("127.0.5.1"), said("127.0.0.4"), false},
 	} {
@@ -106,23 +107,27 @@ func TestParse_specific(t *testing.T) {
 		"A.example.": 1, "a.example=127.0.0.0/24": 2, "a.example=127.0.0.&8": 3, "a.example=127.0.0.[8..11]": 4, "a.example=127.0.0.8": 5,
 		"c.example=127.0.[0..9].[0..9]": 1, "c.example=127.0.0.0-127.0.0.49": 2, "c.example=127.0.0.0-127.0.0.120": 4,
 		"b.example=127.0.0.2-127.0.0.3": 100, "b.example=127.0.0.2": 1, "b.example=127.0.0.3": 2,
-	}, 1)
+		"d.example": 1, "d.example=127.0.0.0/8": maxWeight, "d.example=127.0.[0..1].5": 3, "d.example=127.0.0.6-127.0.0.7": 4,
+	}, maxWeight)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for code, want := range map[string]int{"127.0.1.1": 1, "127.0.0.2": 2, "127.0.0.12": 3, "127.0.0.9": 4, "127.0.0.8": 5, "127.0.0.255": 3} {
-		if v := p.Decide([]rbl.Answer{{Phase: rbl.Answered, Codes: codes(t, code)}, {Phase: rbl.Answered}, {Phase: rbl.Answered}}); v.Sum != want {
-			t.Errorf("%s weighs %d, want %d", code, v.Sum, want)
-		}
-	}
-	// 100 codes octet by octet are more than a range of 50 and less than one of 121.
-	for code, want := range map[string]int{"127.0.0.5": 2, "127.0.5.5": 1, "127.0.0.60": 4} {
-		if v := p.Decide([]rbl.Answer{{Phase: rbl.Answered}, {Phase: rbl.Answered}, {Phase: rbl.Answered, Codes: codes(t, code)}}); v.Sum != want {
-			t.Errorf("%s weighs %d in c.example, want %d", code, v.Sum, want)
+	for zone, weights := range []map[string]int{
+		0: {"127.0.1.1": 1, "127.0.0.2": 2, "127.0.0.12": 3, "127.0.0.9": 4, "127.0.0.8": 5, "127.0.0.255": 3},
+		// 100 codes octet by octet are more than a range of 50 and less than one of 121.
+		2: {"127.0.0.5": 2, "127.0.5.5": 1, "127.0.0.60": 4},
+		3: {"127.0.0.2": maxWeight, "127.0.1.5": 3, "127.0.0.6": 4},
+	} {
+		for code, want := range weights {
+			states := slices.Repeat([]rbl.Answer{{Phase: rbl.Answered}}, 4)
+			states[zone].Codes = codes(t, code)
+			if v := p.Decide(states); v.Sum != want {
+				t.Errorf("%s weighs %d in zone %d, want %d", code, v.Sum, zone, want)
+			}
 		}
 	}
 	// The range of b is shadowed by its two codes, so it is in no bound.
-	if v := p.Decide(make([]rbl.Answer, 3)); v.Min != 0 || v.Max != 1+2+3+4+5+1+2+1+2+4 {
+	if v := p.Decide([]rbl.Answer{3: {Phase: rbl.Answered}}); v.Min != 0 || v.Max != 1+2+3+4+5+1+2+1+2+4 {
 		t.Errorf("without answers the sum is from %d to %d", v.Min, v.Max)
 	}
 }
@@ -138,7 +143,9 @@ func TestParse_errors(t *testing.T) {
 		{"threshold", map[string]int{"a.example": 1}, 0, []string{"threshold 0 is not between 1 and 1000000"}},
 		{"no zone", map[string]int{"=127.0.0.2": 1}, 1, []string{`weight "=127.0.0.2" names no zone`}},
 		{"codes", map[string]int{"a.example=10.0.0.1": 1}, 1, []string{`weight "a.example=10.0.0.1": codes "10.0.0.1": outside 127.0.0.0/8`}},
-		{"overflow", map[string]int{"a.example": 1 << 30}, 1, []string{`weight "a.example": 1073741824 is not between`}},
+		{"high threshold", map[string]int{"a.example": 1}, 1_000_001, []string{"threshold 1000001 is not between"}},
+		{"overflow", map[string]int{"a.example": 1_000_001, "b.example": -1_000_001}, 1,
+			[]string{`weight "a.example": 1000001 is not between`, `weight "b.example": -1000001 is not between`}},
 		{"same zone", map[string]int{"a.example": 1, "A.example.": 2}, 1, []string{`weights "A.example." and "a.example" are for the same zone`}},
 		{"same code", map[string]int{"a.example=127.0.0.2": 1, "a.example=127.0.0.2/32": 2}, 1, []string{"equally specific and both cover 127.0.0.2"}},
 		{"ranges that meet", map[string]int{"a.example=127.0.0.2-127.0.0.4": 1, "a.example=127.0.0.4-127.0.0.6": 2}, 1, []string{"both cover 127.0.0.4"}},
@@ -156,18 +163,19 @@ func TestParse_errors(t *testing.T) {
 	}
 }
 
+// TestVerdict_Text_long: all parts that fit are named, and those left out are seen to be.
 func TestVerdict_Text_long(t *testing.T) {
-	for n := range 40 {
-		v := Verdict{Sum: n, Threshold: 4}
-		for i := range n {
-			v.Parts = append(v.Parts, Part{Zone: fmt.Sprintf("list-%d.example.org", i), Codes: codes(t, "127.0.0.2"), Weight: 1})
+	for n := range 300 {
+		zone := strings.Repeat("x", n)
+		v := Verdict{Sum: 3, Threshold: 4, Parts: []Part{{Zone: "a", Weight: 1}, {Zone: zone, Weight: 1}, {Zone: "b", Weight: 1}}}
+		want := "score 3 of 4: a (+1), " + zone + " (+1), b (+1)"
+		for _, cut := range []string{", b (+1)", ", " + zone + " (+1), ..."} {
+			if len(want) > 255 {
+				want = strings.Replace(want, cut, ", ...", 1)
+			}
 		}
-		text := v.Text()
-		if len(text) > maxText {
-			t.Errorf("Text of %d parts has %d bytes", n, len(text))
-		}
-		if all := strings.Count(text, "(+1)") == n; all == strings.HasSuffix(text, ", ...") {
-			t.Errorf("Text of %d parts = %q", n, text)
+		if got := v.Text(); got != want {
+			t.Errorf("Text with a name of %d octets = %q, want %q", n, got, want)
 		}
 	}
 }
@@ -310,7 +318,9 @@ func TestPlan_Decide_property(t *testing.T) {
 		}
 		total := 0
 		for _, part := range v.Parts {
-			total += part.Weight
+			if total += part.Weight; part.Weight == 0 {
+				t.Fatalf("%+v is a part, and counts nothing", part)
+			}
 		}
 		if total != v.Sum {
 			t.Fatalf("the parts of %+v add up to %d", v, total)

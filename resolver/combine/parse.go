@@ -68,7 +68,7 @@ func parseWeight(key string, value int) (zone string, w weight, err error) {
 	if value < -maxWeight || value > maxWeight {
 		return "", w, fmt.Errorf("weight %q: %d is not between %d and %d", key, value, -maxWeight, maxWeight)
 	}
-	w = weight{key: key, all: !some, value: value, span: span{size: everyCode}}
+	w = weight{key: key, all: !some, value: value, span: span{size: everyCode + 1}}
 	if some {
 		if w.codes, err = rbl.ParseCodeSet([]string{strings.TrimSpace(codes)}); err != nil {
 			return "", w, fmt.Errorf("weight %q: %w", key, err)
@@ -86,11 +86,8 @@ func (m *member) check() error {
 			if a.span.size != b.span.size {
 				continue
 			}
-			if a.all && b.all {
+			if a.all {
 				return fmt.Errorf("weights %q and %q are for the same zone", b.key, a.key)
-			}
-			if a.all || b.all { // a set that holds every code
-				continue
 			}
 			if c, ok := shared(a, b); ok {
 				return fmt.Errorf("weights %q and %q are equally specific and both cover %s; take it out of one", b.key, a.key, c)
