@@ -70,12 +70,8 @@ func (p *Plan) Members() []string {
 	return zones
 }
 
-// Decide adds up. It needs one answer per member, in the order of Members, and
-// panics when the number differs.
+// Decide adds up. It needs one answer per member, in the order of Members.
 func (p *Plan) Decide(answers []rbl.Answer) Verdict {
-	if len(answers) != len(p.members) {
-		panic(fmt.Sprintf("combine: %d answers for %d members", len(answers), len(p.members)))
-	}
 	v := Verdict{Threshold: p.threshold}
 	var outMin, outMax, lost int
 	for i := range p.members {
@@ -97,8 +93,8 @@ func (p *Plan) Decide(answers []rbl.Answer) Verdict {
 		}
 	}
 	v.Min, v.Max = v.Sum+outMin, v.Sum+outMax
-	v.Known = v.Min >= p.threshold || v.Max < p.threshold
-	v.Listed = v.Known && v.Min >= p.threshold
+	v.Listed = v.Min >= p.threshold
+	v.Known = v.Listed || v.Max < p.threshold
 	v.Doubtful = !v.Listed && v.Max+lost >= p.threshold
 	return v
 }
