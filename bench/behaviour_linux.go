@@ -55,7 +55,7 @@ func (b *bench) behave(ctx context.Context, k peers.Kind, turn *sync.Mutex) (out
 	}
 	defer func() { err = errors.Join(err, s.Stop()) }()
 	turn.Lock()
-	if err = allAtOnce(s, list, &out); err == nil {
+	if err = allAtOnce(ctx, s, list, &out); err == nil {
 		err = bothTypes(s, list, &out)
 	}
 	turn.Unlock()
@@ -76,11 +76,11 @@ func firstHundred(a uint32) bool {
 }
 
 // allAtOnce has many clients ask for one name while the list takes its time.
-func allAtOnce(s *peers.Server, list *peers.Scripted, out *Behaviour) error {
+func allAtOnce(ctx context.Context, s *peers.Server, list *peers.Scripted, out *Behaviour) error {
 	list.Delay(100 * time.Millisecond)
 	defer list.Delay(0)
 	before := list.Asked()
-	res, err := load.Closed(load.Options{
+	res, err := load.Closed(ctx, load.Options{
 		Server: s.Addr, Zone: load.NewZone(zone), Names: &load.Row{From: 1000, Len: 1},
 		Clients: together, Total: together, For: 3 * time.Second,
 	})

@@ -34,7 +34,7 @@ func (b *bench) cores(ctx context.Context) (err error) {
 			return err
 		}
 		up = append(up, &contender{Server: s, caches: true})
-		if err := b.warm(up[len(up)-1]); err != nil {
+		if err := b.warm(ctx, up[len(up)-1]); err != nil {
 			return err
 		}
 	}
@@ -44,7 +44,7 @@ func (b *bench) cores(ctx context.Context) (err error) {
 	var scaling []float64
 	for range b.o.rounds {
 		for i, c := range up {
-			f, err := b.measure(c, way)
+			f, err := b.measure(ctx, c, way)
 			if err != nil {
 				return err
 			}
@@ -52,9 +52,6 @@ func (b *bench) cores(ctx context.Context) (err error) {
 		}
 		last := len(scaling)
 		scaling = append(scaling, 2*figures[0][last].CPU/figures[1][last].CPU)
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 	}
 	b.res.Cores = &Cores{One: medianFigure(figures[0]), Two: medianFigure(figures[1]), Scaling: median(scaling)}
 	return nil

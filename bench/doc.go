@@ -25,6 +25,7 @@
 // ahead (internal/replay), beside caches that know the future; and over sockets,
 // beside unbound with the same settings, with every TTL divided by 20.
 //
-// A table goes to standard output; results/latest.json, latest.svg and a dated
-// copy of the former hold the figures, the commit and the machine.
+// A table goes to standard output; a dated file in results holds the figures, the
+// commit and the machine, and latest.json and latest.svg hold those of the latest
+// run that left nothing out.
 package main

@@ -62,7 +62,7 @@ func (b *bench) count(ctx context.Context, k peers.Kind, list *peers.Server) (c 
 	}
 	defer func() { err = errors.Join(err, s.Stop()) }()
 	ask := func(names *load.Row, n int) error {
-		res, err := load.Closed(load.Options{
+		res, err := load.Closed(ctx, load.Options{
 			Server: s.Addr, Zone: load.NewZone(zone), Names: names,
 			Clients: 4, Outstanding: 4, Total: n, For: time.Minute,
 		})

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -24,19 +26,17 @@ const zone = "bl.bench.internal"
 
 // options are the command line's.
 type options struct {
-	short  bool
-	rounds int
-	window time.Duration
-	rate   float64
-	memory int
-	proxy  string
-	out    string
-	only   string
-	names  int
-	skip   string
-	ways   string
-	perf   string
-	outage time.Duration
+	short            bool
+	rounds           int
+	window           time.Duration
+	rate             float64
+	memory           int
+	proxy, out, perf string
+	names            int
+	outage           time.Duration
+
+	only, ways []string // nil: all
+	skip       []string
 }
 
 func main() {
@@ -47,25 +47,66 @@ func main() {
 			return
 		}
 	}
-	var o options
-	flag.BoolVar(&o.short, "short", false, "a minute and a half instead of eleven: fewer and shorter rounds")
-	flag.IntVar(&o.rounds, "rounds", 0, "rounds of windows; 0: 9, or 3 if short")
-	flag.DurationVar(&o.window, "window", 0, "length of one window; 0: 500ms, or 200ms if short")
-	flag.Float64Var(&o.rate, "rate", 20_000, "questions a second of the open loop")
-	flag.IntVar(&o.memory, "memory", 0, "answers cached to measure memory; 0: 1,000,000, or 200,000 if short")
-	flag.StringVar(&o.proxy, "proxy", "", "dnsblproxy program to measure; empty: built from this module")
-	flag.StringVar(&o.out, "out", filepath.Join("bench", "results"), "folder for the results; empty: none are kept")
-	flag.StringVar(&o.only, "only", "", "comma-separated names of the servers to measure; empty: all")
-	flag.StringVar(&o.skip, "skip", "", "comma-separated parts to leave out: rounds, memory, behaviour, reload, cores, instructions, trace, dnsperf")
-	flag.StringVar(&o.ways, "windows", "", "comma-separated windows of the rounds: warm_8, dnsperf_8, warm_128, warm_1, warm_rate, miss_1, miss_16; empty: all")
-	flag.StringVar(&o.perf, "perf", "", "folder for the proxy's profile in each window of the first round, by perf(1)")
-	flag.DurationVar(&o.outage, "outage", 0, "how long the dead list stays silent; 0: for ten questions")
-	flag.IntVar(&o.names, "names", 20_000, "names in the warm set")
-	flag.Parse()
-	o.defaults()
+	o, err := parse(os.Args[1:], os.Stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return
+	case err != nil:
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	fail(run(ctx, &o, os.Stdout))
+	context.AfterFunc(ctx, stop) // a second one ends the program as it is
+	fail(run(ctx, o, os.Stdout))
+}
+
+// parse reads the command line and tells w what is wrong with it.
+func parse(args []string, w io.Writer) (*options, error) {
+	var o options
+	f := flag.NewFlagSet("go run ./bench", flag.ContinueOnError)
+	f.SetOutput(w)
+	f.BoolVar(&o.short, "short", false, "a minute and a half instead of eleven: fewer and shorter rounds")
+	f.IntVar(&o.rounds, "rounds", 0, "rounds of windows; 0: 9, or 3 if short")
+	f.DurationVar(&o.window, "window", 0, "length of one window; 0: 500ms, or 200ms if short")
+	f.Float64Var(&o.rate, "rate", 20_000, "questions a second of the open loop")
+	f.IntVar(&o.memory, "memory", 0, "answers cached to measure memory; 0: 1,000,000, or 200,000 if short")
+	f.StringVar(&o.proxy, "proxy", "", "dnsblproxy program to measure; empty: built from this module")
+	f.StringVar(&o.out, "out", filepath.Join("bench", "results"), "folder for the results; empty: none are kept")
+	f.StringVar(&o.perf, "perf", "", "folder for the proxy's profile in each window of the first round, by perf(1)")
+	f.DurationVar(&o.outage, "outage", 0, "how long the dead list stays silent; 0: for ten questions")
+	f.IntVar(&o.names, "names", 20_000, "names in the warm set")
+	choice := func(to *[]string, name, usage string, known ...string) {
+		f.Func(name, usage+", comma-separated: "+strings.Join(known, ", "), func(value string) error {
+			*to = strings.Split(value, ",")
+			for _, n := range *to {
+				if !slices.Contains(known, n) {
+					return fmt.Errorf("there is no %q", n)
+				}
+			}
+			return nil
+		})
+	}
+	choice(&o.only, "only", "servers to measure instead of all", append(peerNames(), peers.Proxy)...)
+	choice(&o.ways, "windows", "windows of the rounds instead of all", warmFew, dnsperf8, warmMany, warmOne, warmRate, missOne, missMany)
+	skippable := []string{"dnsperf"}
+	for _, p := range parts() {
+		skippable = append(skippable, p.name)
+	}
+	choice(&o.skip, "skip", "parts to leave out", skippable...)
+	if err := f.Parse(args); err != nil {
+		return nil, err
+	}
+	var err error
+	switch {
+	case f.NArg() > 0:
+		err = fmt.Errorf("%q is no flag", f.Arg(0))
+	case !(o.rate > 0) || o.names <= 0 || min(o.rounds, o.memory, int(o.window), int(o.outage)) < 0:
+		err = errors.New("no figure may be negative, and neither -rate nor -names 0")
+	}
+	if err != nil {
+		fmt.Fprintln(w, "bench:", err)
+	}
+	o.defaults()
+	return &o, err
 }
 
 func (o *options) defaults() {
@@ -75,22 +116,17 @@ func (o *options) defaults() {
 		}
 		return long
 	}
-	if o.rounds == 0 {
-		o.rounds = pick(3, 9)
-	}
-	if o.window == 0 {
-		o.window = time.Duration(pick(200, 500)) * time.Millisecond
-	}
-	if o.memory == 0 {
-		o.memory = pick(200_000, 1_000_000)
-	}
+	o.rounds = cmp.Or(o.rounds, pick(3, 9))
+	o.window = cmp.Or(o.window, time.Duration(pick(200, 500))*time.Millisecond)
+	o.memory = cmp.Or(o.memory, pick(200_000, 1_000_000))
 }
 
-func (o *options) skips(part string) bool { return slices.Contains(strings.Split(o.skip, ","), part) }
+func (o *options) skips(part string) bool { return slices.Contains(o.skip, part) }
 
-func (o *options) wants(server string) bool {
-	return o.only == "" || slices.Contains(strings.Split(o.only, ","), server)
-}
+func (o *options) wants(server string) bool { return o.only == nil || slices.Contains(o.only, server) }
+
+// whole reports whether nothing is left out.
+func (o *options) whole() bool { return !o.short && o.only == nil && o.ways == nil && o.skip == nil }
 
 func fail(err error) {
 	if err != nil {
@@ -122,7 +158,7 @@ func run(ctx context.Context, o *options, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	cpus, err := proc.Processors()
+	cpus, err := proc.Processors(0)
 	if err != nil {
 		return err
 	}
@@ -139,15 +175,13 @@ func run(ctx context.Context, o *options, w io.Writer) error {
 	}
 	defer stop()
 	b := &bench{o: o, log: w, server: server, own: own, res: &Results{Machine: *machine}}
-	if err := b.all(ctx); err != nil {
-		return err
-	}
+	err = b.all(ctx)
 	b.res.finish()
 	b.res.print(w)
-	if o.out == "" {
-		return nil
+	if err != nil || o.out == "" {
+		return err
 	}
-	return b.res.write(o.out)
+	return b.res.write(o.out, o.whole())
 }
 
 // bench is the benchmark at work.
@@ -173,28 +207,42 @@ func (b *bench) kinds() []peers.Kind {
 	return out
 }
 
+// part is one that can be left out.
+type part struct {
+	name string
+	run  func(*bench, context.Context) error
+}
+
+// parts are all of them, in their order.
+func parts() []part {
+	return []part{
+		{"rounds", (*bench).rounds},
+		{"memory", (*bench).memory},
+		{"behaviour", (*bench).behaviour},
+		{"reload", (*bench).reload},
+		{"cores", (*bench).cores},
+		{"instructions", (*bench).instructions},
+		{"trace", (*bench).trace},
+	}
+}
+
 // all runs the parts in turn.
 func (b *bench) all(ctx context.Context) error {
-	for _, part := range []struct {
-		name string
-		run  func(context.Context) error
-	}{
-		{"rounds", b.rounds},
-		{"memory", b.memory},
-		{"behaviour", b.behaviour},
-		{"reload", b.reload},
-		{"cores", b.cores},
-		{"instructions", b.instructions},
-		{"trace", b.trace},
-	} {
+	for _, k := range peers.Kinds() {
+		if b.o.wants(k.Name) && k.Find() == "" {
+			b.note("%s is not installed and left out; make packages installs it", k.Name)
+		}
+	}
+	for _, part := range parts() {
 		if b.o.skips(part.name) {
 			continue
 		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 		began := time.Now()
-		if err := part.run(ctx); err != nil {
+		err := part.run(b, ctx)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w", part.name, err)
 		}
 		b.note("%s took %v", part.name, time.Since(began).Round(time.Second))

@@ -32,20 +32,17 @@ func (b *bench) memory(ctx context.Context) error {
 			}
 			n = min(n, 200_000) // they need up to a minute for a million
 		}
-		m, err := b.fill(k, list, n)
+		m, err := b.fill(ctx, k, list, n)
 		if err != nil {
 			return fmt.Errorf("%s: %w", k.Name, err)
 		}
 		b.res.Memory[k.Name] = m
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 	}
 	return nil
 }
 
 // fill caches n answers.
-func (b *bench) fill(k peers.Kind, list *peers.Scripted, n int) (m Memory, err error) {
+func (b *bench) fill(ctx context.Context, k peers.Kind, list *peers.Scripted, n int) (m Memory, err error) {
 	set := peers.Settings{Zone: zone, List: list.Addr, CacheMB: 1, CacheEntries: 1000, Processors: []int{b.server}}
 	small, err := k.Start(set)
 	if err != nil {
@@ -62,7 +59,7 @@ func (b *bench) fill(k peers.Kind, list *peers.Scripted, n int) (m Memory, err e
 		return m, err
 	}
 	defer func() { err = errors.Join(err, s.Stop()) }()
-	res, err := load.Closed(load.Options{
+	res, err := load.Closed(ctx, load.Options{
 		Server: s.Addr, Zone: load.NewZone(zone), Names: &load.Row{Len: uint32(n)},
 		Clients: 8, Outstanding: 8, Total: n, For: 5 * time.Minute,
 	})
@@ -77,19 +74,19 @@ func (b *bench) fill(k peers.Kind, list *peers.Scripted, n int) (m Memory, err e
 		return m, err
 	}
 	m.Each = float64(m.Full-m.Empty) / float64(n)
-	m.Kept, err = kept(s, list, n)
+	m.Kept, err = kept(ctx, s, list, n)
 	return m, err
 }
 
 // kept asks for a sample again and sees how much of it the list is asked for.
-func kept(s *peers.Server, list *peers.Scripted, n int) (float64, error) {
-	const sample = 2000
+func kept(ctx context.Context, s *peers.Server, list *peers.Scripted, n int) (float64, error) {
+	sample := min(2000, n)
 	before := list.Asked()
-	_, err := load.Closed(load.Options{
-		Server: s.Addr, Zone: load.NewZone(zone), Names: &load.Row{From: uint32(n / 2), Len: sample},
+	_, err := load.Closed(ctx, load.Options{
+		Server: s.Addr, Zone: load.NewZone(zone), Names: &load.Row{From: uint32((n - sample) / 2), Len: uint32(sample)},
 		Total: sample, For: time.Minute,
 	})
-	return 1 - float64(list.Asked()-before)/sample, err
+	return 1 - float64(list.Asked()-before)/float64(sample), err
 }
 
 // reloadPrefixes is how many the rule has while it is re-read.
@@ -97,7 +94,7 @@ const reloadPrefixes = 1_000_000
 
 // reload has the proxy read its configuration and a million prefixes again
 // while it answers at half the usual rate.
-func (b *bench) reload(context.Context) (err error) {
+func (b *bench) reload(ctx context.Context) (err error) {
 	list, err := peers.StartList(zone, b.own)
 	if err != nil {
 		return err
@@ -109,13 +106,13 @@ func (b *bench) reload(context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.Stop()) }()
 	c := &contender{Server: s, caches: true}
-	if err := b.warm(c); err != nil {
+	if err := b.warm(ctx, c); err != nil {
 		return err
 	}
 	file := filepath.Join(s.Dir, "partners.txt")
 	out := Reload{Prefixes: reloadPrefixes}
 	rate := func(long time.Duration) (Figure, error) {
-		return b.measure(c, window{open: true, set: func(o *load.Options) { o.Clients, o.Rate, o.Spin, o.For = 8, b.o.rate/2, true, long }})
+		return b.measure(ctx, c, window{open: true, set: func(o *load.Options) { o.Clients, o.Rate, o.Spin, o.For = 8, b.o.rate/2, true, long }})
 	}
 	// They are written before: the generator needs its processor for itself.
 	var next []string

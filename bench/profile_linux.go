@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,7 +14,7 @@ import (
 // profile is measure with perf(1) watching, user space and kernel: the kernel
 // is the larger part of an answer. Where the program's time goes is written to
 // WINDOW.txt. The figure itself is no use with somebody looking.
-func (b *bench) profile(c *contender, w window) (Figure, error) {
+func (b *bench) profile(ctx context.Context, c *contender, w window) (Figure, error) {
 	if err := os.MkdirAll(b.o.perf, 0o755); err != nil {
 		return Figure{}, fmt.Errorf("making the folder of the profiles: %w", err)
 	}
@@ -23,7 +24,7 @@ func (b *bench) profile(c *contender, w window) (Figure, error) {
 		return Figure{}, fmt.Errorf("profiling: %w", err)
 	}
 	time.Sleep(time.Second) // until it watches
-	f, err := b.measure(c, w)
+	f, err := b.measure(ctx, c, w)
 	_ = record.Process.Signal(syscall.SIGINT)
 	_ = record.Wait() // ends with the signal's status
 	if err != nil {

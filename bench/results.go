@@ -199,8 +199,9 @@ func medianFigure(figures []Figure) (out Figure) {
 	return out
 }
 
-// write puts the figures and the picture into dir.
-func (r *Results) write(dir string) error {
+// write puts the figures into dir, and as the latest ones, with their picture,
+// those of a run that left nothing out.
+func (r *Results) write(dir string, whole bool) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("making the folder of the results: %w", err)
 	}
@@ -210,9 +211,9 @@ func (r *Results) write(dir string) error {
 	}
 	b = append(b, '\n')
 	dated := fmt.Sprintf("%s-%s.json", r.Machine.Date.Format("20060102-1504"), r.Machine.Commit)
-	files := map[string][]byte{dated: b, "latest.json": b}
-	if len(r.Rounds) > 0 {
-		files["latest.svg"] = chart.Draw(r.picture())
+	files := map[string][]byte{dated: b}
+	if whole {
+		files["latest.json"], files["latest.svg"] = b, chart.Draw(r.picture())
 	}
 	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {

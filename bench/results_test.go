@@ -70,8 +70,15 @@ func TestResults_write(t *testing.T) {
 	r := drifting()
 	r.finish()
 	dir := t.TempDir()
-	if err := r.write(dir); err != nil {
+	if err := r.write(dir, true); err != nil {
 		t.Fatal(err)
+	}
+	other := t.TempDir()
+	if err := r.write(other, false); err != nil {
+		t.Fatal(err)
+	}
+	if files, err := os.ReadDir(other); err != nil || len(files) != 1 || files[0].Name() != "19700101-0000-abc.json" {
+		t.Errorf("a run that left something out wrote %v, %v", files, err)
 	}
 	b, err := os.ReadFile(filepath.Join(dir, "latest.json"))
 	if err != nil {

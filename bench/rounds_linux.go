@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"dnsblproxy/bench/internal/load"
@@ -41,10 +40,7 @@ func (b *bench) windows() []window {
 	if _, err := exec.LookPath("dnsperf"); err != nil || b.o.skips("dnsperf") {
 		all = slices.DeleteFunc(all, func(w window) bool { return w.dnsperf })
 	}
-	if b.o.ways == "" {
-		return all
-	}
-	return slices.DeleteFunc(all, func(w window) bool { return !slices.Contains(strings.Split(b.o.ways, ","), w.name) })
+	return slices.DeleteFunc(all, func(w window) bool { return b.o.ways != nil && !slices.Contains(b.o.ways, w.name) })
 }
 
 // contender is a server in the rounds.
@@ -76,7 +72,7 @@ func (b *bench) rounds(ctx context.Context) (err error) {
 		return err
 	}
 	for _, c := range up {
-		if err := b.warm(c); err != nil {
+		if err := b.warm(ctx, c); err != nil {
 			return err
 		}
 	}
@@ -97,13 +93,8 @@ func (b *bench) rounds(ctx context.Context) (err error) {
 				} else if b.o.perf != "" && i == 0 && c.Name == peers.Proxy {
 					measure = b.profile
 				}
-				f, err := measure(c, w)
-				if err != nil {
+				if round[w.name][c.Name], err = measure(ctx, c, w); err != nil {
 					return fmt.Errorf("%s, %s: %w", c.Name, w.name, err)
-				}
-				round[w.name][c.Name] = f
-				if err := ctx.Err(); err != nil {
-					return err
 				}
 			}
 		}
@@ -146,12 +137,12 @@ func (b *bench) contenders(list *peers.Server) ([]*contender, error) {
 }
 
 // warm asks for each name of the warm set, until none is lost.
-func (b *bench) warm(c *contender) error {
+func (b *bench) warm(ctx context.Context, c *contender) error {
 	if !c.caches {
 		return nil
 	}
 	for range 3 {
-		res, err := load.Closed(load.Options{
+		res, err := load.Closed(ctx, load.Options{
 			Server: c.Addr, Zone: load.NewZone(zone), Names: b.warmSet(),
 			Clients: 4, Outstanding: 8, Total: b.o.names, For: time.Minute,
 		})
@@ -165,7 +156,7 @@ func (b *bench) warm(c *contender) error {
 func (b *bench) warmSet() *load.Row { return &load.Row{Len: uint32(b.o.names)} }
 
 // measure runs one window.
-func (b *bench) measure(c *contender, w window) (Figure, error) {
+func (b *bench) measure(ctx context.Context, c *contender, w window) (Figure, error) {
 	o := load.Options{Server: c.Addr, Zone: load.NewZone(zone), Names: b.warmSet(), For: b.o.window}
 	if w.miss {
 		o.Names = &c.fresh
@@ -175,19 +166,15 @@ func (b *bench) measure(c *contender, w window) (Figure, error) {
 	if w.open {
 		ask = load.Open
 	}
-	before, err := proc.CPU(c.PID())
+	var res *load.Result
+	cpu, err := proc.Spent(c.PID(), func() (err error) {
+		res, err = ask(ctx, o)
+		return err
+	})
 	if err != nil {
 		return Figure{}, err
 	}
-	res, err := ask(o)
-	if err != nil {
-		return Figure{}, err
-	}
-	after, err := proc.CPU(c.PID())
-	if err != nil {
-		return Figure{}, err
-	}
-	return figure(res, after-before), nil
+	return figure(res, cpu), nil
 }
 
 func figure(res *load.Result, cpu time.Duration) Figure {
@@ -204,28 +191,23 @@ var dnsperfFigures = regexp.MustCompile(`(?s)Queries completed:\s+([0-9]+).*Quer
 
 // dnsperf runs a window of a second by dnsperf with 8 clients, all else as it
 // is by default: up to 100 questions outstanding.
-func (b *bench) dnsperf(c *contender, _ window) (Figure, error) {
+func (b *bench) dnsperf(ctx context.Context, c *contender, _ window) (Figure, error) {
 	file, err := queryFile(c.Dir, b.o.names)
 	if err != nil {
 		return Figure{}, err
 	}
-	before, err := proc.CPU(c.PID())
-	if err != nil {
-		return Figure{}, err
-	}
 	var out bytes.Buffer
-	cmd := exec.Command("dnsperf", "-s", c.Addr.Addr().String(), "-p", strconv.Itoa(int(c.Addr.Port())),
+	cmd := exec.CommandContext(ctx, "dnsperf", "-s", c.Addr.Addr().String(), "-p", strconv.Itoa(int(c.Addr.Port())),
 		"-d", file, "-c", "8", "-l", "1")
 	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := proc.Start(cmd, b.own); err != nil {
-		return Figure{}, err
-	}
-	if err := cmd.Wait(); err != nil {
-		return Figure{}, fmt.Errorf("%w\n%s", err, out.Bytes())
-	}
-	after, err := proc.CPU(c.PID())
+	cpu, err := proc.Spent(c.PID(), func() error {
+		if err := proc.Start(cmd, b.own); err != nil {
+			return err
+		}
+		return cmd.Wait()
+	})
 	if err != nil {
-		return Figure{}, err
+		return Figure{}, fmt.Errorf("%w\n%s", err, out.Bytes())
 	}
 	m := dnsperfFigures.FindSubmatch(out.Bytes())
 	if m == nil {
@@ -239,6 +221,6 @@ func (b *bench) dnsperf(c *contender, _ window) (Figure, error) {
 	if f.PerSecond, err = strconv.ParseFloat(string(rate), 64); err != nil {
 		return Figure{}, fmt.Errorf("reading dnsperf's rate: %w", err)
 	}
-	f.CPU = float64(after-before) / 1e3 / float64(max(f.Answers, 1))
+	f.CPU = float64(cpu) / 1e3 / float64(max(f.Answers, 1))
 	return f, nil
 }

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"runtime"
@@ -14,8 +15,7 @@ import (
 type Options struct {
 	Server netip.AddrPort
 	Zone   Zone
-	Type   uint16 // TypeA if 0
-	Names  *Row
+	Names  *Row          // asked about, for A
 	For    time.Duration // how long questions are asked
 
 	Clients int // sockets; 1 if 0
@@ -48,6 +48,9 @@ type Result struct {
 // patience is how long after the last answer those that lack are given up.
 const patience = 500 * time.Millisecond
 
+// deadAfter is how many times in a row a closed loop asks anew in vain.
+const deadAfter = 10
+
 // runner is one run at work.
 type runner struct {
 	o       Options
@@ -62,9 +65,6 @@ type runner struct {
 
 func newRunner(o Options) (*runner, error) {
 	o.Clients, o.Outstanding = max(o.Clients, 1), max(o.Outstanding, 1)
-	if o.Type == 0 {
-		o.Type = TypeA
-	}
 	r := &runner{o: o, res: &Result{}, events: make([]unix.EpollEvent, o.Clients)}
 	var err error
 	if r.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
@@ -150,8 +150,8 @@ func (r *runner) end() *Result {
 	return r.res
 }
 
-// Closed runs a closed loop.
-func Closed(o Options) (*Result, error) {
+// Closed runs a closed loop; the end of ctx ends it, with an error.
+func Closed(ctx context.Context, o Options) (*Result, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	r, err := newRunner(o)
@@ -165,7 +165,10 @@ func Closed(o Options) (*Result, error) {
 			return nil, err
 		}
 	}
-	for {
+	for vain := 0; ; {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		asking := r.tick() < int64(r.o.For)
 		if !asking && r.idle() {
 			return r.end(), nil
@@ -173,6 +176,9 @@ func Closed(o Options) (*Result, error) {
 		if r.silent > patience {
 			if !asking {
 				return r.end(), nil
+			}
+			if vain++; vain > deadAfter {
+				return nil, fmt.Errorf("asking %s: no answer any more", o.Server)
 			}
 			if err := r.restart(); err != nil {
 				return nil, err
@@ -185,7 +191,7 @@ func Closed(o Options) (*Result, error) {
 			if n == 0 {
 				continue
 			}
-			r.silent = 0
+			r.silent, vain = 0, 0
 			if asking {
 				if err := r.ask(s, n); err != nil {
 					return nil, err
@@ -202,7 +208,7 @@ func (r *runner) ask(s *socket, n int) error {
 			r.o.For = 0
 			break
 		}
-		if err := s.queue(r.o.Zone, r.o.Names.Next(), r.o.Type, r.now()); err != nil {
+		if err := s.queue(r.o.Zone, r.o.Names.Next(), TypeA, r.now()); err != nil {
 			return err
 		}
 		r.res.Asked++
@@ -226,8 +232,8 @@ func (r *runner) idle() bool {
 	return !slices.ContainsFunc(r.sockets, func(s *socket) bool { return s.left > 0 })
 }
 
-// Open runs an open loop.
-func Open(o Options) (*Result, error) {
+// Open runs an open loop; the end of ctx ends it, with an error.
+func Open(ctx context.Context, o Options) (*Result, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	r, err := newRunner(o)
@@ -240,10 +246,13 @@ func Open(o Options) (*Result, error) {
 	turn := 0
 	for {
 		now := r.tick()
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		for plan.next <= min(now, int64(r.o.For)) {
 			s := r.sockets[turn%len(r.sockets)]
 			turn++
-			if err := s.queue(r.o.Zone, r.o.Names.Next(), r.o.Type, plan.take()); err != nil {
+			if err := s.queue(r.o.Zone, r.o.Names.Next(), TypeA, plan.take()); err != nil {
 				return nil, err
 			}
 			r.res.Asked++

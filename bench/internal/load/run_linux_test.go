@@ -1,6 +1,8 @@
 package load
 
 import (
+	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"testing"
@@ -46,7 +48,7 @@ func TestClosed(t *testing.T) {
 	for _, window := range []int{1, 16} {
 		o := at(echo(t, func(int) time.Duration { return 0 }))
 		o.Clients, o.Outstanding, o.Total, o.For = 4, window, 5000, time.Minute
-		res, err := Closed(o)
+		res, err := Closed(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +62,7 @@ func TestClosed(t *testing.T) {
 func TestClosed_spin(t *testing.T) {
 	o := at(echo(t, func(int) time.Duration { return 2 * time.Millisecond }))
 	o.Spin, o.Total, o.For = true, 50, time.Minute
-	res, err := Closed(o)
+	res, err := Closed(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,12 +80,24 @@ func TestClosed_loses(t *testing.T) {
 		return 0
 	}))
 	o.Clients, o.Total, o.For = 2, 20, time.Minute
-	res, err := Closed(o)
+	res, err := Closed(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if res.Lost == 0 || res.Answered+res.Lost != res.Asked || res.Asked < 20 {
 		t.Errorf("asked %d, answered %d, lost %d", res.Asked, res.Answered, res.Lost)
+	}
+}
+
+// TestClosed_dead gives a server up that never answers again.
+func TestClosed_dead(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for seconds")
+	}
+	o := at(echo(t, func(n int) time.Duration { return time.Duration(10 - n) }))
+	o.For = time.Hour
+	if res, err := Closed(t.Context(), o); err == nil {
+		t.Errorf("%d of %d answered, and no error", res.Answered, res.Asked)
 	}
 }
 
@@ -99,7 +113,7 @@ func TestOpen_stall(t *testing.T) {
 		return 0
 	}))
 	o.Rate, o.For, o.Clients = rate, time.Second, 4
-	res, err := Open(o)
+	res, err := Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,6 +127,18 @@ func TestOpen_stall(t *testing.T) {
 	}
 	if got := res.Latency.max; got < stall {
 		t.Errorf("the longest took %v, want at least %v", got, stall)
+	}
+}
+
+// Test_canceled: a run ends with its context, though nobody answers.
+func Test_canceled(t *testing.T) {
+	for name, run := range map[string]func(context.Context, Options) (*Result, error){"Closed": Closed, "Open": Open} {
+		ctx, cancel := context.WithCancel(t.Context())
+		o := at(echo(t, func(int) time.Duration { cancel(); return -1 }))
+		o.For, o.Rate = time.Hour, 1000
+		if _, err := run(ctx, o); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

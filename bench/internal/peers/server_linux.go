@@ -98,15 +98,7 @@ func (k Kind) Start(set Settings) (*Server, error) {
 		return nil, errors.Join(err, s.Stop())
 	}
 	argv := append(append(slices.Clip(k.under), path), args...)
-	return started(s, s.run(exec.Command(argv[0], argv[1:]...), set, false))
-}
-
-// started is s, or only the error.
-func started(s *Server, err error) (*Server, error) {
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
+	return s, s.run(exec.Command(argv[0], argv[1:]...), set, false)
 }
 
 // StartList starts rbldnsd with the listings of load.Listed.
@@ -114,7 +106,7 @@ func StartList(zone string, processor int) (*Server, error) {
 	k := Kind{program: "rbldnsd"}
 	path := k.Find()
 	if path == "" {
-		return nil, errors.New("starting the list: rbldnsd is not installed")
+		return nil, errors.New("starting the list: rbldnsd is not installed; make packages installs it")
 	}
 	s, err := newServer(List)
 	if err != nil {
@@ -124,7 +116,7 @@ func StartList(zone string, processor int) (*Server, error) {
 		return nil, fmt.Errorf("writing the list: %w", err)
 	}
 	cmd := exec.Command(path, "-n", "-w", s.Dir, "-b", fmt.Sprintf("%s/%d", s.Addr.Addr(), s.Addr.Port()), zone+":ip4trie:list")
-	return started(s, s.run(cmd, Settings{Zone: zone, Processors: []int{processor}}, true))
+	return s, s.run(cmd, Settings{Zone: zone, Processors: []int{processor}}, true)
 }
 
 // listData is the list in rbldnsd's syntax.
@@ -153,7 +145,7 @@ func StartSelf(name string, set Settings, args ...string) (*Server, error) {
 	for i := range args {
 		args[i] = strings.ReplaceAll(args[i], "@addr", s.Addr.String())
 	}
-	return started(s, s.run(exec.Command(path, args...), set, false))
+	return s, s.run(exec.Command(path, args...), set, false)
 }
 
 // ProxyKind is our own program at path.
@@ -248,7 +240,8 @@ func (s *Server) run(cmd *exec.Cmd, set Settings, unprivileged bool) error {
 	s.cmd = cmd
 	cmd.Stdout, cmd.Stderr = &s.stderr, &s.stderr
 	cmd.Env = append(os.Environ(), set.Env...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	// A group of its own: Stop ends it, and not a key on the terminal.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if unprivileged && os.Geteuid() == 0 {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: 65534, Gid: 65534}
 	}
@@ -298,14 +291,17 @@ func (s *Server) Signal(sig os.Signal) error { return s.cmd.Process.Signal(sig) 
 // Output is what it wrote, once it was stopped.
 func (s *Server) Output() []byte { return s.stderr.Bytes() }
 
-// Stop ends it and removes its files.
-func (s *Server) Stop() error {
+// Stop ends it and removes its files. That it had ended by itself is an error.
+func (s *Server) Stop() (err error) {
 	if s.cmd != nil {
-		_ = s.cmd.Process.Kill() // it may have ended by itself
+		killed := s.cmd.Process.Kill()
 		<-s.exited
+		if killed != nil {
+			err = fmt.Errorf("%s had ended, having said:\n%s", s.Name, s.stderr.Bytes())
+		}
 	}
-	if err := os.RemoveAll(s.Dir); err != nil {
-		return fmt.Errorf("removing the files of %s: %w", s.Name, err)
+	if bad := os.RemoveAll(s.Dir); bad != nil {
+		err = errors.Join(err, fmt.Errorf("removing the files of %s: %w", s.Name, bad))
 	}
-	return nil
+	return err
 }

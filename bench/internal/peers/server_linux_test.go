@@ -3,6 +3,8 @@ package peers
 import (
 	"net"
 	"os"
+	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -83,5 +85,17 @@ func TestKinds(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestServer_Stop tells of a server that had ended by itself.
+func TestServer_Stop(t *testing.T) {
+	s := &Server{Name: "x", Dir: t.TempDir(), cmd: exec.Command("false"), exited: make(chan struct{})}
+	if err := s.cmd.Run(); err == nil {
+		t.Fatal("false succeeded")
+	}
+	close(s.exited)
+	if err := s.Stop(); err == nil || !strings.Contains(err.Error(), "x had ended") {
+		t.Errorf("Stop = %v", err)
 	}
 }

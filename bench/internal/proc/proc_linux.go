@@ -40,6 +40,19 @@ func CPU(pid int) (time.Duration, error) {
 	return sum, nil
 }
 
+// Spent is the time that a process has a processor while f runs.
+func Spent(pid int, f func() error) (time.Duration, error) {
+	before, err := CPU(pid)
+	if err != nil {
+		return 0, err
+	}
+	if err := f(); err != nil {
+		return 0, err
+	}
+	after, err := CPU(pid)
+	return after - before, err
+}
+
 // parseSchedstat reads the first figure of schedstat: nanoseconds on a
 // processor.
 func parseSchedstat(b []byte) (time.Duration, error) {
@@ -53,16 +66,9 @@ func parseSchedstat(b []byte) (time.Duration, error) {
 
 // ticks is CPU where the kernel keeps no schedstat, in hundredths of a second.
 func ticks(pid int) (time.Duration, error) {
-	user, sys, err := Split(pid)
-	return user + sys, err
-}
-
-// Split tells the time in user space from that in the kernel. It is exact to
-// hundredths of a second.
-func Split(pid int) (user, sys time.Duration, err error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return 0, 0, fmt.Errorf("reading the time of a process: %w", err)
+		return 0, fmt.Errorf("reading the time of a process: %w", err)
 	}
 	return parseStat(b)
 }
@@ -70,20 +76,20 @@ func Split(pid int) (user, sys time.Duration, err error) {
 // tick is the unit of stat's times; the kernel shows 100 a second everywhere.
 const tick = time.Second / 100
 
-// parseStat reads utime and stime, the 14th and 15th field. The second one, the
+// parseStat adds utime and stime, the 14th and 15th field. The second one, the
 // name, is in parentheses and may hold anything.
-func parseStat(b []byte) (user, sys time.Duration, err error) {
+func parseStat(b []byte) (time.Duration, error) {
 	end := bytes.LastIndexByte(b, ')')
 	fields := strings.Fields(string(b[end+1:]))
 	if end < 0 || len(fields) < 13 {
-		return 0, 0, fmt.Errorf("reading stat %q: too short", b)
+		return 0, fmt.Errorf("reading stat %q: too short", b)
 	}
 	u, uerr := strconv.ParseInt(fields[11], 10, 64)
 	s, serr := strconv.ParseInt(fields[12], 10, 64)
 	if err := errors.Join(uerr, serr); err != nil {
-		return 0, 0, fmt.Errorf("reading stat: %w", err)
+		return 0, fmt.Errorf("reading stat: %w", err)
 	}
-	return time.Duration(u) * tick, time.Duration(s) * tick, nil
+	return time.Duration(u+s) * tick, nil
 }
 
 // RSS is the resident memory of a process, in bytes.
@@ -136,10 +142,10 @@ func Start(cmd *exec.Cmd, processors ...int) error {
 	return err
 }
 
-// Processors are those that this thread may run on.
-func Processors() ([]int, error) {
+// Processors are those that a thread may run on; 0 is the caller's.
+func Processors(thread int) ([]int, error) {
 	var set unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &set); err != nil {
+	if err := unix.SchedGetaffinity(thread, &set); err != nil {
 		return nil, fmt.Errorf("reading the processors: %w", err)
 	}
 	var out []int
