@@ -103,7 +103,7 @@ func decide(q *question, f *facts) decision {
 		return f.bare(q)
 	}
 	d := judge(q, f)
-	if q.zone.Mode == Observe && !d.lacking && q.judged() && d.verdict != Unlisted {
+	if q.zone.Mode == Observe && d.verdict != Unlisted && q.subject.Shape != rbl.Apex && q.subject.Test == rbl.NotTest {
 		f.step(0, "the zone only observes: decided ", d.verdict.String(), ", answered unlisted")
 		d.form, d.ttl, d.kept = formNXDomain, ownTTL, true
 		if d.verdict == Listed {
@@ -111,13 +111,6 @@ func decide(q *question, f *facts) decision {
 		}
 	}
 	return d
-}
-
-// judged says that the rules and the list decide about q: it names somebody,
-// and is no test of the list itself.
-func (q *question) judged() bool {
-	shape := q.subject.Shape
-	return shape != rbl.Apex && shape != rbl.Partial && q.subject.Test == rbl.NotTest
 }
 
 func judge(q *question, f *facts) decision {

@@ -26,6 +26,9 @@ func spamhaus() *fakeList {
 		"2.2.0.192.list.example TXT": {"two reasons"},
 		"3.2.0.192.list.example A":   {"127.0.1.255"},
 		"bad.example.list.example A": {"127.0.0.2"},
+		"odd.example.list.example A": {"127.0.0.1"},
+
+		"text.example.list.example TXT": {"of what is not listed"},
 	}}
 }
 
@@ -69,6 +72,8 @@ func TestDecide(t *testing.T) {
 		{"an incomplete address", plain, nil, "2.0.192 A", "NOERROR", 0},
 		{"a code that is no listing", pbl, nil, "3.2.0.192 A", "NXDOMAIN", 0},
 		{"a shape that the list does not hold", only6, nil, "1.2.0.192 A", "NXDOMAIN", 0},
+		{"a domain with a code that is no listing", plain, nil, "odd.example A", "NXDOMAIN", 0},
+		{"a domain that has only names below", plain, nil, "text.example A", "NOERROR", 0},
 		{"a domain", plain, nil, "bad.example A", "NOERROR 127.0.0.2", 0},
 
 		{"step 3: off", mode(Off), nil, "1.2.0.192 A", "NXDOMAIN", 0},
@@ -241,6 +246,59 @@ func TestExplain_agrees(t *testing.T) {
 	}
 }
 
+// TestExplain_steps holds the number and the words of each way to an answer
+// against the order of decisions.
+func TestExplain_steps(t *testing.T) {
+	zone := func(name string, change func(*ZoneOptions)) ZoneOptions {
+		z := testZone(name, spamhaus())
+		change(&z)
+		return z
+	}
+	dead := &fakeList{err: upstream.ErrTimeout}
+	s := newScene(t, []ZoneOptions{
+		zone("plain.test", func(*ZoneOptions) {}),
+		zone("kept.test", func(z *ZoneOptions) { z.NoOverride = codes(t, "127.0.0.2") }),
+		zone("off.test", func(z *ZoneOptions) { z.Mode = Off }),
+		zone("six.test", func(z *ZoneOptions) { z.Holds = rbl.HoldsIP6 }),
+		zone("watched.test", func(z *ZoneOptions) { z.Mode = Observe }),
+		zone("deny.test", func(z *ZoneOptions) { z.Source, z.List = SourceDeny, nil }),
+		zone("allow.test", func(z *ZoneOptions) { z.Source, z.List, z.Allow = SourceAllow, nil, true }),
+		zone("dead.test", func(z *ZoneOptions) { z.List, z.NoOverride = dead, codes(t, "127.0.0.2") }),
+		zone("strict.test", func(z *ZoneOptions) { z.List, z.ServfailOnFailure = dead, true }),
+	},
+		overrides.Rule{Name: "office", CIDR: []string{"192.0.2.2", "192.0.2.9"}},
+		overrides.Rule{Name: "own", Action: overrides.Deny, CIDR: []string{"192.0.2.7"}, Zones: []string{"deny.test"}})
+	for ask, want := range map[string]string{
+		"plain.test 192.0.2.1":   "listed: 7 the list has it: 127.0.0.10",
+		"plain.test 192.0.2.2":   "exempt: 5 exempt by office (cidr)",
+		"plain.test 127.0.0.2":   "listed: 4 a test entry: the list's own answer",
+		"kept.test 192.0.2.2":    "listed: 7 the list has it: 127.0.0.2, 127.0.0.10; 7 office (cidr) removes what it may; the rest is beyond exemptions",
+		"kept.test 192.0.2.9":    "exempt: 7 the list does not have it; 7 exempt by office (cidr)",
+		"off.test 192.0.2.1":     "unlisted: 3 the zone is off",
+		"six.test 192.0.2.1":     "unlisted: 0 the list holds no such names: ip4",
+		"watched.test 192.0.2.1": "listed: 7 the list has it: 127.0.0.10; 0 the zone only observes: decided listed, answered unlisted",
+		"deny.test 192.0.2.7":    "denied: 6 denied by own (cidr)",
+		"deny.test 192.0.2.8":    "unlisted: 7 no deny rule matches",
+		"deny.test 127.0.0.2":    "listed: 4 a test entry that every list has",
+		"deny.test 127.0.0.1":    "unlisted: 4 a test entry that no list has",
+		"allow.test 192.0.2.2":   "listed: 7 allowed by office (cidr)",
+		"allow.test 192.0.2.8":   "unlisted: 7 no allow rule matches",
+		"dead.test 192.0.2.2":    "exempt: 8 the list cannot be asked (no answer in time); exempt by office",
+		"dead.test 192.0.2.8":    "failed: 8 the list cannot be asked (no answer in time): unlisted",
+		"strict.test 192.0.2.8":  "failed: 8 the list cannot be asked (no answer in time): SERVFAIL",
+	} {
+		name, addr, _ := strings.Cut(ask, " ")
+		e := s.r.Explain(t.Context(), ip4(addr), name)[0]
+		var steps []string
+		for _, step := range e.Steps {
+			steps = append(steps, fmt.Sprint(step.Number, " ", step.What))
+		}
+		if got := e.Verdict.String() + ": " + strings.Join(steps, "; "); got != want {
+			t.Errorf("%s: %s, want %s", ask, got, want)
+		}
+	}
+}
+
 // TestHolds_testEntries: a list is not asked for the test entries of what it
 // does not hold either. The DBL answers an address with an error code.
 func TestHolds_testEntries(t *testing.T) {
@@ -291,6 +349,15 @@ func TestExplain_texts(t *testing.T) {
 	want := "https://list.example/sbl/1; https://list.example/ip/192.0.2.2"
 	if got := s.r.Explain(t.Context(), ip4("192.0.2.2"))[0].Text; got != want {
 		t.Errorf("Explain has the text %q, want %q", got, want)
+	}
+}
+
+// TestObserve_apex: the zone's own name is nobody of whom to observe anything.
+func TestObserve_apex(t *testing.T) {
+	z := testZone("bl.test", &fakeList{err: upstream.ErrTimeout})
+	z.Mode = Observe
+	if got := brief(newScene(t, []ZoneOptions{z}).ask("bl.test", dns.TypeMX)); got != "SERVFAIL" {
+		t.Errorf("a zone whose list cannot be asked for its own name answers %s, want SERVFAIL", got)
 	}
 }
 

@@ -330,8 +330,8 @@ func TestListAnswers(t *testing.T) {
 		t.Fatalf("Explain = %v, want exempt", e[0].Verdict)
 	}
 	e := s.r.ListAnswers(t.Context(), ip4("192.0.2.1"), "bl.test")
-	if len(e) != 1 || e[0].Verdict != Listed || len(e[0].Codes) != 1 || e[0].Rule != "" {
-		t.Errorf("ListAnswers = %+v, want a listing without a rule", e)
+	if len(e) != 1 || e[0].Verdict != Listed || len(e[0].Codes) != 1 || e[0].Rule != "" || e[0].Text == "" {
+		t.Errorf("ListAnswers = %+v, want a listing with a text and without a rule", e)
 	}
 	if e := s.r.ListAnswers(t.Context(), ip4("192.0.2.8")); e[0].Verdict != Unlisted {
 		t.Errorf("ListAnswers of another address = %v, want unlisted", e[0].Verdict)
@@ -340,12 +340,15 @@ func TestListAnswers(t *testing.T) {
 
 // TestListAnswers_failing: that a list cannot be asked is not that it has
 // nothing, or one's own address would be delisted with every failure of DNS. An
-// answer past its TTL is an answer; a list that is off is not asked.
+// answer past its TTL is an answer; a list that is off is not asked, nor one
+// that holds other things. A code beyond exemptions is a listing like any other.
 func TestListAnswers_failing(t *testing.T) {
 	l := spamhaus()
 	off := testZone("off.test", l)
 	off.Mode = Off
-	s := newScene(t, []ZoneOptions{testZone("bl.test", l), off})
+	fixed, six := testZone("fixed.test", &fakeList{all: "127.0.0.2", ttl: 300}), testZone("six.test", l)
+	fixed.NoOverride, six.Holds = codes(t, "127.0.0.2"), rbl.HoldsIP6
+	s := newScene(t, []ZoneOptions{testZone("bl.test", l), off, fixed, six})
 	says := func(addr, zone string, want Verdict, stale bool) {
 		t.Helper()
 		e := s.r.ListAnswers(t.Context(), ip4(addr), zone)[0]
@@ -359,6 +362,8 @@ func TestListAnswers_failing(t *testing.T) {
 	}
 	says("192.0.2.1", "bl.test", Listed, false)
 	says("192.0.2.8", "bl.test", Unlisted, false)
+	says("192.0.2.5", "fixed.test", Listed, false)
+	says("192.0.2.1", "six.test", Unlisted, false)
 	l.set(func() { l.err = upstream.ErrTimeout })
 	says("192.0.2.2", "bl.test", Failed, false)
 	s.r.clock.mono.Add(301)
