@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -149,20 +148,16 @@ func reloads(s *peers.Server, file string, next []string, count *int) error {
 	return nil
 }
 
-var gcLine = regexp.MustCompile(`(?m)^gc \d+ @[0-9.]+s (\d+)%: ([0-9.]+)\+[0-9.]+\+([0-9.]+) ms clock`)
-
 // collection reads the garbage collector's share of the processor time, in
 // percent, and its longest pause, in ms, from what GODEBUG=gctrace=1 had the
 // program write; 0 without a collection.
-func collection(output []byte) (share, pause float64, err error) {
-	for _, m := range gcLine.FindAllSubmatch(output, -1) {
-		var figures [3]float64
-		for i := range figures {
-			if figures[i], err = strconv.ParseFloat(string(m[i+1]), 64); err != nil {
-				return 0, 0, fmt.Errorf("reading %q: %w", m[0], err)
-			}
+func collection(output []byte) (share, pause float64) {
+	for line := range strings.Lines(string(output)) {
+		var n int
+		var at, percent, before, marking, after float64
+		if _, err := fmt.Sscanf(line, "gc %d @%fs %f%%: %f+%f+%f ms clock", &n, &at, &percent, &before, &marking, &after); err == nil {
+			share, pause = percent, max(pause, before, after)
 		}
-		share, pause = figures[0], max(pause, figures[1], figures[2])
 	}
-	return share, pause, nil
+	return share, pause
 }

@@ -87,15 +87,13 @@ func (r *Results) printRest(w io.Writer) {
 		fmt.Fprintf(w, "\n%.0f/s, %d reloads of %d prefixes: p50 %.0f, p99 %.0f, p99.9 %.0f µs, lost %d; without: p50 %.0f, p99 %.0f, p99.9 %.0f µs\n",
 			r.Machine.Rate/2, l.Reloads, l.Prefixes, l.During.P50, l.During.P99, l.During.P999, l.During.Lost, l.Before.P50, l.Before.P99, l.Before.P999)
 	}
-	r.printCores(w)
-	r.printInstructions(w)
-}
-
-func (r *Results) printInstructions(w io.Writer) {
+	if c := r.Cores; c != nil {
+		fmt.Fprintf(w, "\nCPU per cached answer: %.2f µs on one processor, %.2f µs on two, which can answer %.2f times as much\n", c.One.CPU, c.Two.CPU, c.Scaling)
+	}
 	if len(r.Instructions) == 0 {
 		return
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	t = tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(t, "\nserver\tinstructions of user space: cached\tthe list is asked\t\n")
 	for _, s := range append([]string{peers.Proxy}, peerNames()...) {
 		if c, ok := r.Instructions[s]; ok {
@@ -103,12 +101,6 @@ func (r *Results) printInstructions(w io.Writer) {
 		}
 	}
 	_ = t.Flush()
-}
-
-func (r *Results) printCores(w io.Writer) {
-	if c := r.Cores; c != nil {
-		fmt.Fprintf(w, "\nCPU per cached answer: %.2f µs on one processor, %.2f µs on two, which can answer %.2f times as much\n", c.One.CPU, c.Two.CPU, c.Scaling)
-	}
 }
 
 func ms(v float64) string {

@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"dnsblproxy/bench/internal/load"
@@ -62,9 +62,7 @@ func (b *bench) rounds(ctx context.Context) (err error) {
 		for _, c := range up {
 			err = errors.Join(err, c.Stop())
 			if c.Name == peers.Proxy {
-				var bad error
-				b.res.Collection, b.res.Pause, bad = collection(c.Output())
-				err = errors.Join(err, bad)
+				b.res.Collection, b.res.Pause = collection(c.Output())
 			}
 		}
 	}()
@@ -187,8 +185,6 @@ func figure(res *load.Result, cpu time.Duration) Figure {
 	}
 }
 
-var dnsperfFigures = regexp.MustCompile(`(?s)Queries completed:\s+([0-9]+).*Queries per second:\s+([0-9.]+)`)
-
 // dnsperf runs a window of a second by dnsperf with 8 clients, all else as it
 // is by default: up to 100 questions outstanding.
 func (b *bench) dnsperf(ctx context.Context, c *contender, _ window) (Figure, error) {
@@ -209,18 +205,15 @@ func (b *bench) dnsperf(ctx context.Context, c *contender, _ window) (Figure, er
 	if err != nil {
 		return Figure{}, fmt.Errorf("%w\n%s", err, out.Bytes())
 	}
-	m := dnsperfFigures.FindSubmatch(out.Bytes())
-	if m == nil {
-		return Figure{}, fmt.Errorf("dnsperf says nothing of its answers:\n%s", out.Bytes())
-	}
-	answers, rate := m[1], m[2]
 	f := Figure{}
-	if f.Answers, err = strconv.Atoi(string(answers)); err != nil {
-		return Figure{}, fmt.Errorf("reading dnsperf's answers: %w", err)
+	for line := range strings.Lines(out.String()) {
+		line = strings.TrimSpace(line)
+		_, _ = fmt.Sscanf(line, "Queries completed: %d", &f.Answers) // most lines are others
+		_, _ = fmt.Sscanf(line, "Queries per second: %f", &f.PerSecond)
 	}
-	if f.PerSecond, err = strconv.ParseFloat(string(rate), 64); err != nil {
-		return Figure{}, fmt.Errorf("reading dnsperf's rate: %w", err)
+	if f.Answers == 0 || f.PerSecond == 0 {
+		return f, fmt.Errorf("dnsperf says nothing of its answers:\n%s", out.Bytes())
 	}
-	f.CPU = float64(cpu) / 1e3 / float64(max(f.Answers, 1))
+	f.CPU = float64(cpu) / 1e3 / float64(f.Answers)
 	return f, nil
 }

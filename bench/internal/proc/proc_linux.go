@@ -20,7 +20,7 @@ import (
 func CPU(pid int) (time.Duration, error) {
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 	if err != nil || len(files) == 0 {
-		return ticks(pid)
+		return 0, fmt.Errorf("process %d is gone, or the kernel keeps no schedstat", pid)
 	}
 	var sum time.Duration
 	for _, f := range files {
@@ -62,34 +62,6 @@ func parseSchedstat(b []byte) (time.Duration, error) {
 		return 0, fmt.Errorf("reading schedstat %q: %w", b, err)
 	}
 	return time.Duration(ns), nil
-}
-
-// ticks is CPU where the kernel keeps no schedstat, in hundredths of a second.
-func ticks(pid int) (time.Duration, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, fmt.Errorf("reading the time of a process: %w", err)
-	}
-	return parseStat(b)
-}
-
-// tick is the unit of stat's times; the kernel shows 100 a second everywhere.
-const tick = time.Second / 100
-
-// parseStat adds utime and stime, the 14th and 15th field. The second one, the
-// name, is in parentheses and may hold anything.
-func parseStat(b []byte) (time.Duration, error) {
-	end := bytes.LastIndexByte(b, ')')
-	fields := strings.Fields(string(b[end+1:]))
-	if end < 0 || len(fields) < 13 {
-		return 0, fmt.Errorf("reading stat %q: too short", b)
-	}
-	u, uerr := strconv.ParseInt(fields[11], 10, 64)
-	s, serr := strconv.ParseInt(fields[12], 10, 64)
-	if err := errors.Join(uerr, serr); err != nil {
-		return 0, fmt.Errorf("reading stat: %w", err)
-	}
-	return time.Duration(u+s) * tick, nil
 }
 
 // RSS is the resident memory of a process, in bytes.

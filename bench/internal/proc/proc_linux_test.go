@@ -7,29 +7,6 @@ import (
 	"time"
 )
 
-func TestParseStat(t *testing.T) {
-	const tail = " S 1 2 3 4 5 6 7 8 9 10 150 25 13 14 20 0 1 0 99"
-	tests := []struct {
-		name, in string
-		want     time.Duration
-		bad      bool
-	}{
-		{name: "plain", in: "7 (named)" + tail, want: 1750 * time.Millisecond},
-		{name: "a name with parentheses and spaces", in: "7 (a) b (c)" + tail, want: 1750 * time.Millisecond},
-		{name: "too short", in: "7 (named) S 1 2", bad: true},
-		{name: "nothing", in: "", bad: true},
-		{name: "no number", in: "7 (x) S 1 2 3 4 5 6 7 8 9 10 a 25", bad: true},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			got, err := parseStat([]byte(tt.in))
-			if (err != nil) != tt.bad || got != tt.want {
-				t.Errorf("parseStat = %v, %v, want %v", got, err, tt.want)
-			}
-		})
-	}
-}
-
 func TestParseSchedstat(t *testing.T) {
 	if d, err := parseSchedstat([]byte("1474820 81248 2\n")); err != nil || d != 1474820 {
 		t.Errorf("parseSchedstat = %v, %v", d, err)
@@ -65,8 +42,8 @@ func TestCPU(t *testing.T) {
 	if err != nil || spent <= 0 || x == 0 {
 		t.Errorf("%v were spent, %v", spent, err)
 	}
-	if _, err := ticks(pid); err != nil {
-		t.Error(err)
+	if _, err := CPU(1 << 30); err == nil {
+		t.Error("a process that there is not has had a processor")
 	}
 	if n, err := RSS(pid); err != nil || n < 1<<20 {
 		t.Errorf("RSS = %d, %v", n, err)
