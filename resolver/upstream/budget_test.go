@@ -65,6 +65,20 @@ func TestList_budget(t *testing.T) {
 	})
 }
 
+// A list without a bound has spent nothing; one with a bound says what it has.
+func TestList_spent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // its clock does not pass midnight
+		if s, ok := (&List{}).Spent(); ok || s != (Spent{}) || (&List{}).Budget() != (Budget{}) {
+			t.Errorf("without a bound %+v, %t", s, ok)
+		}
+		spent := Spent{DaySpent: DaySpent{Day: dayOf(time.Now()), Used: 3}}
+		l := &List{budget: newBudget(10, func() Spent { return spent })}
+		if s, ok := l.Spent(); !ok || s.Used != 3 {
+			t.Errorf("Spent() = %+v, %t, want 3", s, ok)
+		}
+	})
+}
+
 func TestBudget_newDay(t *testing.T) {
 	b := newBudget(10, func() Spent { return Spent{DaySpent: DaySpent{Day: 1, Used: 10}} })
 	now := time.Now()
@@ -79,6 +93,49 @@ func TestBudget_newDay(t *testing.T) {
 	}
 	if ok, _ := b.take(now.Add(day), netip.Addr{}, false); !ok {
 		t.Error("the next day's first question was refused")
+	}
+}
+
+// TestBudget_take goes through a day twice: the second one is like the first.
+func TestBudget_take(t *testing.T) {
+	b := newBudget(10, nil)
+	for d := range 2 {
+		now := time.Date(2026, 3, 1+d, 12, 0, 0, 0, time.UTC)
+		for i, tt := range []struct {
+			subject                string
+			background, ok, report bool
+		}{
+			{subject: "::ffff:192.0.2.1", ok: true}, // one is a tenth
+			{subject: "192.0.2.9"},
+			{subject: "2001:db8::1", ok: true},
+			{subject: "2001:db8::2"},
+			{subject: "2001:db8:0:1::1", ok: true},
+			{ok: true}, {ok: true}, {ok: true},
+			{background: true, ok: true},
+			{background: true, ok: true, report: true}, // the eighth
+			{background: true},
+			{ok: true},
+			{ok: true, report: true},
+			{},
+		} {
+			subject, _ := netip.ParseAddr(tt.subject) // the zero Addr is a domain's
+			if ok, report := b.take(now, subject, tt.background); ok != tt.ok || report != tt.report {
+				t.Errorf("day %d, question %d: %t, report %t, want %+v", d, i, ok, report, tt)
+			}
+		}
+	}
+}
+
+// TestBudget_count has each subnet lose one for a subnet that finds no room.
+func TestBudget_count(t *testing.T) {
+	b := newBudget(10, nil)
+	for key := range uint64(maxSubnets) {
+		b.count(key)
+	}
+	b.count(7) // known: it needs no room
+	b.count(maxSubnets)
+	if len(b.subnets) != 1 || b.subnets[7] != 1 {
+		t.Errorf("%d subnets are left, %d questions of the one that asked twice", len(b.subnets), b.subnets[7])
 	}
 }
 
@@ -170,6 +227,7 @@ func TestBudget_subnets(t *testing.T) {
 func TestList_budgetKeptLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var saved Spent
+		var saves atomic.Int64
 		var full atomic.Bool
 		full.Store(true)
 		g := guard(t, blocklist("bl.example."), func(o *ListOptions) {
@@ -179,6 +237,7 @@ func TestList_budgetKeptLater(t *testing.T) {
 					return errors.New("no space left on device")
 				}
 				saved = s
+				saves.Add(1)
 				return nil
 			}
 		})
@@ -190,6 +249,10 @@ func TestList_budgetKeptLater(t *testing.T) {
 		if saved.Used != 1 {
 			t.Errorf("saved %+v, want the one question", saved)
 		}
+		time.Sleep(time.Hour)
 		g.end()
+		if n := saves.Load(); n != 1 {
+			t.Errorf("what did not change was saved %d times", n)
+		}
 	})
 }

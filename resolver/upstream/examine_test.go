@@ -92,6 +92,19 @@ func TestList_beginsLying(t *testing.T) {
 		if s := g.State(); s.Condition != Quarantined {
 			t.Errorf("200 ms after the start: %+v", s)
 		}
+		// Each minute it may show that it is well, and then it has peace.
+		good := blocklist("bl.example.")
+		var asked atomic.Int64
+		g.host.become(func(m *dns.Msg) *dns.Msg { asked.Add(1); return good(m) })
+		time.Sleep(testPause*6/5 + time.Second)
+		if s := g.State(); s.Condition != Healthy {
+			t.Errorf("a good minute later: %+v", s)
+		}
+		asked.Store(0)
+		time.Sleep(2 * time.Minute)
+		if n := asked.Load(); n > 0 {
+			t.Errorf("a list that is well was asked %d times in the two minutes after its test", n)
+		}
 	})
 }
 
