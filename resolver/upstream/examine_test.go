@@ -193,13 +193,18 @@ func TestList_liesInOneShape(t *testing.T) {
 		want("only the test entry is answered", Quarantined)
 		why := g.State().Reason
 		g.end()
-		g = guard(t, answer(failing(dns.RcodeServerFailure)), func(o *ListOptions) {
-			o.Probe, o.Holds, o.Quarantined = true, rbl.HoldsIP4|rbl.HoldsIP6, why
-		})
-		defer g.end()
-		want("another one has taken its place", Quarantined)
-		g.host.become(answer(good))
-		want("it was mended", Healthy)
+		for when, answer := range map[string]func(*dns.Msg) *dns.Msg{
+			"another one has taken its place":                   answer(failing(dns.RcodeServerFailure)),
+			"another one has taken its place and hears nothing": nil,
+		} {
+			g = guard(t, answer, func(o *ListOptions) {
+				o.Probe, o.Holds, o.Quarantined = true, rbl.HoldsIP4|rbl.HoldsIP6, why
+			})
+			want(when, Quarantined)
+			g.host.become(good)
+			want(when+", and was mended", Healthy)
+			g.end()
+		}
 	})
 }
 
