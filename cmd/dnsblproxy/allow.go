@@ -49,7 +49,7 @@ func newAllowAdd(a *app) *cobra.Command {
 		Example: `  dnsblproxy allow add --rule customers 192.0.2.7
   dnsblproxy allow add --rule customers --comment "until they have moved" --expires 2027-03-31 198.51.100.0/24`,
 		Args: someArgs("an ADDR"),
-		RunE: a.does(func(_ context.Context, args []string) error {
+		RunE: a.does(func(ctx context.Context, args []string) error {
 			entries, err := entriesOf(args, expires)
 			if err != nil {
 				return err
@@ -61,7 +61,7 @@ func newAllowAdd(a *app) *cobra.Command {
 				}
 				items[i] = overrides.Item{Entry: e, Comment: comment}
 			}
-			path, err := a.ruleFile(name, items...)
+			path, err := a.ruleFile(ctx, name, items...)
 			if err != nil {
 				return err
 			}
@@ -89,7 +89,7 @@ func newAllowRemove(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			path, err := a.ruleFile(name)
+			path, err := a.ruleFile(ctx, name)
 			if err != nil {
 				return err
 			}
@@ -117,11 +117,7 @@ func (a *app) tellExempt(ctx context.Context, entries []overrides.Entry) {
 	if err != nil {
 		return
 	}
-	all := exemptionsIn(c, engine)
-	var loaded []exemption
-	if askRunning(ctx, c, "exemptions", nil, &loaded) == nil {
-		all = append(all, slices.DeleteFunc(loaded, exemption.typed)...)
-	}
+	all := append(exemptionsIn(c, engine), slices.DeleteFunc(loaded(ctx, c), exemption.typed)...)
 	annotate(c, all)
 	by := make([]*exemption, len(entries))
 	for i := range all {
@@ -147,6 +143,14 @@ func (a *app) tellExempt(ctx context.Context, entries []overrides.Entry) {
 	}
 }
 
+// loaded is what the running server has in force, nothing without one.
+func loaded(ctx context.Context, c *config.Config) (all []exemption) {
+	if askRunning(ctx, c, "exemptions", nil, &all) != nil {
+		return nil
+	}
+	return all
+}
+
 func newAllowImport(a *app) *cobra.Command {
 	var name, format string
 	cmd := &cobra.Command{
@@ -161,7 +165,7 @@ line is wrong nothing is changed.
          with commas or semicolons
   json   an array of objects with entry, until, comment`,
 		Args: oneArg("a FILE"),
-		RunE: a.does(func(_ context.Context, args []string) error {
+		RunE: a.does(func(ctx context.Context, args []string) error {
 			f, err := overrides.ParseFormat(format)
 			if err != nil {
 				return usageError{fmt.Errorf("--format: %w", err)}
@@ -180,7 +184,7 @@ line is wrong nothing is changed.
 				return errors.Join(problems...)
 			}
 			items = a.current(from, items)
-			path, err := a.ruleFile(name, items...)
+			path, err := a.ruleFile(ctx, name, items...)
 			if err != nil {
 				return err
 			}
@@ -271,10 +275,11 @@ func entriesOf(args []string, expires string) ([]overrides.Entry, error) {
 }
 
 // ruleFile finds the file of an allow rule, and makes its folder. The file
-// itself may be missing yet, and other problems of the configuration do not
-// matter here, as long as the rule can be read. It says what keeps the rule, or
-// some of what is to be added, from having an effect.
-func (a *app) ruleFile(name string, add ...overrides.Item) (string, error) {
+// itself may be missing yet, unless the server has its last good set in force:
+// a new file would end that. Other problems of the configuration do not matter
+// here, as long as the rule can be read. It says what keeps the rule, or some of
+// what is to be added, from having an effect.
+func (a *app) ruleFile(ctx context.Context, name string, add ...overrides.Item) (string, error) {
 	c, err := a.load()
 	if c == nil {
 		return "", err
@@ -294,6 +299,10 @@ func (a *app) ruleFile(name string, add ...overrides.Item) (string, error) {
 		fmt.Fprintf(a.err, "the rule expired after %s: what is in its file does nothing\n", over.Format(time.DateOnly))
 	}
 	a.tellExcepted(u, add)
+	held := func(x exemption) bool { return x.Rule == name && strings.HasPrefix(x.Source, "file ") }
+	if _, err := os.Stat(u.File); errors.Is(err, fs.ErrNotExist) && slices.ContainsFunc(loaded(ctx, c), held) {
+		return "", fmt.Errorf("%s is gone, and what it held is in force until there is a new one; bring it back first, or make an empty one", shownPath(u.File))
+	}
 	return shownPath(u.File), readableFolder(filepath.Dir(u.File))
 }
 
