@@ -172,14 +172,9 @@ func datasetProblems(ctx context.Context, c *config.Config) (problems, warnings 
 // missing says whether a file of the zone is unreadable, which config has
 // said.
 func missing(z *config.Zone) bool {
-	for _, d := range z.Files {
-		for _, p := range d.Paths {
-			if config.Readable(p) != nil {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(z.Files, func(d config.Dataset) bool {
+		return slices.ContainsFunc(d.Paths, func(p string) bool { return config.Readable(p) != nil })
+	})
 }
 
 // pairProblems loads the certificate of the admin server.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,10 +74,7 @@ func (a *app) lookupFile(ctx context.Context, f lookupFlags) error {
 			failed = printRows(w, rows)
 		}
 	})
-	if failed != nil {
-		return failed
-	}
-	return err
+	return cmp.Or(failed, err)
 }
 
 // printRows lets go of some rows at a time. Columns need not line up over more.
