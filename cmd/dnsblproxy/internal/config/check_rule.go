@@ -60,7 +60,7 @@ func (r *reader) checkExcept(u *Rule, at func(...any) []any, what string) {
 func (r *reader) checkScope(path []any, what string, zones []string) {
 	for i, name := range zones {
 		if r.c.Zone(name) == nil {
-			r.bad(append(slices.Clip(path), i), fmt.Sprintf("%s names the zone %q, which is no zone here", what, name), r.zoneHint(name))
+			r.bad(append(slices.Clip(path), i), fmt.Sprintf("%s names the zone %q, which is no zone here", what, name), r.zoneHint(name, ""))
 		}
 	}
 }

@@ -120,7 +120,7 @@ func (r *reader) checkCombined() {
 			if r.c.Zone(w.Zone) == nil {
 				r.problems = append(r.problems, Problem{File: r.file, Line: w.Line,
 					What:    fmt.Sprintf("zone %q weighs %q, which is no zone here", z.Name, w.Zone),
-					Instead: r.zoneHint(w.Zone)})
+					Instead: r.zoneHint(w.Zone, z.Name)})
 			}
 		}
 		if len(z.Weights) > 0 && sum < z.Threshold && !r.reported(weights) {
@@ -156,9 +156,10 @@ func (r *reader) cycle(z *Zone, seen []string) []string {
 	return nil
 }
 
-// zoneHint says which zones there are.
-func (r *reader) zoneHint(name string) string {
-	names, instead := r.c.ZoneNames(), fmt.Sprintf("write a table [zone.%q]", name)
+// zoneHint says which zones there are but one, which cannot be meant.
+func (r *reader) zoneHint(name, but string) string {
+	names := slices.DeleteFunc(r.c.ZoneNames(), func(n string) bool { return n == but })
+	instead := fmt.Sprintf("write a table [zone.%q]", name)
 	if len(names) > 0 {
 		instead += ", or name one of " + strings.Join(names, ", ")
 	}
