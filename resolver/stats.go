@@ -96,20 +96,20 @@ func newStats(shards int, c *cache.Cache) *stats {
 	}
 	s := &stats{
 		shards: shards, cache: c, byName: make(map[string]*counts),
-		codes:      counter("list_codes_total", "Listings that lists answered with, by code where it has a name.", "zone", "code"),
+		codes:      counter("list_codes_total", "Listings that lists answered with, by code where it has a name, else as other.", "zone", "code"),
 		errors:     counter("list_errors_total", "Answers of lists that must not be taken for a listing, by name.", "zone", "error"),
 		exemptions: counter("exemptions_total", "Answers that an allow rule made unlisted.", "zone", "rule"),
 		saved:      counter("exempted_listings_total", "Exemptions of what the list did list, by the least of its codes: mail saved.", "zone", "rule", "code"),
-		asked:      counter("upstream_queries_total", "Questions for lists, by outcome; budget: not sent; breaker: not sent, or not waited for.", "zone", "result"),
+		asked:      counter("upstream_queries_total", "Questions for lists, by outcome: found, none, timeout, servfail, refused, unreachable, error, budget (not sent) or breaker (not sent, or not waited for).", "zone", "result"),
 		askedTook: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "dnsblproxy", Name: "upstream_duration_seconds",
 			Help:    "Time from the first packet sent to a list to a usable answer or the final failure.",
 			Buckets: []float64{.001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5},
 		}, []string{"zone"}),
-		queriesDesc:  desc("queries_total", "Questions answered, by zone (empty: none) and verdict; refused: malformed ones, too.", "zone", "verdict"),
-		requestsDesc: desc("cache_requests_total", "Questions that a list's answer was needed for, by where it was.", "zone", "result"),
+		queriesDesc:  desc("queries_total", "Questions answered, by zone (empty: none) and verdict: listed, unlisted, exempt, denied, failed, forwarded or refused (malformed ones, too).", "zone", "verdict"),
+		requestsDesc: desc("cache_requests_total", "Questions that a list's answer was needed for, by where it was: hit, miss or stale.", "zone", "result"),
 		bytesDesc:    desc("cache_bytes", "Estimated memory of cached answers."),
-		durationDesc: desc("query_duration_seconds", "Time to an answer by path; hits and overrides are sampled.", "path"),
+		durationDesc: desc("query_duration_seconds", "Time to an answer by path: hit, miss, stale, override or forward; hits and overrides are sampled.", "path"),
 	}
 	for i := range s.durations {
 		s.durations[i] = newHistogram(shards)

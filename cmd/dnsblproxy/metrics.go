@@ -28,7 +28,7 @@ func (d *proxy) registerOwn() {
 type listStates struct{ d *proxy }
 
 var listStateDesc = prometheus.NewDesc("dnsblproxy_list_state",
-	"1 for the state that a zone's list is in; for data files suspect is that they cannot be read again, unreachable that they have expired.", []string{"zone", "state"}, nil)
+	"1 for the state that a zone's list is in: healthy, suspect, quarantined or unreachable; for data files suspect is that they cannot be read again, unreachable that they have expired.", []string{"zone", "state"}, nil)
 
 // Describe implements prometheus.Collector.
 func (listStates) Describe(ch chan<- *prometheus.Desc) { ch <- listStateDesc }
