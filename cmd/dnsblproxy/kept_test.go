@@ -14,6 +14,7 @@ import (
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/cmd/dnsblproxy/internal/report"
 	"dnsblproxy/cmd/dnsblproxy/internal/state"
+	"dnsblproxy/overrides/spf"
 	"dnsblproxy/resolver/rbl"
 	"dnsblproxy/resolver/upstream"
 )
@@ -142,7 +143,7 @@ budget = 100
 		d := wired(t, text+same)
 		for range 3 {
 			d.backends["bl.example"].guarded.Start(upstream.Ask{
-				Question: upstream.Question{Name: name, Type: typeA}, Shape: rbl.Domain,
+				Question: upstream.Question{Name: name, Type: uint16(spf.TypeA)}, Shape: rbl.Domain,
 			}, func(upstream.Outcome) {})
 		}
 		// Perhaps not all three: nobody answers, and the breaker may have opened.

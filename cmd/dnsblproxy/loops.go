@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
+	"dnsblproxy/overrides/spf"
 	"dnsblproxy/resolver/rbl"
 	"dnsblproxy/resolver/upstream"
 )
@@ -47,7 +48,7 @@ func (d *proxy) findLoops(c *config.Config) error {
 			servers = z.Via.Servers
 		}
 		asker := d.pool.Exchanger(servers, upstream.ExchangeOptions{Timeout: loopPatience, Deadline: loopPatience})
-		wg.Go(func() { asker.Exchange(ctx, upstream.Question{Name: names[i], Type: typeA}) })
+		wg.Go(func() { asker.Exchange(ctx, upstream.Question{Name: names[i], Type: uint16(spf.TypeA)}) })
 	}
 	wg.Wait()
 	var problems []config.Problem

@@ -58,20 +58,14 @@ func fillReverse(o *upstream.Outcome, v rdns.Verdict, ttl uint32, typ uint16) {
 	switch {
 	case v.Code == 0:
 		o.Response.Rcode = rcodeNXDomain
-	case typ == typeA:
+	case typ == uint16(spf.TypeA):
 		b := v.Code.Addr().As4()
 		o.Response.Records = [][]byte{b[:]}
-	case typ == typeTXT:
+	case typ == uint16(spf.TypeTXT):
 		text := v.Text()
 		o.Response.Records = [][]byte{append([]byte{byte(len(text))}, text...)}
 	}
 }
-
-// Types of RFC 1035, section 3.2.2.
-const (
-	typeA   = 1
-	typeTXT = 16
-)
 
 // Open implements resolver.List: reverse DNS is everybody's, and never down
 // as a whole.

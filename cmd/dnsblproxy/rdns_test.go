@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"dnsblproxy/overrides/spf"
 	"dnsblproxy/resolver/upstream"
 )
 
@@ -24,7 +25,7 @@ func TestReverse_silence(t *testing.T) {
 	e := pool.Exchanger(at, upstream.ExchangeOptions{})
 	list := newReverse(t.Context(), dnsResolver(func() *upstream.Exchanger { return e }), 10*time.Millisecond)
 	outcome := make(chan upstream.Outcome)
-	list.Start(upstream.Ask{Question: upstream.Question{Type: typeA}, Subject: netip.MustParseAddr("192.0.2.1")}, func(o upstream.Outcome) { outcome <- o })
+	list.Start(upstream.Ask{Question: upstream.Question{Type: uint16(spf.TypeA)}, Subject: netip.MustParseAddr("192.0.2.1")}, func(o upstream.Outcome) { outcome <- o })
 	if o := <-outcome; !errors.Is(o.Err, upstream.ErrTimeout) {
 		t.Errorf("the check ends with %v, want a timeout", o.Err)
 	}

@@ -9,8 +9,9 @@ import (
 
 // Key names one address in one list.
 type Key struct {
-	Watch, Zone string
-	Addr        netip.Addr
+	Watch string     `json:"watch"`
+	Zone  string     `json:"zone"`
+	Addr  netip.Addr `json:"address"`
 }
 
 // Entry is what is known of one address in one list.
@@ -27,9 +28,7 @@ type State map[Key]Entry
 
 // kept is an entry in the file.
 type kept struct {
-	Watch string     `json:"watch"`
-	Zone  string     `json:"zone"`
-	Addr  netip.Addr `json:"address"`
+	Key
 	Entry
 }
 
@@ -37,7 +36,7 @@ type kept struct {
 func (s State) MarshalJSON() ([]byte, error) {
 	all := make([]kept, 0, len(s))
 	for k, e := range s {
-		all = append(all, kept{k.Watch, k.Zone, k.Addr, e})
+		all = append(all, kept{k, e})
 	}
 	slices.SortFunc(all, func(a, b kept) int { return a.Addr.Compare(b.Addr) })
 	return json.Marshal(all)
@@ -50,7 +49,7 @@ func (s *State) UnmarshalJSON(text []byte) error {
 	}
 	*s = State{}
 	for _, k := range all {
-		(*s)[Key{k.Watch, k.Zone, k.Addr}] = k.Entry
+		(*s)[k.Key] = k.Entry
 	}
 	return nil
 }
