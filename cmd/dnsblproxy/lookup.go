@@ -192,8 +192,10 @@ func (a *app) own(ctx context.Context, c *config.Config) (decider, func(), error
 // unwatched is c for a process that ends soon: it tests no list, and asks
 // nothing for the sake of figures. What the server has spent of a budget it
 // does not know, but it spends no more than one: a log may have many addresses.
+// A large cache takes much memory before anything is in it.
 func unwatched(c *config.Config) *config.Config {
 	short := *c
+	short.Cache.Size = min(c.Cache.Size, config.Defaults().Cache.Size)
 	short.Zones = nil
 	for _, z := range c.Zones {
 		quiet := *z

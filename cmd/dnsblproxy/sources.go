@@ -20,9 +20,9 @@ const resolvePatience = 10 * time.Second
 // withSources loads every source of the rules as the server does, keeps
 // nothing, and hands what came of it to use.
 func (a *app) withSources(ctx context.Context, c *config.Config, use func(*overrides.Engine)) error {
-	alone := *c
+	alone := unwatched(c)
 	alone.Zones, alone.Cache.Shared = nil, config.Shared{}
-	d, err := newProxy(&alone, a.lists, slog.New(slog.DiscardHandler), "")
+	d, err := newProxy(alone, a.lists, slog.New(slog.DiscardHandler), "")
 	if err != nil {
 		return err
 	}

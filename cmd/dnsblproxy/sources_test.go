@@ -10,6 +10,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"dnsblproxy/cmd/dnsblproxy/internal/config"
 	"dnsblproxy/overrides"
 	"dnsblproxy/resolver/rbl"
 )
@@ -96,6 +97,16 @@ func TestTrouble(t *testing.T) {
 	} {
 		if got := trouble(tt.status); got != tt.want {
 			t.Errorf("trouble(%+v) = %q, want %q", tt.status, got, tt.want)
+		}
+	}
+}
+
+// TestUnwatched_cache: a command beside a server with a large cache does not
+// take the memory of another one.
+func TestUnwatched_cache(t *testing.T) {
+	for size, want := range map[int64]int64{8 << 30: 64 << 20, 64 << 20: 64 << 20, 1 << 20: 1 << 20} {
+		if got := unwatched(&config.Config{Cache: config.Cache{Size: size}}).Cache.Size; got != want {
+			t.Errorf("of a cache of %d bytes a command makes one of %d, want %d", size, got, want)
 		}
 	}
 }
