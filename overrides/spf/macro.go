@@ -35,30 +35,24 @@ const (
 // and three more letters are allowed.
 func parseMacroString(s string, explanation bool) (*macroString, error) {
 	ms := &macroString{text: s}
-	var lit strings.Builder
-	flush := func() {
-		if lit.Len() > 0 {
-			ms.pieces = append(ms.pieces, piece{text: lit.String()})
-			lit.Reset()
+	bad := func(r rune) bool { return r > '~' || r < ' ' || r == ' ' && !explanation }
+	for s != "" {
+		n := strings.IndexByte(s, '%')
+		if n < 0 {
+			n = len(s)
 		}
-	}
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '%':
-			p, n, err := parseMacro(s[i:], explanation)
-			if err != nil {
-				return nil, err
-			}
-			flush()
-			ms.pieces = append(ms.pieces, p)
-			i += n - 1
-		case c == ' ' && explanation, c > 0x20 && c < 0x7f:
-			lit.WriteByte(c)
-		default:
-			return nil, fmt.Errorf("character %q is not allowed", s[i:i+1])
+		var err error
+		p := piece{text: s[:n]}
+		if n == 0 {
+			p, n, err = parseMacro(s, explanation)
+		} else if i := strings.IndexFunc(p.text, bad); i >= 0 {
+			err = fmt.Errorf("character %q is not allowed", s[i:i+1])
 		}
+		if err != nil {
+			return nil, err
+		}
+		ms.pieces, s = append(ms.pieces, p), s[n:]
 	}
-	flush()
 	return ms, nil
 }
 
