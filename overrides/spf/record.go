@@ -35,11 +35,9 @@ func (k Kind) String() string {
 	return names[k]
 }
 
-// kindOf is the inverse of String.
-func kindOf(name string) Kind {
-	k := KindAll
-	for k < KindUnknown && k.String() != lowerASCII(name) {
-		k++
+// kindOf is the inverse of String, whatever the case.
+func kindOf(name string) (k Kind) {
+	for name = lowerASCII(name); k < KindUnknown && k.String() != name; k++ {
 	}
 	return k
 }
