@@ -327,7 +327,7 @@ func addAlternatives(set *octetSet, field string) error {
 
 func octet(s string) (int, error) {
 	v, err := strconv.ParseUint(s, 10, 8)
-	if err != nil || s[0] == '0' && len(s) > 1 || s[0] == '+' {
+	if err != nil || s[0] == '0' && len(s) > 1 {
 		return 0, fmt.Errorf("%q is not an octet from 0 to 255", s)
 	}
 	return int(v), nil

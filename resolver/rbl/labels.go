@@ -24,7 +24,7 @@ func ParseLabels(labels []byte, holds Holds) Subject {
 			b := [4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)}
 			return Subject{Shape: IP4, Addr: netip.AddrFrom4(b), Test: test4(b)}
 		}
-		if n < 4 && holds&HoldsIP4 != 0 {
+		if holds&HoldsIP4 != 0 {
 			return Subject{Shape: Partial}
 		}
 	}
@@ -32,7 +32,7 @@ func ParseLabels(labels []byte, holds Holds) Subject {
 		if n == 32 {
 			return Subject{Shape: IP6, Addr: netip.AddrFrom16(a), Test: test6(a)}
 		}
-		if n < 32 && holds&HoldsIP6 != 0 {
+		if holds&HoldsIP6 != 0 {
 			return Subject{Shape: Partial}
 		}
 	}
@@ -96,7 +96,7 @@ func parse6(labels []byte) (a [16]byte, n int, whole bool) {
 // such questions with error codes, so they are not asked.
 func parseDomain(labels []byte) Subject {
 	whole := labels
-	count, numeric := 0, false
+	numeric := false
 	for len(labels) > 0 {
 		size := int(labels[0])
 		if size == 0 || size > 63 || size >= len(labels) {
@@ -111,21 +111,18 @@ func parseDomain(labels []byte) Subject {
 				numeric = false
 			}
 		}
-		count++
 		labels = labels[1+size:]
 	}
 	if numeric {
 		return Subject{}
 	}
 	s := Subject{Shape: Domain}
-	if count == 1 {
-		// RFC 5782, section 5: domain lists list TEST and not INVALID.
-		switch string(whole[1:]) {
-		case "test":
-			s.Test = TestListed
-		case "invalid":
-			s.Test = TestUnlisted
-		}
+	// RFC 5782, section 5: domain lists list TEST and not INVALID.
+	switch string(whole) {
+	case "\x04test":
+		s.Test = TestListed
+	case "\x07invalid":
+		s.Test = TestUnlisted
 	}
 	return s
 }

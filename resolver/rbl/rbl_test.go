@@ -26,6 +26,7 @@ func TestAppendName(t *testing.T) {
 		in, want string // "" where it must refuse
 	}{
 		{"Example.COM", "\x07example\x03com\x00"},
+		{"@AZ[", "\x04@az[\x00"},
 		{"zen.org.", "\x03zen\x03org\x00"},
 		{"a b%.\\.", "\x04a b%\x01\\\x00"},
 		{"CAF\xc9.\u0130.example", "\x04caf\xc9\x02\u0130\x07example\x00"}, // bytes, in no charset
@@ -101,6 +102,9 @@ func TestParseLabels(t *testing.T) {
 		{"v4 that could start a v6 name", "1.0.0.2", v6, IP4, "2.0.0.1", NotTest},
 		{"v4 test entry", "2.0.0.127", v4, IP4, "127.0.0.2", TestListed},
 		{"v4 that must not be listed", "1.0.0.127", v4, IP4, "127.0.0.1", TestUnlisted},
+		{"v4 largest octet", "255.2.0.192", v4, IP4, "192.0.2.255", NotTest},
+		{"v4 octet that wraps", "4294967298.2.0.192", v4, Invalid, "", NotTest},
+		{"v4 octet with a letter", "9a.2.0.192", v4, Invalid, "", NotTest},
 		{"v4 leading zero", "099.2.0.192", v4, Invalid, "", NotTest},
 		{"v4 too large", "256.2.0.192", all, Invalid, "", NotTest},
 		{"v4 five octets", "1.99.2.0.192", v4, Invalid, "", NotTest},
@@ -114,6 +118,9 @@ func TestParseLabels(t *testing.T) {
 		{"partial nibbles", "8.b.d.0.1.0.0.2", v6, Partial, "", NotTest},
 		{"partial nibbles in a list of v4", "8.b.d.0.1.0.0.2", v4, Invalid, "", NotTest},
 		{"letters that are nibbles, list of domains", "a.b", dom, Domain, "", NotTest},
+		{"letters in a list of v4", "a.b", v4, Domain, "", NotTest},
+		{"a letter that is no nibble", "a.g", v6, Domain, "", NotTest},
+		{"a mark that is no nibble", "a.#", v6, Domain, "", NotTest},
 		{"letters that are nibbles, list of v6", "a.b", v6, Partial, "", NotTest},
 		{"v6 test entry", "2.0.0.0.0.0.f.7.f.f.f.f" + zeros, v6, IP6, "::ffff:127.0.0.2", TestListed},
 		{"v6 that must not be listed", "1.0.0.0.0.0.f.7.f.f.f.f" + zeros, v6, IP6, "::ffff:127.0.0.1", TestUnlisted},
@@ -128,6 +135,13 @@ func TestParseLabels(t *testing.T) {
 		{"a domain under test", "www.test", dom, Domain, "", NotTest},
 		{"underscore and hash", "_spf.0a1b2c.example", dom, Domain, "", NotTest},
 		{"domain that ends in a number", "example.123", dom, Invalid, "", NotTest},
+		{"domain that ends in digits and a hyphen", "example.1-2", dom, Domain, "", NotTest},
+		{"longest label", strings.Repeat("a", 63), dom, Domain, "", NotTest},
+		{"first capital", "exAmple.com", dom, Invalid, "", NotTest},
+		{"last capital", "exZmple.com", dom, Invalid, "", NotTest},
+		{"delete", "exa\x7fmple.com", dom, Invalid, "", NotTest},
+		{"quote", "exa\"mple.com", dom, Invalid, "", NotTest},
+		{"backslash", "exa\\mple.com", dom, Invalid, "", NotTest},
 		{"space", "exa mple.com", dom, Invalid, "", NotTest},
 		{"control", "exa\x00mple.com", dom, Invalid, "", NotTest},
 		{"high byte", "exa\xffmple.com", dom, Invalid, "", NotTest},
@@ -146,25 +160,53 @@ func TestParseLabels(t *testing.T) {
 }
 
 func TestParseLabels_malformed(t *testing.T) {
-	for _, in := range []string{"\x00", "\x03ab", "\x01", "\x04test\x00", "\x01a\x40" + strings.Repeat("a", 64), "\x03a.b"} {
+	for _, in := range []string{"\x00", "\x00\x01a", "\x03ab", "\x01", "\x04test\x00", "\x01a\x40" + strings.Repeat("a", 64), "\x03a.b"} {
 		if got := ParseLabels([]byte(in), HoldsAll); got != (Subject{}) {
 			t.Errorf("ParseLabels(%q) = %+v, want invalid", in, got)
 		}
 	}
 }
 
-func TestHolds(t *testing.T) {
-	h, err := ParseHolds([]string{"ip4", "domain"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for shape, want := range map[Shape]bool{IP4: true, IP6: false, Domain: true, Apex: false, Partial: false, Invalid: false} {
-		if h.Has(shape) != want {
-			t.Errorf("Has(%v) = %t, want %t", shape, !want, want)
+func TestDomainText(t *testing.T) {
+	for in, want := range map[string]string{
+		"\x03www\x07example": "www.example", "\x04a b\\": "a?b?", "\x09abc": "abc", "": "",
+	} {
+		if got := DomainText([]byte(in)); got != want {
+			t.Errorf("DomainText(%q) = %q, want %q", in, got, want)
 		}
 	}
-	if got := strings.Join(h.Strings(), " "); got != "ip4 domain" {
-		t.Errorf("Strings() = %q, want %q", got, "ip4 domain")
+}
+
+// TestSubject_none: what is no subject has no name, and no zone of an address is in one.
+func TestSubject_none(t *testing.T) {
+	if s := AddrSubject(netip.Addr{}); s != (Subject{}) {
+		t.Errorf("AddrSubject of no address = %+v", s)
+	}
+	if s := AddrSubject(netip.MustParseAddr("fe80::1%eth0")); s.String() != "fe80::1" {
+		t.Errorf("AddrSubject keeps the zone: %v", s)
+	}
+	if b := (Subject{Shape: Domain, Domain: "a..b"}).AppendWire(nil); len(b) > 0 {
+		t.Errorf("AppendWire of no name = %q", b)
+	}
+}
+
+func TestHolds(t *testing.T) {
+	for words, shapes := range map[string]map[Shape]bool{
+		"ip4 domain": {IP4: true, IP6: false, Domain: true, Apex: false, Partial: false, Invalid: false},
+		"ip6":        {IP4: false, IP6: true, Domain: false},
+	} {
+		h, err := ParseHolds(strings.Fields(words))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for shape, want := range shapes {
+			if h.Has(shape) != want {
+				t.Errorf("%s: Has(%v) = %t, want %t", words, shape, !want, want)
+			}
+		}
+		if got := strings.Join(h.Strings(), " "); got != words {
+			t.Errorf("Strings() = %q, want %q", got, words)
+		}
 	}
 	if _, err := ParseHolds([]string{"ipv4"}); err == nil {
 		t.Error("ParseHolds(ipv4) = nil, want an error")

@@ -134,10 +134,8 @@ func (r row) list(zone string, shared map[string]map[string]Trouble) (*List, err
 
 // names returns the names of all codes, of listings or not.
 func (r row) names() map[string]string {
-	names := maps.Clone(r.Codes)
-	if names == nil {
-		names = map[string]string{}
-	}
+	names := map[string]string{}
+	maps.Copy(names, r.Codes)
 	maps.Copy(names, r.Neutral)
 	return names
 }

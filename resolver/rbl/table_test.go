@@ -183,6 +183,26 @@ func TestCodeNames_joins_bits(t *testing.T) {
 	}
 }
 
+// TestCodeNames: a code of its own beats a set, the first set beats others, and
+// a list that nobody knows names nothing.
+func TestCodeNames(t *testing.T) {
+	n, err := ParseCodeNames(map[string]string{"127.0.0.2": "one", "127.0.0.0/24": "net", "127.0.0.[3..9]": "octets", "127.0.1.[5]": "single"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for code, want := range map[Code]string{0x7f000002: "one", 0x7f000003: "net", 0x7f000105: "single", 0x7f000106: ""} {
+		if got := n.Name(code); got != want {
+			t.Errorf("Name(%v) = %q, want %q", code, got, want)
+		}
+	}
+	if _, err := ParseCodeNames(map[string]string{"x": "y"}); err == nil {
+		t.Error("a name for x is no error")
+	}
+	if name := (*List)(nil).CodeName(CodeListed); name != "" {
+		t.Errorf("no list names a code %q", name)
+	}
+}
+
 func TestParseTable_refuses(t *testing.T) {
 	const good = `[list."bl.example"]
 name = "X"
@@ -195,6 +215,17 @@ docs = "https://bl.example/"
 		{"unknown key", good + "listen = 1\n", `.listen"`},
 		{"not TOML", "[list", "reading the table of lists"},
 		{"no docs", strings.Replace(good, "docs", "removal", 1), "name, docs or removal is missing or no web address"},
+		{"no name", strings.Replace(good, `"X"`, `""`, 1), "name, docs or removal is missing"},
+		{"removal by mail", good + `removal = "mailto:x@bl.example"`, "name, docs or removal is missing or no web address"},
+		{"docs without a host", strings.Replace(good, "https://bl.example/", "https:///x", 1), "no web address"},
+		{"docs by FTP", strings.Replace(good, "https:", "ftp:", 1), "no web address"},
+		{"no shape", strings.Replace(good, `"ip4"`, "", 1), "holds is empty or wrong"},
+		{"trailing dot", strings.Replace(good, "bl.example", "bl.example.", 1), "without a trailing dot"},
+		{"keyed form that is a list", strings.Replace(good, "bl.example", "a.example", 1) + good + "keyed = [\"a.example\"]\n", `its keyed form "a.example" stands in the table twice`},
+		{"name for no code", good + `codes = { "x" = "y" }`, `"x" is not a code`},
+		{"trouble for no code", good + `errors = { "x" = { name = "a", help = "b: c" } }`, `"x" is not a code`},
+		{"dead without a name", "[dead.\"bl.example\"]\nsince = \"2020\"\nreason = \"y\"\n", "name or reason is missing"},
+		{"error without a name", good + `errors = { "127.0.0.1" = { help = "b: c" } }`, "error code 127.0.0.1 lacks a name or a help"},
 		{"unknown shape", strings.Replace(good, "ip4", "ipv4", 1), `"ipv4" is none of ip4, ip6, domain`},
 		{"code outside 127/8", good + `listed = ["128.0.0.2"]`, "outside 127.0.0.0/8"},
 		{"error that is a listing", good + `errors = { "127.0.0.2" = { name = "a", help = "b: c" } }`, "127.0.0.2 is an error and a listing"},
