@@ -41,6 +41,7 @@ func TestCheckHost(t *testing.T) {
 		{"the same void three times", "example.com TXT v=spf1 a:a.example a:a.example a:a.example +all", "192.0.2.1", PermError, "found nothing"},
 		{"one term is one void", "example.com TXT v=spf1 mx ip6:2001:db8::/32 -all\n" +
 			"example.com MX a.example\nexample.com MX b.example\nexample.com MX c.example\na.example A 192.0.2.1\nb.example A 192.0.2.2\nc.example A 192.0.2.3", "2001:db8::1", Pass, ""},
+		{"the third void is of a ptr", "example.com TXT v=spf1 a:a.example a:b.example ptr +all", "192.0.2.1", PermError, "found nothing"},
 		{"names of ptr are one void", "example.com TXT v=spf1 ptr ip4:192.0.2.0/24 -all\n" +
 			"1.2.0.192.in-addr.arpa PTR a.example\n1.2.0.192.in-addr.arpa PTR b.example\n1.2.0.192.in-addr.arpa PTR c.example", "192.0.2.1", Pass, ""},
 		{"terms inside an include are voids each", "example.com TXT v=spf1 include:x.example a:c.example +all\nx.example TXT v=spf1 a:a.example a:b.example -all", "192.0.2.1", PermError, "found nothing"},
@@ -118,6 +119,7 @@ func TestCheckHost_identity(t *testing.T) {
 		jo.example.com.mx.example.x.test A 127.0.0.2
 		postmaster.example.com.example.com.x.test A 127.0.0.2
 		postmaster.example.net.example.com.x.test A 127.0.0.2
+		example.org TXT v=spf1 include:%{l}.example.org +all
 		xn--bcher-kva.example TXT v=spf1 a -all
 		xn--bcher-kva.example A 192.0.2.1`)
 	addr := netip.MustParseAddr("192.0.2.1")
@@ -135,6 +137,8 @@ func TestCheckHost_identity(t *testing.T) {
 		{Query{Domain: "example.com", Sender: "example.net"}, Pass},
 		// RFC 8616, section 4: a local part that is not ASCII matches nothing.
 		{Query{Sender: "jö@example.com"}, Fail},
+		{Query{Sender: "jö@example.org"}, Pass},
+		{Query{Sender: "jö@bücher.example"}, Pass},
 		{Query{Domain: "bücher.example"}, Pass},
 		{Query{Domain: "BÜCHER.example"}, Pass},
 	} {

@@ -53,6 +53,27 @@ func TestExpand(t *testing.T) {
 	})
 }
 
+// An explanation is one line of ASCII that an SMTP reply has room for, given
+// with a fail, if it is asked for.
+func TestCheckHost_explanation(t *testing.T) {
+	q := Query{Addr: netip.MustParseAddr("192.0.2.3"), Domain: "example.com"}
+	for text, want := range map[string]string{
+		"no": "no", "~": "~", "no\x1f": "", "no\x7f": "", "n\xf6": "", "%{q}": "",
+		strings.Repeat("x", 4096): strings.Repeat("x", 4096), strings.Repeat("x", 4097): "",
+	} {
+		for record, want := range map[string]string{"v=spf1 exp=e.example -all": want, "v=spf1 exp=e.example ~all": ""} {
+			d := newFakeDNS()
+			d.at("example.com").txt, d.at("e.example").txt = []string{record}, []string{text}
+			for _, explain := range []bool{true, false} {
+				got := CheckHost(context.Background(), d, q, Options{Explain: explain}).Explanation
+				if got != want && explain || got != "" && !explain {
+					t.Errorf("%q of %q, wanted %t: %q", text, record, explain, got)
+				}
+			}
+		}
+	}
+}
+
 // RFC 7208, section 7.3: the domain itself, else a subdomain, else any name.
 func TestExpand_validatedName(t *testing.T) {
 	const any, sub, itself = "any.example.net", "sub.example.com", "example.com"
