@@ -40,8 +40,8 @@ type Options struct {
 type Result struct {
 	Asked, Answered, Lost int
 	Rcodes                [16]int
-	Took                  time.Duration
-	Last                  time.Time // when the last answer was read
+	Took                  time.Duration // until the last answer
+	Last                  time.Time     // when the last answer was read
 	Latency               Histogram
 }
 
@@ -144,6 +144,9 @@ func (r *runner) collect(s *socket, many bool) int {
 // end closes the books.
 func (r *runner) end() *Result {
 	r.res.Took = time.Duration(r.now())
+	if r.res.Answered > 0 { // then it may have waited in vain
+		r.res.Took = r.res.Last.Sub(r.started)
+	}
 	for _, s := range r.sockets {
 		r.res.Lost += s.forget()
 	}

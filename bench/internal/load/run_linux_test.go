@@ -80,9 +80,13 @@ func TestClosed_loses(t *testing.T) {
 		return 0
 	}))
 	o.Clients, o.Total, o.For = 2, 20, time.Minute
+	began := time.Now()
 	res, err := Closed(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if most := time.Since(began) - patience; res.Took > most {
+		t.Errorf("took %v, want %v at most: the last question was lost, and nothing came any more", res.Took, most)
 	}
 	if res.Lost == 0 || res.Answered+res.Lost != res.Asked || res.Asked < 20 {
 		t.Errorf("asked %d, answered %d, lost %d", res.Asked, res.Answered, res.Lost)
