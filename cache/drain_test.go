@@ -36,6 +36,11 @@ func TestCache_drains_by_itself(t *testing.T) {
 			if n := waiting(); n != 0 {
 				t.Fatalf("%d writes wait long after they were set", n)
 			}
+			c.Set(z.IP4(1, addr(from)), "lone", 60, 0)
+			time.Sleep(2 * gatherFor)
+			if n := waiting(); n != 0 {
+				t.Fatal("a write into the quiet waits for others")
+			}
 		}
 		for range maxQueued / 2 {
 			c.Set(z.IP4(1, addr(1)), "newest", 60, 0)
