@@ -125,8 +125,10 @@ func (o *options) skips(part string) bool { return slices.Contains(o.skip, part)
 
 func (o *options) wants(server string) bool { return o.only == nil || slices.Contains(o.only, server) }
 
-// whole reports whether nothing is left out.
-func (o *options) whole() bool { return !o.short && o.only == nil && o.ways == nil && o.skip == nil }
+// whole reports whether nothing is left out, and nobody looks on.
+func (o *options) whole() bool {
+	return !o.short && o.perf == "" && o.only == nil && o.ways == nil && o.skip == nil
+}
 
 func fail(err error) {
 	if err != nil {

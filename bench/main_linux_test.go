@@ -31,6 +31,9 @@ func TestParse(t *testing.T) {
 		!o.wants("unbound") || o.wants("BIND") || !o.skips("trace") || o.skips("rounds") {
 		t.Errorf("%+v, %v, %q", o, err, out.String())
 	}
+	if o, err := parse([]string{"-perf", "dir"}, &out); err != nil || o.whole() {
+		t.Errorf("%+v, %v: a run that perf looks at is nobody's figure", o, err)
+	}
 	if o, err := parse(nil, &out); err != nil || !o.whole() || !o.wants("BIND") || o.memory != 1_000_000 {
 		t.Errorf("without arguments %+v, %v", o, err)
 	}
