@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -207,7 +208,7 @@ func TestDecisionLog_text(t *testing.T) {
 // rule or a source finds it under that name.
 func TestDecisionLog_keys(t *testing.T) {
 	var log bytes.Buffer
-	l := newDecisionLog(slog.New(slog.NewJSONHandler(&log, nil)), nil, nil)
+	l := &decisionLog{log: slog.New(slog.NewJSONHandler(&log, nil)), seed: maphash.MakeSeed()}
 	s := newScene(t, []ZoneOptions{testZone("bl.test", spamhaus())}, overrides.Rule{
 		Name: "office", CIDR: []string{"192.0.2.3", "2001:db8::3"}, Domains: []string{".example.com"},
 	})

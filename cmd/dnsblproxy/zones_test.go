@@ -65,19 +65,19 @@ source = "allow"
 		t.Fatal(err)
 	}
 	for i, want := range []string{
-		"bl.example bl.example source 0 mode 0 allow false holds 7 listed 127.0.0.0, 127.0.0.2-127.255.254.255 kept  name  servfail false verify true",
-		"alias.example other.example source 0 mode 1 allow true holds 2 listed 127.0.0.2-127.0.0.3 kept 127.0.0.3 name MINE servfail true verify false",
-		"zen.spamhaus.org zen.spamhaus.org source 0 mode 2 allow false holds 3 listed 127.0.0.2-127.0.0.11, 127.0.0.30 kept  name CSS servfail false verify true",
-		"dbl.spamhaus.org dbl.spamhaus.org source 0 mode 0 allow false holds 4 listed 127.0.1.2-127.0.1.99 kept  name  servfail false verify true",
-		"rdns.example rdns.example source 4 mode 0 allow false holds 3 listed 127.0.0.0, 127.0.0.2-127.255.254.255 kept  name  servfail false verify true",
-		"white.example white.example source 2 mode 0 allow true holds 7 listed 127.0.0.0, 127.0.0.2-127.255.254.255 kept  name  servfail false verify true",
+		"bl.example bl.example source 0 mode 0 allow false holds [ip4 ip6 domain] listed 127.0.0.0, 127.0.0.2-127.255.254.255 kept  name  servfail false verify true",
+		"alias.example other.example source 0 mode 1 allow true holds [ip6] listed 127.0.0.2-127.0.0.3 kept 127.0.0.3 name MINE servfail true verify false",
+		"zen.spamhaus.org zen.spamhaus.org source 0 mode 2 allow false holds [ip4 ip6] listed 127.0.0.2-127.0.0.11, 127.0.0.30 kept  name CSS servfail false verify true",
+		"dbl.spamhaus.org dbl.spamhaus.org source 0 mode 0 allow false holds [domain] listed 127.0.1.2-127.0.1.99 kept  name  servfail false verify true",
+		"rdns.example rdns.example source 4 mode 0 allow false holds [ip4 ip6] listed 127.0.0.0, 127.0.0.2-127.255.254.255 kept  name  servfail false verify true",
+		"white.example white.example source 2 mode 0 allow true holds [ip4 ip6 domain] listed 127.0.0.0, 127.0.0.2-127.255.254.255 kept  name  servfail false verify true",
 	} {
 		o, err := d.zoneOptions(c.Zones[i])
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := fmt.Sprintf("%s %s source %d mode %d allow %t holds %d listed %s kept %s name %s servfail %t verify %t",
-			o.Name, o.Upstream, o.Source, o.Mode, o.Allow, o.Holds, o.Listed, o.NoOverride, o.CodeName(0x7f000003), o.ServfailOnFailure, o.Verify)
+		got := fmt.Sprintf("%s %s source %d mode %d allow %t holds %v listed %s kept %s name %s servfail %t verify %t",
+			o.Name, o.Upstream, o.Source, o.Mode, o.Allow, o.Holds.Strings(), o.Listed, o.NoOverride, o.CodeName(0x7f000003), o.ServfailOnFailure, o.Verify)
 		if got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}

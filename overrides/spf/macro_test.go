@@ -65,7 +65,8 @@ func TestCheckHost_explanation(t *testing.T) {
 			d := newFakeDNS()
 			d.at("example.com").txt, d.at("e.example").txt = []string{record}, []string{text}
 			for _, explain := range []bool{true, false} {
-				got := CheckHost(context.Background(), d, q, Options{Explain: explain}).Explanation
+				q.Explain = explain
+				got := CheckHost(t.Context(), d, q).Explanation
 				if got != want && explain || got != "" && !explain {
 					t.Errorf("%q of %q, wanted %t: %q", text, record, explain, got)
 				}
