@@ -6,6 +6,7 @@ SOAKTIME ?= 10m
 DEBARCHS ?= amd64 arm64
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 STATICCHECK = $(GO) tool -modfile=tools/go.mod staticcheck
+GOLANGCI    = $(GO) tool -modfile=tools/golangci.mod golangci-lint
 
 .DEFAULT_GOAL := build
 .PHONY: help build test packages lint guards race unit e2e faults fuzz bench stages soak cover docs shots deb walk run clean
@@ -21,10 +22,11 @@ test: packages lint guards race ## everything: packages, linters, guards, all te
 packages: ## install the Debian packages that the end-to-end tests run, if missing
 	scripts/test-packages.sh
 
-lint: ## gofmt, go vet, staticcheck
+lint: ## gofmt, go vet, staticcheck, golangci-lint
 	@files=$$(gofmt -l .); [ -z "$$files" ] || { echo "not gofmt'ed:"; echo "$$files"; exit 1; }
 	$(GO) vet ./...
 	$(STATICCHECK) ./...
+	$(GOLANGCI) run ./...
 
 race: ## all tests with the race detector, in random order
 	$(GO) test -race -shuffle=on -timeout=20m ./...

@@ -104,9 +104,8 @@ func TestCache_overwrite_keeps_the_newest(t *testing.T) {
 					if v := len(e.Data); v < seen[i] {
 						t.Errorf("key %d went back from version %d to %d", i, seen[i], v)
 						return
-					} else {
-						seen[i] = v
 					}
+					seen[i] = len(e.Data)
 				}
 			}
 		})

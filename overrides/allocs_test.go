@@ -52,7 +52,6 @@ func TestTable_a_million_prefixes(t *testing.T) {
 		t.Fatal(problems[0])
 	}
 	c := contentOf(entries)
-	entries = nil
 	r := &Rule{Name: "bench", Enabled: true}
 	table := build([]loaded{{rule: r, sources: []loadedSource{{sourceOf(KindFile, "bench.txt"), c}}}}, testNow)
 	took := time.Since(began)

@@ -138,7 +138,7 @@ func replaceFile(path string, data []byte) error {
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	defer p.Cleanup() // does nothing once replaced
+	defer func() { _ = p.Cleanup() }() // does nothing once replaced
 	if info, err := os.Stat(path); err == nil {
 		if sys, ok := info.Sys().(*syscall.Stat_t); ok && p.Chown(int(sys.Uid), int(sys.Gid)) != nil {
 			// Only root may give a file away. The group is what the server may

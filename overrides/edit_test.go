@@ -152,11 +152,11 @@ func TestRemoveItems(t *testing.T) {
 
 func TestEdit_keeps_mode_and_link(t *testing.T) {
 	dir := t.TempDir()
-	real, link := filepath.Join(dir, "real.txt"), filepath.Join(dir, "link.txt")
-	if err := os.WriteFile(real, []byte("192.0.2.1\n"), 0o640); err != nil {
+	file, link := filepath.Join(dir, "real.txt"), filepath.Join(dir, "link.txt")
+	if err := os.WriteFile(file, []byte("192.0.2.1\n"), 0o640); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(real, link); err != nil {
+	if err := os.Symlink(file, link); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := AddItems(link, items(t, "192.0.2.2"), false); err != nil {
@@ -166,20 +166,20 @@ func TestEdit_keeps_mode_and_link(t *testing.T) {
 	if err != nil || info.Mode()&os.ModeSymlink == 0 {
 		t.Errorf("the link is %v, %v", info.Mode(), err)
 	}
-	if info, err = os.Stat(real); err != nil || info.Mode().Perm() != 0o640 {
+	if info, err = os.Stat(file); err != nil || info.Mode().Perm() != 0o640 {
 		t.Errorf("the file's mode is %v, %v, want 0640", info.Mode(), err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, ".*")); len(left) > 0 {
 		t.Errorf("temporary files are left: %v", left)
 	}
 	// A share that is not mounted: the entries that it holds are not forgotten.
-	if err := os.Remove(real); err != nil {
+	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := AddItems(link, items(t, "192.0.2.3"), false); err == nil || !strings.Contains(err.Error(), "a link to "+real) {
+	if _, err := AddItems(link, items(t, "192.0.2.3"), false); err == nil || !strings.Contains(err.Error(), "a link to "+file) {
 		t.Errorf("AddItems to a link that leads nowhere: %v", err)
 	}
-	if target, err := os.Readlink(link); err != nil || target != real {
+	if target, err := os.Readlink(link); err != nil || target != file {
 		t.Errorf("the link leads to %q, %v", target, err)
 	}
 }
@@ -256,7 +256,7 @@ func TestReadItems_of_others(t *testing.T) {
 		{"csv broken", FormatCSV, "a\"b,\"c\n", "no CSV"},
 		{"json", FormatJSON, `[{"entry":"192.0.2.1","until":"2027-03-31","comment":"a\nb\u007fc"}]`, "192.0.2.1 until 2027-03-31 # a b c"},
 		{"json with a fault", FormatJSON, `[{"entry":"192.0.2.1"},{"entry":"x"}]`, "object 2: "},
-		{"json with another key", FormatJSON, `[{"entry":"192.0.2.1","untill":"2027-03-31"}]`, `unknown field "untill"`},
+		{"json with another key", FormatJSON, `[{"entry":"192.0.2.1","til":"2027-03-31"}]`, `unknown field "til"`},
 		{"json of something else", FormatJSON, `{"entry":"192.0.2.1"}`, "no JSON array"},
 		{"json of nothing", FormatJSON, "null", "no JSON array"},
 		{"json twice", FormatJSON, `[][]`, "something follows"},

@@ -1,8 +1,8 @@
 package overrides
 
 import (
+	"math/bits"
 	"slices"
-	"unsafe"
 )
 
 // index finds the interval of a key among disjoint ones. A first index by the
@@ -51,7 +51,7 @@ func (x *index[K]) seal() {
 }
 
 // top returns the highest 16 bits of a key.
-func top[K ~uint32 | ~uint64](key K) uint16 { return uint16(key >> (unsafe.Sizeof(key)*8 - 16)) }
+func top[K ~uint32 | ~uint64](key K) uint16 { return uint16(key >> (bits.Len64(uint64(^K(0))) - 16)) }
 
 // find returns what matches the key.
 func (x *index[K]) find(key K) match {
@@ -86,7 +86,8 @@ func (r *rest[K]) at(key K) match {
 }
 
 func (x *index[K]) bytes() int {
-	return len(x.top)*4 + (len(x.fences)+len(x.starts))*int(unsafe.Sizeof(K(0))) + len(x.rest)*int(unsafe.Sizeof(rest[K]{}))
+	key := bits.Len64(uint64(^K(0))) / 8
+	return len(x.top)*4 + (len(x.fences)+len(x.starts))*key + len(x.rest)*(key+12)
 }
 
 // above returns how many of the sorted keys are not above the key.

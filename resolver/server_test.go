@@ -182,7 +182,7 @@ func TestServer_longQuestion(t *testing.T) {
 			m.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_PADDING{Padding: make([]byte, tt.size-m.Len()-4)}}
 			conn := &dns.Conn{Conn: here}
 			go func() { _ = conn.WriteMsg(m) }() // what comes back tells
-			got := ""
+			var got string
 			if a, err := conn.ReadMsg(); err != nil {
 				got = err.Error()
 			} else {

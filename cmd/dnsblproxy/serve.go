@@ -71,7 +71,7 @@ func (a *app) serve(ctx context.Context) error {
 	warn(log, c, a.lists)
 	root := stateRoot(c)
 	release, err := state.Dir(root).Claim()
-	defer release()
+	defer func() { _ = release() }() // as the end of the process would
 	switch {
 	case errors.Is(err, state.ErrTaken): // perhaps by the one whose place we take; no reason to answer nobody
 		log.Warn("what one server keeps the other overwrites", slog.Any("error", err))

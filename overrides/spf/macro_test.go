@@ -77,7 +77,7 @@ func TestCheckHost_explanation(t *testing.T) {
 
 // RFC 7208, section 7.3: the domain itself, else a subdomain, else any name.
 func TestExpand_validatedName(t *testing.T) {
-	const any, sub, itself = "any.example.net", "sub.example.com", "example.com"
+	const other, sub, itself = "other.example.net", "sub.example.com", "example.com"
 	for _, tt := range []struct {
 		names []string
 		want  string
@@ -85,13 +85,13 @@ func TestExpand_validatedName(t *testing.T) {
 		{nil, "unknown"},
 		{[]string{"not.there"}, "unknown"},
 		{[]string{"other.test"}, "unknown"}, // its address is another
-		{[]string{any}, any},
-		{[]string{"not.there", any, "second.example.net"}, any},
-		{[]string{any, sub, "sub2.example.com"}, sub},
-		{[]string{any, sub, "Example.COM."}, itself},
+		{[]string{other}, other},
+		{[]string{"not.there", other, "second.example.net"}, other},
+		{[]string{other, sub, "sub2.example.com"}, sub},
+		{[]string{other, sub, "Example.COM."}, itself},
 	} {
 		d := zone("other.test A 192.0.2.9\nexample.com TXT v=spf1 -all exp=why.test\nwhy.test TXT %{p}")
-		for _, n := range []string{any, sub, itself, "sub2.example.com", "second.example.net"} {
+		for _, n := range []string{other, sub, itself, "sub2.example.com", "second.example.net"} {
 			d.at(n).addrs = []netip.Addr{netip.MustParseAddr("192.0.2.3")}
 		}
 		if tt.names != nil {

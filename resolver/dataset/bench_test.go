@@ -79,7 +79,6 @@ func BenchmarkLoad(b *testing.B) {
 			text, _ := bigFile(c.kind, million, c.texts)
 			dir := dataDir(b)
 			path := writeFile(b, dir, "data", text)
-			text = ""
 			specs := []Spec{{c.kind, []string{path}}}
 			before := heap()
 			var z *Zone
@@ -110,7 +109,6 @@ func BenchmarkZone_Lookup(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		text = ""
 		_, others := bigFile(kind, million+16, false)
 		r := rand.New(rand.NewPCG(3, 4))
 		hits, misses := make([][]byte, len(names)), make([][]byte, len(others))

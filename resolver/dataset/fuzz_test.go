@@ -114,7 +114,7 @@ func FuzzIP4(f *testing.F) {
 			if err != nil {
 				t.Fatalf("%q made an entry and is none: %v", line, err)
 			}
-			val := value(none)
+			var val value
 			if n := len(twin.v4.vals); n > before4 {
 				val = twin.v4.vals[n-1]
 			} else {

@@ -87,13 +87,13 @@ func TestConnections_are_as_described(t *testing.T) {
 func TestListed_shares(t *testing.T) {
 	p := Default()
 	const n = 40_000
-	any := 0
+	listed := 0
 	for i := range uint64(n) {
 		if a := place(onceFrom, burstFrom, mix(7, i)); slices.ContainsFunc([]int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, func(l int) bool { return p.Listed(l, a) }) {
-			any++
+			listed++
 		}
 	}
-	if got := float64(any) / n; got < .75 || got > notorious+.01 {
+	if got := float64(listed) / n; got < .75 || got > notorious+.01 {
 		t.Errorf("%.3f of the spam is on a list, want nearly %.2f", got, notorious)
 	}
 	for l := range p.Lists {

@@ -259,7 +259,8 @@ func (r *Response) collect(pkt []byte, s *sections, qtype uint16, c *chain) bool
 			data = make([]byte, 0, s.size)
 			r.Records = make([][]byte, 0, s.matches)
 		}
-		start, ok := len(data), false
+		start := len(data)
+		var ok bool
 		if data, ok = appendRData(data, pkt, rec); !ok {
 			return false
 		}

@@ -119,13 +119,13 @@ func cpuTime(t testing.TB, p *Process) time.Duration {
 	}
 	// The name, in parentheses, may hold spaces.
 	fields := strings.Fields(string(b)[strings.LastIndex(string(b), ")")+1:])
-	var ticks time.Duration
+	ticks := 0
 	for _, f := range fields[11:13] { // utime, stime
 		n, err := strconv.Atoi(f)
 		if err != nil {
 			t.Fatal(err)
 		}
-		ticks += time.Duration(n)
+		ticks += n
 	}
-	return ticks * 10 * time.Millisecond
+	return time.Duration(ticks) * 10 * time.Millisecond
 }
