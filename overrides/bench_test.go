@@ -122,6 +122,25 @@ func BenchmarkTable_Lookup(b *testing.B) {
 	}
 }
 
+// BenchmarkMemory is what a lookup waits for once the table is larger than the
+// processor's own caches: one load after the other, each from a place that only the
+// one before names.
+func BenchmarkMemory(b *testing.B) {
+	for _, mib := range []int{1, 4, 16, 64} {
+		lines := make([][8]uint64, mib<<20/64)
+		order := rand.New(rand.NewPCG(1, 2)).Perm(len(lines))
+		for i, at := range order {
+			lines[at][0] = uint64(order[(i+1)%len(order)])
+		}
+		b.Run(fmt.Sprintf("MiB=%d", mib), func(b *testing.B) {
+			at := uint64(0)
+			for b.Loop() {
+				at = lines[at][0]
+			}
+		})
+	}
+}
+
 // BenchmarkBart is the same question to a table of the bart package, which
 // knows the longest prefix only, not all rules that match.
 func BenchmarkBart(b *testing.B) {
