@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
+	"dnsblproxy/resolver/rbl"
 	"dnsblproxy/resolver/upstream"
 )
 
@@ -56,32 +57,33 @@ func (d *proxy) saveSpent(z *config.Zone) func(upstream.Spent) error {
 // quarantine is why a list is in quarantine, as it is kept over a restart.
 type quarantine struct {
 	Why   string    // empty when it is in none
+	Liar  rbl.Shape // whose tests showed it
 	Ended time.Time // when it was in none any more
 }
 
 func (d *proxy) keepQuarantine(z *config.Zone, from, to upstream.State) {
 	switch upstream.Quarantined {
 	case to.Condition:
-		_ = d.keep(ofList("quarantine", z), quarantine{Why: to.Reason}) // the log has it
+		_ = d.keep(ofList("quarantine", z), quarantine{Why: to.Reason, Liar: to.Liar}) // the log has it
 	case from.Condition:
 		_ = d.keep(ofList("quarantine", z), quarantine{Ended: time.Now()})
 	}
 }
 
 // quarantined is why a zone's list was in quarantine before a reload, or a
-// restart; empty when it was not, or was another list.
-func (d *proxy) quarantined(log *slog.Logger, z *config.Zone) string {
+// restart, and for which shape; empty when it was not, or was another list.
+func (d *proxy) quarantined(log *slog.Logger, z *config.Zone) (why string, liar rbl.Shape) {
 	if b := d.backends[z.Name]; b != nil && b.guarded != nil {
 		if s := b.guarded.State(); s.Condition == upstream.Quarantined && b.upstream == z.Upstream.Reveal() {
-			return s.Reason
+			return s.Reason, s.Liar
 		}
-		return ""
+		return "", rbl.Invalid
 	}
 	var q quarantine
 	if _, err := d.kept.Load(ofList("quarantine", z), &q); err != nil {
 		log.Warn("whether the list was in quarantine is not known", slog.Any("error", err))
 	}
-	return q.Why
+	return q.Why, q.Liar
 }
 
 // forgetLies has nothing believed at a start that the shared cache may hold of a

@@ -321,7 +321,7 @@ func (d *proxy) newList(z *config.Zone, o *resolver.ZoneOptions, asker upstream.
 		opts.Judge = known.Probe
 	}
 	if z.Probe { // else nothing ends the quarantine, also once a list that is off is on again
-		opts.Quarantined = d.quarantined(log, z)
+		opts.Quarantined, opts.Liar = d.quarantined(log, z)
 	}
 	if z.Budget > 0 {
 		opts.Load, opts.Save = d.loadSpent(z), d.saveSpent(z)

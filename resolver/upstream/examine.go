@@ -90,7 +90,7 @@ func (l *List) save() {
 // examine tests every shape that the list holds and draws the conclusions.
 // What could not be asked changes nothing.
 func (l *List) examine(ctx context.Context) {
-	answered, listed, unsure := false, false, false
+	answered, listed := false, false
 	world, liar := "", (*breaker)(nil)
 	var trouble *CodeError
 	var passed []*breaker
@@ -109,7 +109,6 @@ func (l *List) examine(ctx context.Context) {
 			break // no other shape's silence is to keep it believed
 		}
 		if err != nil {
-			unsure = true // it answers, but not all tests
 			errors.As(err, &trouble)
 			continue
 		}
@@ -123,7 +122,7 @@ func (l *List) examine(ctx context.Context) {
 	switch {
 	case world != "":
 		l.distrust(world, liar)
-	case slices.Contains(passed, l.liar), l.liar == nil && len(passed) > 0 && !unsure:
+	case slices.Contains(passed, l.liar):
 		l.quarantine, l.liar = "", nil
 	}
 	if answered {

@@ -191,14 +191,15 @@ func TestList_liesInOneShape(t *testing.T) {
 		want("what it lied about is not answered", Quarantined)
 		g.host.become(answer(failing(dns.RcodeServerFailure)))
 		want("only the test entry is answered", Quarantined)
-		why := g.State().Reason
+		last := g.State()
 		g.end()
 		for when, answer := range map[string]func(*dns.Msg) *dns.Msg{
 			"another one has taken its place":                   answer(failing(dns.RcodeServerFailure)),
 			"another one has taken its place and hears nothing": nil,
+			"another one has taken its place, half dead":        halfDead,
 		} {
 			g = guard(t, answer, func(o *ListOptions) {
-				o.Probe, o.Holds, o.Quarantined = true, rbl.HoldsIP4|rbl.HoldsIP6, why
+				o.Probe, o.Holds, o.Quarantined, o.Liar = true, rbl.HoldsIP4|rbl.HoldsIP6, last.Reason, last.Liar
 			})
 			want(when, Quarantined)
 			g.host.become(good)

@@ -54,6 +54,7 @@ type State struct {
 	Condition Condition
 	Reason    string    // in words; empty when healthy
 	Since     time.Time // when the condition, not only its reason, changed
+	Liar      rbl.Shape // in quarantine: the shape whose tests showed it
 }
 
 // CodeError is an answer that says that the list does not serve us.
@@ -94,8 +95,10 @@ type ListOptions struct {
 	Judge rbl.Probe
 
 	// Quarantined, unless empty, is why that list is in quarantine whose place
-	// this one takes: it begins there, and needs Probe to come out of it.
+	// this one takes, and Liar its State's: it begins there, and needs Probe to
+	// come out of it.
 	Quarantined string
+	Liar        rbl.Shape
 
 	// Budget is the number of questions a (UTC) day; 0 is no bound. Load
 	// gives back what Save was given before a restart; both may be nil. Save
@@ -128,7 +131,7 @@ type List struct {
 	mu         sync.Mutex // also around the hooks
 	closed     bool
 	quarantine string   // why; empty when not
-	liar       *breaker // whose tests showed it; nil when that was another list's: any may be
+	liar       *breaker // whose tests showed it; nil when it is not
 	suspicion  string   // why it is suspect, from the tests
 }
 
@@ -149,6 +152,9 @@ func NewList(opts ListOptions) *List {
 		if opts.Holds.Has(shape) {
 			l.breakers = append(l.breakers, newBreaker(l, shape))
 		}
+	}
+	if l.quarantine != "" {
+		l.liar = l.breaker(opts.Liar)
 	}
 	if opts.Budget > 0 {
 		l.budget = newBudget(opts.Budget, opts.Load)
@@ -308,7 +314,7 @@ func (l *List) update() {
 
 func (l *List) assess() State {
 	if l.quarantine != "" {
-		return State{Condition: Quarantined, Reason: l.quarantine}
+		return State{Condition: Quarantined, Reason: l.quarantine, Liar: l.liar.shape}
 	}
 	open, reason := 0, ""
 	for _, b := range l.breakers {
