@@ -28,20 +28,17 @@ type Direct struct {
 	mu       sync.Mutex
 	base     *cut // servers of the zone; nil before they were found
 	below    map[string]*cut
-	searches map[string]*search // by zone in wire form
+	searches map[string][]*call // that go on, by zone in wire form: the questions waiting for each
 	research time.Time          // when servers were last searched because they failed
 	failed   time.Time          // when a search last failed
 	failure  error
 }
 
-// search is one search for name servers and the questions waiting for it.
-type search struct{ calls []*call }
-
 // Direct returns the way to a zone's own servers. Nothing is asked yet.
 func (f *Finder) Direct(zone wire.Name) *Direct {
 	return &Direct{
 		finder: f, zone: append(wire.Name(nil), zone...),
-		below: make(map[string]*cut), searches: make(map[string]*search),
+		below: make(map[string]*cut), searches: make(map[string][]*call),
 	}
 }
 
@@ -111,20 +108,18 @@ func (d *Direct) nearest(name wire.Name, now time.Time) *cut {
 // already. mu is held.
 func (d *Direct) seek(zone wire.Name, c *call, find func(context.Context) (*cut, error)) {
 	key := string(zone)
-	s := d.searches[key]
-	if s == nil {
+	if _, on := d.searches[key]; !on {
 		if !d.finder.pool.gate.enter() {
 			if c != nil {
 				go c.finish(Outcome{Err: ErrClosed})
 			}
 			return
 		}
-		s = &search{}
-		d.searches[key] = s
+		d.searches[key] = nil
 		go d.search(key, find)
 	}
 	if c != nil {
-		s.calls = append(s.calls, c)
+		d.searches[key] = append(d.searches[key], c)
 		c.wait()
 	}
 }
@@ -139,7 +134,7 @@ func (d *Direct) search(key string, find func(context.Context) (*cut, error)) {
 	at, err := find(ctx)
 	now := time.Now()
 	d.mu.Lock()
-	calls := d.searches[key].calls
+	calls := d.searches[key]
 	delete(d.searches, key)
 	switch {
 	case err == nil && key == string(d.zone):
@@ -173,7 +168,7 @@ func (d *Direct) search(key string, find func(context.Context) (*cut, error)) {
 func (d *Direct) follow(c *call, to wire.Delegation) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.searches) >= maxBelow && d.searches[string(to.Zone)] == nil {
+	if _, on := d.searches[string(to.Zone)]; !on && len(d.searches) >= maxBelow {
 		go c.finish(Outcome{Err: ErrServfail})
 		return
 	}
