@@ -173,22 +173,11 @@ func (s Subject) String() string {
 // dot: "99.2.0.192.bl.example". Of a shape that is no subject it returns the
 // zone.
 func (s Subject) Name(zone string) string {
-	b := make([]byte, 0, 64+len(zone)+1)
-	switch s.Shape {
-	case IP4:
-		a := s.Addr.As4()
-		for i := 3; i >= 0; i-- {
-			b = append(strconv.AppendUint(b, uint64(a[i]), 10), '.')
-		}
-	case IP6:
-		a := s.Addr.As16()
-		for i := 15; i >= 0; i-- {
-			b = append(b, hexDigits[a[i]&15], '.', hexDigits[a[i]>>4], '.')
-		}
-	case Domain:
-		b = append(append(b, s.Domain...), '.')
+	labels := s.AppendWire(nil)
+	if len(labels) == 0 {
+		return zone
 	}
-	return string(append(b, zone...))
+	return DomainText(labels) + "." + zone
 }
 
 // AppendWire appends the labels of s in wire form, each with its length in
