@@ -22,8 +22,8 @@ type builder struct {
 
 	ttl      uint32
 	vars     variables
-	soa      *SOA
-	ns       [][]byte
+	soa      *soa
+	ns       [][]byte // RDATA
 	nsTTL    uint32
 	expires  time.Time
 	maxRange uint64 // addresses; 0: no bound

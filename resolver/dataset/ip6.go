@@ -66,18 +66,14 @@ func above(keys []uint32, q uint32) int {
 // table6 answers for IPv6 addresses, the longest prefixes first: /128, /65 to
 // /127, /64, and what is wider. An exclusion ends the search. It is immutable.
 type table6 struct {
-	hosts    []addr6
-	hostVal  column
-	inside   map[uint64]inside6 // prefixes of 65 to 127 bits, by the /64 they are in
-	nets     keys64             // /64s
-	netVal   column
-	wide     keys64 // where ranges of whole /64s begin
-	wideVal  column
-	insideSz int
+	hosts   []addr6
+	hostVal column
+	inside  map[uint64][]step // prefixes of 65 to 127 bits, by the /64 they are in
+	nets    keys64            // /64s
+	netVal  column
+	wide    keys64 // where ranges of whole /64s begin
+	wideVal column
 }
-
-// inside6 is the inside of one /64.
-type inside6 []step
 
 func (t *table6) find(q addr6) value {
 	if len(t.hosts) > 0 {
@@ -104,8 +100,11 @@ func (t *table6) find(q addr6) value {
 }
 
 func (t *table6) size() int {
-	return 16*cap(t.hosts) + t.hostVal.size() + t.nets.size() + t.netVal.size() +
-		t.wide.size() + t.wideVal.size() + t.insideSz
+	n := 16*cap(t.hosts) + t.hostVal.size() + t.nets.size() + t.netVal.size() + t.wide.size() + t.wideVal.size()
+	for _, steps := range t.inside {
+		n += 64 + 16*cap(steps)
+	}
+	return n
 }
 
 func compare6(a, b addr6) int {
@@ -168,12 +167,10 @@ func (b *builder6) done() *table6 {
 	t.wideVal = newColumn(vals)
 
 	if len(b.inside) > 0 {
-		t.inside = make(map[uint64]inside6, len(b.inside))
+		t.inside = make(map[uint64][]step, len(b.inside))
 	}
 	for net, spans := range b.inside {
-		s := flatten(dropRepeats(spans), b.in)
-		t.inside[net] = s
-		t.insideSz += 64 + 16*cap(s)
+		t.inside[net] = flatten(dropRepeats(spans), b.in)
 	}
 	return t
 }

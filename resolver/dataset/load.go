@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -76,11 +77,10 @@ func load(ctx context.Context, specs []Spec, now time.Time, seed maphash.Seed) (
 	if err := z.expired(now); err != nil {
 		return nil, problems, nil, err
 	}
-	if z.soa != nil && z.soa.Serial == 0 {
-		z.soa.Serial = uint32(z.modified.Unix())
-	}
 	if z.soa != nil {
-		z.soaData = z.soa.AppendRData(nil)
+		if serial := z.soa.serial(); binary.BigEndian.Uint32(serial) == 0 {
+			binary.BigEndian.PutUint32(serial, uint32(z.modified.Unix()))
+		}
 	}
 	return z, problems, prints, nil
 }
@@ -94,12 +94,8 @@ func (z *Zone) add(b *builder) {
 	if z.soa == nil {
 		z.soa = b.soa
 	}
-	if z.ns == nil && b.ns != nil {
-		z.nsTTL = b.nsTTL
-		z.ns = make([][]byte, len(b.ns))
-		for i, name := range b.ns {
-			z.ns[i] = append(bytes.Clone(name), 0)
-		}
+	if z.ns == nil {
+		z.ns, z.nsTTL = b.ns, b.nsTTL
 	}
 	if !b.expires.IsZero() && (z.expires.IsZero() || b.expires.Before(z.expires)) {
 		z.expires = b.expires

@@ -9,26 +9,15 @@ import (
 	"time"
 )
 
-// SOA is a zone's start of authority (RFC 1035, section 3.3.13).
-type SOA struct {
-	TTL          uint32 // seconds, of the record itself
-	MName, RName []byte // wire form without the root label
-	Serial       uint32
-	Refresh      uint32 // seconds, as the three below
-	Retry        uint32
-	Expire       uint32
-	Minimum      uint32 // also the TTL of the SOA with a negative answer
+// soa is a zone's start of authority.
+type soa struct {
+	ttl  uint32 // seconds
+	data []byte // RDATA: two names and five numbers (RFC 1035, section 3.3.13)
 }
 
-// AppendRData appends the record's RDATA, uncompressed.
-func (s *SOA) AppendRData(dst []byte) []byte {
-	dst = append(append(dst, s.MName...), 0)
-	dst = append(append(dst, s.RName...), 0)
-	for _, v := range []uint32{s.Serial, s.Refresh, s.Retry, s.Expire, s.Minimum} {
-		dst = binary.BigEndian.AppendUint32(dst, v)
-	}
-	return dst
-}
+// serial and minimum are the first and the last of the numbers.
+func (s *soa) serial() []byte  { return s.data[len(s.data)-20:][:4] }
+func (s *soa) minimum() uint32 { return binary.BigEndian.Uint32(s.data[len(s.data)-4:]) }
 
 var (
 	errSpecial = errors.New("this is no special entry; known are $SOA, $NS, $TTL, $TIMESTAMP, $MAXRANGE4, $= and $0 to $9")
@@ -140,31 +129,35 @@ func (b *builder) soaLine(s []byte) error {
 	if b.soa != nil { // the first one stands
 		return nil
 	}
-	var soa SOA
-	var ok bool
-	if soa.TTL, s, ok = parseTTL(s, b.ttl); !ok {
+	ttl, s, ok := parseTTL(s, b.ttl)
+	if !ok {
 		return errSOA
 	}
-	for _, to := range []*[]byte{&soa.MName, &soa.RName} {
+	var data []byte
+	for range 2 {
 		word, rest := cutWord(s)
 		name, err := parseName(word)
 		if err != nil || len(word) == 0 {
 			return errSOA
 		}
-		*to, s = name, rest
+		data, s = append(append(data, name...), 0), rest
 	}
-	if soa.Serial, s, ok = parseNumber(s); !ok {
+	serial, s, ok := parseNumber(s)
+	if !ok {
 		return errSOA
 	}
-	for _, to := range []*uint32{&soa.Refresh, &soa.Retry, &soa.Expire, &soa.Minimum} {
-		if *to, s, ok = parseTime(s); !ok {
+	data = binary.BigEndian.AppendUint32(data, serial)
+	for range 4 {
+		var n uint32
+		if n, s, ok = parseTime(s); !ok {
 			return errSOA
 		}
+		data = binary.BigEndian.AppendUint32(data, n)
 	}
 	if len(s) > 0 {
 		return errSOA
 	}
-	b.soa = &soa
+	b.soa = &soa{ttl, data}
 	return nil
 }
 
@@ -189,6 +182,7 @@ func (b *builder) nsLine(s []byte) error {
 		if err != nil {
 			return errNS
 		}
+		name = append(name, 0)
 		same := func(other []byte) bool { return bytes.EqualFold(name, other) }
 		if len(names) < maxNS && !slices.ContainsFunc(names, same) {
 			names = append(names, name)

@@ -104,8 +104,7 @@ type set struct {
 type Zone struct {
 	sets     []*set
 	has4     bool // some dataset is of IPv4
-	soa      *SOA
-	soaData  []byte
+	soa      *soa
 	ns       [][]byte // RDATA
 	nsTTL    uint32
 	expires  time.Time // when the data ceases to be good ($TIMESTAMP); zero: never
@@ -118,7 +117,7 @@ func (z *Zone) SOA() (rdata []byte, ttl uint32) {
 	if z.soa == nil {
 		return nil, 0
 	}
-	return z.soaData, min(z.soa.TTL, z.soa.Minimum)
+	return z.soa.data, min(z.soa.ttl, z.soa.minimum())
 }
 
 // expired returns an error once the data's own end has come ($TIMESTAMP).
@@ -237,7 +236,7 @@ func (z *Zone) apex(qtype uint16, ans *Answer) bool {
 		if z.soa == nil {
 			return false
 		}
-		ans.addData(z.soaData, z.soa.TTL)
+		ans.addData(z.soa.data, z.soa.ttl)
 	case TypeNS:
 		if len(z.ns) == 0 {
 			return false
