@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	firstTest   = 100 * time.Millisecond // at start, at most: lists are not asked all at once, and believed until then
-	testPause   = time.Minute            // least pause between tests; also the pause in quarantine
+	firstTest   = 10 * time.Millisecond // after the start: who cannot listen is gone by then, and asks no list every two seconds
+	testPause   = time.Minute           // least pause between tests; also the pause in quarantine
 	saveBudgets = 10 * time.Second
 )
 
@@ -25,7 +25,7 @@ const (
 // questions.
 func (l *List) Run(ctx context.Context) {
 	defer l.close()
-	next := time.NewTimer(rand.N(firstTest))
+	next := time.NewTimer(firstTest) // until it has been tested the list is believed
 	defer next.Stop()
 	save := time.NewTicker(saveBudgets)
 	defer save.Stop()

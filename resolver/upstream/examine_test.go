@@ -88,9 +88,9 @@ func TestList_beginsLying(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := guard(t, always("127.0.0.2"), func(o *ListOptions) { o.Probe = true })
 		defer g.end()
-		time.Sleep(200 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond) // a few round trips
 		if s := g.State(); s.Condition != Quarantined {
-			t.Errorf("200 ms after the start: %+v", s)
+			t.Errorf("20 ms after the start: %+v", s)
 		}
 		// Each minute it may show that it is well, and then it has peace.
 		good := blocklist("bl.example.")
@@ -387,7 +387,7 @@ func TestList_liesAtOnce(t *testing.T) {
 			return world(m)
 		}, func(o *ListOptions) { o.Probe, o.Holds = true, rbl.HoldsAll })
 		defer g.end()
-		time.Sleep(200 * time.Millisecond) // for so long users get its listings
+		time.Sleep(20 * time.Millisecond) // for so long users get its listings
 		if s := g.State(); s.Condition != Quarantined {
 			t.Errorf("%+v", s)
 		}
@@ -436,7 +436,7 @@ func TestList_beginsInQuarantine(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		ran := make(chan struct{})
 		go func() { l.Run(ctx); close(ran) }()
-		time.Sleep(2 * firstTest) // of the bubble
+		time.Sleep(20 * time.Millisecond) // of the bubble
 		if s := l.State(); s.Condition != Healthy {
 			t.Errorf("after its tests: %+v", s)
 		}
