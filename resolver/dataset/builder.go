@@ -92,11 +92,7 @@ func (b *builder) skipped() []Problem {
 
 // line reads one line. Its error is only of interest when it is errFuture.
 func (b *builder) line(s []byte) error {
-	s = skipSpace(s)
-	for len(s) > 0 && (isSpace(s[len(s)-1]) || s[len(s)-1] == '\n' || s[len(s)-1] == '\r') {
-		s = s[:len(s)-1]
-	}
-	if len(s) == 0 {
+	if s = bytes.TrimRight(skipSpace(s), " \t\r\n"); len(s) == 0 {
 		return nil
 	}
 	var err error

@@ -3,6 +3,7 @@ package dataset
 import (
 	"errors"
 	"math"
+	"strings"
 )
 
 func isSpace(c byte) bool   { return c == ' ' || c == '\t' }
@@ -148,27 +149,17 @@ func parseRangeEnd4(lo uint32, bits int, s []byte) (hi uint32, rest []byte, err 
 // addr6 is an IPv6 address as two halves, in host order.
 type addr6 struct{ hi, lo uint64 }
 
-func hexDigit(c byte) (uint16, bool) {
-	switch c = lower(c); {
-	case isDigit(c):
-		return uint16(c - '0'), true
-	case c >= 'a' && c <= 'f':
-		return uint16(c-'a') + 10, true
-	}
-	return 0, false
-}
-
 // parseWord6 reads one group of an IPv6 address; none is left unread.
 func parseWord6(s []byte) (word uint16, rest []byte, ok bool) {
-	for len(s) > 0 {
-		d, isHex := hexDigit(s[0])
-		if !isHex {
+	for ; len(s) > 0; s = s[1:] {
+		d := strings.IndexByte("0123456789abcdef", lower(s[0]))
+		if d < 0 {
 			break
 		}
 		if word > 0xfff {
 			return 0, s, false
 		}
-		word, s, ok = word<<4|d, s[1:], true
+		word, ok = word<<4|uint16(d), true
 	}
 	return word, s, ok
 }

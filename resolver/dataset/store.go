@@ -94,7 +94,7 @@ func (s *Store) poll(ctx context.Context) {
 		s.finish(ctx, nil, nil, nil, err)
 		return
 	}
-	if sameStats(now, s.tried) {
+	if slices.EqualFunc(now, s.tried, func(a, b fingerprint) bool { return a.sameStat(b.info) }) {
 		switch {
 		case s.recheck:
 			if s.sameBytes(ctx, s.tried) == nil {
@@ -217,10 +217,6 @@ func (s *Store) stat() ([]fingerprint, error) {
 		}
 	}
 	return prints, nil
-}
-
-func sameStats(a, b []fingerprint) bool {
-	return slices.EqualFunc(a, b, func(x, y fingerprint) bool { return x.sameStat(y.info) })
 }
 
 // sameBytes reads the files again; its error names the first that no longer is
