@@ -42,7 +42,9 @@ type breaker struct {
 	idles    int         // how many, at most mostIdle
 	failed   func()      // tryFailed; making a method value allocates
 
-	reason string // why it is open; guarded by list.mu
+	// Guarded by list.mu.
+	reason string // why it is open
+	lie    string // that its tests have shown, and those since not disproved: the list is in quarantine
 }
 
 func newBreaker(l *List, shape rbl.Shape) *breaker {
@@ -206,7 +208,7 @@ func (b *breaker) lookTwice(listed, second bool, then func(listed bool, err erro
 				return
 			case lies:
 				l.mu.Lock()
-				l.distrust(listsRandom(s), b)
+				b.distrust(listsRandom(s))
 				l.mu.Unlock()
 			}
 		}

@@ -1,12 +1,12 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"math/rand/v2"
 	"net/netip"
-	"slices"
 	"strconv"
 	"time"
 
@@ -91,7 +91,7 @@ func (l *List) save() {
 // What could not be asked changes nothing.
 func (l *List) examine(ctx context.Context) {
 	answered, listed := false, false
-	world, liar := "", (*breaker)(nil)
+	lie, liar := "", (*breaker)(nil)
 	var trouble *CodeError
 	var passed []*breaker
 	for _, b := range l.breakers {
@@ -105,7 +105,7 @@ func (l *List) examine(ctx context.Context) {
 		answered, listed = true, listed || hit
 		why, err := l.listsTheWorld(ctx, b.shape)
 		if why != "" {
-			world, liar = why, b
+			lie, liar = why, b
 			break // no other shape's silence is to keep it believed
 		}
 		if err != nil {
@@ -119,11 +119,11 @@ func (l *List) examine(ctx context.Context) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch {
-	case world != "":
-		l.distrust(world, liar)
-	case slices.Contains(passed, l.liar):
-		l.quarantine, l.liar = "", nil
+	for _, b := range passed {
+		b.lie = ""
+	}
+	if liar != nil {
+		liar.distrust(lie)
 	}
 	if answered {
 		switch {
@@ -139,12 +139,8 @@ func (l *List) examine(ctx context.Context) {
 }
 
 // distrust puts the list in quarantine. When the same tests fail again that is no
-// other reason. mu is held.
-func (l *List) distrust(why string, liar *breaker) {
-	if liar != l.liar {
-		l.quarantine, l.liar = why, liar
-	}
-}
+// other reason. list.mu is held.
+func (b *breaker) distrust(why string) { b.lie = cmp.Or(b.lie, why) }
 
 // askListed asks for the entry that must be listed, which is the breaker's own
 // test question.

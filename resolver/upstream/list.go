@@ -54,7 +54,7 @@ type State struct {
 	Condition Condition
 	Reason    string    // in words; empty when healthy
 	Since     time.Time // when the condition, not only its reason, changed
-	Liar      rbl.Shape // in quarantine: the shape whose tests showed it
+	Liar      rbl.Shape // in quarantine: the shape whose tests show it
 }
 
 // CodeError is an answer that says that the list does not serve us.
@@ -128,11 +128,9 @@ type List struct {
 	burst    chan struct{} // tests are wanted at once; at most once in shareWindow answers
 	state    atomic.Pointer[State]
 
-	mu         sync.Mutex // also around the hooks
-	closed     bool
-	quarantine string   // why; empty when not
-	liar       *breaker // whose tests showed it; nil when it is not
-	suspicion  string   // why it is suspect, from the tests
+	mu        sync.Mutex // also around the hooks
+	closed    bool
+	suspicion string // why it is suspect, from the tests
 }
 
 // NewList returns a list, healthy unless it begins in quarantine.
@@ -146,16 +144,14 @@ func NewList(opts ListOptions) *List {
 	if opts.Listed == nil {
 		opts.Listed = rbl.DefaultListed().Contains
 	}
-	l := &List{opts: opts, wake: make(chan struct{}, 1), burst: make(chan struct{}, 1), quarantine: opts.Quarantined}
+	l := &List{opts: opts, wake: make(chan struct{}, 1), burst: make(chan struct{}, 1)}
 	l.opts.Ask = opts.Ask.judged(l.refusal)
 	for shape := rbl.IP4; shape <= rbl.Domain; shape++ {
 		if opts.Holds.Has(shape) {
 			l.breakers = append(l.breakers, newBreaker(l, shape))
 		}
 	}
-	if l.quarantine != "" {
-		l.liar = l.breaker(opts.Liar)
-	}
+	l.breaker(opts.Liar).lie = opts.Quarantined
 	if opts.Budget > 0 {
 		l.budget = newBudget(opts.Budget, opts.Load)
 	}
@@ -313,11 +309,11 @@ func (l *List) update() {
 }
 
 func (l *List) assess() State {
-	if l.quarantine != "" {
-		return State{Condition: Quarantined, Reason: l.quarantine, Liar: l.liar.shape}
-	}
 	open, reason := 0, ""
 	for _, b := range l.breakers {
+		if b.lie != "" {
+			return State{Condition: Quarantined, Reason: b.lie, Liar: b.shape}
+		}
 		if why := b.reason; b.open.Load() {
 			open++
 			if reason == "" {
