@@ -127,7 +127,7 @@ func (b *breaker) tryFailed() {
 	}
 	b.mu.Unlock()
 	if ask {
-		b.test(nil)
+		b.test()
 	}
 }
 
@@ -143,46 +143,32 @@ func (b *breaker) claim() bool {
 	return true
 }
 
-// test asks our test question, which was claimed. then, if not nil, gets what
-// came of it, after the breaker has drawn its conclusions.
-func (b *breaker) test(then func(listed bool, err error)) {
-	b.ask(func(o Outcome) { b.answered(o, then) })
+// test asks our test question, which was claimed, in the background.
+func (b *breaker) test() {
+	b.list.opts.Ask.aside(func(ask probe) { _, _ = b.testWith(ask, false) })
 }
 
-// testCalmly is test where no user's failure asks for it: one question may get
-// lost.
-func (b *breaker) testCalmly(then func(listed bool, err error)) {
-	b.ask(func(o Outcome) {
-		if errors.Is(o.Err, ErrTimeout) && !b.doubted() {
-			b.test(then)
-			return
-		}
-		b.answered(o, then)
-	})
-}
-
-func (b *breaker) ask(done func(Outcome)) {
+// testWith asks our test question, which was claimed, and draws the breaker's
+// conclusions. It is calm where no user's failure asks for it: one question may
+// get lost. The code in the answer may be one that is no listing for the users of
+// this list.
+func (b *breaker) testWith(ask probe, calm bool) (listed bool, err error) {
 	l := b.list
-	l.opts.Ask.probe(l.about(testSubject(b.shape, rbl.TestListed)), done)
-}
-
-// answered takes the answer to our test question. The code in it may be one that
-// is no listing for the users of this list.
-func (b *breaker) answered(o Outcome, then func(listed bool, err error)) {
-	listed, err := false, o.Err
-	if err == nil {
-		listed, err = b.list.judge(o.Response.Records)
+	q := l.about(testSubject(b.shape, rbl.TestListed))
+	o := ask(q)
+	if calm && errors.Is(o.Err, ErrTimeout) && !b.doubted() {
+		o = ask(q)
+	}
+	if err = o.Err; err == nil {
+		listed, err = l.judge(o.Response.Records)
 		usual := rbl.DefaultListed()
 		listed = listed || slices.ContainsFunc(o.Response.Records, func(r []byte) bool { return usual.Contains(codeIn(r)) })
 	}
 	if err == nil && b.doubted() {
-		b.lookTwice(listed, false, then)
-		return
+		err = b.lookTwice(ask, listed)
 	}
 	b.tested(err)
-	if then != nil {
-		then(listed, err)
-	}
+	return listed, err
 }
 
 // doubted reports whether users had no answer, or would have none.
@@ -196,30 +182,24 @@ func (b *breaker) doubted() bool {
 // answers: a resolver may have the test entry in its cache for long. And a name
 // that has been sold or parked meanwhile may list everything now, a second random
 // subject too; users are not to see its answers before the full tests, which follow.
-func (b *breaker) lookTwice(listed, second bool, then func(listed bool, err error)) {
+func (b *breaker) lookTwice(ask probe, listed bool) error {
 	l := b.list
-	s := randomSubject(b.shape)
-	l.opts.Ask.probe(l.about(s), func(o Outcome) {
-		if o.Err == nil && listed && b.open.Load() && l.opts.Probe && l.opts.Judge != rbl.ProbeNone {
-			lies, _ := l.judge(o.Response.Records)
-			switch {
-			case lies && !second:
-				b.lookTwice(listed, true, then)
-				return
-			case lies:
-				l.mu.Lock()
-				b.distrust(listsRandom(s))
-				l.mu.Unlock()
-			}
+	var s rbl.Subject
+	for range 2 {
+		s = randomSubject(b.shape)
+		o := ask(l.about(s))
+		lies, _ := l.judge(o.Response.Records)
+		switch {
+		case isCode(o.Err):
+			return nil // it answers; the full tests say more
+		case o.Err != nil, !lies || !listed || !b.open.Load(), !l.opts.Probe || l.opts.Judge == rbl.ProbeNone:
+			return o.Err
 		}
-		if isCode(o.Err) {
-			o.Err = nil // it answers; the full tests say more
-		}
-		b.tested(o.Err)
-		if then != nil {
-			then(listed, o.Err)
-		}
-	})
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b.distrust(listsRandom(s))
+	return nil
 }
 
 // tested opens or closes the breaker by the result of the test question. When
@@ -232,7 +212,7 @@ func (b *breaker) tested(err error) {
 	if b.conclude(err) {
 		for _, other := range b.list.breakers {
 			if other.claim() {
-				other.test(nil)
+				other.test()
 			}
 		}
 	}
@@ -319,7 +299,7 @@ func (b *breaker) again() {
 	b.mu.Lock()
 	b.asking, b.asked = true, time.Now()
 	b.mu.Unlock()
-	b.test(nil)
+	b.test()
 }
 
 // stop ends the test questions for good. list.mu is held.

@@ -52,9 +52,13 @@ func (d *Direct) begin(q Question, slow func(), done func(Outcome)) ticket {
 	return d.call(&call{slow: slow, done: done}, q)
 }
 
-func (d *Direct) probe(q Question, done func(Outcome)) {
-	// The search, if one is needed, has its own time: the test is of the list.
-	d.call(&call{done: done, test: true}, q)
+func (d *Direct) aside(test func(ask probe)) {
+	d.finder.pool.aside(test, func(q Question) Outcome {
+		ch := make(chan Outcome, 1)
+		// The search, if one is needed, has its own time: the test is of the list.
+		d.call(&call{done: func(o Outcome) { ch <- o }, test: true}, q)
+		return <-ch
+	})
 }
 
 func (d *Direct) call(c *call, q Question) ticket {
@@ -238,7 +242,7 @@ func (c *call) launch(at *cut) {
 	c.at = at
 	e := at.servers
 	if c.test {
-		e.probe(c.q, c.landed)
+		e.aside(func(ask probe) { c.landed(ask(c.q)) })
 		return
 	}
 	c.out = e.start(c.q, terms{deadline: max(time.Until(c.deadline), 1), slow: c.slow}, c.landed)

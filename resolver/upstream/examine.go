@@ -150,7 +150,11 @@ func (l *List) askListed(ctx context.Context, b *breaker) (listed bool, err erro
 	}
 	var hit bool
 	done := make(chan error, 1)
-	b.testCalmly(func(listed bool, err error) { hit = listed; done <- err })
+	l.opts.Ask.aside(func(ask probe) {
+		var err error
+		hit, err = b.testWith(ask, true)
+		done <- err
+	})
 	select {
 	case err := <-done:
 		return hit, err

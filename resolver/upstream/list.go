@@ -26,8 +26,8 @@ type Asker interface {
 	// after begin has returned.
 	begin(q Question, slow func(), done func(Outcome)) ticket
 
-	// probe asks our own test question, as sweep does.
-	probe(q Question, done func(Outcome))
+	// aside has test run in a goroutine of the pool.
+	aside(test func(ask probe))
 
 	// judged returns an Asker that takes an answer for a server's refusal, and
 	// asks the next one, when refusal says why.

@@ -13,14 +13,21 @@ const (
 	sweepPause = 200 * time.Millisecond
 )
 
-func (e *Exchanger) probe(q Question, done func(Outcome)) {
-	if !e.pool.gate.enter() {
-		go done(Outcome{Err: ErrClosed})
+// probe asks one of our own test questions, as sweep does.
+type probe func(q Question) Outcome
+
+func (e *Exchanger) aside(test func(ask probe)) {
+	e.pool.aside(test, func(q Question) Outcome { return e.sweep(context.Background(), q) })
+}
+
+func (p *Pool) aside(test func(ask probe), ask probe) {
+	if !p.gate.enter() {
+		go test(func(Question) Outcome { return Outcome{Err: ErrClosed} })
 		return
 	}
 	go func() {
-		defer e.pool.gate.leave()
-		done(e.sweep(context.Background(), q))
+		defer p.gate.leave()
+		test(ask)
 	}()
 }
 
