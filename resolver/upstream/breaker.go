@@ -184,22 +184,16 @@ func (b *breaker) doubted() bool {
 // subject too; users are not to see its answers before the full tests, which follow.
 func (b *breaker) lookTwice(ask probe, listed bool) error {
 	l := b.list
-	var s rbl.Subject
-	for range 2 {
-		s = randomSubject(b.shape)
-		o := ask(l.about(s))
-		lies, _ := l.judge(o.Response.Records)
-		switch {
-		case isCode(o.Err):
-			return nil // it answers; the full tests say more
-		case o.Err != nil, !lies || !listed || !b.open.Load(), !l.opts.Probe || l.opts.Judge == rbl.ProbeNone:
-			return o.Err
-		}
+	s, lies, err := l.askTwice(ask, func() rbl.Subject { return randomSubject(b.shape) })
+	if lies && listed && b.open.Load() && l.opts.Probe && l.opts.Judge != rbl.ProbeNone {
+		l.mu.Lock()
+		b.distrust(listsRandom(s))
+		l.mu.Unlock()
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	b.distrust(listsRandom(s))
-	return nil
+	if isCode(err) {
+		return nil // it answers; the full tests say more
+	}
+	return err
 }
 
 // tested opens or closes the breaker by the result of the test question. When

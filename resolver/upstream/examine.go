@@ -166,9 +166,10 @@ func (l *List) askListed(ctx context.Context, b *breaker) (listed bool, err erro
 // listsTheWorld asks for what no list may hold. why is empty when all is well; err
 // is why that could not be found out.
 func (l *List) listsTheWorld(ctx context.Context, shape rbl.Shape) (why string, err error) {
+	ask := func(q Question) Outcome { return l.opts.Ask.Exchange(ctx, q) }
 	if l.opts.Judge == rbl.ProbeRFC {
 		entry := func() rbl.Subject { return testSubject(shape, rbl.TestUnlisted) }
-		if s, listed, err := l.askTwice(ctx, entry); err != nil {
+		if s, listed, err := l.askTwice(ask, entry); err != nil {
 			return "", err
 		} else if listed {
 			return "it lists " + s.String() + ", which no list may (RFC 5782, section 5)", nil
@@ -176,7 +177,7 @@ func (l *List) listsTheWorld(ctx context.Context, shape rbl.Shape) (why string, 
 	}
 	if l.opts.Judge != rbl.ProbeNone {
 		entry := func() rbl.Subject { return randomSubject(shape) }
-		if s, listed, err := l.askTwice(ctx, entry); err != nil {
+		if s, listed, err := l.askTwice(ask, entry); err != nil {
 			return "", err
 		} else if listed {
 			return listsRandom(s), nil
@@ -192,11 +193,11 @@ func listsRandom(s rbl.Subject) string {
 // askTwice reports whether subjects of entry are listed. Two have to say so before
 // it believes it, and likewise that the list in quarantine has been mended: a
 // resolver may have one answer from before.
-func (l *List) askTwice(ctx context.Context, entry func() rbl.Subject) (s rbl.Subject, listed bool, err error) {
+func (l *List) askTwice(ask probe, entry func() rbl.Subject) (s rbl.Subject, listed bool, err error) {
 	_, believed := l.Quarantined()
 	for range 2 {
 		s = entry()
-		o := l.opts.Ask.Exchange(ctx, l.about(s))
+		o := ask(l.about(s))
 		if o.Err != nil {
 			return s, false, o.Err
 		}
