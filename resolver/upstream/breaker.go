@@ -167,7 +167,13 @@ func (b *breaker) testWith(ask probe, calm bool) (listed bool, err error) {
 	if err == nil && b.doubted() {
 		err = b.lookTwice(ask, listed)
 	}
-	b.tested(err)
+	if !errors.Is(err, ErrClosed) && b.conclude(err) {
+		for _, other := range l.breakers { // most often the whole list is gone
+			if other.claim() {
+				other.test()
+			}
+		}
+	}
 	return listed, err
 }
 
@@ -196,23 +202,8 @@ func (b *breaker) lookTwice(ask probe, listed bool) error {
 	return err
 }
 
-// tested opens or closes the breaker by the result of the test question. When
-// it opens, those of the other shapes are tested at once: most often the whole
-// list is gone.
-func (b *breaker) tested(err error) {
-	if errors.Is(err, ErrClosed) {
-		return
-	}
-	if b.conclude(err) {
-		for _, other := range b.list.breakers {
-			if other.claim() {
-				other.test()
-			}
-		}
-	}
-}
-
-// conclude returns true when the breaker has just opened.
+// conclude opens or closes the breaker by the result of the test question. It
+// returns true when the breaker has just opened.
 func (b *breaker) conclude(err error) (opened bool) {
 	l := b.list
 	l.mu.Lock()
