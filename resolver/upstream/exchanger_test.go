@@ -219,21 +219,26 @@ func TestExchanger_caseOfPointers(t *testing.T) {
 	}
 }
 
-func TestExchanger_lowerCaseServer(t *testing.T) {
-	s := newFakeServer(t)
-	s.script(func(q query) {
-		q.Question[0].Name = strings.ToLower(q.Question[0].Name)
-		listed(q)
-	}, nil)
-	p := newPool(t)
-	e := p.Exchanger([]netip.AddrPort{s.addr}, patient)
-	for range 5 {
-		if o := e.Exchange(t.Context(), question(t, "aaaaaaaaaaaaaaaaaaaaaaaa.example", dns.TypeA)); say(o) != "127.0.0.2" {
-			t.Fatal(say(o))
-		}
-	}
-	if n := p.Stats.PlainCase.Load(); n == 0 || n > 3 {
-		t.Errorf("%d repetitions in lower case, want a few and then none", n)
+// A server that changes the case of a question is found out, whichever it likes.
+func TestExchanger_caseChangingServer(t *testing.T) {
+	for name, change := range map[string]func(string) string{"lower": strings.ToLower, "upper": strings.ToUpper} {
+		t.Run(name, func(t *testing.T) {
+			s := newFakeServer(t)
+			s.script(func(q query) {
+				q.Question[0].Name = change(q.Question[0].Name)
+				listed(q)
+			}, nil)
+			p := newPool(t)
+			e := p.Exchanger([]netip.AddrPort{s.addr}, patient)
+			for range 5 {
+				if o := e.Exchange(t.Context(), question(t, "aaaaaaaaaaaaaaaaaaaaaaaa.example", dns.TypeA)); say(o) != "127.0.0.2" {
+					t.Fatal(say(o))
+				}
+			}
+			if n := p.Stats.PlainCase.Load(); n == 0 || n > 3 {
+				t.Errorf("%d repetitions in lower case, want a few and then none", n)
+			}
+		})
 	}
 }
 

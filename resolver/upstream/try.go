@@ -141,7 +141,8 @@ func (f *flight) judge(pkt []byte, now time.Time) verdict {
 	if len(pkt) < f.qend || binary.BigEndian.Uint16(pkt[4:]) != 1 {
 		return dropped
 	}
-	if !bytes.Equal(pkt[wire.HeaderLen:f.qend], f.query[wire.HeaderLen:f.qend]) {
+	// A name sent in lower case proves nothing: it may come back in any.
+	if !bytes.Equal(pkt[wire.HeaderLen:f.qend], f.query[wire.HeaderLen:f.qend]) && !(f.plain && f.repeats(pkt)) {
 		return f.otherQuestion(pkt, now)
 	}
 	if !f.plain {
@@ -149,7 +150,7 @@ func (f *flight) judge(pkt []byte, now time.Time) verdict {
 	}
 	// Names in the answer that point into the question are not to get the
 	// random case of its letters.
-	q := Question{Name: pkt[wire.HeaderLen : f.qend-4], Type: binary.BigEndian.Uint16(pkt[f.qend-4:])}
+	q := Question{Name: pkt[wire.HeaderLen : f.qend-4], Type: binary.BigEndian.Uint16(f.query[f.qend-4:])}
 	q.Name.Lower()
 	r, err := wire.ParseResponse(pkt, q, f.by.zone)
 	if err == wire.ErrMalformed && f.stream == nil {
@@ -257,7 +258,7 @@ func (f *flight) withoutEDNS(now time.Time) verdict {
 // not the one sent. If it differs in case alone the server may be one that
 // changes it: the question is repeated in lower case, under another ID.
 func (f *flight) otherQuestion(pkt []byte, now time.Time) verdict {
-	if f.plain || !f.repeats(pkt) {
+	if !f.repeats(pkt) {
 		return dropped
 	}
 	f.pool.Stats.PlainCase.Add(1)
