@@ -53,6 +53,9 @@ const keptWatch = "watch"
 
 // askList asks a list about one's own address, the rules aside.
 func (d *proxy) askList(ctx context.Context, zone string, a netip.Addr) watch.Answer {
+	if !d.examined(ctx, zone) {
+		return watch.Answer{}
+	}
 	for _, e := range d.resolver.ListAnswers(ctx, rbl.AddrSubject(a), zone) {
 		switch e.Verdict {
 		case resolver.Listed, resolver.Denied:
@@ -62,6 +65,22 @@ func (d *proxy) askList(ctx context.Context, zone string, a netip.Addr) watch.An
 		}
 	}
 	return watch.Answer{}
+}
+
+// examined waits for the first tests of a zone's lists: a list that lies is to
+// be known before it is believed. It is false when ctx is done first.
+func (d *proxy) examined(ctx context.Context, zone string) bool {
+	d.mu.Lock()
+	z, b := d.cfg.Load().Zone(zone), d.backends[zone]
+	d.mu.Unlock()
+	if b != nil && b.guarded != nil {
+		select {
+		case <-b.guarded.Examined():
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return z == nil || !slices.ContainsFunc(z.Weights, func(m config.Weight) bool { return !d.examined(ctx, m.Zone) })
 }
 
 // watches are those of the configuration.

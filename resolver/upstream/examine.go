@@ -30,6 +30,7 @@ func (l *List) Run(ctx context.Context) {
 	save := time.NewTicker(saveBudgets)
 	defer save.Stop()
 	var last time.Time
+	first := true
 	for {
 		select {
 		case <-ctx.Done():
@@ -47,6 +48,10 @@ func (l *List) Run(ctx context.Context) {
 			}
 			last = time.Now()
 			l.examine(ctx)
+			if first {
+				close(l.examined)
+				first = false
+			}
 			pause := l.opts.Every
 			if l.State().Condition == Quarantined {
 				pause = min(pause, testPause)

@@ -88,9 +88,10 @@ func TestList_beginsLying(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := guard(t, always("127.0.0.2"), func(o *ListOptions) { o.Probe = true })
 		defer g.end()
-		time.Sleep(20 * time.Millisecond) // a few round trips
-		if s := g.State(); s.Condition != Quarantined {
-			t.Errorf("20 ms after the start: %+v", s)
+		began := time.Now()
+		<-g.Examined()
+		if s, took := g.State(), time.Since(began); s.Condition != Quarantined || took > 20*time.Millisecond {
+			t.Errorf("%v after the start, when its tests have ended: %+v", took, s)
 		}
 		// Each minute it may show that it is well, and then it has peace.
 		good := blocklist("bl.example.")
@@ -105,6 +106,15 @@ func TestList_beginsLying(t *testing.T) {
 		if n := asked.Load(); n > 0 {
 			t.Errorf("a list that is well was asked %d times in the two minutes after its test", n)
 		}
+	})
+}
+
+// Nobody waits for the tests of a list that is not tested.
+func TestList_notExamined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := guard(t, always("127.0.0.2"), nil)
+		defer g.end()
+		<-g.Examined()
 	})
 }
 

@@ -127,6 +127,7 @@ type List struct {
 	wake     chan struct{} // tests are wanted soon
 	burst    chan struct{} // tests are wanted at once; at most once in shareWindow answers
 	state    atomic.Pointer[State]
+	examined chan struct{} // closed after the first tests
 
 	mu        sync.Mutex // also around the hooks
 	closed    bool
@@ -146,6 +147,10 @@ func NewList(opts ListOptions) *List {
 	}
 	l := &List{opts: opts, wake: make(chan struct{}, 1), burst: make(chan struct{}, 1)}
 	l.opts.Ask = opts.Ask.judged(l.refusal)
+	l.examined = make(chan struct{})
+	if !opts.Probe {
+		close(l.examined)
+	}
 	for shape := rbl.IP4; shape <= rbl.Domain; shape++ {
 		if opts.Holds.Has(shape) {
 			l.breakers = append(l.breakers, newBreaker(l, shape))
@@ -169,6 +174,10 @@ func (l *List) Quarantined() (why string, yes bool) {
 	s := l.state.Load()
 	return s.Reason, s.Condition == Quarantined
 }
+
+// Examined is closed once the first tests have ended, whatever came of them:
+// until then nobody knows whether the list lies. Without Probe it is closed.
+func (l *List) Examined() <-chan struct{} { return l.examined }
 
 // Open says why the breaker of a shape is open, if it is: Start would fail. vain
 // says that to ask again cannot help, because the list answers an error code.

@@ -99,3 +99,29 @@ notify = ["`+hook.URL+`/?key=hush"]
 		t.Errorf("the exempt address is %s for others", got)
 	}
 }
+
+// TestWatch_lyingList has lists that list everything from the start: own
+// addresses are not told of before the tests have shown it.
+func TestWatch_lyingList(t *testing.T) {
+	t.Parallel()
+	list := startFaulty(t, "bl.example")
+	list.Set(faultNamed("wildcard"))
+	proxy := startProxy(t, ProxyOptions{Config: zone("bl.example", "", list.Addr) + `
+[zone."score.example"]
+source = "combined"
+threshold = 1
+weights = { "bl.example" = 1 }
+[watch.outbound]
+cidr = ["203.0.113.25"]
+zones = ["bl.example", "score.example"]
+`})
+	eventually(t, startTimeout, "the quarantine", func() error {
+		if proxy.metric(t, "dnsblproxy_list_state", `zone="bl.example"`, `state="quarantined"`) != 1 {
+			return errors.New("the list is believed")
+		}
+		return nil
+	})
+	if n := list.AskedFor("203.0.113.25"); n != 0 || strings.Contains(proxy.Output(), "own address listed") {
+		t.Errorf("the list was asked %d times about an own address before its tests had ended:\n%s", n, proxy.Output())
+	}
+}
