@@ -357,6 +357,11 @@ func TestCombined_doubt(t *testing.T) {
 			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 	}
+	for name, want := range map[string]Verdict{"half.test": Failed, "heard.test": Unlisted, "sure.test": Listed} {
+		if e := s.r.ListAnswers(t.Context(), ip4("192.0.2.1"), name)[0]; e.Verdict != want {
+			t.Errorf("the zone's own word in %s is %v, want %v", name, e.Verdict, want)
+		}
+	}
 }
 
 // TestCombined_stale: a sum of old answers says that it is one. RFC 8914,

@@ -167,7 +167,11 @@ func judge(q *question, f *facts) decision {
 func (f *facts) bare(q *question) decision {
 	z := q.zone
 	if !z.asks() && z.File == nil || z.Mode == Off || !z.Holds.Has(q.subject.Shape) {
-		return judge(q, f)
+		d := judge(q, f)
+		if d.doubtful {
+			d.verdict = Failed
+		}
+		return d
 	}
 	a := f.answer(q, wire.TypeA)
 	switch a.state {
