@@ -210,13 +210,15 @@ func (e *examination) lines(paths ...string) iter.Seq2[string, string] {
 		for _, path := range paths {
 			number := 0
 			for text := range strings.Lines(e.read(path)) {
-				if number++; !yield(fmt.Sprintf("%s:%d", path, number), text) {
+				if number++; !yield(placeOf(path, number), text) {
 					return
 				}
 			}
 		}
 	}
 }
+
+func placeOf(path string, line int) string { return fmt.Sprintf("%s:%d", path, line) }
 
 func (e *examination) exists(path string) bool {
 	_, err := fs.Stat(e.Files, strings.TrimPrefix(path, "/"))

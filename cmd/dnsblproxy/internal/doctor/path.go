@@ -104,7 +104,8 @@ func (e *examination) resolvers() []Server {
 	ways := e.ownResolvers()
 	system := len(ways) == 0
 	for _, u := range e.uses {
-		system = system || u.who == "Postfix" || u.who == "Exim"
+		folder := "/" + strings.ToLower(u.who) + "/" // of Postfix and Exim never: they have no option for it
+		system = system || !slices.ContainsFunc(ways, func(w Server) bool { return strings.Contains(w.Place, folder) })
 	}
 	if system {
 		servers := e.nameservers(resolvConfPath)

@@ -18,13 +18,14 @@ type use struct {
 
 	// hidden says that the name is kept out of what others are told.
 	hidden bool
+
+	// shipped says that rspamd comes with it.
+	shipped bool
 }
 
 // lists finds the lists that the mail server and its filters ask.
 func (e *examination) lists() []use {
-	return slices.Concat(e.postfix(), e.exim(),
-		e.matches("rspamd", regexp.MustCompile(`^[^#]*?\brbl\s*=\s*"?([^";\s]+)`),
-			"/etc/rspamd/local.d/*.conf", "/etc/rspamd/override.d/*.conf", "/etc/rspamd/rspamd.conf.local"),
+	return slices.Concat(e.postfix(), e.exim(), e.rspamd(),
 		e.matches("SpamAssassin", regexp.MustCompile(
 			`^\s*(?:header\s+\S+\s+eval:check_rbl\w*\(\s*['"][^'"]*['"]\s*,\s*['"]([^'"]+)['"]|(?:urirhsbl|urirhssub|uridnsbl|uridnssub|urinsrhsbl|urinsrhssub|urifullnsrhsbl|urifullnsrhssub)\s+\S+\s+(\S+))`),
 			"/etc/spamassassin/*.cf", "/etc/mail/spamassassin/*.cf"))
@@ -107,7 +108,7 @@ func (e *examination) postfix() []use {
 		name, _, _ := strings.Cut(expand(params, t.text), "=")
 		name, _, _ = strings.Cut(name, "*")
 		if zone, ok := zoneName(name); ok {
-			all = append(all, use{zone, "Postfix", t.place, hidden})
+			all = append(all, use{zone: zone, who: "Postfix", place: t.place, hidden: hidden})
 		}
 	}
 	for param, words := range params {

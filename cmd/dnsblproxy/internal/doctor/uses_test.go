@@ -10,10 +10,11 @@ import (
 // hold.
 func FuzzLists(f *testing.F) {
 	f.Add("smtpd_client_restrictions = reject_rbl_client zen.spamhaus.org\n", "nameserver 127.0.0.1\n")
+	f.Add("rbls { own { rbl = x.y; enabled = off } sem { rbl: \"a.b\" } }\n", "\n")
 	f.Add("a = $b\nb = $a\npostscreen_dnsbl_sites = $a, x.y*2 =\n", "nameserver\nnameserver x\n")
 	f.Fuzz(func(t *testing.T, text, resolv string) {
 		files := fstest.MapFS{}
-		for _, name := range []string{"etc/postfix/main.cf", "etc/postfix/master.cf", "etc/exim4/exim4.conf", "etc/rspamd/local.d/rbl.conf", "etc/spamassassin/local.cf"} {
+		for _, name := range []string{"etc/postfix/main.cf", "etc/postfix/master.cf", "etc/exim4/exim4.conf", "etc/rspamd/modules.d/rbl.conf", "etc/rspamd/override.d/rbl.conf", "etc/spamassassin/local.cf"} {
 			files[name] = &fstest.MapFile{Data: []byte(text)}
 		}
 		files["etc/resolv.conf"] = &fstest.MapFile{Data: []byte(resolv)}

@@ -18,11 +18,16 @@ func sortUses(all []use) {
 // zones checks that what the mail server asks is served here.
 func (e *examination) zones() {
 	told := map[string]bool{}
+	var shipped []string
 	for _, u := range e.uses {
 		if e.serves(u.zone) || told[u.zone] {
 			continue
 		}
 		told[u.zone] = true
+		if u.shipped { // rspamd knows their codes, tests them, and weighs them
+			shipped = append(shipped, u.zone)
+			continue
+		}
 		name, fix := u.zone, fmt.Sprintf("%s: add [zone.%q], or take the list out of %s", e.Config, u.zone, u.place)
 		if list, ok := e.key(u.zone); ok {
 			name = masked(u.zone)
@@ -37,7 +42,11 @@ func (e *examination) zones() {
 	if len(e.uses) == 0 {
 		e.fine("zones", "no list was found in the configuration of Postfix, Exim, rspamd or SpamAssassin below /etc")
 	}
-	e.fine("zones", "every list that the mail server asks is served here")
+	beside := ""
+	if len(shipped) > 0 {
+		beside = "; rspamd asks some more that it comes with, whose listings know no exemption: " + strings.Join(shipped, ", ")
+	}
+	e.fine("zones", "every list that the mail server asks is served here%s", beside)
 }
 
 func (e *examination) serves(name string) bool {
