@@ -356,7 +356,11 @@ func (e *examination) known() {
 				fix = z.Data + ": mend the file, or name another"
 			default:
 				place = z.Place + ": "
-				fix = place + `if the list is gone for good, take the zone out or set mode = "off"`
+				fix = place
+				if l.State == "unreachable" {
+					fix += "see that whom it is asked through answers (via, or servers in [resolver]); "
+				}
+				fix += `if the list is gone for good, take the zone out or set mode = "off"`
 			}
 		}
 		if b := l.Budget; b.Limit > 0 && b.Used >= b.Limit {

@@ -252,6 +252,13 @@ func TestExamine_wrong(t *testing.T) {
 			check: "lists", finding: "zen.spamhaus.org is quarantined: it lists 127.0.0.1", fix: "config.toml:3",
 		},
 		{
+			name: "list out of reach",
+			breaks: func(m *machine) {
+				m.status.Zones[0] = ListStatus{Zone: "zen.spamhaus.org", State: "unreachable", Reason: "no answer in time"}
+			},
+			check: "lists", finding: "zen.spamhaus.org is unreachable: no answer in time", fix: "config.toml:3: see that whom it is asked through answers",
+		},
+		{
 			name: "data file that is gone",
 			breaks: func(m *machine) {
 				m.in.Zones[0].Data = "config.toml:5"
