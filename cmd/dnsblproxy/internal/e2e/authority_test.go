@@ -14,23 +14,31 @@ import (
 // Authority answers for names of the test's choosing, as a recursive resolver
 // would. Names that it does not hold are NXDOMAIN.
 type Authority struct {
-	Addr netip.AddrPort
-
-	mu      sync.Mutex
+	Addr    netip.AddrPort
 	records map[string][]dns.RR // by lower-case name
-	rcodes  map[string]int      // names that are answered with an error
-	asked   map[string]int      // "NAME TYPE" → how often
+
+	mu     sync.Mutex
+	rcodes map[string]int // names that are answered with an error
+	asked  map[string]int // "NAME TYPE" → how often
 }
 
 // startAuthority serves the records, one a line in zone file syntax.
 func startAuthority(t testing.TB, port uint16, zone string) *Authority {
 	t.Helper()
 	a := &Authority{
-		Addr:   netip.AddrPortFrom(freeIP(t), port),
-		rcodes: make(map[string]int),
-		asked:  make(map[string]int),
+		Addr:    netip.AddrPortFrom(freeIP(t), port),
+		records: make(map[string][]dns.RR),
+		rcodes:  make(map[string]int),
+		asked:   make(map[string]int),
 	}
-	a.Set(t, zone)
+	parser := dns.NewZoneParser(strings.NewReader("$TTL 60\n"+zone), ".", "")
+	for rr, ok := parser.Next(); ok; rr, ok = parser.Next() {
+		name := strings.ToLower(rr.Header().Name)
+		a.records[name] = append(a.records[name], rr)
+	}
+	if err := parser.Err(); err != nil {
+		t.Fatal(err)
+	}
 	for _, network := range []string{"udp", "tcp"} {
 		up := make(chan struct{})
 		server := &dns.Server{Addr: a.Addr.String(), Net: network, Handler: a, NotifyStartedFunc: func() { close(up) }}
@@ -47,23 +55,6 @@ func startAuthority(t testing.TB, port uint16, zone string) *Authority {
 		})
 	}
 	return a
-}
-
-// Set replaces all records.
-func (a *Authority) Set(t testing.TB, zone string) {
-	t.Helper()
-	records := make(map[string][]dns.RR)
-	parser := dns.NewZoneParser(strings.NewReader("$TTL 60\n"+zone), ".", "")
-	for rr, ok := parser.Next(); ok; rr, ok = parser.Next() {
-		name := strings.ToLower(rr.Header().Name)
-		records[name] = append(records[name], rr)
-	}
-	if err := parser.Err(); err != nil {
-		t.Fatal(err)
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.records = records
 }
 
 // Fail answers a name with an error code from now on; dns.RcodeSuccess ends it.

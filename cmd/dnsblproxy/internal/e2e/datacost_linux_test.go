@@ -84,9 +84,9 @@ func measureCost(t testing.TB, empty, full func() (*Process, netip.AddrPort), as
 	askAll(t, "udp", addr, asked) // which takes memory of its own
 	base := resident(t, p)
 	p.stop(t)
-	start := time.Now()
+	start := awake()()
 	p, addr = full()
-	c := cost{load: time.Since(start)}
+	c := cost{load: since(start)}
 	before := cpuTime(t, p)
 	answers := askAll(t, "udp", addr, asked)
 	c.perAnswer = (cpuTime(t, p) - before) / time.Duration(len(asked))

@@ -50,12 +50,7 @@ func TestFaults(t *testing.T) {
 	}
 	proxy := startProxy(t, ProxyOptions{Config: config.String(), Hurried: true})
 	wild := slices.IndexFunc(faults, func(f Fault) bool { return f.Name == "wildcard" })
-	eventually(t, soon, "the list that lists the world to be quarantined", func() error {
-		if proxy.metric(t, "dnsblproxy_list_state", `zone="`+faultZone(wild)+`"`, `state="quarantined"`) != 1 {
-			return errors.New("it is not")
-		}
-		return nil
-	})
+	proxy.quarantined(t, faultZone(wild))
 
 	runs := make([]faultRun, len(faults))
 	var clients sync.WaitGroup
@@ -80,9 +75,8 @@ func TestFaults(t *testing.T) {
 // has refused our own question, so that no other has asked it.
 func TestFaults_test_question(t *testing.T) {
 	t.Parallel()
-	all := Faults()
 	list := startFaulty(t, "bl.example")
-	list.Set(all[slices.IndexFunc(all, func(f Fault) bool { return f.Name == "error code 254" })])
+	list.Set(faultNamed("error code 254"))
 	proxy := startProxy(t, ProxyOptions{Config: zone("bl.example", "", list.Addr)})
 	eventually(t, soon, "the error code to be counted", func() error {
 		if proxy.metric(t, "dnsblproxy_list_errors_total", `zone="bl.example"`, `error="blocked"`) == 0 {

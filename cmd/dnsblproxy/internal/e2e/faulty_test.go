@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,16 +28,8 @@ type Faulty struct {
 	mu     sync.Mutex
 	fault  Fault
 	listed map[string]string // lower-case owner name → code
-	seen   []Seen
+	seen   []*dns.Msg
 	conns  map[net.Conn]bool
-}
-
-// Seen is one question as it arrived.
-type Seen struct {
-	When    time.Time
-	Network string
-	From    netip.AddrPort
-	Msg     *dns.Msg
 }
 
 // startFaulty serves the zone, well until Set says otherwise.
@@ -96,17 +89,17 @@ func (f *Faulty) List(codes map[string]string) {
 }
 
 // Seen returns the questions so far.
-func (f *Faulty) Seen() []Seen {
+func (f *Faulty) Seen() []*dns.Msg {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return append([]Seen(nil), f.seen...)
+	return slices.Clone(f.seen)
 }
 
 // AskedFor is how often a subject's A record was asked for.
 func (f *Faulty) AskedFor(subject string) int {
 	n := 0
-	for _, s := range f.Seen() {
-		q := s.Msg.Question[0]
+	for _, m := range f.Seen() {
+		q := m.Question[0]
 		if q.Qtype == dns.TypeA && strings.EqualFold(q.Name, reverse(subject, f.zone)) {
 			n++
 		}
@@ -114,15 +107,14 @@ func (f *Faulty) AskedFor(subject string) int {
 	return n
 }
 
-func (f *Faulty) note(network string, from net.Addr, packet []byte) (*dns.Msg, Fault) {
+func (f *Faulty) note(packet []byte) (*dns.Msg, Fault) {
 	q := new(dns.Msg)
 	if err := q.Unpack(packet); err != nil || len(q.Question) != 1 {
 		return nil, Fault{}
 	}
-	ap, _ := netip.ParseAddrPort(from.String())
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.seen = append(f.seen, Seen{When: time.Now(), Network: network, From: ap, Msg: q})
+	f.seen = append(f.seen, q)
 	return q, f.fault
 }
 
@@ -133,7 +125,7 @@ func (f *Faulty) serveUDP() {
 		if err != nil {
 			return
 		}
-		q, fault := f.note("udp", from, buf[:n])
+		q, fault := f.note(buf[:n])
 		if q == nil {
 			continue
 		}
@@ -185,7 +177,7 @@ func (f *Faulty) serveConn(conn *net.TCPConn) {
 		if _, err := io.ReadFull(conn, packet); err != nil {
 			return
 		}
-		q, fault := f.note("tcp", conn.RemoteAddr(), packet)
+		q, fault := f.note(packet)
 		if q == nil || !fault.tcp(f, q, conn) {
 			return
 		}

@@ -19,7 +19,6 @@ type PostfixOptions struct {
 	Client     string     // smtpd_client_restrictions
 	Screen     string     // postscreen_dnsbl_sites with weights; empty: no postscreen
 	Threshold  int        // postscreen_dnsbl_threshold
-	Main       string     // more lines of main.cf
 }
 
 // Postfix is a mail server of its own, with a private configuration and queue,
@@ -156,8 +155,7 @@ smtpd_relay_restrictions = reject_unauth_destination
 smtpd_client_connection_rate_limit = 0
 smtpd_client_connection_count_limit = 0
 smtpd_client_restrictions = %[2]s
-%[3]s%[4]s
-`, dir, o.Client, screen, o.Main)
+%[3]s`, dir, o.Client, screen)
 }
 
 // masterCf lists the services a message needs on its way to nowhere. Those

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,8 +14,6 @@ import (
 
 	"github.com/miekg/dns"
 )
-
-func program() string { return os.Getenv(binaryVariable) }
 
 // mentions returns an error unless the text holds all of the words.
 func mentions(text string, words ...string) error {
@@ -175,33 +172,6 @@ func TestSecondInstance(t *testing.T) {
 	}
 	if got := verdict(t, proxy.Addr, "192.0.2.1", "bl.example"); got != "unlisted" {
 		t.Errorf("the first instance answers %s", got)
-	}
-}
-
-// TestRefusesToStart lists configurations that are valid TOML and must not be
-// served, with words of the message.
-func TestRefusesToStart(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		name, top, listen string
-		words             []string
-	}{
-		{"everybody may ask at every address", `clients = ["0.0.0.0/0"]`, "0.0.0.0:5399", []string{"clients"}},
-		{"everybody may ask, IPv6", `clients = ["::/0"]`, "[::]:5399", []string{"clients"}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			dir := folder(t)
-			config := write(t, dir, "config.toml", fmt.Sprintf(
-				"listen = [%q]\n%s\nadmin.listen = \"\"\n[zone.\"bl.example\"]\nvia = [\"127.0.0.1:9\"]\n", c.listen, c.top))
-			status, stdout, stderr := runCommand(t, nil, "serve", "--config", config)
-			if status != 2 {
-				t.Errorf("status %d, want 2", status)
-			}
-			if err := mentions(stdout+stderr, append(c.words, "config.toml:")...); err != nil {
-				t.Error(err)
-			}
-		})
 	}
 }
 

@@ -25,6 +25,8 @@ const projectRoot = "../../../.."
 // binaryVariable names the built program; TestMain sets it.
 const binaryVariable = "DNSBLPROXY_E2E_BINARY"
 
+func program() string { return os.Getenv(binaryVariable) }
+
 // ProxyOptions are what differs between the proxies of the tests.
 type ProxyOptions struct {
 	Config   string            // the tables: zones, rules, cache
@@ -86,7 +88,7 @@ func (p *Proxy) launch(t testing.TB) {
 			t.Errorf("data race in dnsblproxy:\n%s", p.Output())
 		}
 	})
-	p.Process = startProcess(t, env, os.Getenv(binaryVariable), "serve", "--config", p.configFile())
+	p.Process = startProcess(t, env, program(), "serve", "--config", p.configFile())
 	p.ready(t, func() error {
 		_, err := p.get("/readyz")
 		return err
@@ -188,20 +190,26 @@ line:
 	return sum
 }
 
-// command runs a subcommand with this proxy's configuration.
-func (p *Proxy) command(t testing.TB, args ...string) (status int, stdout, stderr string) {
+// quarantined waits until the zone's list is believed no more.
+func (p *Proxy) quarantined(t testing.TB, zone string) {
 	t.Helper()
-	return runCommand(t, p.o.Env, append(args, "--config", p.configFile())...)
+	eventually(t, soon, zone+" to be quarantined", func() error {
+		if p.metric(t, "dnsblproxy_list_state", fmt.Sprintf("zone=%q", zone), `state="quarantined"`) != 1 {
+			return errors.New("it is not")
+		}
+		return nil
+	})
 }
 
-// runCommand runs the program to its end, a minute at most.
-func runCommand(t testing.TB, env []string, args ...string) (status int, stdout, stderr string) {
+// command runs a subcommand with this proxy's configuration to its end, a
+// minute at most.
+func (p *Proxy) command(t testing.TB, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var out, errs bytes.Buffer
-	cmd := exec.CommandContext(ctx, os.Getenv(binaryVariable), args...)
-	cmd.Env = append(os.Environ(), env...)
+	cmd := exec.CommandContext(ctx, program(), append(args, "--config", p.configFile())...)
+	cmd.Env = append(os.Environ(), p.o.Env...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
 	var exit *exec.ExitError

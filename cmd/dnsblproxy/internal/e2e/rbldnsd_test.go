@@ -104,15 +104,6 @@ func loadIpsum(t testing.TB) ipsum {
 	return sum
 }
 
-// set is the list for looking up.
-func (s ipsum) set() map[netip.Addr]bool {
-	set := make(map[netip.Addr]bool, len(s.addrs))
-	for _, a := range s.addrs {
-		set[a] = true
-	}
-	return set
-}
-
 // with returns the nth address that is in the source of that code and in no other.
 func (s ipsum) with(t testing.TB, code string, n int) string {
 	t.Helper()

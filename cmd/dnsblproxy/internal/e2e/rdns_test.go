@@ -144,6 +144,15 @@ cidr = ["192.0.2.10", "2001:db8::2:0/112"]
 		{"the test entry", "127.0.0.2", nameless},
 		{"the entry that no list has", "127.0.0.1", "unlisted"},
 	}
+	// A name has no reverse DNS to miss, which is no failure: that lasts half as long.
+	if m := ask(t, patient.Addr, "example.com."+zone, dns.TypeA); m.Rcode != dns.RcodeNameError || leastTTL(m.Ns) != 60 {
+		t.Errorf("a domain: %v, want NXDOMAIN for 60 s", m)
+	}
+	// A listing lives as long as what it rests on.
+	m := ask(t, patient.Addr, reverse("192.0.2.4", zone), dns.TypeA)
+	if ttl := leastTTL(m.Answer); ttl > 60 || ttl < 30 {
+		t.Errorf("the TTL is %d, want that of the reverse zone, 60", ttl)
+	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -165,29 +174,5 @@ cidr = ["192.0.2.10", "2001:db8::2:0/112"]
 				t.Errorf("the text %q does not say what to set up for the address", text)
 			}
 		})
-	}
-}
-
-// TestReverse_domain: a name has no reverse DNS to miss, which is no failure.
-func TestReverse_domain(t *testing.T) {
-	t.Parallel()
-	needRoot(t)
-	proxy := startProxy(t, ProxyOptions{Resolver: []netip.AddrPort{startReverse(t)},
-		Config: "[zone.\"rdns.rbl.internal\"]\nsource = \"rdns\"\n"})
-	m := ask(t, proxy.Addr, "example.com.rdns.rbl.internal", dns.TypeA)
-	if m.Rcode != dns.RcodeNameError || leastTTL(m.Ns) != 60 {
-		t.Errorf("the answer is %v, want NXDOMAIN for 60 s; a failure lasts half as long", m)
-	}
-}
-
-// TestReverse_TTL: the answer lives as long as what it rests on.
-func TestReverse_TTL(t *testing.T) {
-	t.Parallel()
-	needRoot(t)
-	proxy := startProxy(t, ProxyOptions{Resolver: []netip.AddrPort{startReverse(t)},
-		Config: "[zone.\"rdns.rbl.internal\"]\nsource = \"rdns\"\n"})
-	m := ask(t, proxy.Addr, reverse("192.0.2.4", "rdns.rbl.internal"), dns.TypeA)
-	if ttl := leastTTL(m.Answer); ttl > 60 || ttl < 30 {
-		t.Errorf("the TTL is %d, want that of the zone, 60", ttl)
 	}
 }

@@ -110,10 +110,11 @@ func TestRecipe_postfix(t *testing.T) {
 		return "$SOA 3000 ns." + zone + " hostmaster." + zone + " 0 600 300 86400 120\n:" + code + ":" + text + " $\n" + strings.Join(addrs, "\n") + "\n"
 	}
 	list := startRbldnsd(t, map[string]string{
-		"zen":     data(zen, "127.0.0.2", "ZEN lists", "127.0.0.2", "192.0.2.1", "192.0.2.2"),
+		"zen":     data(zen, "127.0.0.2", "ZEN lists", "127.0.0.2", "192.0.2.1", "192.0.2.2", "192.0.2.5"),
+		"six":     ":127.0.0.2:ZEN lists $\n::ffff:7f00:2\n2001:db8:bad::/48\n",
 		"bcl":     data(zen, "127.0.0.30", "ZEN lists", "192.0.2.3"),
 		"spamcop": data(spamcop, "127.0.0.2", "SPAMCOP lists", "127.0.0.2", "192.0.2.1", "192.0.2.4"),
-	}, zen+":ip4set:zen", zen+":ip4set:bcl", spamcop+":ip4set:spamcop")
+	}, zen+":ip4set:zen", zen+":ip4set:bcl", zen+":ip6trie:six", spamcop+":ip4set:spamcop")
 	proxy := startProxy(t, ProxyOptions{
 		Port53: true,
 		Config: zone(zen, "", list.Addr) + zone(spamcop, "", list.Addr) + `
@@ -122,6 +123,9 @@ source = "allow"
 [allow.partner]
 cidr = ["192.0.2.2"]
 zones = ["` + allowed + `"]
+[allow.office]
+cidr = ["192.0.2.5"]
+zones = ["` + zen + `"]
 `,
 	})
 	lines := readRecipe(t, "Postfix", zen, proxy.Addr).with(t, "smtpd_recipient_restrictions = ")
@@ -146,9 +150,23 @@ zones = ["` + allowed + `"]
 			rejected(t, "192.0.2.1", mail.deliver(t, "192.0.2.1"), "blocked using "+zen, "ZEN lists 192.0.2.1")
 			accepted(t, "192.0.2.3", mail.deliver(t, "192.0.2.3")) // a code that main.cf does not name
 			accepted(t, "192.0.2.9", mail.deliver(t, "192.0.2.9"))
-			rejected(t, "192.0.2.1", mail.deliverScreened(t, "192.0.2.1"), "blocked using "+zen)
-			accepted(t, "192.0.2.2", mail.deliverScreened(t, "192.0.2.2")) // listed, and a partner
-			accepted(t, "192.0.2.4", mail.deliverScreened(t, "192.0.2.4")) // below the threshold
+			for client, reject := range map[string]bool{
+				"192.0.2.1":        true,
+				"2001:db8:bad::7":  true,
+				"192.0.2.2":        false, // listed, and a partner
+				"192.0.2.4":        false, // below the threshold
+				"192.0.2.5":        false, // exempt
+				"2001:db8:600d::1": false,
+			} {
+				t.Run(client, func(t *testing.T) {
+					t.Parallel() // postscreen makes each of them wait
+					if reply := mail.deliverScreened(t, client); reject {
+						rejected(t, client, reply, "blocked using "+zen)
+					} else {
+						accepted(t, client, reply)
+					}
+				})
+			}
 		})
 	}
 }

@@ -335,8 +335,8 @@ func runTrace(t testing.TB, trace []int, proxies int, redis *Redis) (n, failed i
 	for _, n := range trace {
 		s.measure(t, "trace", s.proxies[random.IntN(proxies)], []int{n})
 	}
-	for _, seen := range list.Seen()[before:] {
-		if seen.Msg.Question[0].Qtype == dns.TypeA {
+	for _, m := range list.Seen()[before:] {
+		if m.Question[0].Qtype == dns.TypeA {
 			n++
 		}
 	}
@@ -366,8 +366,8 @@ func TestShared_warning(t *testing.T) {
 	b, c := start(well), start(turning)
 	for _, list := range []*Faulty{well, turning} {
 		eventually(t, soon, "the end of the first test", func() error {
-			for _, s := range list.Seen() {
-				if strings.HasSuffix(strings.ToLower(s.Msg.Question[0].Name), ".8.b.d.0.1.0.0.2.bl.example.") {
+			for _, m := range list.Seen() {
+				if strings.HasSuffix(strings.ToLower(m.Question[0].Name), ".8.b.d.0.1.0.0.2.bl.example.") {
 					return nil
 				}
 			}

@@ -115,12 +115,7 @@ weights = { "bl.example" = 1 }
 cidr = ["203.0.113.25"]
 zones = ["bl.example", "score.example"]
 `})
-	eventually(t, startTimeout, "the quarantine", func() error {
-		if proxy.metric(t, "dnsblproxy_list_state", `zone="bl.example"`, `state="quarantined"`) != 1 {
-			return errors.New("the list is believed")
-		}
-		return nil
-	})
+	proxy.quarantined(t, "bl.example")
 	if n := list.AskedFor("203.0.113.25"); n != 0 || strings.Contains(proxy.Output(), "own address listed") {
 		t.Errorf("the list was asked %d times about an own address before its tests had ended:\n%s", n, proxy.Output())
 	}
