@@ -40,6 +40,7 @@ func TestDeb(t *testing.T) {
 	tree := installDeb(t, first[slices.Index(arches, runtime.GOARCH)])
 	t.Run("units", func(t *testing.T) { checkUnits(t, tree) })
 	t.Run("start", func(t *testing.T) { startFrom(t, tree) })
+	t.Run("purge", func(t *testing.T) { purgeDeb(t, tree) })
 }
 
 func read(t *testing.T, path string) []byte {
@@ -138,13 +139,7 @@ func installDeb(t *testing.T, deb string) (tree string) {
 	if err := os.Remove(filepath.Join(tree, "var/lib/dpkg/updates/.keep")); err != nil {
 		t.Fatal(err)
 	}
-	dpkg := func(args ...string) {
-		t.Helper()
-		cmd := exec.Command("dpkg", append([]string{"--root=" + tree, "--force-script-chrootless", "--force-depends"}, args...)...)
-		cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin", "DEBIAN_FRONTEND=noninteractive")
-		output(t, cmd)
-	}
-	dpkg("--install", deb)
+	dpkg(t, tree, "--install", deb)
 	passwd := string(read(t, filepath.Join(tree, "etc/passwd")))
 	if !regexp.MustCompile(`(?m)^dnsblproxy:[^:]*:\d+:\d+:[^:]*:/var/lib/dnsblproxy:/usr/sbin/nologin$`).MatchString(passwd) {
 		t.Errorf("there is no user dnsblproxy:\n%s", passwd)
@@ -160,11 +155,44 @@ func installDeb(t *testing.T, deb string) (tree string) {
 	// What the administrator wrote survives an upgrade.
 	mine := string(read(t, config)) + "# mine\n"
 	writeFile(t, config, mine)
-	dpkg("--install", deb)
+	dpkg(t, tree, "--install", deb)
 	if got := string(read(t, config)); got != mine {
 		t.Error("an upgrade has overwritten config.toml")
 	}
 	return tree
+}
+
+func dpkg(t *testing.T, tree string, args ...string) {
+	t.Helper()
+	cmd := exec.Command("dpkg", append([]string{"--root=" + tree, "--force-script-chrootless", "--force-depends"}, args...)...)
+	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin", "DEBIAN_FRONTEND=noninteractive")
+	output(t, cmd)
+}
+
+// purgeDeb: a removal keeps what a later installation goes on with, a purge
+// nothing but what the administrator put beside it.
+func purgeDeb(t *testing.T, tree string) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can have dpkg install into a tree")
+	}
+	config, state := filepath.Join(tree, "etc/dnsblproxy/config.toml"), filepath.Join(tree, "var/lib/dnsblproxy/lists/report.json")
+	mine := filepath.Join(tree, "etc/dnsblproxy/allow.d/efax.txt")
+	writeFile(t, state, "{}")
+	writeFile(t, mine, "192.0.2.7\n")
+	there := func(when string, want bool, paths ...string) {
+		t.Helper()
+		for _, path := range paths {
+			if _, err := os.Stat(path); (err == nil) != want {
+				t.Errorf("%s: %s is there: %t, want %t", when, path, err == nil, want)
+			}
+		}
+	}
+	dpkg(t, tree, "--remove", "dnsblproxy")
+	there("removed", false, filepath.Join(tree, "usr/bin/dnsblproxy"))
+	there("removed", true, config, state, mine)
+	dpkg(t, tree, "--purge", "dnsblproxy")
+	there("purged", false, config, filepath.Join(tree, "var/lib/dnsblproxy"))
+	there("purged", true, mine)
 }
 
 // checkUnits has systemd read the units. Versions before 253 complain about
@@ -191,7 +219,7 @@ func checkUnits(t *testing.T, tree string) {
 func startFrom(t *testing.T, tree string) {
 	program := filepath.Join(tree, "usr/bin/dnsblproxy")
 	config := filepath.Join(tree, "etc/dnsblproxy/config.toml")
-	output(t, exec.Command(program, "check", "--config", config))
+	output(t, exec.Command(program, "check", "--offline", "--config", config))
 	if got := output(t, exec.Command(program, "version")); !strings.HasPrefix(got, "dnsblproxy v1.2.3-4-gabcdef0\ncommit 0123abcd\n") {
 		t.Errorf("version prints %q", got)
 	}
