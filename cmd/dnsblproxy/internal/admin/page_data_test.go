@@ -248,6 +248,8 @@ func TestFigures_sharedTile(t *testing.T) {
 	}{
 		{map[string]float64{"hit": 75, "miss": 25}, tile{"Shared cache", "75\u202f%", "of what was looked for there", false, "#lists"}},
 		{map[string]float64{"hit": 25, "error": 75}, tile{"Shared cache", "25\u202f%", "75\u202f% of the requests failed", true, "#lists"}},
+		// Nothing is looked for by a write.
+		{map[string]float64{"hit": 75, "miss": 25, "refused": 100}, tile{"Shared cache", "75\u202f%", "50\u202f% of the requests failed", true, "#lists"}},
 	} {
 		f := figures{shared: tt.shared}
 		if got := f.sharedTile(); got != tt.want {

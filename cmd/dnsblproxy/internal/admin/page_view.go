@@ -198,7 +198,7 @@ func (f *figures) ownTile() tile {
 func (f *figures) sharedTile() tile {
 	all := sum(maps.Values(f.shared))
 	good := f.shared["hit"] + f.shared["miss"]
-	t := tile{Name: "Shared cache", Value: shareText(f.shared["hit"], all), Note: "of what was looked for there", Link: "#lists"}
+	t := tile{Name: "Shared cache", Value: shareText(f.shared["hit"], all-f.shared["refused"]), Note: "of what was looked for there", Link: "#lists"}
 	if all > 0 && good < all*9/10 {
 		t.Bad, t.Note = true, shareText(all-good, all)+" of the requests failed"
 	}

@@ -18,7 +18,6 @@ type Key struct {
 type Entry struct {
 	Listed bool      `json:"listed"`
 	Since  time.Time `json:"since"`
-	Codes  []string  `json:"codes,omitempty"`
 	Told   bool      `json:"told"` // the command has run or the webhook has taken it; true without both
 }
 

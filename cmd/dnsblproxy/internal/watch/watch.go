@@ -242,7 +242,7 @@ func (w *Watcher) look(ctx context.Context, of *Watch, zone *Zone, addr netip.Ad
 	e, known := w.state[key]
 	switch {
 	case a.Listed != e.Listed:
-		e = Entry{Listed: a.Listed, Since: time.Now().UTC().Truncate(time.Second), Codes: a.Codes}
+		e = Entry{Listed: a.Listed, Since: time.Now().UTC().Truncate(time.Second)}
 		w.write(&key, &e, &a, zone)
 	case !known || e.Told:
 		return
