@@ -345,6 +345,17 @@ func TestExamine_harmless(t *testing.T) {
 			m.servers["[::1]:53"], m.servers["[::1]:5353"] = forwards, forwards
 			m.files["etc/rspamd/local.d/options.inc"] = "dns { nameserver = [\"[::1]\", \"[::1]:5353:10\"]; }\n"
 		}},
+		{"rspamd alone, with resolvers on lines of their own", func(m *machine) {
+			delete(m.files, "etc/postfix/main.cf")
+			m.servers["127.0.0.1:53"] = elsewhere
+			m.files["etc/rspamd/local.d/options.inc"] = "dns {\n  nameserver = [\n    \"127.0.0.1:5353\", # us\n    \"127.0.0.2\"\n  ];\n}\n"
+		}},
+		{"rspamd alone, with a resolver that an override replaces", func(m *machine) {
+			delete(m.files, "etc/postfix/main.cf")
+			m.servers["127.0.0.1:53"] = elsewhere
+			m.files["etc/rspamd/local.d/options.inc"] = "dns { nameserver = \"192.0.2.44\"; }\n"
+			m.files["etc/rspamd/override.d/options.inc"] = "dns { nameserver = \"127.0.0.1:5353\"; }\n"
+		}},
 		{"SpamAssassin alone, with its resolver in brackets", func(m *machine) {
 			delete(m.files, "etc/postfix/main.cf")
 			m.servers["127.0.0.1:53"] = elsewhere

@@ -67,13 +67,17 @@ func (e *examination) rspamd() []use {
 // uclToken is a comment, a text, a word or a sign of rspamd's configuration.
 var uclToken = regexp.MustCompile(`(?s)#[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\])*"|'[^']*'|[{}\[\];,=:\n]|[^\s{}\[\];,=:"'#]+`)
 
-// settings calls found for each key of a file with a value of one word, within
-// blocks of these names.
+// settings calls found for each key of a file with a value of one word, and for
+// each value of an array, within blocks of these names.
 func (e *examination) settings(file string, found func(within []string, key, value, place string)) {
 	var within, words []string
 	end := func(place string) {
-		if len(words) == 2 {
+		last := len(within) - 1
+		switch {
+		case len(words) == 2:
 			found(within, words[0], words[1], place)
+		case len(words) == 1 && last >= 0: // an array's
+			found(within[:last], within[last], words[0], place)
 		}
 		words = nil
 	}

@@ -188,20 +188,33 @@ func (e *examination) exim() []use {
 // ownResolvers are those that filters ask instead of the system's.
 func (e *examination) ownResolvers() []Server {
 	var all []Server
-	re := regexp.MustCompile(`^[^#]*?\b(?:nameserver\s*=|dns_server\s)(.*)`)
-	address := regexp.MustCompile(`(\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:.]+\])(?::(\d+))?`) // SpamAssassin has [127.0.0.1]:53 too
-	files := e.glob("/etc/rspamd/local.d/options.inc", "/etc/rspamd/override.d/options.inc",
-		"/etc/spamassassin/*.cf", "/etc/mail/spamassassin/*.cf")
-	for place, text := range e.lines(files...) {
-		m := re.FindStringSubmatch(text)
-		if m == nil {
-			continue
-		}
-		for _, a := range address.FindAllStringSubmatch(m[1], -1) {
-			host, port := strings.Trim(a[1], "[]"), cmp.Or(a[2], "53")
-			if at, err := netip.ParseAddrPort(net.JoinHostPort(host, port)); err == nil {
-				all = append(all, Server{at, place})
+	for _, file := range []string{"/etc/rspamd/options.inc", "/etc/rspamd/local.d/options.inc", "/etc/rspamd/override.d/options.inc"} {
+		var named []Server
+		e.settings(file, func(_ []string, key, value, place string) {
+			if key == "nameserver" {
+				named = append(named, addresses(value, place)...)
 			}
+		})
+		if len(named) > 0 { // a later file replaces what an earlier one names
+			all = named
+		}
+	}
+	for place, text := range e.lines(e.glob("/etc/spamassassin/*.cf", "/etc/mail/spamassassin/*.cf")...) {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(text), "dns_server"); ok {
+			all = append(all, addresses(value, place)...)
+		}
+	}
+	return all
+}
+
+var address = regexp.MustCompile(`(\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:.]+\])(?::(\d+))?`) // SpamAssassin has [127.0.0.1]:53 too
+
+// addresses are those of servers in a text, with port 53 where there is none.
+func addresses(text, place string) (all []Server) {
+	for _, a := range address.FindAllStringSubmatch(text, -1) {
+		host, port := strings.Trim(a[1], "[]"), cmp.Or(a[2], "53")
+		if at, err := netip.ParseAddrPort(net.JoinHostPort(host, port)); err == nil {
+			all = append(all, Server{at, place})
 		}
 	}
 	return all
