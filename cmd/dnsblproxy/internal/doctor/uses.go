@@ -25,22 +25,19 @@ type use struct {
 
 // lists finds the lists that the mail server and its filters ask.
 func (e *examination) lists() []use {
-	return slices.Concat(e.postfix(), e.exim(), e.rspamd(),
-		e.matches("SpamAssassin", regexp.MustCompile(
-			`^\s*(?:header\s+\S+\s+eval:check_rbl\w*\(\s*['"][^'"]*['"]\s*,\s*['"]([^'"]+)['"]|(?:urirhsbl|urirhssub|uridnsbl|uridnssub|urinsrhsbl|urinsrhssub|urifullnsrhsbl|urifullnsrhssub)\s+\S+\s+(\S+))`),
-			"/etc/spamassassin/*.cf", "/etc/mail/spamassassin/*.cf"))
+	return slices.Concat(e.postfix(), e.exim(), e.rspamd(), e.spamAssassin())
 }
 
-// matches takes the first group that matches of each line.
-func (e *examination) matches(who string, re *regexp.Regexp, patterns ...string) []use {
+// spamAssassin finds the lists of rules in local files.
+func (e *examination) spamAssassin() []use {
+	rule := regexp.MustCompile(`^\s*(?:header\s+\S+\s+eval:check_rbl\w*\(\s*['"][^'"]*['"]\s*,\s*['"]([^'"]+)['"]|` +
+		`(?:urirhsbl|urirhssub|uridnsbl|uridnssub|urinsrhsbl|urinsrhssub|urifullnsrhsbl|urifullnsrhssub)\s+\S+\s+(\S+))`)
 	var all []use
-	for place, text := range e.lines(e.glob(patterns...)...) {
-		m := re.FindStringSubmatch(text)
-		if m == nil {
-			continue
-		}
-		if zone, ok := zoneName(strings.Join(m[1:], "")); ok {
-			all = append(all, use{zone: zone, who: who, place: place})
+	for place, text := range e.lines(e.glob("/etc/spamassassin/*.cf", "/etc/mail/spamassassin/*.cf")...) {
+		if m := rule.FindStringSubmatch(text); m != nil {
+			if zone, ok := zoneName(m[1] + m[2]); ok { // one of them is empty
+				all = append(all, use{zone: zone, who: "SpamAssassin", place: place})
+			}
 		}
 	}
 	return all
