@@ -83,6 +83,17 @@ func summary(m *dns.Msg) string {
 	return "listed " + strings.Join(codes, " ")
 }
 
+// verdicts fails the test unless the zone answers for each subject with what
+// is wanted.
+func verdicts(t testing.TB, when string, server netip.AddrPort, zone string, want map[string]string) {
+	t.Helper()
+	for subject, want := range want {
+		if got := verdict(t, server, subject, zone); got != want {
+			t.Errorf("%s: %s is %s, want %s", when, subject, got, want)
+		}
+	}
+}
+
 // becomes waits until the zone answers with want.
 func becomes(t testing.TB, timeout time.Duration, server netip.AddrPort, subject, zone, want string) {
 	t.Helper()

@@ -63,13 +63,9 @@ cidr = ["198.51.100.6"]
 	// The same at another threshold: what goes on counting is seen.
 	proxy.reload(t, strings.Replace(read(t, proxy.configFile())[strings.Index(read(t, proxy.configFile()), "[zone."):], "threshold = 4", "threshold = 2", 1))
 	becomes(t, exemptWithin, proxy.Addr, "198.51.100.1", name, "listed 127.0.0.2")
-	for client, want := range map[string]string{
+	verdicts(t, "with a threshold of 2", proxy.Addr, name, map[string]string{
 		"198.51.100.4": "unlisted", "198.51.100.5": "listed 127.0.0.2", "198.51.100.6": "listed 127.0.0.2", "198.51.100.7": "unlisted",
-	} {
-		if got := verdict(t, proxy.Addr, client, name); got != want {
-			t.Errorf("with a threshold of 2, %s is %s, want %s", client, got, want)
-		}
-	}
+	})
 	if got := texts(t, proxy.Addr, "198.51.100.6", name); len(got) != 1 || got[0] != "score 2 of 2: two.example 127.0.0.4 (+2)" {
 		t.Errorf("the text is %q", got)
 	}

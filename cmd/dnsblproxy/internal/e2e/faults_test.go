@@ -148,16 +148,8 @@ func TestFaults_exemptionAndStale(t *testing.T) {
 	list.List(map[string]string{"192.0.2.66": "127.0.0.2", "192.0.2.67": "127.0.0.2", "192.0.2.68": "127.0.0.4"})
 	proxy := startProxy(t, ProxyOptions{Hurried: true, Config: "[cache]\nmax_ttl = \"1s\"\nmax_negative_ttl = \"1s\"\n" +
 		zone("bl.example", `no_override = ["127.0.0.4"]`, list.Addr) + "[allow.some]\ncidr = [\"192.0.2.67\", \"192.0.2.68\"]\n"})
-	check := func(when string, want map[string]string) {
-		t.Helper()
-		for subject, want := range want {
-			if got := verdict(t, proxy.Addr, subject, "bl.example"); got != want {
-				t.Errorf("%s: %s is %s, want %s", when, subject, got, want)
-			}
-		}
-	}
 	want := map[string]string{"192.0.2.66": "listed 127.0.0.2", "192.0.2.67": "unlisted", "192.0.2.68": "listed 127.0.0.4"}
-	check("healthy", want)
+	verdicts(t, "healthy", proxy.Addr, "bl.example", want)
 	for _, name := range []string{"silent", "servfail", "error code 254", "parked address"} {
 		list.Set(faultNamed(name))
 		eventually(t, soon, name+": a stale answer", func() error {
@@ -170,7 +162,7 @@ func TestFaults_exemptionAndStale(t *testing.T) {
 			}
 			return nil
 		})
-		check(name, want)
+		verdicts(t, name, proxy.Addr, "bl.example", want)
 	}
 	list.Set(Fault{})
 	eventually(t, soon, "the list to be asked again", func() error {
@@ -193,11 +185,7 @@ func TestOnFailure_servfail(t *testing.T) {
 	proxy := startProxy(t, ProxyOptions{Config: zone("bl.example", `on_failure = "servfail"`, list.Addr) +
 		"[allow.some]\ncidr = [\"192.0.2.67\"]\n"})
 	list.Set(faultNamed("servfail"))
-	for subject, want := range map[string]string{"192.0.2.1": "failed SERVFAIL", "192.0.2.67": "unlisted"} {
-		if got := verdict(t, proxy.Addr, subject, "bl.example"); got != want {
-			t.Errorf("%s of a failing list is %s, want %s", subject, got, want)
-		}
-	}
+	verdicts(t, "a failing list", proxy.Addr, "bl.example", map[string]string{"192.0.2.1": "failed SERVFAIL", "192.0.2.67": "unlisted"})
 	list.Set(faultNamed("error code 254"))
 	asked := 0
 	eventually(t, soon, "the breaker to open for the error code", func() error {

@@ -97,11 +97,7 @@ refresh = "1s"
 `, feed.url)})
 	check := func(when string, want map[string]string) {
 		t.Helper()
-		for subject, want := range want {
-			if got := verdict(t, proxy.Addr, subject, "bl.example"); got != want {
-				t.Errorf("%s: %s is %s, want %s", when, subject, got, want)
-			}
-		}
+		verdicts(t, when, proxy.Addr, "bl.example", want)
 	}
 	good := map[string]string{"192.0.2.10": "unlisted", "192.0.2.20": "unlisted", "192.0.2.30": "listed 127.0.0.2",
 		"198.51.100.1": "listed 127.0.0.2", "203.0.113.1": "listed 127.0.0.2"}

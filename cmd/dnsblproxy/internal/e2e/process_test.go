@@ -101,11 +101,7 @@ func TestReload_brokenFile(t *testing.T) {
 		}
 		return mentions(proxy.Output(), "config.toml:")
 	})
-	for subject, want := range map[string]string{"192.0.2.66": "listed 127.0.0.2", "192.0.2.67": "unlisted"} {
-		if got := verdict(t, proxy.Addr, subject, "bl.example"); got != want {
-			t.Errorf("after a broken reload %s is %s, want %s", subject, got, want)
-		}
-	}
+	verdicts(t, "after a broken reload", proxy.Addr, "bl.example", map[string]string{"192.0.2.66": "listed 127.0.0.2", "192.0.2.67": "unlisted"})
 	proxy.reload(t, base)
 	eventually(t, exemptWithin, "the mended file to be read", func() error {
 		if proxy.metric(t, "dnsblproxy_config_last_reload_successful") != 1 {

@@ -41,16 +41,12 @@ func TestInFront(t *testing.T) {
 			resolver := front.start(t, proxy.Addr)
 			spammer := sum.with(t, codeSpammer, 0)
 			askPartial(t, resolver, spammer, name)
-			for subject, want := range map[string]string{
+			verdicts(t, "through "+front.name, resolver, name, map[string]string{
 				spammer:           "listed " + codeSpammer,
 				"2001:db8:bad::9": "listed 127.0.0.2",
 				"2001:db8::9":     "unlisted",
 				"192.0.2.1":       "unlisted",
-			} {
-				if got := verdict(t, resolver, subject, name); got != want {
-					t.Errorf("%s is %s, want %s", subject, got, want)
-				}
-			}
+			})
 			want := "SPAMMER lists it, see https://bl.example/lookup?ip=" + spammer
 			if got := texts(t, resolver, spammer, name); len(got) != 1 || got[0] != want {
 				t.Errorf("TXT = %q, want %q", got, want)

@@ -95,11 +95,7 @@ func TestSPF_keptOverRestart(t *testing.T) {
 	})
 	check := func(when string) {
 		t.Helper()
-		for subject, want := range map[string]string{"203.0.113.5": "unlisted", "203.0.113.70": "listed 127.0.0.2"} {
-			if got := verdict(t, proxy.Addr, subject, "bl.example"); got != want {
-				t.Errorf("%s: %s is %s, want %s", when, subject, got, want)
-			}
-		}
+		verdicts(t, when, proxy.Addr, "bl.example", map[string]string{"203.0.113.5": "unlisted", "203.0.113.70": "listed 127.0.0.2"})
 	}
 	check("first start")
 	proxy.stop(t)

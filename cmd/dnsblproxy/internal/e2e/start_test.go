@@ -94,9 +94,5 @@ func TestStart_kill9(t *testing.T) {
 	first.Wait(t, stopTimeout)
 	feed.set(http.NotFound)
 	proxy.launch(t)
-	for subject, want := range map[string]string{"192.0.2.66": "listed 127.0.0.2", "192.0.2.10": "unlisted"} {
-		if got := verdict(t, proxy.Addr, subject, "bl.example"); got != want {
-			t.Errorf("after kill -9 and with the feed gone %s is %s, want %s", subject, got, want)
-		}
-	}
+	verdicts(t, "after kill -9 and with the feed gone", proxy.Addr, "bl.example", map[string]string{"192.0.2.66": "listed 127.0.0.2", "192.0.2.10": "unlisted"})
 }
