@@ -16,7 +16,7 @@ func TestReport(t *testing.T) {
 	one.List(map[string]string{"192.0.2.1": "127.0.0.2", "192.0.2.2": "127.0.0.2", "192.0.2.3": "127.0.0.2"})
 	two.List(map[string]string{"192.0.2.2": "127.0.0.4"})
 	proxy := startProxy(t, ProxyOptions{
-		Top: `state = "state"`, Files: map[string]string{"state/.keep": ""},
+		Top:    `state = "state"`,
 		Config: zone("one.example", "", one.Addr) + zone("two.example", "", two.Addr) + "[allow.office]\ncidr = [\"192.0.2.3\"]\n",
 	})
 	for _, subject := range []string{"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"} {

@@ -91,7 +91,6 @@ func TestSPF_keptOverRestart(t *testing.T) {
 		Resolver: []netip.AddrPort{authority.Addr},
 		Top:      `state = "state"`,
 		Config:   zone("bl.example", "", list.Addr) + "[allow.fax]\nspf = [\"fax.test\"]\n",
-		Files:    map[string]string{"state/.keep": ""},
 	})
 	check := func(when string) {
 		t.Helper()

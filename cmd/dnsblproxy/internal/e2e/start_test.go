@@ -81,7 +81,6 @@ func TestStart_kill9(t *testing.T) {
 	proxy := prepareProxy(t, ProxyOptions{
 		Top:    `state = "state"`,
 		Config: zone("bl.example", "", list.Addr) + fmt.Sprintf("[allow.feed]\nurl = %q\nrefresh = \"1s\"\n", feed.url),
-		Files:  map[string]string{"state/.keep": ""},
 	})
 	first := startProcess(t, nil, program(), "serve", "--config", proxy.configFile())
 	first.ready(t, answers(proxy.Addr, "bl.example"))

@@ -22,7 +22,7 @@ func TestWatch(t *testing.T) {
 	t.Parallel()
 	list := startFaulty(t, "bl.example")
 	list.List(map[string]string{"203.0.113.25": "127.0.0.2"})
-	proxy := prepareProxy(t, ProxyOptions{Top: `state = "state"`, Files: map[string]string{"state/.keep": ""}})
+	proxy := prepareProxy(t, ProxyOptions{Top: `state = "state"`})
 	told := filepath.Join(proxy.dir, "told")
 	posted := make(chan string, 16)
 	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
