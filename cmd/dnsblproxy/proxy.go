@@ -263,17 +263,18 @@ func (d *proxy) adminOptions() *admin.Options {
 	}
 }
 
-// close ends all background work. Nothing may be asked any more.
+// close ends all background work. Nothing may be asked any more; what is asked
+// still, for nobody or for who has waited through the grace, is cut off.
 func (d *proxy) close() {
+	d.stop()
+	d.work.Wait() // for backends that a reload replaced, too: they keep what they spent
+	d.pool.Close()
 	if d.resolver != nil {
 		d.resolver.Close()
 	}
 	if d.shared != nil {
 		d.shared.Close()
 	}
-	d.stop()
-	d.work.Wait() // for backends that a reload replaced, too: they keep what they spent
-	d.pool.Close()
 }
 
 // stateRoot is the folder for what outlives a restart, "" if nothing does.

@@ -152,6 +152,35 @@ func TestTerminate_answersInFlight(t *testing.T) {
 	}
 }
 
+// TestTerminate_silentList: who waits for a list that says nothing is waited for
+// no longer than anybody else, whatever the deadline of questions is.
+func TestTerminate_silentList(t *testing.T) {
+	t.Parallel()
+	list := startFaulty(t, "bl.example")
+	proxy := startProxy(t, ProxyOptions{Config: zone("bl.example", "probe = false", list.Addr)})
+	list.Set(faultNamed("silent"))
+	conn, err := net.Dial("udp", proxy.Addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write(packed(new(dns.Msg).SetQuestion(reverse("192.0.2.66", "bl.example"), dns.TypeA))); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, soon, "the question to reach the list", func() error {
+		if list.AskedFor("192.0.2.66") == 0 {
+			return errors.New("not asked yet")
+		}
+		return nil
+	})
+	started := awake()()
+	proxy.Signal(t, syscall.SIGTERM)
+	code := proxy.Wait(t, 2*stopTimeout)
+	if took := since(started); code != 0 || took > 10*time.Second {
+		t.Errorf("status %d after %v, want 0 after the five seconds that the last questions have", code, took)
+	}
+}
+
 // TestSecondInstance must not steal questions from the first.
 func TestSecondInstance(t *testing.T) {
 	t.Parallel()
