@@ -3,9 +3,9 @@
 # input is left in the package's testdata/fuzz, to be committed with the fix.
 set -euo pipefail
 time=${1:-30s}
-git grep -ohE '^func Fuzz[A-Za-z0-9_]+' -- '*_test.go' >/dev/null || { echo "no fuzz targets" >&2; exit 1; }
+targets=$(git grep -oE '^func Fuzz[A-Za-z0-9_]+' -- '*_test.go') || { echo "no fuzz targets" >&2; exit 1; }
 while IFS=: read -r file func; do
 	name=${func#func }
 	echo "== ./$(dirname "$file") $name"
 	go test -run='^$' -fuzz="^$name\$" -fuzztime="$time" "./$(dirname "$file")"
-done < <(git grep -oE '^func Fuzz[A-Za-z0-9_]+' -- '*_test.go')
+done <<<"$targets"
