@@ -1,18 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"dnsblproxy/bench/internal/load"
 )
 
 // describe says where and on what the benchmark runs.
@@ -47,18 +43,4 @@ func commit() string {
 		return "unknown"
 	}
 	return strings.TrimSpace(string(out))
-}
-
-// queryFile writes the warm set as dnsperf reads it.
-func queryFile(dir string, names int) (string, error) {
-	var b bytes.Buffer
-	row := load.Row{Len: uint32(names)}
-	for range names {
-		fmt.Fprintf(&b, "%s A\n", load.Question(row.Next(), zone))
-	}
-	file := filepath.Join(dir, "queries")
-	if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
-		return "", fmt.Errorf("writing questions for dnsperf: %w", err)
-	}
-	return file, nil
 }

@@ -235,6 +235,10 @@ func (b *bench) all(ctx context.Context) error {
 			b.note("%s is not installed and left out; make packages installs it", k.Name)
 		}
 	}
+	if _, err := exec.LookPath("dnsperf"); err != nil && !b.o.skips("dnsperf") {
+		b.note("dnsperf is not installed and left out; make packages installs it")
+		b.o.skip = append(b.o.skip, "dnsperf")
+	}
 	for _, part := range parts() {
 		if b.o.skips(part.name) {
 			continue

@@ -22,6 +22,7 @@ wanted=(
 	spamassassin:spamassassin   # likewise
 	redis-server:redis-server   # the shared cache; with redis-cli
 	dnsdist:dnsdist             # to be compared with
+	dnsperf:dnsperf             # asks in the benchmark, as a check of its own generator
 	systemd-analyze:systemd     # reads the units
 	valgrind:valgrind           # counts instructions
 	git:git
