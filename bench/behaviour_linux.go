@@ -40,11 +40,16 @@ func (b *bench) behaviour(ctx context.Context) error {
 
 // behave looks at one server.
 func (b *bench) behave(ctx context.Context, k peers.Kind, turn *sync.Mutex) (out Behaviour, err error) {
-	first28 := map[uint32]bool{}
-	for i := range uint32(28) {
-		first28[load.Addr(i)] = true
+	first := map[uint32]uint32{} // the hundred that bothTypes asks about, 28 of them listed
+	for i := range uint32(100) {
+		first[load.Addr(i)] = i
 	}
-	list, err := peers.NewScripted(func(a uint32) bool { return first28[a] || !firstHundred(a) && load.Listed(a) })
+	list, err := peers.NewScripted(func(a uint32) bool {
+		if i, ok := first[a]; ok {
+			return i < 28
+		}
+		return load.Listed(a)
+	})
 	if err != nil {
 		return out, err
 	}
@@ -63,16 +68,6 @@ func (b *bench) behave(ctx context.Context, k peers.Kind, turn *sync.Mutex) (out
 		return out, err
 	}
 	return out, b.dead(ctx, s, list, &out)
-}
-
-// firstHundred reports whether a is one of those that bothTypes asks about.
-func firstHundred(a uint32) bool {
-	for i := range uint32(100) {
-		if load.Addr(i) == a {
-			return true
-		}
-	}
-	return false
 }
 
 // allAtOnce has many clients ask for one name while the list takes its time.

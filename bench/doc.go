@@ -26,6 +26,6 @@
 // beside unbound with the same settings, with every TTL divided by 20.
 //
 // A table goes to standard output; a dated file in results holds the figures, the
-// commit and the machine, and latest.json and latest.svg hold those of the latest
-// run that left nothing out.
+// commit and the machine, as the type Results describes them, and latest.json and
+// latest.svg hold those of the latest run that left nothing out.
 package main

@@ -109,13 +109,13 @@ func (b *bench) reload(ctx context.Context) (err error) {
 		return err
 	}
 	file := filepath.Join(s.Dir, "partners.txt")
-	out := Reload{Prefixes: reloadPrefixes}
+	out := Reload{Prefixes: reloadPrefixes, Reloads: 2}
 	rate := func(long time.Duration) (Figure, error) {
 		return b.measure(ctx, c, window{open: true, set: func(o *load.Options) { o.Clients, o.Rate, o.Spin, o.For = 8, b.o.rate/2, true, long }})
 	}
 	// They are written before: the generator needs its processor for itself.
 	var next []string
-	for i := range 2 {
+	for i := range out.Reloads {
 		next = append(next, fmt.Sprint(file, ".", i))
 		if err := os.WriteFile(next[i], peers.Partners(reloadPrefixes-i), 0o644); err != nil {
 			return fmt.Errorf("writing prefixes: %w", err)
@@ -125,7 +125,7 @@ func (b *bench) reload(ctx context.Context) (err error) {
 		return err
 	}
 	done := make(chan error, 1)
-	go func() { done <- reloads(s, file, next, &out.Reloads) }()
+	go func() { done <- reloads(s, file, next) }()
 	if out.During, err = rate(6 * time.Second); err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func (b *bench) reload(ctx context.Context) (err error) {
 }
 
 // reloads exchanges the file and sends SIGHUP, once for each next file.
-func reloads(s *peers.Server, file string, next []string, count *int) error {
+func reloads(s *peers.Server, file string, next []string) error {
 	for _, name := range next {
 		if err := os.Rename(name, file); err != nil {
 			return fmt.Errorf("exchanging prefixes: %w", err)
@@ -142,7 +142,6 @@ func reloads(s *peers.Server, file string, next []string, count *int) error {
 		if err := s.Signal(syscall.SIGHUP); err != nil {
 			return fmt.Errorf("reloading: %w", err)
 		}
-		*count++
 		time.Sleep(2 * time.Second)
 	}
 	return nil

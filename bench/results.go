@@ -158,7 +158,15 @@ func (r *Results) finish() {
 		for window := range r.Rounds[0] {
 			r.Medians[window] = map[string]Figure{}
 			for _, s := range r.Servers {
-				r.medians(window, s)
+				var all []Figure
+				for _, round := range r.Rounds {
+					if f, ok := round[window][s]; ok {
+						all = append(all, f)
+					}
+				}
+				if len(all) > 0 {
+					r.Medians[window][s] = medianFigure(all)
+				}
 			}
 		}
 	}
@@ -170,32 +178,21 @@ func (r *Results) finish() {
 	r.Targets = r.targets()
 }
 
-// medians works out what a server's windows of one kind have in common.
-func (r *Results) medians(window, server string) {
-	var all []Figure
-	for _, round := range r.Rounds {
-		f, ok := round[window][server]
-		if !ok {
-			return
-		}
-		all = append(all, f)
-	}
-	r.Medians[window][server] = medianFigure(all)
-}
-
 // medianFigure takes each figure's own median, and sums up what went wrong.
-func medianFigure(figures []Figure) (out Figure) {
-	all := map[string][]float64{}
-	for _, f := range figures {
-		for _, what := range []string{"cpu", "rate", "p50", "p99", "p999"} {
-			all[what] = append(all[what], f.of(what))
+func medianFigure(figures []Figure) Figure {
+	middle := func(what string) float64 {
+		var all []float64
+		for _, f := range figures {
+			all = append(all, f.of(what))
 		}
+		return median(all)
+	}
+	out := Figure{CPU: middle("cpu"), PerSecond: middle("rate"), P50: middle("p50"), P99: middle("p99"), P999: middle("p999")}
+	for _, f := range figures {
 		out.Answers += f.Answers
 		out.Lost += f.Lost
 		out.Failed += f.Failed
 	}
-	out.CPU, out.PerSecond = median(all["cpu"]), median(all["rate"])
-	out.P50, out.P99, out.P999 = median(all["p50"]), median(all["p99"]), median(all["p999"])
 	return out
 }
 

@@ -1,10 +1,6 @@
 package main
 
-import (
-	"math"
-
-	"dnsblproxy/bench/internal/peers"
-)
+import "dnsblproxy/bench/internal/peers"
 
 // Target is a figure that is to be reached.
 type Target struct {
@@ -70,22 +66,15 @@ func (r *Results) targets() []Target {
 // together is how many clients ask for one name at once.
 const together = 200
 
-// best is the proxy's figure divided by that of the peer which has the least.
-func (r *Results) best(window, what string) float64 {
-	least := math.Inf(1)
+// best is the proxy's figure divided by that of the peer which has the least:
+// the largest of the ratios; 0 without a peer.
+func (r *Results) best(window, what string) (most float64) {
 	for _, s := range r.Servers {
-		if s == peers.Bare || s == peers.List || s == peers.Proxy {
-			continue
-		}
-		if q := r.ratio(window, what, peers.Proxy, s).Median; q > 0 {
-			// The largest ratio is against the best of them.
-			least = min(least, 1/q)
+		if s != peers.Bare && s != peers.List && s != peers.Proxy {
+			most = max(most, r.ratio(window, what, peers.Proxy, s).Median)
 		}
 	}
-	if math.IsInf(least, 1) {
-		return 0
-	}
-	return 1 / least
+	return most
 }
 
 // never makes what did not happen longer than every bound, in milliseconds.

@@ -54,25 +54,18 @@ rect{fill:#9aa7b4}.m{fill:#1f6feb}.b{font-weight:600}
 
 // Draw returns p as an SVG document.
 func Draw(p Picture) []byte {
-	var b bytes.Buffer
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-label="%s">`+"\n",
-		width, p.height(), html.EscapeString(p.Title))
-	b.WriteString(style)
-	fmt.Fprintf(&b, `<text class="t" x="10" y="24">%s</text>`+"\n", html.EscapeString(p.Title))
+	var panels, b bytes.Buffer
 	y := head
 	for _, panel := range p.Panels {
-		y = panel.draw(&b, y, p.Mark)
+		y = panel.draw(&panels, y, p.Mark)
 	}
+	title := html.EscapeString(p.Title)
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-label="%s">`+"\n", width, y+foot, title)
+	b.WriteString(style)
+	fmt.Fprintf(&b, `<text class="t" x="10" y="24">%s</text>`+"\n", title)
+	b.Write(panels.Bytes())
 	fmt.Fprintf(&b, `<text class="n" x="10" y="%d">%s</text>`+"\n</svg>\n", y+10, html.EscapeString(p.Note))
 	return b.Bytes()
-}
-
-func (p Picture) height() int {
-	h := head + foot
-	for _, panel := range p.Panels {
-		h += panelHead + len(panel.Bars)*barHeight + panelGap
-	}
-	return h
 }
 
 // draw writes one panel from y on and returns where the next one begins.

@@ -62,9 +62,9 @@ func (s *Server) PID() int { return s.cmd.Process.Pid }
 // fields are what a template is filled with.
 type fields struct {
 	Settings
-	Host, ListHost            string
-	Port, ListPort, AdminPort uint16
-	Dir                       string
+	Addr      netip.AddrPort
+	AdminPort uint16
+	Dir       string
 }
 
 // Start starts k and waits until it answers.
@@ -81,12 +81,8 @@ func (k Kind) Start(set Settings) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := fields{
-		Settings: set, Host: s.Addr.Addr().String(), Port: s.Addr.Port(), Dir: s.Dir, AdminPort: admin,
-		ListHost: set.List.Addr().String(), ListPort: set.List.Port(),
-	}
 	file := filepath.Join(s.Dir, k.conf)
-	if err := render(file, k.conf, f); err != nil {
+	if err := render(file, k.conf, fields{set, s.Addr, admin, s.Dir}); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
 	args := make([]string, 0, len(k.args))
@@ -150,7 +146,7 @@ func StartSelf(name string, set Settings, args ...string) (*Server, error) {
 
 // ProxyKind is our own program at path.
 func ProxyKind(path string) Kind {
-	return Kind{Name: Proxy, program: path, conf: "dnsblproxy.toml", args: []string{"serve", "--config", "@conf"}, version: []string{"version"}}
+	return Kind{Name: Proxy, program: path, conf: "dnsblproxy.toml", args: []string{"serve", "--config", "@conf"}}
 }
 
 func newServer(name string) (*Server, error) {
