@@ -97,8 +97,9 @@ func (k Kind) Start(set Settings) (*Server, error) {
 	return s, s.run(exec.Command(argv[0], argv[1:]...), set, false)
 }
 
-// StartList starts rbldnsd with the listings of load.Listed.
-func StartList(zone string, processor int) (*Server, error) {
+// StartList starts rbldnsd with the listings of load.Listed, on any processor if
+// none is named.
+func StartList(zone string, processors ...int) (*Server, error) {
 	k := Kind{program: "rbldnsd"}
 	path := k.Find()
 	if path == "" {
@@ -112,7 +113,7 @@ func StartList(zone string, processor int) (*Server, error) {
 		return nil, fmt.Errorf("writing the list: %w", err)
 	}
 	cmd := exec.Command(path, "-n", "-w", s.Dir, "-b", fmt.Sprintf("%s/%d", s.Addr.Addr(), s.Addr.Port()), zone+":ip4trie:list")
-	return s, s.run(cmd, Settings{Zone: zone, Processors: []int{processor}}, true)
+	return s, s.run(cmd, Settings{Zone: zone, Processors: processors}, true)
 }
 
 // listData is the list in rbldnsd's syntax.

@@ -43,7 +43,7 @@ func agrees(t *testing.T, s *Server, n uint32) {
 
 // TestListData has the files that rbldnsd reads agree with load.Listed.
 func TestListData(t *testing.T) {
-	s, err := StartList("bl.bench.internal", 0)
+	s, err := StartList("bl.bench.internal")
 	if err != nil {
 		missing(t, err.Error())
 	}

@@ -33,10 +33,9 @@ type Options struct {
 
 // Counts are what a replay found.
 type Counts struct {
-	Questions int // of the mail servers
-	Waited    int // of these, that had to wait for the list
-	Renewed   int // asked in the background
-	Useful    int // of these, that saved somebody a wait
+	Waited  int // questions of the mail servers that had to wait for the list
+	Renewed int // asked in the background
+	Useful  int // of these, that saved somebody a wait
 }
 
 // Asked is how many questions went to the lists.
@@ -62,7 +61,6 @@ func Run(o Options, all []trace.Question) (counts Counts, err error) {
 		a.ask(a.wires[q.List], q.Addr, typ)
 		a.lists[q.List].used(q.Addr, typ)
 	}
-	counts.Questions = len(all)
 	for _, l := range a.lists {
 		counts.Waited += l.waited
 		counts.Renewed += l.renewed
