@@ -84,6 +84,14 @@ func (e *Engine) LiveKnown(h Hit, a netip.Addr) (pass, known bool) {
 	return v.pass, true
 }
 
+// LiveSure says whether DNS answered when what LiveKnown says was evaluated. If
+// not, that is "no", for half a minute.
+func (e *Engine) LiveSure(h Hit, a netip.Addr) bool {
+	e.live.mu.Lock()
+	defer e.live.mu.Unlock()
+	return !e.live.verdicts[liveKey{keyOf(h), a.Unmap().WithZone("")}].sure.IsZero()
+}
+
 // LiveStart evaluates the live hits for one address and calls done once, from
 // another goroutine, 1.5 s later at most. LiveKnown knows every one of them
 // then. All calls for one address at a time share 1.5 s and 50 questions.

@@ -94,6 +94,10 @@ func TestLive_temperror_is_the_last_known_for_a_day(t *testing.T) {
 		tl.elapse(10 * time.Minute)
 		tl.wantLive("failing", "192.0.2.1", true)
 		tl.wantLive("failing, never known", "192.0.2.7", false)
+		hit := Hit{Rule: tl.rules[0], Source: sourceOf(KindSPF, "efax.com")}
+		if !tl.LiveSure(hit, netip.MustParseAddr("192.0.2.1")) || tl.LiveSure(hit, netip.MustParseAddr("192.0.2.7")) {
+			t.Error("sure is not what DNS said")
+		}
 		tl.dns.set(func() {
 			tl.dns.fail = map[string]bool{}
 			tl.dns.exists = func(name string) bool { return strings.HasPrefix(name, "192.0.2.7.") }

@@ -222,8 +222,8 @@ func (f *facts) own(q *question, set overrides.Set, hit overrides.Hit, exempt bo
 		}
 		return d.aged(a)
 	}
+	var said live
 	if removable && !exempt && !z.Allow {
-		var said live
 		switch d.hit, said = f.live(q, set); {
 		case said == asking:
 			return decision{lacking: true}
@@ -248,9 +248,14 @@ func (f *facts) own(q *question, set overrides.Set, hit overrides.Hit, exempt bo
 	}
 	d.verdict, d.form = Listed, formData
 	if q.typ != wire.TypeA {
-		return f.other(q, d, a)
+		d = f.other(q, d, a)
+	} else {
+		d = d.aged(a)
 	}
-	return d.aged(a)
+	if said == unsure && !fixed {
+		return d.unsure()
+	}
+	return d
 }
 
 // unlistedForm is NXDOMAIN, but for a domain of which the list says NODATA:

@@ -20,6 +20,9 @@ type Rules interface {
 	// was evaluated before and still holds.
 	LiveKnown(hit overrides.Hit, a netip.Addr) (pass, known bool)
 
+	// LiveSure says whether DNS answered when that was evaluated.
+	LiveSure(hit overrides.Hit, a netip.Addr) bool
+
 	// LiveStart evaluates all terms of hits for a, within its own bounds of
 	// time and questions, and then calls done once.
 	LiveStart(a netip.Addr, hits []overrides.Hit, done func())

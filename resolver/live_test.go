@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -21,6 +22,7 @@ type faxDNS struct {
 	mu    sync.Mutex
 	asked []string      // of the senders' names
 	delay time.Duration // of answers about them
+	fails bool          // those names cannot be asked about
 }
 
 func (d *faxDNS) Lookup(_ context.Context, name string, typ spf.Type) (spf.Answer, error) {
@@ -35,6 +37,9 @@ func (d *faxDNS) Lookup(_ context.Context, name string, typ spf.Type) (spf.Answe
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.asked = append(d.asked, addr)
+	if d.fails {
+		return spf.Answer{}, errors.New("no answer")
+	}
 	if !strings.HasPrefix(addr, "192.0.2.") || addr == "192.0.2.2" {
 		return spf.Answer{NXDOMAIN: true, TTL: 300e9}, nil
 	}
@@ -87,6 +92,58 @@ func TestLive_unheard(t *testing.T) {
 			s.r.Close()
 		})
 	}
+}
+
+// TestLive_unsure has a sender's DNS fail for a while. The sender is not exempt
+// for half a minute, and so nobody may keep the listing for longer, nor is to be
+// told that the record does not pass.
+func TestLive_unsure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &fakeList{ttl: 3600, records: map[string][]string{
+			"1.2.0.192.list.example A": {"127.0.0.10"}, "1.2.0.192.list.example TXT": {"listed"},
+			"3.2.0.192.list.example A": {"127.0.0.2"},
+		}}
+		zones := []ZoneOptions{testZone("bl.test", l), testZone("m.test", l), weighed(t, "sum.test", 1, map[string]int{"m.test": 1})}
+		zones[0].NoOverride = codes(t, "127.0.0.2")
+		senders := &faxDNS{}
+		s := newSceneWith(t, overrides.Options{Resolver: senders}, zones,
+			overrides.Rule{Name: "fax", SPF: []string{"fax.test"}, Zones: []string{"bl.test", "sum.test"}})
+		senders.fails = true
+		const why = "SPF records that may exempt this address cannot be evaluated"
+		for _, tt := range []struct {
+			name string
+			typ  uint16
+			ttl  uint32
+		}{
+			{"1.2.0.192.bl.test", dns.TypeA, staleTTL},
+			{"1.2.0.192.bl.test", dns.TypeTXT, staleTTL},
+			{"1.2.0.192.sum.test", dns.TypeA, staleTTL},
+			{"1.2.0.192.sum.test", dns.TypeTXT, staleTTL},
+			{"3.2.0.192.bl.test", dns.TypeA, 3600}, // beyond exemptions
+		} {
+			m := s.ask(tt.name, tt.typ)
+			if len(m.Answer) == 0 || m.Answer[0].Header().Ttl != tt.ttl {
+				t.Errorf("%s: %v, want a listing for %d s", tt.name, m, tt.ttl)
+			}
+			if _, text := ede(m); (text == why) != (tt.ttl == staleTTL) {
+				t.Errorf("%s: extended error %q", tt.name, text)
+			}
+		}
+		for _, zone := range []string{"bl.test", "sum.test"} {
+			e := s.r.Explain(t.Context(), ip4("192.0.2.1"), zone)[0]
+			if said := fmt.Sprint(e.Steps); !strings.Contains(said, why) || strings.Contains(said, "no SPF record passes") {
+				t.Errorf("%s: steps %s", zone, said)
+			}
+		}
+		senders.fails = false
+		time.Sleep(30 * time.Second)
+		for _, zone := range []string{"bl.test", "sum.test"} {
+			if got := brief(s.ask("1.2.0.192."+zone, dns.TypeA)); got != "NXDOMAIN" {
+				t.Errorf("%s, 30 s later: %s", zone, got)
+			}
+		}
+		s.r.Close()
+	})
 }
 
 // TestLive_vain: where no exemption could remove anything, the terms of no SPF
