@@ -39,7 +39,7 @@ func (b *bench) cores(ctx context.Context) (err error) {
 		}
 	}
 	// Many clients, so that the kernel deals them out evenly.
-	way := window{set: func(o *load.Options) { o.Clients, o.Outstanding = 64, 2 }}
+	way := window{ask: load.Options{Clients: 64, Outstanding: 2}}
 	var figures [2][]Figure
 	var scaling []float64
 	for range b.o.rounds {

@@ -111,7 +111,7 @@ func (b *bench) reload(ctx context.Context) (err error) {
 	file := filepath.Join(s.Dir, "partners.txt")
 	out := Reload{Prefixes: reloadPrefixes, Reloads: 2}
 	rate := func(long time.Duration) (Figure, error) {
-		return b.measure(ctx, c, window{open: true, set: func(o *load.Options) { o.Clients, o.Rate, o.Spin, o.For = 8, b.o.rate/2, true, long }})
+		return b.measure(ctx, c, window{ask: load.Options{Clients: 8, Rate: b.o.rate / 2, Spin: true, For: long}})
 	}
 	// They are written before: the generator needs its processor for itself.
 	var next []string

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,9 +22,8 @@ import (
 // window is one way of asking.
 type window struct {
 	name string
-	miss bool // every question is a new one
-	open bool
-	set  func(*load.Options)
+	miss bool         // every question is a new one
+	ask  load.Options // an open loop if it has a Rate
 
 	// dnsperf asks, and not our own generator: a check of that.
 	dnsperf bool
@@ -31,13 +31,13 @@ type window struct {
 
 func (b *bench) windows() []window {
 	all := []window{
-		{name: warmFew, set: func(o *load.Options) { o.Clients = 8 }},
+		{name: warmFew, ask: load.Options{Clients: 8}},
 		{name: dnsperf8, dnsperf: true},
-		{name: warmMany, set: func(o *load.Options) { o.Clients, o.Outstanding = 8, 16 }},
-		{name: warmOne, set: func(o *load.Options) { o.Spin = true }},
-		{name: warmRate, open: true, set: func(o *load.Options) { o.Clients, o.Rate, o.Spin = 8, b.o.rate, true }},
-		{name: missOne, miss: true, set: func(*load.Options) {}},
-		{name: missMany, miss: true, set: func(o *load.Options) { o.Clients, o.Outstanding = 4, 4 }},
+		{name: warmMany, ask: load.Options{Clients: 8, Outstanding: 16}},
+		{name: warmOne, ask: load.Options{Spin: true}},
+		{name: warmRate, ask: load.Options{Clients: 8, Rate: b.o.rate, Spin: true}},
+		{name: missOne, miss: true},
+		{name: missMany, miss: true, ask: load.Options{Clients: 4, Outstanding: 4}},
 	}
 	return slices.DeleteFunc(all, func(w window) bool {
 		return w.dnsperf && b.o.skips("dnsperf") || b.o.ways != nil && !slices.Contains(b.o.ways, w.name)
@@ -156,13 +156,13 @@ func (b *bench) warmSet() *load.Row { return &load.Row{Len: uint32(b.o.names)} }
 
 // measure runs one window.
 func (b *bench) measure(ctx context.Context, c *contender, w window) (Figure, error) {
-	o := load.Options{Server: c.Addr, Zone: load.NewZone(zone), Names: b.warmSet(), For: b.o.window}
+	o := w.ask
+	o.Server, o.Zone, o.Names, o.For = c.Addr, load.NewZone(zone), b.warmSet(), cmp.Or(o.For, b.o.window)
 	if w.miss {
 		o.Names = &c.fresh
 	}
-	w.set(&o)
 	ask := load.Closed
-	if w.open {
+	if o.Rate > 0 {
 		ask = load.Open
 	}
 	var res *load.Result

@@ -128,31 +128,28 @@ func roundedUp(p trace.Params, all []trace.Question) int {
 func (b *bench) sockets(ctx context.Context, p *trace.Params) (TracePart, error) {
 	part, all := newPart(p)
 	part.Rows = append(part.Rows, TraceRow{Who: "rounded up", Asked: part.per(roundedUp(*p, all))})
-	var (
-		wait sync.WaitGroup
-		mu   sync.Mutex
-		errs []error
-	)
+	var kinds []peers.Kind // of the rows from here on
+	first := len(part.Rows)
 	for _, k := range b.kinds() {
 		if k.Name != peers.Proxy && k.Name != unboundName {
 			continue
 		}
 		for _, c := range []TraceRow{{CacheMB: roomy}, {CacheMB: roomy, Prefetch: true}, {CacheMB: small, Prefetch: true}} {
 			c.Who = k.Name
-			mu.Lock() // the rows may move under those who have ended
-			part.Rows = append(part.Rows, c)
-			row := len(part.Rows) - 1
-			mu.Unlock()
-			wait.Go(func() {
-				asked, lost, err := b.played(ctx, k.Traced(), c, p, all)
-				mu.Lock()
-				defer mu.Unlock()
-				part.Rows[row].Asked, part.Rows[row].Lost = part.per(asked), lost
-				if err != nil {
-					errs = append(errs, fmt.Errorf("%s: %w", k.Name, err))
-				}
-			})
+			part.Rows, kinds = append(part.Rows, c), append(kinds, k.Traced())
 		}
+	}
+	errs := make([]error, len(kinds))
+	var wait sync.WaitGroup
+	for i, k := range kinds {
+		wait.Go(func() {
+			row := &part.Rows[first+i]
+			asked, lost, err := b.played(ctx, k, *row, p, all)
+			row.Asked, row.Lost = part.per(asked), lost
+			if err != nil {
+				errs[i] = fmt.Errorf("%s: %w", k.Name, err)
+			}
+		})
 	}
 	wait.Wait()
 	return part, errors.Join(errs...)
