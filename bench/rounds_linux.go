@@ -105,7 +105,7 @@ func (b *bench) rounds(ctx context.Context) (err error) {
 // contenders starts all servers in front of one list.
 func (b *bench) contenders(list *peers.Server) ([]*contender, error) {
 	set := peers.Settings{Zone: zone, List: list.Addr, CacheMB: 256, CacheEntries: 1_000_000, Processors: []int{b.server}}
-	bare, err := peers.StartSelf(peers.Bare, set, bareCommand, "@addr")
+	bare, err := peers.StartSelf(peers.Bare, set, bareCommand)
 	if err != nil {
 		return nil, err
 	}

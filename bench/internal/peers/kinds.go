@@ -13,7 +13,7 @@ type Kind struct {
 
 	program string   // looked up in PATH
 	conf    string   // its template, and the name of the file made of it
-	args    []string // with @conf for that file
+	args    []string // with @conf for that file, @dir for its folder
 	version []string // arguments that make it tell its version
 	under   []string // what runs it, with arguments
 }

@@ -79,21 +79,20 @@ func (k Kind) Start(set Settings) (*Server, error) {
 	}
 	admin, err := freePort()
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.Stop())
 	}
 	file := filepath.Join(s.Dir, k.conf)
 	if err := render(file, k.conf, fields{set, s.Addr, admin, s.Dir}); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
-	args := make([]string, 0, len(k.args))
-	for _, a := range k.args {
-		a = strings.ReplaceAll(a, "@conf", file)
-		args = append(args, strings.ReplaceAll(a, "@dir", s.Dir))
-	}
 	if path, err = unconfined(path, s.Dir); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
-	argv := append(append(slices.Clip(k.under), path), args...)
+	argv := append(slices.Clip(k.under), path)
+	fill := strings.NewReplacer("@conf", file, "@dir", s.Dir)
+	for _, a := range k.args {
+		argv = append(argv, fill.Replace(a))
+	}
 	return s, s.run(exec.Command(argv[0], argv[1:]...), set, false)
 }
 
@@ -128,9 +127,9 @@ func listData() []byte {
 	return b.Bytes()
 }
 
-// StartSelf starts this very program with other arguments as a server; @addr
-// stands for the address to listen at.
-func StartSelf(name string, set Settings, args ...string) (*Server, error) {
+// StartSelf starts this very program as a server: with a command as its first
+// argument, and the address to listen at as its second.
+func StartSelf(name string, set Settings, command string) (*Server, error) {
 	path, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("finding this program: %w", err)
@@ -139,10 +138,7 @@ func StartSelf(name string, set Settings, args ...string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i := range args {
-		args[i] = strings.ReplaceAll(args[i], "@addr", s.Addr.String())
-	}
-	return s, s.run(exec.Command(path, args...), set, false)
+	return s, s.run(exec.Command(path, command, s.Addr.String()), set, false)
 }
 
 // ProxyKind is our own program at path.
