@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +64,29 @@ func TestResults_finish(t *testing.T) {
 		if got, ok := reached[what]; !ok || got != want {
 			t.Errorf("%s: reached %v (%v), want %v", what, got, ok, want)
 		}
+	}
+}
+
+// TestResults_targets: what a run left out is not reached.
+func TestResults_targets(t *testing.T) {
+	r := drifting()
+	r.Servers = []string{peers.Bare, peers.Proxy, "unbound"}
+	for _, round := range r.Rounds {
+		for window := range round {
+			if window != warmMany {
+				delete(round, window)
+			}
+		}
+	}
+	r.finish()
+	var got []string
+	for _, x := range r.Targets {
+		if !strings.HasPrefix(x.What, "garbage collector's") && x.What != "its longest pause, in ms" {
+			got = append(got, x.What)
+		}
+	}
+	if want := []string{"CPU per cached answer, 128 outstanding, of a bare loop's"}; !slices.Equal(got, want) {
+		t.Errorf("targets %q, want %q", got, want)
 	}
 }
 

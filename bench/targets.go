@@ -20,23 +20,23 @@ func (r *Results) targets() []Target {
 	add := func(what string, figure, most float64) {
 		out = append(out, Target{what, figure, most, figure <= most})
 	}
-	has := func(window, server string) bool { _, ok := r.Medians[window][server]; return ok }
-	if has(warmMany, peers.Proxy) {
-		add("CPU per cached answer, 128 outstanding, of a bare loop's", r.ratio(warmMany, "cpu", peers.Proxy, peers.Bare).Median, 0.95)
-		add("CPU per cached answer, 8 clients, of a bare loop's", r.ratio(warmFew, "cpu", peers.Proxy, peers.Bare).Median, 1)
-		if has(dnsperf8, peers.Proxy) {
-			add("likewise, asked by dnsperf -c 8", r.ratio(dnsperf8, "cpu", peers.Proxy, peers.Bare).Median, 1)
-		}
-		for _, what := range []string{"p50", "p99"} {
-			add(what+" of cached answers one at a time, of the best peer's", r.best(warmOne, what), 1)
+	compare := func(name, window, what, to string, most float64) {
+		if x := r.ratio(window, what, peers.Proxy, to).Median; x > 0 {
+			add(name, x, most)
 		}
 	}
-	if has(missMany, dnsdist) {
-		add("CPU per miss, one at a time, of dnsdist's", r.ratio(missOne, "cpu", peers.Proxy, dnsdist).Median, 1)
-		add("CPU per miss, 16 outstanding, of dnsdist's", r.ratio(missMany, "cpu", peers.Proxy, dnsdist).Median, 1)
-		add("p50 of misses, of dnsdist's", r.ratio(missOne, "p50", peers.Proxy, dnsdist).Median, 1)
-		add("p99 of misses, of dnsdist's", r.ratio(missOne, "p99", peers.Proxy, dnsdist).Median, 1)
+	compare("CPU per cached answer, 128 outstanding, of a bare loop's", warmMany, "cpu", peers.Bare, 0.95)
+	compare("CPU per cached answer, 8 clients, of a bare loop's", warmFew, "cpu", peers.Bare, 1)
+	compare("likewise, asked by dnsperf -c 8", dnsperf8, "cpu", peers.Bare, 1)
+	for _, what := range []string{"p50", "p99"} {
+		if x := r.best(warmOne, what); x > 0 {
+			add(what+" of cached answers one at a time, of the best peer's", x, 1)
+		}
 	}
+	compare("CPU per miss, one at a time, of dnsdist's", missOne, "cpu", dnsdist, 1)
+	compare("CPU per miss, 16 outstanding, of dnsdist's", missMany, "cpu", dnsdist, 1)
+	compare("p50 of misses, of dnsdist's", missOne, "p50", dnsdist, 1)
+	compare("p99 of misses, of dnsdist's", missOne, "p99", dnsdist, 1)
 	if m, ok := r.Memory[peers.Proxy]; ok {
 		add("bytes for each cached answer", m.Each, 207)
 		add("share of them that is not there any more", 1-m.Kept, 0.001)
