@@ -20,7 +20,7 @@ import (
 func (b *bench) instructions(ctx context.Context) (err error) {
 	for _, program := range []string{"valgrind", "callgrind_control"} {
 		if _, err := exec.LookPath(program); err != nil {
-			b.note("instructions are not counted: %v", err)
+			b.missing(program)
 			return nil
 		}
 	}

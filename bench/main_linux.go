@@ -198,6 +198,12 @@ func (b *bench) note(format string, args ...any) {
 	fmt.Fprintf(b.log, "# "+format+"\n", args...)
 }
 
+// missing tells of a program that the run is not whole without.
+func (b *bench) missing(program string) {
+	b.note("%s is not installed and left out; make packages installs it", program)
+	b.o.skip = append(b.o.skip, program)
+}
+
 // kinds are the programs to compare: the proxy first.
 func (b *bench) kinds() []peers.Kind {
 	out := []peers.Kind{peers.ProxyKind(b.o.proxy)}
@@ -232,12 +238,11 @@ func parts() []part {
 func (b *bench) all(ctx context.Context) error {
 	for _, k := range peers.Kinds() {
 		if b.o.wants(k.Name) && k.Find() == "" {
-			b.note("%s is not installed and left out; make packages installs it", k.Name)
+			b.missing(k.Name)
 		}
 	}
 	if _, err := exec.LookPath("dnsperf"); err != nil && !b.o.skips("dnsperf") {
-		b.note("dnsperf is not installed and left out; make packages installs it")
-		b.o.skip = append(b.o.skip, "dnsperf")
+		b.missing("dnsperf")
 	}
 	for _, part := range parts() {
 		if b.o.skips(part.name) {

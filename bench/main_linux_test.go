@@ -34,6 +34,10 @@ func TestParse(t *testing.T) {
 	if o, err := parse([]string{"-perf", "dir"}, &out); err != nil || o.whole() {
 		t.Errorf("%+v, %v: a run that perf looks at is nobody's figure", o, err)
 	}
+	b := &bench{o: &options{}, log: &out}
+	if b.missing("dnsperf"); b.o.whole() || !b.o.skips("dnsperf") {
+		t.Error("a run without one of the programs is whole")
+	}
 	if o, err := parse(nil, &out); err != nil || !o.whole() || !o.wants("BIND") || o.memory != 1_000_000 {
 		t.Errorf("without arguments %+v, %v", o, err)
 	}
