@@ -45,10 +45,10 @@ func (f *facts) combined(q *question, set overrides.Set, hit overrides.Hit, exem
 		if hit, said = f.live(q, set); said == asking {
 			return decision{lacking: true}
 		}
-		switch said {
-		case unsure:
-			sum = sum.unsure()
-		case passes, unheard:
+		if said == unsure {
+			return sum.unsure()
+		}
+		if said != passesNot {
 			exempt, f.above = said == passes, livePardon
 			f.renew, f.weighed = f.renew[:renew], f.weighed[:weighed]
 			if sum, known = f.weigh(q); !known {
