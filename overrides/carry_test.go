@@ -163,7 +163,7 @@ func TestExpired_rule_says_so_once(t *testing.T) {
 		if dns.count("efax.com") != asked {
 			t.Error("the sources of an expired rule are still asked for")
 		}
-		if n := tl.log.count("rule expired"); n != 1 {
+		if n := tl.log.count(`msg="rule expired and does nothing any more" rule=efax `); n != 1 {
 			t.Errorf("logged %d times, want once", n)
 		}
 	})

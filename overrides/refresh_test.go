@@ -106,7 +106,7 @@ func TestSPF_first_failure(t *testing.T) {
 		tl := start(t, dns, Options{}, spfRule("efax.com"))
 		dns.set(func() { dns.fail["efax.com"], dns.txt["efax.com"] = false, "no record" })
 		tl.elapse(time.Hour)
-		if n := tl.log.count("rule source failed"); n != 2 {
+		if n := tl.log.count(`msg="rule source failed" rule=efax source=`); n != 2 { // the rule as decisions and metrics name it
 			t.Errorf("%d failures are in the log, want 2: %s", n, tl.log.b.String())
 		}
 		for _, wrong := range []string{"rule source loaded", "keeps_last_good=true"} {

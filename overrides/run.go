@@ -205,7 +205,7 @@ func (e *Engine) logExpired(now time.Time) {
 		over := r.Enabled && ended(r.end(), now.Unix())
 		before, known := e.expired[r.Key()]
 		if over && !before {
-			e.log.Warn("rule expired and does nothing any more", slog.String("rule", r.Key()), slog.String("expires", r.Expires.Format(time.DateOnly)))
+			e.log.Warn("rule expired and does nothing any more", slog.String("rule", r.Name), slog.String("expires", r.Expires.Format(time.DateOnly)))
 		}
 		if over && !before && known {
 			e.wantBuild()

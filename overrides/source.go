@@ -71,7 +71,7 @@ type known struct {
 
 // attr names the source in the log.
 func (s *source) attr() slog.Attr {
-	return slog.Group("", slog.String("rule", s.rule.Key()), slog.String("source", s.source.String()))
+	return slog.Group("", slog.String("rule", s.rule.Name), slog.String("source", s.source.String()))
 }
 
 // isStatic reports whether the source was typed into the configuration.
