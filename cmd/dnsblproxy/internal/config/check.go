@@ -37,7 +37,6 @@ func (r *reader) check() {
 	for _, z := range c.Zones {
 		r.checkZone(z)
 	}
-	r.checkCombined()
 	for _, u := range c.Allow {
 		r.checkRule(u, "allow")
 		r.checkAllow(u)

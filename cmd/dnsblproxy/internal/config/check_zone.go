@@ -59,6 +59,8 @@ func (r *reader) checkZone(z *Zone) {
 		if len(z.Files) == 0 && !r.reported(at("files")) {
 			r.bad(path, fmt.Sprintf("zone %q has no files", z.Name), `write files = ["ip4trie:zen.ip4"]`)
 		}
+	case "combined":
+		r.checkCombined(z, name)
 	case "rdns":
 		if z.Kind != "block" {
 			r.bad(at("kind"), fmt.Sprintf(`zone %q lists what has no reverse DNS, so its kind cannot be "allow"`, z.Name), `remove kind`)
@@ -100,40 +102,50 @@ func (r *reader) checkUpstream(z *Zone, name string) {
 		`remove the zone here and in the mail server, or write mode = "off" to answer unlisted`)
 }
 
-// checkCombined checks what combined zones add up.
-func (r *reader) checkCombined() {
-	for _, z := range r.c.Zones {
-		if z.Source != "combined" {
-			continue
+// checkCombined checks what a combined zone adds up.
+func (r *reader) checkCombined(z *Zone, name string) {
+	before := len(r.problems)
+	zone := []any{"zone", name}
+	weights := append(slices.Clip(zone), "weights")
+	threshold := append(slices.Clip(zone), "threshold")
+	if z.Threshold == 0 && !r.reported(threshold) {
+		r.bad(zone, fmt.Sprintf("zone %q has no threshold", z.Name), "write threshold = 4, the sum from which on an address is listed")
+	}
+	if len(z.Weights) == 0 && !r.reported(weights) {
+		r.bad(zone, fmt.Sprintf("zone %q has no weights", z.Name), `write weights = { "zen.spamhaus.org" = 4 }`)
+	}
+	sum, inForce := 0, 0
+	var idle []string // members that count nothing
+	for _, w := range z.Weights {
+		sum += max(w.Weight, 0)
+		switch member := r.c.Zone(w.Zone); {
+		case member == nil:
+			r.problems = append(r.problems, Problem{File: r.file, Line: w.Line,
+				What:    fmt.Sprintf("zone %q weighs %q, which is no zone here", z.Name, w.Zone),
+				Instead: r.zoneHint(w.Zone, z.Name)})
+		case member.Mode == "enforce":
+			inForce += max(w.Weight, 0)
+		case !slices.Contains(idle, w.Zone):
+			idle = append(idle, w.Zone)
 		}
-		name, before := r.key(z), len(r.problems)
-		weights := []any{"zone", name, "weights"}
-		if z.Threshold == 0 && !r.reported([]any{"zone", name, "threshold"}) {
-			r.bad([]any{"zone", name}, fmt.Sprintf("zone %q has no threshold", z.Name), "write threshold = 4, the sum from which on an address is listed")
-		}
-		if len(z.Weights) == 0 && !r.reported(weights) {
-			r.bad([]any{"zone", name}, fmt.Sprintf("zone %q has no weights", z.Name), `write weights = { "zen.spamhaus.org" = 4 }`)
-		}
-		sum := 0
-		for _, w := range z.Weights {
-			sum += max(w.Weight, 0)
-			if r.c.Zone(w.Zone) == nil {
-				r.problems = append(r.problems, Problem{File: r.file, Line: w.Line,
-					What:    fmt.Sprintf("zone %q weighs %q, which is no zone here", z.Name, w.Zone),
-					Instead: r.zoneHint(w.Zone, z.Name)})
-			}
-		}
-		if len(z.Weights) > 0 && sum < z.Threshold && !r.reported(weights) {
-			r.bad([]any{"zone", name, "threshold"}, fmt.Sprintf("zone %q can never list: its positive weights add up to %d, below the threshold %d", z.Name, sum, z.Threshold),
-				"lower the threshold or raise a weight")
-		}
-		if chain := r.cycle(z, []string{z.Name}); chain != nil {
-			r.bad(weights, fmt.Sprintf("zone %q weighs itself: %s", z.Name, strings.Join(chain, " -> ")), "take one of these zones out of the weights of the other")
-		}
-		if z.Threshold > 0 && len(z.Weights) > 0 && len(r.problems) == before {
-			if err := r.Weights(z); err != nil {
-				r.badErr(weights, err)
-			}
+	}
+	if len(z.Weights) > 0 && sum < z.Threshold && !r.reported(weights) {
+		r.bad(threshold, fmt.Sprintf("zone %q can never list: its positive weights add up to %d, below the threshold %d", z.Name, sum, z.Threshold),
+			"lower the threshold or raise a weight")
+	}
+	if chain := r.cycle(z, []string{z.Name}); chain != nil {
+		r.bad(weights, fmt.Sprintf("zone %q weighs itself: %s", z.Name, strings.Join(chain, " -> ")), "take one of these zones out of the weights of the other")
+	}
+	if len(r.problems) > before {
+		return
+	}
+	if inForce < z.Threshold && len(idle) > 0 && z.Mode != "off" {
+		r.warn(weights, fmt.Sprintf(`zone %q can list nothing while members are not in mode "enforce" (%s): the other positive weights add up to %d, below the threshold %d`,
+			z.Name, strings.Join(idle, ", "), inForce, z.Threshold), `write mode = "enforce" there, or lower the threshold`)
+	}
+	if z.Threshold > 0 && len(z.Weights) > 0 {
+		if err := r.Weights(z); err != nil {
+			r.badErr(weights, err)
 		}
 	}
 }

@@ -142,6 +142,28 @@ zones = ["list.dnswl.example"]
 [allow.somewhere]
 cidr = ["192.0.2.1"]
 zones = ["list.dnswl.example", "allowed.rbl.internal"]
+[zone."off.example"]
+mode = "off"
+[zone."observe.example"]
+mode = "observe"
+[zone."never.rbl.internal"]
+source = "combined"
+threshold = 2
+weights = { "off.example" = 2, "observe.example" = 2, "list.dnswl.example" = -2 }
+[zone."seldom.rbl.internal"]
+source = "combined"
+mode = "observe"
+threshold = 3
+weights = { "off.example" = 2, "never.rbl.internal" = 2 }
+[zone."still.rbl.internal"]
+source = "combined"
+threshold = 2
+weights = { "off.example" = 2, "never.rbl.internal" = 2 }
+[zone."off.rbl.internal"]
+source = "combined"
+mode = "off"
+threshold = 2
+weights = { "off.example" = 2 }
 `)
 	var got []string
 	for _, w := range c.Warnings {
@@ -153,6 +175,10 @@ zones = ["list.dnswl.example", "allowed.rbl.internal"]
 		`7 allow rule "old" has expired and does nothing`,
 		`16 allow rule "nowhere" does nothing, for each of its zones is of kind "allow", whose answers no rule changes`,
 	}
+	want = append(want,
+		`27 zone "never.rbl.internal" can list nothing while members are not in mode "enforce" (observe.example, off.example): the other positive weights add up to 0, below the threshold 2`,
+		`32 zone "seldom.rbl.internal" can list nothing while members are not in mode "enforce" (off.example): the other positive weights add up to 2, below the threshold 3`,
+	)
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("warnings = %q, want %q", got, want)
 	}
