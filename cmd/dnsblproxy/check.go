@@ -62,7 +62,7 @@ func (a *app) check(ctx context.Context, offline bool) error {
 		if err != nil {
 			return err
 		}
-		warnings = append(append(warnings, more...), lying...)
+		warnings = config.Sorted(slices.Concat(warnings, more, lying))
 	}
 	// JSON has an array without any, too.
 	f := finding{OK: len(problems) == 0, Problems: append([]config.Problem{}, problems...), Warnings: append([]config.Problem{}, warnings...)}

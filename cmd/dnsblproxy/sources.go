@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -43,7 +44,17 @@ func feedTransport(servers func() []netip.AddrPort) *http.Transport {
 		return new(net.Dialer).DialContext(ctx, network, to.String())
 	}
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.DialContext = (&net.Dialer{Resolver: &net.Resolver{PreferGo: true, Dial: ask}}).DialContext
+	dialer := &net.Dialer{Resolver: &net.Resolver{PreferGo: true, Dial: ask}}
+	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dialer.DialContext(ctx, network, addr)
+		var failed *net.DNSError
+		if errors.As(err, &failed) { // it names a server of resolv.conf, which nobody asked
+			shown := *failed
+			shown.Server = ""
+			err = &shown
+		}
+		return conn, err
+	}
 	return t
 }
 
