@@ -168,16 +168,17 @@ func (a *app) exemptions(ctx context.Context, c *config.Config) ([]exemption, er
 
 // resolveExemptions loads every source of the rules as the server would.
 func (a *app) resolveExemptions(ctx context.Context, c *config.Config) ([]exemption, error) {
-	var all []exemption
-	err := a.withSources(ctx, c, func(engine *overrides.Engine) {
-		all = exemptionsIn(c, engine)
-		for _, s := range engine.Status() {
-			if why := trouble(s); s.Action == overrides.Allow && why != "" {
-				fmt.Fprintf(a.err, "rule %s: %s: %s\n", s.Rule, s.Source, why)
-			}
+	d, err := a.withSources(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	defer d.close()
+	for _, s := range d.rules.Status() {
+		if why := trouble(s); s.Action == overrides.Allow && why != "" {
+			fmt.Fprintf(a.err, "rule %s: %s: %s\n", s.Rule, s.Source, why)
 		}
-	})
-	return all, err
+	}
+	return exemptionsIn(c, d.rules), nil
 }
 
 // exemptionsIn lists what the engine has in force of the rules of c.

@@ -177,25 +177,34 @@ func (a *app) decider(ctx context.Context, c *config.Config) (d decider, end fun
 // own decides with a configuration in this process, and says which sources of
 // its rules have no part in that.
 func (a *app) own(ctx context.Context, c *config.Config) (decider, func(), error) {
-	// It keeps nothing: the state belongs to the server.
-	p, err := newProxy(unwatched(c), a.lists, slog.New(slog.DiscardHandler), "")
+	p, err := a.temporary(ctx, unwatched(c))
 	if err != nil {
 		return nil, nil, err
 	}
-	p.waitForSources(ctx, resolvePatience)
 	for _, problem := range unloaded(c, p.rules) {
 		fmt.Fprintln(a.err, problem)
 	}
 	return func(ctx context.Context, s rbl.Subject) ([]admin.Answer, error) { return p.lookup(ctx, s), nil }, p.close, nil
 }
 
+// temporary makes a proxy that ends soon, and has it load its sources. It keeps
+// nothing: the state belongs to the server.
+func (a *app) temporary(ctx context.Context, c *config.Config) (*proxy, error) {
+	p, err := newProxy(c, a.lists, slog.New(slog.DiscardHandler), "")
+	if err == nil {
+		p.waitForSources(ctx, resolvePatience)
+	}
+	return p, err
+}
+
 // unwatched is c for a process that ends soon: it tests no list, and asks
 // nothing for the sake of figures. What the server has spent of a budget it
 // does not know, but it spends no more than one: a log may have many addresses.
-// A large cache takes much memory before anything is in it.
+// A large cache takes much memory before anything is in it, and a shared one
+// knows what a list said before.
 func unwatched(c *config.Config) *config.Config {
 	short := *c
-	short.Cache.Size = min(c.Cache.Size, config.Defaults().Cache.Size)
+	short.Cache.Size, short.Cache.Shared = min(c.Cache.Size, config.Defaults().Cache.Size), config.Shared{}
 	short.Zones = nil
 	for _, z := range c.Zones {
 		quiet := *z

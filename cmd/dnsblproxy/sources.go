@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -18,19 +18,11 @@ import (
 // resolvePatience is how long sources that ask the network may take.
 const resolvePatience = 10 * time.Second
 
-// withSources loads every source of the rules as the server does, keeps
-// nothing, and hands what came of it to use.
-func (a *app) withSources(ctx context.Context, c *config.Config, use func(*overrides.Engine)) error {
+// withSources makes a proxy without zones, for what its rules load.
+func (a *app) withSources(ctx context.Context, c *config.Config) (*proxy, error) {
 	alone := unwatched(c)
-	alone.Zones, alone.Cache.Shared = nil, config.Shared{}
-	d, err := newProxy(alone, a.lists, slog.New(slog.DiscardHandler), "")
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	d.waitForSources(ctx, resolvePatience)
-	use(d.rules)
-	return nil
+	alone.Zones = nil
+	return a.temporary(ctx, alone)
 }
 
 // feedTransport fetches feeds, and asks the [resolver] for their hosts, beside the
@@ -68,26 +60,25 @@ func trouble(s overrides.SourceStatus) string {
 
 // sourceWarnings says what is wrong at present with the sources that others
 // publish: what fails, what opens too much, and what is unwise to trust.
-func (a *app) sourceWarnings(ctx context.Context, c *config.Config) (warnings []config.Problem, err error) {
-	fetched := false
-	for _, r := range rules(c) {
-		fetched = fetched || len(r.SPF)+len(r.A)+len(r.MX) > 0 || r.URL != ""
-	}
-	if !fetched {
+func (a *app) sourceWarnings(ctx context.Context, c *config.Config) ([]config.Problem, error) {
+	fetched := func(r overrides.Rule) bool { return len(r.SPF)+len(r.A)+len(r.MX) > 0 || r.URL != "" }
+	if !slices.ContainsFunc(rules(c), fetched) {
 		return nil, nil
 	}
-	err = a.withSources(ctx, c, func(engine *overrides.Engine) {
-		warnings = append(unloaded(c, engine), ruleProblems(c, engine.InVain()...)...)
-		for _, s := range engine.Status() {
-			if !s.Enabled {
-				continue
-			}
-			for _, w := range s.Warnings {
+	d, err := a.withSources(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	defer d.close()
+	warnings := append(unloaded(c, d.rules), ruleProblems(c, d.rules.InVain()...)...)
+	for _, s := range d.rules.Status() {
+		for _, w := range s.Warnings {
+			if s.Enabled {
 				warnings = append(warnings, sourceProblem(c, s, w))
 			}
 		}
-	})
-	return warnings, err
+	}
+	return warnings, nil
 }
 
 // unloaded says of the sources that a rule now lacks why it does.

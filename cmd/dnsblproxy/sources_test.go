@@ -43,13 +43,13 @@ func TestFeed_host(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = a.withSources(t.Context(), c, func(e *overrides.Engine) {
-		if s := e.Status()[0]; s.V4 != 1 {
-			t.Errorf("the feed opens %.0f addresses, want one: %s", s.V4, trouble(s))
-		}
-	})
+	d, err := a.withSources(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
+	}
+	defer d.close()
+	if s := d.rules.Status()[0]; s.V4 != 1 {
+		t.Errorf("the feed opens %.0f addresses, want one: %s", s.V4, trouble(s))
 	}
 }
 

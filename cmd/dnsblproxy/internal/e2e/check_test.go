@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -32,5 +33,23 @@ func TestCheck_lists(t *testing.T) {
 	}
 	if _, _, stderr = proxy.command(t, "check", "--offline"); strings.Contains(stderr, "zone ") {
 		t.Errorf("check --offline has asked:\n%s", stderr)
+	}
+}
+
+// TestCheck_shared: what a shared cache has of a list says nothing of the list.
+func TestCheck_shared(t *testing.T) {
+	t.Parallel()
+	list, redis := startFaulty(t, "bl.example"), startRedis(t)
+	proxy := startProxy(t, ProxyOptions{Env: []string{sharedSecret}, Config: redis.table("") + zone("bl.example", "probe = true", list.Addr)})
+	eventually(t, soon, "the test entry to be shared", func() error {
+		verdict(t, proxy.Addr, "127.0.0.2", "bl.example")
+		if len(redis.keys(t)) == 0 {
+			return fmt.Errorf("it is not")
+		}
+		return nil
+	})
+	list.Set(faultNamed("error code 254"))
+	if _, _, stderr := proxy.command(t, "check"); !strings.Contains(stderr, "zone bl.example: the list does not serve us: blocked") {
+		t.Errorf("check does not ask the list, and says:\n%s", stderr)
 	}
 }
