@@ -34,9 +34,14 @@ func (d *proxy) lookupEndpoint(ctx context.Context, query url.Values) (any, erro
 	if q == "" {
 		return nil, admin.BadRequest("q is missing; write ?q=192.0.2.1")
 	}
-	s, err := typedSubject(q, d.cfg.Load().Zones)
+	return d.lookupTyped(ctx, q)
+}
+
+// lookupTyped decides about what a person has typed.
+func (d *proxy) lookupTyped(ctx context.Context, what string) ([]admin.Answer, error) {
+	s, err := typedSubject(what, d.cfg.Load().Zones)
 	if err != nil {
-		return nil, admin.BadRequest("q: %v", err)
+		return nil, admin.BadRequest("%v", err)
 	}
 	return d.lookup(ctx, s), nil
 }

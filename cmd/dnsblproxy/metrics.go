@@ -21,7 +21,18 @@ func (d *proxy) registerOwn() {
 		Name: "dnsblproxy_config_last_reload_successful", Help: "1 if the configuration in force is that of the file.",
 	})
 	d.reloaded.Set(1)
-	d.reg.MustRegister(build, d.reloaded, listStates{d}, incidents{d.pool})
+	d.reg.MustRegister(build, d.reloaded, listStates{d})
+	incidents := &d.pool.Stats
+	for incident, n := range map[string]*atomic.Uint64{
+		"unmatched": &incidents.Mismatched, "guessed": &incidents.Bursts, "truncated": &incidents.Truncated,
+		"case": &incidents.PlainCase, "edns": &incidents.PlainDNS,
+	} {
+		d.reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name:        "dnsblproxy_upstream_incidents_total",
+			Help:        "What happened to questions for lists and resolvers: unmatched is an answer dropped, for it fits no question that is out (late, or forged); all others had the question asked again: guessed (over TCP, after several of these), truncated (over TCP), case (the server had changed the name's), edns (without it).",
+			ConstLabels: prometheus.Labels{"incident": incident},
+		}, func() float64 { return float64(n.Load()) }))
+	}
 }
 
 // listStates is the metric of the lists' states: one of four is 1.
@@ -50,26 +61,5 @@ func (s listStates) Collect(ch chan<- prometheus.Metric) {
 			}
 			ch <- prometheus.MustNewConstMetric(listStateDesc, prometheus.GaugeValue, value, z.Name, c.String())
 		}
-	}
-}
-
-// incidents is the metric of what went otherwise than it should between us and
-// those whom we ask.
-type incidents struct{ pool *upstream.Pool }
-
-var incidentDesc = prometheus.NewDesc("dnsblproxy_upstream_incidents_total",
-	"What happened to questions for lists and resolvers: unmatched is an answer dropped, for it fits no question that is out (late, or forged); all others had the question asked again: guessed (over TCP, after several of these), truncated (over TCP), case (the server had changed the name's), edns (without it).",
-	[]string{"incident"}, nil)
-
-// Describe implements prometheus.Collector.
-func (incidents) Describe(ch chan<- *prometheus.Desc) { ch <- incidentDesc }
-
-// Collect implements prometheus.Collector.
-func (i incidents) Collect(ch chan<- prometheus.Metric) {
-	s := &i.pool.Stats
-	for name, n := range map[string]*atomic.Uint64{
-		"unmatched": &s.Mismatched, "guessed": &s.Bursts, "truncated": &s.Truncated, "case": &s.PlainCase, "edns": &s.PlainDNS,
-	} {
-		ch <- prometheus.MustNewConstMetric(incidentDesc, prometheus.CounterValue, float64(n.Load()), name)
 	}
 }

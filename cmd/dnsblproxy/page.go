@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"net/http"
 	"time"
 
@@ -25,7 +24,7 @@ func (d *proxy) decided(x resolver.Decision) {
 func (d *proxy) page() http.Handler {
 	d.work.Go(func() { d.history.Run(d.ctx) })
 	return admin.NewPage(admin.PageOptions{
-		Overview: d.overview, Lookup: d.lookupForPage, Entries: d.entriesOf, Worth: func() any { return d.figures.Figures(worthSpan) },
+		Overview: d.overview, Lookup: d.lookupTyped, Entries: d.entriesOf, Worth: func() any { return d.figures.Figures(worthSpan) },
 		Figures: d.reg, History: d.history, Journal: d.journal,
 	})
 }
@@ -57,15 +56,6 @@ func (d *proxy) overview() admin.Overview {
 		})
 	}
 	return o
-}
-
-// lookupForPage decides like /api/v1/lookup.
-func (d *proxy) lookupForPage(ctx context.Context, subject string) ([]admin.Answer, error) {
-	s, err := typedSubject(subject, d.cfg.Load().Zones)
-	if err != nil {
-		return nil, admin.BadRequest("%v", err)
-	}
-	return d.lookup(ctx, s), nil
 }
 
 // entriesOf lists the first most entries of an allow rule, and counts all.

@@ -170,7 +170,7 @@ func TestLookup_missing(t *testing.T) {
 	for path, want := range map[string]string{
 		"/api/v1/lookup":          "q is missing; write ?q=192.0.2.1",
 		"/api/v1/lookup?q=":       "q is missing; write ?q=192.0.2.1",
-		"/api/v1/lookup?q=192.0.": `q: \"192.0.\" is neither an address nor a domain name`,
+		"/api/v1/lookup?q=192.0.": `\"192.0.\" is neither an address nor a domain name`,
 	} {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1:9353"+path, nil))
