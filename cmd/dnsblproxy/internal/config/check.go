@@ -249,7 +249,7 @@ func (r *reader) checkResolver() {
 	for _, z := range c.Zones {
 		for i, s := range z.Via.Servers {
 			if r.own(s) {
-				r.bad([]any{"zone", r.key(z), "via", i}, fmt.Sprintf("zone %q: via %s is our own listener, so we would ask ourselves for ever", z.Name, s),
+				r.bad([]any{"zone", z.Name, "via", i}, fmt.Sprintf("zone %q: via %s is our own listener, so we would ask ourselves for ever", z.Name, s),
 					"name the list's own server, or the resolver behind us")
 			}
 		}
@@ -273,17 +273,6 @@ func (r *reader) systemServers(found []nameserver) {
 			r.bad([]any{"listen"}, fmt.Sprintf("resolver.servers is empty and %s %s, our own listener, so we would ask ourselves for ever", names, ns.addr), `write servers = ["192.0.2.53"] in [resolver], with the resolver behind us`)
 		}
 	}
-}
-
-// key is the name of the zone as the file has it.
-func (r *reader) key(z *Zone) string {
-	zones, _ := r.c.root.find([]any{"zone"})
-	for name, n := range zones.kids {
-		if n.line == z.Line && canonical(name) == z.Name {
-			return name
-		}
-	}
-	return z.Name
 }
 
 // own says whether s is one of our listeners: its address, or any address of

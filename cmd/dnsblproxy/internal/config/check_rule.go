@@ -110,7 +110,7 @@ func (r *reader) checkDenied() {
 			continue
 		}
 		if !slices.ContainsFunc(r.c.Deny, func(u *Rule) bool { return slices.Contains(u.Zones, z.Name) }) {
-			r.warn([]any{"zone", r.key(z)}, fmt.Sprintf("zone %q lists nobody, for no deny rule names it", z.Name),
+			r.warn([]any{"zone", z.Name}, fmt.Sprintf("zone %q lists nobody, for no deny rule names it", z.Name),
 				fmt.Sprintf("write a [deny.NAME] with zones = [%q]", z.Name))
 		}
 	}

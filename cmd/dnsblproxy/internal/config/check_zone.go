@@ -28,23 +28,22 @@ func sourceOf(key string) string {
 }
 
 func (r *reader) checkZone(z *Zone) {
-	name := r.key(z)
-	path := []any{"zone", name}
+	path := []any{"zone", z.Name}
 	at := func(key string) []any { return append(slices.Clip(path), key) }
 	switch {
 	case r.reported(path): // most often a name without quotes, of which this is the first label
 	case !r.checked(value{path: path}, z.Name, r.Domain):
 	case !asAsked(z.Name):
-		r.bad(path, fmt.Sprintf("zone %q is not spelled as it is asked in the DNS", name), "write it without blanks, and in its xn-- form")
+		r.bad(path, fmt.Sprintf("zone %q is not spelled as it is asked in the DNS", z.Name), "write it without blanks, and in its xn-- form")
 	case len(z.Name) > maxName:
-		r.bad(path, fmt.Sprintf("zone %q leaves no room for an address before it", name), writeShorter)
+		r.bad(path, fmt.Sprintf("zone %q leaves no room for an address before it", z.Name), writeShorter)
 	}
 	if !r.reported(at("source")) {
-		r.checkFitting(z, name)
+		r.checkFitting(z)
 	}
 	switch z.Source {
 	case "upstream":
-		r.checkUpstream(z, name)
+		r.checkUpstream(z)
 	case "allow":
 		if r.c.Defined(at("kind")...) && z.Kind != "allow" {
 			r.bad(at("kind"), fmt.Sprintf(`zone %q publishes the allowlist, so its kind cannot be "block"`, z.Name), `remove kind, or write "allow"`)
@@ -60,7 +59,7 @@ func (r *reader) checkZone(z *Zone) {
 			r.bad(path, fmt.Sprintf("zone %q has no files", z.Name), `write files = ["ip4trie:zen.ip4"]`)
 		}
 	case "combined":
-		r.checkCombined(z, name)
+		r.checkCombined(z)
 	case "rdns":
 		if z.Kind != "block" {
 			r.bad(at("kind"), fmt.Sprintf(`zone %q lists what has no reverse DNS, so its kind cannot be "allow"`, z.Name), `remove kind`)
@@ -72,14 +71,14 @@ func (r *reader) checkZone(z *Zone) {
 	}
 }
 
-func (r *reader) checkFitting(z *Zone, name string) {
-	table, _ := r.c.root.find([]any{"zone", name})
+func (r *reader) checkFitting(z *Zone) {
+	table, _ := r.c.root.find([]any{"zone", z.Name})
 	for key := range table.kids {
 		source := sourceOf(key)
 		if source == "" || slices.Contains(heeds[z.Source], key) {
 			continue
 		}
-		r.bad([]any{"zone", name, key}, fmt.Sprintf("zone %q has source %q, which does not heed %s", z.Name, z.Source, key),
+		r.bad([]any{"zone", z.Name, key}, fmt.Sprintf("zone %q has source %q, which does not heed %s", z.Name, z.Source, key),
 			fmt.Sprintf("remove it, or write source = %q", source))
 	}
 }
@@ -87,25 +86,25 @@ func (r *reader) checkFitting(z *Zone, name string) {
 // checkUpstream refuses lists that are no more, unless the zone is off, and
 // takes from the table of well-known lists what the file does not say: the kind,
 // and what the list holds, for some answer anything else with an error code.
-func (r *reader) checkUpstream(z *Zone, name string) {
+func (r *reader) checkUpstream(z *Zone) {
 	known := r.WellKnown(z.Upstream.Reveal())
-	if known.Kind != "" && !r.c.Defined("zone", name, "kind") {
+	if known.Kind != "" && !r.c.Defined("zone", z.Name, "kind") {
 		z.Kind = known.Kind
 	}
-	if len(known.Holds) > 0 && !r.c.Defined("zone", name, "holds") {
+	if len(known.Holds) > 0 && !r.c.Defined("zone", z.Name, "holds") {
 		z.Holds = known.Holds
 	}
 	if known.Dead == "" || z.Mode == "off" {
 		return
 	}
-	r.bad([]any{"zone", name, "upstream"}, fmt.Sprintf("zone %q: the list %s is dead: %s", z.Name, known.Name, known.Dead),
+	r.bad([]any{"zone", z.Name, "upstream"}, fmt.Sprintf("zone %q: the list %s is dead: %s", z.Name, known.Name, known.Dead),
 		`remove the zone here and in the mail server, or write mode = "off" to answer unlisted`)
 }
 
 // checkCombined checks what a combined zone adds up.
-func (r *reader) checkCombined(z *Zone, name string) {
+func (r *reader) checkCombined(z *Zone) {
 	before := len(r.problems)
-	zone := []any{"zone", name}
+	zone := []any{"zone", z.Name}
 	weights := append(slices.Clip(zone), "weights")
 	threshold := append(slices.Clip(zone), "threshold")
 	if z.Threshold == 0 && !r.reported(threshold) {
