@@ -177,17 +177,15 @@ func missing(z *config.Zone) bool {
 	})
 }
 
-// pairProblems loads the certificate of the admin server.
+// pairProblems loads the certificate of the admin server. That it is unreadable
+// config has said.
 func pairProblems(c *config.Config) []config.Problem {
-	if c.Admin.TLSCert == "" || c.Admin.TLSKey == "" {
+	cert, certErr := config.ReadFile(c.Admin.TLSCert)
+	key, keyErr := config.ReadFile(c.Admin.TLSKey)
+	if certErr != nil || keyErr != nil {
 		return nil
 	}
-	for _, p := range []string{c.Admin.TLSCert, c.Admin.TLSKey} {
-		if config.Readable(p) != nil {
-			return nil // config has said it
-		}
-	}
-	if _, err := tls.LoadX509KeyPair(c.Admin.TLSCert, c.Admin.TLSKey); err != nil {
+	if _, err := tls.X509KeyPair(cert, key); err != nil {
 		return []config.Problem{c.Problem("admin.tls_cert and tls_key are no pair: "+strings.TrimPrefix(err.Error(), "tls: "),
 			"name a certificate and its key, both PEM", "admin", "tls_cert")}
 	}

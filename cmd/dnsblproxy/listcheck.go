@@ -45,8 +45,7 @@ func (a *app) listWarnings(ctx context.Context, c *config.Config) ([]config.Prob
 			}
 			// One shape is enough: few lists hold them all.
 			seen[z.Name] = true
-			known, _ := a.lists.Find(z.Upstream.Reveal())
-			if what := testVerdict(&answers[i], known); what != "" {
+			if what := testVerdict(&answers[i], knownList(a.lists, z)); what != "" {
 				warnings = append(warnings, c.Problem("zone "+z.Name+": "+what, "", "zone", z.Name))
 			}
 		}

@@ -220,8 +220,8 @@ func (a *app) everywhere(ctx context.Context, c *config.Config, s rbl.Subject) (
 	all.Zones, all.Allow, all.Deny, all.State = nil, nil, nil, ""
 	served := map[string]bool{}
 	for _, z := range c.Zones {
-		if l, ok := a.lists.Find(z.Upstream.Reveal()); ok && z.Source == "upstream" {
-			served[l.Zone] = true
+		if known := knownList(a.lists, z); known != nil {
+			served[known.Zone] = true
 		}
 	}
 	for _, l := range a.lists.All() {

@@ -87,8 +87,8 @@ func zoneViewOf(z *config.Zone, lists *rbl.Table) zoneView {
 	if z.Via.Mode == "servers" {
 		v.Via = texts(z.Via.Servers)
 	}
-	if l, ok := lists.Find(z.Upstream.Reveal()); ok && len(v.Listed) == 0 {
-		v.Listed = l.Listed.Strings()
+	if known := knownList(lists, z); known != nil && len(v.Listed) == 0 {
+		v.Listed = known.Listed.Strings()
 	}
 	return v
 }

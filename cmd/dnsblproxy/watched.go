@@ -98,7 +98,7 @@ func watches(c *config.Config, lists *rbl.Table) []watch.Watch {
 				continue
 			}
 			removal := ""
-			if known, ok := lists.Find(z.Upstream.Reveal()); ok && z.Source == "upstream" {
+			if known := knownList(lists, z); known != nil {
 				removal = known.Removal
 			}
 			out.Zones = append(out.Zones, watch.Zone{Name: z.Name, Removal: removal})

@@ -294,7 +294,7 @@ func (d *proxy) resolverExchanger(c *config.Config) *upstream.Exchanger {
 
 // newList guards a zone's list.
 func (d *proxy) newList(z *config.Zone, o *resolver.ZoneOptions, asker upstream.Asker) *upstream.List {
-	known, _ := d.lists.Find(o.Upstream)
+	known := knownList(d.lists, z)
 	name, err := rbl.AppendName(nil, o.Upstream)
 	if err != nil {
 		name = nil // refused when the resolver is configured
