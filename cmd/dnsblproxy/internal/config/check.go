@@ -29,9 +29,9 @@ func (r *reader) check() {
 	r.checkCache()
 	r.checkResolver()
 	if c.Dnstap.Socket != "" && c.Dnstap.File != "" {
-		r.bad([]any{"dnstap", "file"}, "dnstap has both a socket and a file", "keep one of them")
+		r.bad(place{"dnstap", "file"}, "dnstap has both a socket and a file", "keep one of them")
 	}
-	if len(c.Zones) == 0 && !r.reported([]any{"zone"}) {
+	if len(c.Zones) == 0 && !r.reported(place{"zone"}) {
 		r.bad(nil, "no zone at all", `write what the mail server asks, such as [zone."zen.spamhaus.org"]`)
 	}
 	for _, z := range c.Zones {
@@ -52,7 +52,7 @@ func (r *reader) check() {
 }
 
 // readable reports a file that cannot be opened.
-func (r *reader) readable(path []any, file string) {
+func (r *reader) readable(path place, file string) {
 	err := r.Readable(file)
 	if err == nil {
 		return
@@ -80,11 +80,11 @@ func cause(err error) error {
 
 func (r *reader) checkListen() {
 	c := r.c
-	if len(c.Listen) == 0 && !c.Systemd && !r.reported([]any{"listen"}) {
-		r.bad([]any{"listen"}, "listen names no address", `write one, such as ["127.0.0.1:5353"]`)
+	if len(c.Listen) == 0 && !c.Systemd && !r.reported(place{"listen"}) {
+		r.bad(place{"listen"}, "listen names no address", `write one, such as ["127.0.0.1:5353"]`)
 	}
-	if len(c.Clients) == 0 && !r.reported([]any{"clients"}) {
-		r.bad([]any{"clients"}, "clients is empty, so that nobody may ask", `write who may, such as ["127.0.0.0/8", "::1"]`)
+	if len(c.Clients) == 0 && !r.reported(place{"clients"}) {
+		r.bad(place{"clients"}, "clients is empty, so that nobody may ask", `write who may, such as ["127.0.0.0/8", "::1"]`)
 	}
 	reach := slices.Concat(c.Listen, r.Inherited)
 	public := ""
@@ -104,11 +104,11 @@ func (r *reader) checkListen() {
 	for _, p := range c.Clients {
 		if open(p) {
 			whole = true
-			r.bad([]any{"clients"}, fmt.Sprintf("clients lets the whole internet (%s) ask a server on %s", p, public), instead)
+			r.bad(place{"clients"}, fmt.Sprintf("clients lets the whole internet (%s) ask a server on %s", p, public), instead)
 		}
 	}
 	if !whole && open(c.Clients...) {
-		r.bad([]any{"clients"}, fmt.Sprintf("clients lets the whole internet, in parts, ask a server on %s", public), instead)
+		r.bad(place{"clients"}, fmt.Sprintf("clients lets the whole internet, in parts, ask a server on %s", public), instead)
 	}
 }
 
@@ -130,55 +130,55 @@ func open(prefixes ...netip.Prefix) bool {
 // writes into it first.
 func (r *reader) checkState() {
 	if info, err := os.Stat(r.c.State); r.c.State != "" && err == nil && !info.IsDir() {
-		r.bad([]any{"state"}, fmt.Sprintf("state: %q is no folder", r.c.Shown(r.c.State)), "name a folder that the server may write")
+		r.bad(place{"state"}, fmt.Sprintf("state: %q is no folder", r.c.Shown(r.c.State)), "name a folder that the server may write")
 	}
 }
 
 func (r *reader) checkAdmin() {
 	a := r.c.Admin
-	at := func(key string) []any { return []any{"admin", key} }
+	path := place{"admin"}
 	if (a.TLSCert == "") != (a.TLSKey == "") {
 		key, other := "tls_cert", "tls_key"
 		if a.TLSCert == "" {
 			key, other = other, key
 		}
-		r.bad(at(key), fmt.Sprintf("admin has %s without %s", key, other), "write both, or neither")
+		r.bad(path.at(key), fmt.Sprintf("admin has %s without %s", key, other), "write both, or neither")
 	}
 	for key, file := range map[string]string{"tls_cert": a.TLSCert, "tls_key": a.TLSKey} {
 		if file != "" {
-			r.readable(at(key), file)
+			r.readable(path.at(key), file)
 		}
 	}
 	if t := a.Token.Reveal(); t != strings.TrimSpace(t) || strings.ContainsFunc(t, unicode.IsControl) {
-		r.bad(at("token"), "admin.token has a blank at an end, or a newline, which no request can send", "write one line without them")
+		r.bad(path.at("token"), "admin.token has a blank at an end, or a newline, which no request can send", "write one line without them")
 	}
 	if !a.Listen.IsValid() {
 		return
 	}
 	for _, l := range r.c.Listen {
 		if overlap(a.Listen, l) {
-			path := at("listen")
-			if !r.c.Defined(path...) {
-				path = []any{"listen"}
+			which := path.at("listen")
+			if !r.c.Defined(which...) {
+				which = place{"listen"}
 			}
-			r.bad(path, fmt.Sprintf("admin.listen: %s overlaps with the DNS listener %s", a.Listen, l), "give one of them another port")
+			r.bad(which, fmt.Sprintf("admin.listen: %s overlaps with the DNS listener %s", a.Listen, l), "give one of them another port")
 		}
 	}
 	if a.Listen.Addr().IsLoopback() {
 		return
 	}
-	if a.Token == "" && !r.reported(at("token")) {
-		r.bad(at("listen"), fmt.Sprintf("admin listens on %s without a token", a.Listen),
+	if a.Token == "" && !r.reported(path.at("token")) {
+		r.bad(path.at("listen"), fmt.Sprintf("admin listens on %s without a token", a.Listen),
 			`write token = "${ADMIN_TOKEN}", or listen on 127.0.0.1`)
 	}
 	if a.TLSCert == "" && a.TLSKey == "" {
-		r.bad(at("listen"), fmt.Sprintf("admin listens on %s without TLS", a.Listen),
+		r.bad(path.at("listen"), fmt.Sprintf("admin listens on %s without TLS", a.Listen),
 			"write tls_cert and tls_key, or listen on 127.0.0.1")
 	}
 }
 
 // reported says whether the key, which is in the file, has a problem already.
-func (r *reader) reported(path []any) bool {
+func (r *reader) reported(path place) bool {
 	return r.c.Defined(path...) && slices.ContainsFunc(r.problems, func(p Problem) bool {
 		return p.Line == r.c.Line(path...)
 	})
@@ -189,17 +189,17 @@ const stubTimeout = 5 * time.Second
 
 func (r *reader) checkTimes() {
 	res := r.c.Resolver
-	at := func(key string) []any { return []any{"resolver", key} }
+	path := place{"resolver"}
 	if res.Timeout > res.Deadline {
 		key := "timeout"
-		if !r.c.Defined(at(key)...) {
+		if !r.c.Defined(path.at(key)...) {
 			key = "deadline"
 		}
-		r.bad(at(key), fmt.Sprintf("resolver.timeout (%s, one attempt) is longer than resolver.deadline (%s, all attempts)",
+		r.bad(path.at(key), fmt.Sprintf("resolver.timeout (%s, one attempt) is longer than resolver.deadline (%s, all attempts)",
 			shortDuration(res.Timeout), shortDuration(res.Deadline)), "write a timeout of half the deadline or less")
 	}
 	if res.Deadline >= stubTimeout {
-		r.warn(at("deadline"), fmt.Sprintf("resolver.deadline is %s: stub resolvers give up after 5s and ask again", shortDuration(res.Deadline)),
+		r.warn(path.at("deadline"), fmt.Sprintf("resolver.deadline is %s: stub resolvers give up after 5s and ask again", shortDuration(res.Deadline)),
 			`write "4s" unless the mail server is known to wait longer`)
 	}
 }
@@ -217,21 +217,21 @@ func (r *reader) checkCache() {
 		if !r.c.Defined("cache", key) {
 			key = "min_ttl"
 		}
-		r.bad([]any{"cache", key}, fmt.Sprintf("cache.min_ttl (%s) is longer than cache.%s (%s)",
+		r.bad(place{"cache", key}, fmt.Sprintf("cache.min_ttl (%s) is longer than cache.%s (%s)",
 			shortDuration(c.MinTTL), top.key, shortDuration(top.ttl)), "lower the one or raise the other")
 	}
-	shared := []any{"cache", "shared"}
+	shared := place{"cache", "shared"}
 	if c.Shared.URL == "" {
-		if c.Shared.Secret != "" && !r.reported(append(shared, "url")) {
-			r.bad(append(shared, "secret"), "cache.shared has a secret without a url", `write url = "redis://127.0.0.1:6379/0", or remove the table`)
+		if c.Shared.Secret != "" && !r.reported(shared.at("url")) {
+			r.bad(shared.at("secret"), "cache.shared has a secret without a url", `write url = "redis://127.0.0.1:6379/0", or remove the table`)
 		}
 		return
 	}
 	if err := r.Shared(c.Shared.URL.Reveal()); err != nil {
-		r.badErr(append(shared, "url"), err)
+		r.badErr(shared.at("url"), err)
 	}
-	if c.Shared.Secret == "" && !r.reported(append(shared, "secret")) {
-		r.bad(append(shared, "url"), "cache.shared has no secret, so that whoever writes to the store decides what is listed",
+	if c.Shared.Secret == "" && !r.reported(shared.at("secret")) {
+		r.bad(shared.at("url"), "cache.shared has no secret, so that whoever writes to the store decides what is listed",
 			`write secret = "${CACHE_SECRET}", the same on every server`)
 	}
 }
@@ -242,20 +242,20 @@ func (r *reader) checkResolver() {
 	c := r.c
 	for i, s := range c.Resolver.Servers {
 		if r.own(s) {
-			r.bad([]any{"resolver", "servers", i}, fmt.Sprintf("resolver.servers: %s is our own listener, so we would ask ourselves for ever", s),
+			r.bad(place{"resolver", "servers", i}, fmt.Sprintf("resolver.servers: %s is our own listener, so we would ask ourselves for ever", s),
 				"name the resolver behind us")
 		}
 	}
 	for _, z := range c.Zones {
 		for i, s := range z.Via.Servers {
 			if r.own(s) {
-				r.bad([]any{"zone", z.Name, "via", i}, fmt.Sprintf("zone %q: via %s is our own listener, so we would ask ourselves for ever", z.Name, s),
+				r.bad(place{"zone", z.Name, "via", i}, fmt.Sprintf("zone %q: via %s is our own listener, so we would ask ourselves for ever", z.Name, s),
 					"name the list's own server, or the resolver behind us")
 			}
 		}
 	}
 	c.Nameservers = c.Resolver.Servers
-	if len(c.Nameservers) > 0 || r.reported([]any{"resolver", "servers"}) {
+	if len(c.Nameservers) > 0 || r.reported(place{"resolver", "servers"}) {
 		return
 	}
 	r.systemServers(readResolvConf(r.ResolvConf))
@@ -270,7 +270,7 @@ func (r *reader) systemServers(found []nameserver) {
 			if ns.line == 0 {
 				names = r.ResolvConf + " names no server, which means"
 			}
-			r.bad([]any{"listen"}, fmt.Sprintf("resolver.servers is empty and %s %s, our own listener, so we would ask ourselves for ever", names, ns.addr), `write servers = ["192.0.2.53"] in [resolver], with the resolver behind us`)
+			r.bad(place{"listen"}, fmt.Sprintf("resolver.servers is empty and %s %s, our own listener, so we would ask ourselves for ever", names, ns.addr), `write servers = ["192.0.2.53"] in [resolver], with the resolver behind us`)
 		}
 	}
 }

@@ -28,8 +28,7 @@ func sourceOf(key string) string {
 }
 
 func (r *reader) checkZone(z *Zone) {
-	path := []any{"zone", z.Name}
-	at := func(key string) []any { return append(slices.Clip(path), key) }
+	path := place{"zone", z.Name}
 	switch {
 	case r.reported(path): // most often a name without quotes, of which this is the first label
 	case !r.checked(value{path: path}, z.Name, r.Domain):
@@ -38,47 +37,47 @@ func (r *reader) checkZone(z *Zone) {
 	case len(z.Name) > maxName:
 		r.bad(path, fmt.Sprintf("zone %q leaves no room for an address before it", z.Name), writeShorter)
 	}
-	if !r.reported(at("source")) {
+	if !r.reported(path.at("source")) {
 		r.checkFitting(z)
 	}
 	switch z.Source {
 	case "upstream":
 		r.checkUpstream(z)
 	case "allow":
-		if r.c.Defined(at("kind")...) && z.Kind != "allow" {
-			r.bad(at("kind"), fmt.Sprintf(`zone %q publishes the allowlist, so its kind cannot be "block"`, z.Name), `remove kind, or write "allow"`)
+		if r.c.Defined(path.at("kind")...) && z.Kind != "allow" {
+			r.bad(path.at("kind"), fmt.Sprintf(`zone %q publishes the allowlist, so its kind cannot be "block"`, z.Name), `remove kind, or write "allow"`)
 		}
 		z.Kind = "allow"
 	case "deny":
 		if z.Kind != "block" {
-			r.bad(at("kind"), fmt.Sprintf(`zone %q is a list of deny rules, so its kind cannot be "allow"`, z.Name), `remove kind, or use source = "allow"`)
+			r.bad(path.at("kind"), fmt.Sprintf(`zone %q is a list of deny rules, so its kind cannot be "allow"`, z.Name), `remove kind, or use source = "allow"`)
 			z.Kind = "block"
 		}
 	case "file":
-		if len(z.Files) == 0 && !r.reported(at("files")) {
+		if len(z.Files) == 0 && !r.reported(path.at("files")) {
 			r.bad(path, fmt.Sprintf("zone %q has no files", z.Name), `write files = ["ip4trie:zen.ip4"]`)
 		}
 	case "combined":
 		r.checkCombined(z)
 	case "rdns":
 		if z.Kind != "block" {
-			r.bad(at("kind"), fmt.Sprintf(`zone %q lists what has no reverse DNS, so its kind cannot be "allow"`, z.Name), `remove kind`)
+			r.bad(path.at("kind"), fmt.Sprintf(`zone %q lists what has no reverse DNS, so its kind cannot be "allow"`, z.Name), `remove kind`)
 			z.Kind = "block"
 		}
 	}
-	if len(z.Holds) == 0 && !r.reported(at("holds")) {
-		r.bad(at("holds"), fmt.Sprintf("zone %q holds nothing", z.Name), `write some of "ip4", "ip6", "domain", or mode = "off" to answer unlisted to all`)
+	if len(z.Holds) == 0 && !r.reported(path.at("holds")) {
+		r.bad(path.at("holds"), fmt.Sprintf("zone %q holds nothing", z.Name), `write some of "ip4", "ip6", "domain", or mode = "off" to answer unlisted to all`)
 	}
 }
 
 func (r *reader) checkFitting(z *Zone) {
-	table, _ := r.c.root.find([]any{"zone", z.Name})
+	table, _ := r.c.root.find(place{"zone", z.Name})
 	for key := range table.kids {
 		source := sourceOf(key)
 		if source == "" || slices.Contains(heeds[z.Source], key) {
 			continue
 		}
-		r.bad([]any{"zone", z.Name, key}, fmt.Sprintf("zone %q has source %q, which does not heed %s", z.Name, z.Source, key),
+		r.bad(place{"zone", z.Name, key}, fmt.Sprintf("zone %q has source %q, which does not heed %s", z.Name, z.Source, key),
 			fmt.Sprintf("remove it, or write source = %q", source))
 	}
 }
@@ -97,21 +96,21 @@ func (r *reader) checkUpstream(z *Zone) {
 	if known.Dead == "" || z.Mode == "off" {
 		return
 	}
-	r.bad([]any{"zone", z.Name, "upstream"}, fmt.Sprintf("zone %q: the list %s is dead: %s", z.Name, known.Name, known.Dead),
+	r.bad(place{"zone", z.Name, "upstream"}, fmt.Sprintf("zone %q: the list %s is dead: %s", z.Name, known.Name, known.Dead),
 		`remove the zone here and in the mail server, or write mode = "off" to answer unlisted`)
 }
 
 // checkCombined checks what a combined zone adds up.
 func (r *reader) checkCombined(z *Zone) {
 	before := len(r.problems)
-	zone := []any{"zone", z.Name}
-	weights := append(slices.Clip(zone), "weights")
-	threshold := append(slices.Clip(zone), "threshold")
+	path := place{"zone", z.Name}
+	weights := path.at("weights")
+	threshold := path.at("threshold")
 	if z.Threshold == 0 && !r.reported(threshold) {
-		r.bad(zone, fmt.Sprintf("zone %q has no threshold", z.Name), "write threshold = 4, the sum from which on an address is listed")
+		r.bad(path, fmt.Sprintf("zone %q has no threshold", z.Name), "write threshold = 4, the sum from which on an address is listed")
 	}
 	if len(z.Weights) == 0 && !r.reported(weights) {
-		r.bad(zone, fmt.Sprintf("zone %q has no weights", z.Name), `write weights = { "zen.spamhaus.org" = 4 }`)
+		r.bad(path, fmt.Sprintf("zone %q has no weights", z.Name), `write weights = { "zen.spamhaus.org" = 4 }`)
 	}
 	sum, inForce := 0, 0
 	var idle []string // members that count nothing
@@ -178,17 +177,17 @@ func (r *reader) zoneHint(name, but string) string {
 }
 
 func (r *reader) checkWatch(w *Watch) {
-	path := []any{"watch", w.Name}
-	if len(w.CIDR) == 0 && !r.reported(append(path, "cidr")) {
+	path := place{"watch", w.Name}
+	if len(w.CIDR) == 0 && !r.reported(path.at("cidr")) {
 		r.bad(path, fmt.Sprintf("watch %q has no addresses", w.Name), `write cidr = ["203.0.113.25"]`)
 	}
-	r.checkScope(append(slices.Clip(path), "zones"), fmt.Sprintf("watch %q", w.Name), w.Zones)
+	r.checkScope(path.at("zones"), fmt.Sprintf("watch %q", w.Name), w.Zones)
 	if len(w.Notify) > 0 {
 		if _, err := r.LookPath(w.Notify[0]); err != nil {
-			r.warn(append(path, "notify"), fmt.Sprintf("watch %q: the command %q cannot be run: %v", w.Name, w.Notify[0], err), "name a program with its path; no shell is involved")
+			r.warn(path.at("notify"), fmt.Sprintf("watch %q: the command %q cannot be run: %v", w.Name, w.Notify[0], err), "name a program with its path; no shell is involved")
 		}
 	}
-	notify := append(slices.Clip(path), "notify", 0)
+	notify := path.at("notify", 0)
 	if len(w.Notify) > 0 && w.Notify[0] == "" {
 		r.bad(notify, fmt.Sprintf("watch %q notifies by a command without a name", w.Name), `write ["/path/to/program", "argument"]`)
 	}
@@ -199,7 +198,7 @@ func (r *reader) checkWatch(w *Watch) {
 
 // checkWebhook wants a URL that can be posted to. No message repeats it: its
 // path too is a key with many services.
-func (r *reader) checkWebhook(path []any, what, text string) {
+func (r *reader) checkWebhook(path place, what, text string) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http":

@@ -32,9 +32,6 @@ func (r *reader) variable(name string) string {
 	}
 	if r.environment == nil {
 		text, err := ReadFile(filepath.Join(r.folder, besides))
-		if err != nil {
-			text = nil
-		}
 		r.unreadable = err != nil && !errors.Is(err, fs.ErrNotExist) // it may be root's
 		r.environment = variables(string(text))
 	}

@@ -165,10 +165,7 @@ func resolvConf(text string) []nameserver {
 // readResolvConf is resolvConf for a file. An unreadable one means the local
 // machine, as it does for every other program.
 func readResolvConf(path string) []nameserver {
-	text, err := ReadFile(path)
-	if err != nil {
-		text = nil
-	}
+	text, _ := ReadFile(path)
 	return resolvConf(string(text))
 }
 

@@ -27,9 +27,8 @@ func (n *node) kid(key string, line int) *node {
 	return k
 }
 
-// find follows path, of keys (string) and indexes (int), as far as it leads.
-// Exact says whether it led to the end.
-func (n *node) find(path []any) (found *node, exact bool) {
+// find follows path as far as it leads. Exact says whether it led to the end.
+func (n *node) find(path place) (found *node, exact bool) {
 	for _, step := range path {
 		var next *node
 		switch s := step.(type) {
@@ -50,7 +49,7 @@ func (n *node) find(path []any) (found *node, exact bool) {
 
 // alias lets the last key of path be found by another name too, unless that is
 // the name of something else.
-func (n *node) alias(path []any, name string) {
+func (n *node) alias(path place, name string) {
 	to, exact := n.find(path)
 	if table, _ := n.find(path[:len(path)-1]); exact && table.kids[name] == nil {
 		table.kids[name] = to

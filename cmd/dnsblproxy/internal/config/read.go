@@ -32,13 +32,17 @@ type field struct {
 // value is one TOML value with its place.
 type value struct {
 	raw  any
-	path []any
+	path place
 }
 
+// place is the way to a value: keys (string) and indexes (int).
+type place []any
+
+// at leads on from it.
+func (p place) at(steps ...any) place { return append(slices.Clip(p), steps...) }
+
 // at is a value in it, below a key or an index.
-func (v value) at(step, raw any) value {
-	return value{raw: raw, path: append(slices.Clip(v.path), step)}
-}
+func (v value) at(step, raw any) value { return value{raw: raw, path: v.path.at(step)} }
 
 // reader takes one document through the schema and the checks.
 type reader struct {
@@ -55,11 +59,11 @@ type reader struct {
 }
 
 // bad reports a problem at the line of path.
-func (r *reader) bad(path []any, what, instead string) {
+func (r *reader) bad(path place, what, instead string) {
 	r.problems = append(r.problems, r.c.Problem(what, instead, path...))
 }
 
-func (r *reader) warn(path []any, what, instead string) {
+func (r *reader) warn(path place, what, instead string) {
 	r.warnings = append(r.warnings, r.c.Problem(what, instead, path...))
 }
 
@@ -69,7 +73,7 @@ func (r *reader) cannot(v value, instead string) {
 }
 
 // badErr reports the refusal of a handed-in check, and each that is joined in it.
-func (r *reader) badErr(path []any, err error) {
+func (r *reader) badErr(path place, err error) {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, err := range joined.Unwrap() {
 			r.badErr(path, err)
@@ -174,18 +178,16 @@ func (r *reader) table(v value, fields []field) bool {
 }
 
 // keys lists the keys of m in the order of the file.
-func (r *reader) keys(m map[string]any, path []any) []string {
+func (r *reader) keys(m map[string]any, path place) []string {
 	return slices.SortedFunc(maps.Keys(m), func(a, b string) int {
-		la := r.c.Line(append(slices.Clip(path), a)...)
-		lb := r.c.Line(append(slices.Clip(path), b)...)
-		return cmp.Or(cmp.Compare(la, lb), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(r.c.Line(path.at(a)...), r.c.Line(path.at(b)...)), cmp.Compare(a, b))
 	})
 }
 
 // unknown reports a key that the table does not have. The commonest slip is a
 // key that stands in the wrong table, for everything below a [header] belongs
 // to it.
-func (r *reader) unknown(path []any, raw any, fields []field) {
+func (r *reader) unknown(path place, raw any, fields []field) {
 	key := path[len(path)-1].(string)
 	if name := unquoted(path, raw); name != "" {
 		r.bad(path, fmt.Sprintf("[%s.%s] is read as tables in tables", path[0], name), fmt.Sprintf("put the name in quotes: [%s.%q]", path[0], name))
@@ -208,7 +210,7 @@ func (r *reader) unknown(path []any, raw any, fields []field) {
 
 // unquoted recognizes [zone.zen.spamhaus.org], whose dots make tables of the
 // labels, and returns the name that was meant.
-func unquoted(path []any, raw any) string {
+func unquoted(path place, raw any) string {
 	if len(path) != 3 || !slices.Contains([]any{"zone", "allow", "deny", "watch"}, path[0]) || strings.Contains(path[1].(string), ".") {
 		return "" // or it is in quotes already
 	}
@@ -236,7 +238,7 @@ func homeOf(key string) string {
 		if len(k.Path) == 1 {
 			return "at the top of the file, above the first [table]"
 		}
-		var home []any
+		var home place
 		for _, p := range k.Path[:len(k.Path)-1] {
 			home = append(home, p)
 		}
@@ -249,7 +251,7 @@ var bareKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 // dotted prints a path as TOML would have it, indexes left out: the line
 // tells which element it is.
-func dotted(path []any) string {
+func dotted(path place) string {
 	var parts []string
 	for _, p := range path {
 		key, ok := p.(string)
@@ -264,7 +266,7 @@ func dotted(path []any) string {
 	return strings.Join(parts, ".")
 }
 
-func header(path []any) string { return "[" + dotted(path) + "]" }
+func header(path place) string { return "[" + dotted(path) + "]" }
 
 // typeName says what a TOML value is. The value itself stays out: it may be a
 // secret.

@@ -85,7 +85,7 @@ func cacheFields(c *Cache) []field {
 	}
 }
 
-func (d *defaults) addZone(r *reader, path []any, name string) []field {
+func (d *defaults) addZone(r *reader, path place, name string) []field {
 	z := d.Zone
 	z.Name, z.Line = canonical(name), r.c.Line(path...)
 	r.c.root.alias(path, z.Name)
@@ -124,8 +124,8 @@ func zoneFields(z *Zone) []field {
 	}
 }
 
-func (d *defaults) addRule(to *[]*Rule, deny bool) func(*reader, []any, string) []field {
-	return func(r *reader, path []any, name string) []field {
+func (d *defaults) addRule(to *[]*Rule, deny bool) func(*reader, place, string) []field {
+	return func(r *reader, path place, name string) []field {
 		rule := d.Rule
 		rule.Name, rule.Line = name, r.c.Line(path...)
 		if !deny {
@@ -163,7 +163,7 @@ func ruleFields(u *Rule, deny bool) []field {
 	return fields
 }
 
-func (d *defaults) addWatch(r *reader, path []any, name string) []field {
+func (d *defaults) addWatch(r *reader, path place, name string) []field {
 	w := d.Watch
 	w.Name, w.Line = name, r.c.Line(path...)
 	r.name(path, "watch", name)
@@ -182,7 +182,7 @@ func watchFields(w *Watch) []field {
 
 // name checks the name of a rule or a watch: it goes into answers, labels and
 // logs.
-func (r *reader) name(path []any, what, name string) {
+func (r *reader) name(path place, what, name string) {
 	odd := func(c rune) bool { return !unicode.IsPrint(c) || c == '"' || c == unicode.ReplacementChar }
 	if name == "" || len(name) > 64 || strings.ContainsFunc(name, odd) {
 		r.bad(path, fmt.Sprintf("%q cannot be a name", name), "write one to 64 printable characters without quotes")

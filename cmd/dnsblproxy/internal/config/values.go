@@ -288,7 +288,7 @@ func table(key string, fields ...field) field {
 
 // named is a table of tables whose names the user chooses: add makes room for
 // a new one and returns its fields.
-func named(key, example string, sub []field, add func(r *reader, path []any, name string) []field) field {
+func named(key, example string, sub []field, add func(r *reader, path place, name string) []field) field {
 	want := fmt.Sprintf("a table with a name, [%s.%s]", key, example)
 	f := entries(key, want, func() {}, func(r *reader, e value, name string) {
 		if _, ok := e.raw.(map[string]any); !ok {
