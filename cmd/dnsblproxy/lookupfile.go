@@ -262,7 +262,7 @@ func (a *app) readAddresses(path string) ([]netip.Addr, error) {
 // postfixClient finds the client of a Postfix log line: "connect from
 // mail.example.com[192.0.2.1]", "client=unknown[2001:db8::1]:25", "CONNECT
 // from [192.0.2.1]:1234 to ...".
-var postfixClient = regexp.MustCompile(`(?:\bfrom |\bclient=|\bCONNECT from )[^\s\[\],;]*\[([0-9a-fA-F:.]+)\]`)
+var postfixClient = regexp.MustCompile(`(?:\bfrom |\bclient=)[^\s\[\],;]*\[([0-9a-fA-F:.]+)\]`)
 
 // clients is what a file holds.
 type clients struct {

@@ -168,20 +168,17 @@ func codesField(p *map[string]string) field {
 	const want = `a table of names by code, such as { "127.0.0.2" = "SBL" }`
 	return entries("codes", want, func() { *p = map[string]string{} }, func(r *reader, e value, code string) {
 		name, ok := e.raw.(string)
+		is := typeName(e.raw)
+		if ok {
+			is = "empty"
+		}
 		switch {
-		case !ok || name == "":
-			r.bad(e.path, fmt.Sprintf("the name of code %q in %s is %s", code, dotted(e.path[:len(e.path)-1]), nameless(e.raw)), "write a short name in quotes")
+		case name == "":
+			r.bad(e.path, fmt.Sprintf("the name of code %q in %s is %s", code, dotted(e.path[:len(e.path)-1]), is), "write a short name in quotes")
 		case r.checked(e, code, codeCheck):
 			(*p)[code] = name
 		}
 	})
-}
-
-func nameless(raw any) string {
-	if raw == "" {
-		return "empty"
-	}
-	return typeName(raw)
 }
 
 // codeCheck refuses what no list can answer with (RFC 5782, section 2.1).
@@ -252,9 +249,13 @@ func weightsField(p *[]Weight) field {
 		n, ok := e.raw.(int64)
 		zone, set, hasCodes := strings.Cut(key, "=")
 		w := Weight{Zone: canonical(zone), Codes: set, Weight: int(n), Line: r.c.Line(e.path...)}
+		is := typeName(e.raw)
+		if ok {
+			is = fmt.Sprint(n)
+		}
 		switch {
-		case !ok || n == 0 || n < -math.MaxInt16 || n > math.MaxInt16:
-			r.bad(e.path, fmt.Sprintf("the weight of %q is %s", key, weightless(e.raw)), "write a whole number from -32767 to 32767 other than 0, without quotes")
+		case n == 0 || n < -math.MaxInt16 || n > math.MaxInt16:
+			r.bad(e.path, fmt.Sprintf("the weight of %q is %s", key, is), "write a whole number from -32767 to 32767 other than 0, without quotes")
 		case hasCodes && !r.checked(e, set, r.Codes):
 		case slices.ContainsFunc(*p, func(o Weight) bool { return o.Zone == w.Zone && o.Codes == w.Codes }):
 			r.bad(e.path, fmt.Sprintf("%s weighs %q twice", dotted(e.path[:len(e.path)-1]), key), "write it once (case and a trailing dot make no difference)")
@@ -262,13 +263,6 @@ func weightsField(p *[]Weight) field {
 			*p = append(*p, w)
 		}
 	})
-}
-
-func weightless(raw any) string {
-	if n, ok := raw.(int64); ok {
-		return fmt.Sprint(n)
-	}
-	return typeName(raw)
 }
 
 // notifyField reads a command with its arguments, or the URL of a webhook.
