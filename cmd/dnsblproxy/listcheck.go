@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"dnsblproxy/cmd/dnsblproxy/internal/admin"
 	"dnsblproxy/cmd/dnsblproxy/internal/config"
@@ -29,8 +30,8 @@ func (a *app) listWarnings(ctx context.Context, c *config.Config) ([]config.Prob
 	defer end()
 	var warnings []config.Problem
 	seen := map[string]bool{}
-	for _, entry := range []string{"127.0.0.2", "::ffff:127.0.0.2", "test"} {
-		subject, err := rbl.ParseSubject(entry)
+	for _, test := range []struct{ held, entry string }{{"ip4", "127.0.0.2"}, {"ip6", "::ffff:127.0.0.2"}, {"domain", "test"}} {
+		subject, err := rbl.ParseSubject(test.entry)
 		if err != nil {
 			return nil, err
 		}
@@ -39,12 +40,10 @@ func (a *app) listWarnings(ctx context.Context, c *config.Config) ([]config.Prob
 			return nil, err
 		}
 		for i, z := range asked.Zones {
-			holds, err := rbl.ParseHolds(z.Holds)
-			if err != nil || !holds.Has(subject.Shape) || seen[z.Name] {
+			if !slices.Contains(z.Holds, test.held) || seen[z.Name] {
 				continue
 			}
-			// One shape is enough: few lists hold them all.
-			seen[z.Name] = true
+			seen[z.Name] = true // one of them is enough: few lists hold all
 			if what := testVerdict(&answers[i], knownList(a.lists, z)); what != "" {
 				warnings = append(warnings, c.Problem("zone "+z.Name+": "+what, "", "zone", z.Name))
 			}

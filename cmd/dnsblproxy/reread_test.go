@@ -142,8 +142,9 @@ upstream = "list.example"
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := d.backends["bl.example"]
-		b.guarded = upstream.NewList(upstream.ListOptions{Zone: name, Ask: b.asker, Holds: rbl.HoldsIP4, Quarantined: "it lists the world"})
+		c := d.cfg.Load()
+		d.backends["bl.example"].guarded = upstream.NewList(upstream.ListOptions{
+			Zone: name, Ask: d.asker(c, c.Zone("bl.example"), d.finder(c)), Holds: rbl.HoldsIP4, Quarantined: "it lists the world"})
 	}
 	lie()
 	for _, step := range []struct {

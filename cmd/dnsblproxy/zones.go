@@ -26,7 +26,6 @@ type backend struct {
 	list        resolver.List  // nil for zones that ask nobody
 	upstream    string         // of source upstream: the list's name
 	guarded     *upstream.List // likewise
-	asker       upstream.Asker // likewise
 	data        *dataset.Store // of source file
 }
 
@@ -215,8 +214,7 @@ func (d *proxy) newBackend(c *config.Config, z *config.Zone, o *resolver.ZoneOpt
 		debug.FreeOSMemory() // reading takes several times what stays
 		b.data, run = store, store.Run
 	case "upstream":
-		b.asker = d.asker(c, z, finder)
-		b.upstream, b.guarded = o.Upstream, d.newList(z, o, b.asker)
+		b.upstream, b.guarded = o.Upstream, d.newList(z, o, d.asker(c, z, finder))
 		b.list = b.guarded
 		run = b.guarded.Run
 	}
