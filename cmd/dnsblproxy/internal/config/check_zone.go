@@ -139,7 +139,7 @@ func (r *reader) checkCombined(z *Zone) {
 	}
 	if inForce < z.Threshold && len(idle) > 0 && z.Mode != "off" {
 		r.warn(weights, fmt.Sprintf(`zone %q can list nothing while members are not in mode "enforce" (%s): the other positive weights add up to %d, below the threshold %d`,
-			z.Name, strings.Join(idle, ", "), inForce, z.Threshold), `write mode = "enforce" there, or lower the threshold`)
+			z.Name, strings.Join(idle, ", "), inForce, z.Threshold), `write mode = "enforce" there, or weigh other zones`)
 	}
 	if z.Threshold > 0 && len(z.Weights) > 0 {
 		if err := r.Weights(z); err != nil {
