@@ -12,44 +12,46 @@ import (
 // listWarnings asks every list for its test entry (RFC 5782, section 5), the
 // way the server would, and says in words what comes of it: a list that
 // answers with an error code tells there what it wants.
-func (a *app) listWarnings(ctx context.Context, c *config.Config) ([]config.Problem, error) {
-	asked := *c
-	asked.Zones, asked.Allow, asked.Deny = nil, nil, nil
-	for _, z := range c.Zones {
-		if z.Source == "upstream" && z.Mode != "off" && z.Probe {
-			asked.Zones = append(asked.Zones, z)
+func (a *app) listWarnings(ctx context.Context, c *config.Config) (warnings []config.Problem, err error) {
+	for _, entry := range []string{entryIP4, entryIP6, entryDomain} {
+		asked := *c
+		asked.Zones, asked.Allow, asked.Deny = nil, nil, nil
+		for _, z := range c.Zones {
+			if z.Source == "upstream" && probed(z) && testEntry(z) == entry {
+				asked.Zones = append(asked.Zones, z)
+			}
 		}
-	}
-	if len(asked.Zones) == 0 {
-		return nil, nil
-	}
-	decide, end, err := a.own(ctx, &asked)
-	if err != nil {
-		return nil, err
-	}
-	defer end()
-	var warnings []config.Problem
-	seen := map[string]bool{}
-	for _, test := range []struct{ held, entry string }{{"ip4", "127.0.0.2"}, {"ip6", "::ffff:127.0.0.2"}, {"domain", "test"}} {
-		subject, err := rbl.ParseSubject(test.entry)
+		if len(asked.Zones) == 0 {
+			continue
+		}
+		subject, err := rbl.ParseSubject(entry)
 		if err != nil {
 			return nil, err
 		}
-		answers, err := decide(ctx, subject)
+		answers, err := a.once(ctx, &asked, subject)
 		if err != nil {
 			return nil, err
 		}
 		for i, z := range asked.Zones {
-			if !slices.Contains(z.Holds, test.held) || seen[z.Name] {
-				continue
-			}
-			seen[z.Name] = true // one of them is enough: few lists hold all
 			if what := testVerdict(&answers[i], knownList(a.lists, z)); what != "" {
 				warnings = append(warnings, c.Problem("zone "+z.Name+": "+what, "", "zone", z.Name))
 			}
 		}
 	}
 	return warnings, nil
+}
+
+const entryIP4, entryIP6, entryDomain = "127.0.0.2", "::ffff:127.0.0.2", "test"
+
+// testEntry is the one that a list is asked for. One is enough.
+func testEntry(z *config.Zone) string {
+	switch {
+	case slices.Contains(z.Holds, "ip4"):
+		return entryIP4
+	case slices.Contains(z.Holds, "ip6"):
+		return entryIP6
+	}
+	return entryDomain
 }
 
 // testVerdict is what is wrong with a list's answer to its test entry.

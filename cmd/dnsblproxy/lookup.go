@@ -233,7 +233,12 @@ func (a *app) everywhere(ctx context.Context, c *config.Config, s rbl.Subject) (
 			Kind: l.Kind.String(), Holds: l.Holds.Strings(), Mode: "enforce", OnFailure: "unlisted",
 		})
 	}
-	decide, end, err := a.own(ctx, &all)
+	return a.once(ctx, &all, s)
+}
+
+// once decides about one subject with a configuration in this process.
+func (a *app) once(ctx context.Context, c *config.Config, s rbl.Subject) ([]admin.Answer, error) {
+	decide, end, err := a.own(ctx, c)
 	if err != nil {
 		return nil, err
 	}
