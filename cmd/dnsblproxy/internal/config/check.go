@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -96,20 +97,17 @@ func (r *reader) checkListen() {
 	if public == "" && c.Systemd && len(r.Inherited) == 0 {
 		public = "sockets of systemd"
 	}
-	if public == "" {
+	if public == "" || !open(c.Clients...) {
 		return
 	}
-	const instead = "write the addresses of the mail servers; an open resolver is used for attacks and spends the lists' quota"
-	whole := false
+	var whole []string
 	for _, p := range c.Clients {
 		if open(p) {
-			whole = true
-			r.bad(place{"clients"}, fmt.Sprintf("clients lets the whole internet (%s) ask a server on %s", p, public), instead)
+			whole = append(whole, p.String())
 		}
 	}
-	if !whole && open(c.Clients...) {
-		r.bad(place{"clients"}, fmt.Sprintf("clients lets the whole internet, in parts, ask a server on %s", public), instead)
-	}
+	r.bad(place{"clients"}, fmt.Sprintf("clients lets the whole internet (%s) ask a server on %s", cmp.Or(strings.Join(whole, ", "), "in parts"), public),
+		"write the addresses of the mail servers; an open resolver is used for attacks and spends the lists' quota")
 }
 
 // open says whether prefixes hold together half of IPv4, or all of IPv6 that is

@@ -48,9 +48,9 @@ func (r *reader) checkZone(z *Zone) {
 			r.bad(path.at("kind"), fmt.Sprintf(`zone %q publishes the allowlist, so its kind cannot be "block"`, z.Name), `remove kind, or write "allow"`)
 		}
 		z.Kind = "allow"
-	case "deny":
+	case "deny", "rdns":
 		if z.Kind != "block" {
-			r.bad(path.at("kind"), fmt.Sprintf(`zone %q is a list of deny rules, so its kind cannot be "allow"`, z.Name), `remove kind, or use source = "allow"`)
+			r.bad(path.at("kind"), fmt.Sprintf(`zone %q has source %q, so its kind cannot be "allow"`, z.Name, z.Source), "remove kind")
 			z.Kind = "block"
 		}
 	case "file":
@@ -59,11 +59,6 @@ func (r *reader) checkZone(z *Zone) {
 		}
 	case "combined":
 		r.checkCombined(z)
-	case "rdns":
-		if z.Kind != "block" {
-			r.bad(path.at("kind"), fmt.Sprintf(`zone %q lists what has no reverse DNS, so its kind cannot be "allow"`, z.Name), `remove kind`)
-			z.Kind = "block"
-		}
 	}
 	if len(z.Holds) == 0 && !r.reported(path.at("holds")) {
 		r.bad(path.at("holds"), fmt.Sprintf("zone %q holds nothing", z.Name), `write some of "ip4", "ip6", "domain", or mode = "off" to answer unlisted to all`)
