@@ -184,7 +184,7 @@ func (d *proxy) reloads(ctx context.Context, hup <-chan os.Signal, own []netip.A
 		case <-look.C:
 			d.follow(&f, o)
 		case <-hup:
-			notifyReloading(d.log)
+			notify(d.log, daemon.SdNotifyReloading+"\n"+daemon.SdNotifyMonotonicUsec()) // the time is for Type=notify-reload: sd_notify(3)
 			if err := d.reload(own); err != nil {
 				d.log.Error("configuration not reloaded; the one before stays in force", slog.Any("error", err))
 			} else {

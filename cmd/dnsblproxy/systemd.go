@@ -26,12 +26,6 @@ func (d *proxy) readiness() string {
 	return fmt.Sprintf("%s\nSTATUS=zones served: %d, rules: %d%s", daemon.SdNotifyReady, len(c.Zones), len(c.Allow)+len(c.Deny), note)
 }
 
-// notifyReloading says that a reload begins, with the time that
-// Type=notify-reload wants to tell it from an older one: sd_notify(3).
-func notifyReloading(log *slog.Logger) {
-	notify(log, daemon.SdNotifyReloading+"\n"+daemon.SdNotifyMonotonicUsec())
-}
-
 // watchdog tells the service manager that we live, at half the pace that it
 // asked for, until ctx is done.
 func watchdog(ctx context.Context, log *slog.Logger) {
