@@ -162,7 +162,7 @@ func (s *sweep) match(key tableKey, terms func() []Term) Result {
 		t = newTable(terms(), key.six)
 		s.tables[key] = t
 	}
-	class, _, last := t.find(s.first)
+	class, last := t.find(s.first)
 	s.narrow(last)
 	return class
 }

@@ -1,7 +1,6 @@
 package spf
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
 
@@ -9,7 +8,7 @@ import (
 )
 
 // table answers for a list of networks which class the first one has that
-// contains an address, and between which addresses that answer stays the same.
+// contains an address, and up to which address that answer stays the same.
 // It covers one family from end to end; a lookup is a binary search.
 type table struct {
 	firsts  []netip.Addr // ascending; range i ends before firsts[i+1]
@@ -17,75 +16,60 @@ type table struct {
 }
 
 // newTable builds the table of one family (IPv6 if six) from the terms' networks,
-// whose classes are the qualifiers; those of the other family are skipped.
+// whose classes are the qualifiers; those of the other family are skipped. Of equal
+// networks the first counts, and so few lie around any address.
 func newTable(terms []Term, six bool) *table {
-	order := make([]int, 0, len(terms))
-	for i, t := range terms {
-		if t.Network.Addr().Is6() == six && !onlyMapped(t.Network) {
-			order = append(order, i)
+	t := &table{firsts: []netip.Addr{firstOf(six)}}
+	var own []Term
+	seen := make(map[netip.Prefix]bool)
+	for _, term := range terms {
+		p := term.Network
+		if seen[p] || p.Addr().Is6() != six || onlyMapped(p) {
+			continue
+		}
+		seen[p], own = true, append(own, term)
+		t.firsts = append(t.firsts, p.Addr())
+		if next := netipx.PrefixLastIP(p).Next(); next.IsValid() {
+			t.firsts = append(t.firsts, next)
 		}
 	}
-	// Prefixes nest or are apart: sorted by first address, the wider first,
-	// those around the current one form a stack.
-	slices.SortFunc(order, func(a, b int) int {
-		return cmp.Or(terms[a].Network.Compare(terms[b].Network), cmp.Compare(a, b))
-	})
-	type open struct {
-		last   netip.Addr
-		winner int // the earliest in the list of this prefix and those around it
-	}
-	var stack []open
-	t := &table{firsts: []netip.Addr{firstOf(six)}, classes: []Result{None}}
-	closeUpTo := func(before netip.Addr) { // the zero Addr closes all
-		for n := len(stack); n > 0 && (!before.IsValid() || stack[n-1].last.Less(before)); n-- {
-			class := None
-			if n > 1 {
-				class = terms[stack[n-2].winner].Qualifier
+	slices.SortFunc(t.firsts, netip.Addr.Compare)
+	t.firsts = slices.Compact(t.firsts)
+	t.classes = make([]Result, len(t.firsts))
+	for _, term := range own {
+		i, _ := slices.BinarySearchFunc(t.firsts, term.Network.Addr(), netip.Addr.Compare)
+		for ; i < len(t.firsts) && term.Network.Contains(t.firsts[i]); i++ {
+			if t.classes[i] == None { // else an earlier term has it
+				t.classes[i] = term.Qualifier
 			}
-			if next := stack[n-1].last.Next(); next.IsValid() && next.Is6() == six {
-				t.put(next, class)
-			}
-			stack = stack[:n-1]
 		}
 	}
-	for _, i := range order {
-		p := terms[i].Network
-		closeUpTo(p.Addr())
-		winner := i
-		if n := len(stack); n > 0 {
-			winner = min(winner, stack[n-1].winner)
-		}
-		stack = append(stack, open{netipx.PrefixLastIP(p), winner})
-		t.put(p.Addr(), terms[winner].Qualifier)
-	}
-	closeUpTo(netip.Addr{})
+	t.mergeNeighbours()
 	return t
 }
 
-// put starts a range, and keeps neighbours of one class together.
-func (t *table) put(first netip.Addr, class Result) {
-	n := len(t.firsts)
-	if t.firsts[n-1] == first {
-		n--
-		t.firsts, t.classes = t.firsts[:n], t.classes[:n]
+// mergeNeighbours makes one range of those of one class.
+func (t *table) mergeNeighbours() {
+	n := 0
+	for i, class := range t.classes {
+		if n == 0 || class != t.classes[n-1] {
+			t.firsts[n], t.classes[n] = t.firsts[i], class
+			n++
+		}
 	}
-	if n > 0 && t.classes[n-1] == class {
-		return
-	}
-	t.firsts = append(t.firsts, first)
-	t.classes = append(t.classes, class)
+	t.firsts, t.classes = t.firsts[:n], t.classes[:n]
 }
 
-// find returns the class of the range that contains a, and the range.
-func (t *table) find(a netip.Addr) (class Result, first, last netip.Addr) {
+// find returns the class of the range that contains a, and where the range ends.
+func (t *table) find(a netip.Addr) (class Result, last netip.Addr) {
 	i, found := slices.BinarySearchFunc(t.firsts, a, netip.Addr.Compare)
 	if !found {
 		i-- // never below 0: firsts begins with the family's first address
 	}
 	if i+1 < len(t.firsts) {
-		return t.classes[i], t.firsts[i], t.firsts[i+1].Prev()
+		return t.classes[i], t.firsts[i+1].Prev()
 	}
-	return t.classes[i], t.firsts[i], lastAddr(a.Is6())
+	return t.classes[i], lastAddr(a.Is6())
 }
 
 // firstOf and lastAddr are the ends of a family.
