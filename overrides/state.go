@@ -100,8 +100,8 @@ func (f keptFile) read() (keptSet, error) {
 // is named after.
 func (st store) byAsked() map[string]keptFile {
 	latest := make(map[string]keptFile)
-	names, _ := filepath.Glob(filepath.Join(st.dir, "*"+stateSuffix))
-	for _, path := range names {
+	paths, _ := st.files()
+	for _, path := range paths {
 		data, _ := readBounded(path, maxState) // what cannot be read is nobody's
 		head := strings.SplitN(string(data), "\n", 5)
 		if len(head) < 5 {
@@ -118,16 +118,30 @@ func (st store) byAsked() map[string]keptFile {
 
 // sweep removes the files of sources that have been gone for long.
 func (st store) sweep(used map[string]bool, now time.Time) error {
-	var errs []error
-	names, err := filepath.Glob(filepath.Join(st.dir, "*"+stateSuffix))
-	errs = append(errs, err)
-	for _, n := range names {
-		info, err := os.Stat(n)
-		if err == nil && !used[n] && now.Sub(info.ModTime()) > maxStateAge {
-			errs = append(errs, os.Remove(n))
+	paths, err := st.files()
+	errs := []error{err}
+	for _, p := range paths {
+		info, err := os.Stat(p)
+		if err == nil && !used[p] && now.Sub(info.ModTime()) > maxStateAge {
+			errs = append(errs, os.Remove(p))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// files returns the paths of all kept sets. To filepath.Glob a folder's name may be
+// a pattern.
+func (st store) files() (paths []string, err error) {
+	entries, err := os.ReadDir(st.dir)
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), stateSuffix) {
+			paths = append(paths, filepath.Join(st.dir, e.Name()))
+		}
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil // nothing was kept yet
+	}
+	return paths, err
 }
 
 func encodeState(key string, set keptSet) []byte {
