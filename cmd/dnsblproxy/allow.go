@@ -117,7 +117,7 @@ func (a *app) tellExempt(ctx context.Context, entries []overrides.Entry) {
 	if err != nil {
 		return
 	}
-	all := append(exemptionsIn(c, engine), slices.DeleteFunc(loaded(ctx, c), exemption.typed)...)
+	all := append(slices.Collect(exemptionsIn(c, engine)), slices.DeleteFunc(loaded(ctx, c), exemption.typed)...)
 	annotate(c, all)
 	by := make([]*exemption, len(entries))
 	for i := range all {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -178,20 +179,22 @@ func (a *app) resolveExemptions(ctx context.Context, c *config.Config) ([]exempt
 			fmt.Fprintf(a.err, "rule %s: %s: %s\n", s.Rule, s.Source, why)
 		}
 	}
-	return exemptionsIn(c, d.rules), nil
+	return slices.AppendSeq([]exemption{}, exemptionsIn(c, d.rules)), nil
 }
 
-// exemptionsIn lists what the engine has in force of the rules of c.
-func exemptionsIn(c *config.Config, engine *overrides.Engine) []exemption {
-	all := []exemption{}
-	for e := range engine.Exemptions(overrides.Allow) {
-		x := exemption{
-			Rule: e.Rule.Name, Entry: bare(e.Entry), Source: e.Source.String(), Line: lineOf(c, e),
-			Zones: append([]string{}, e.Rule.Zones...), Until: untilText(e.Entry.Until), Comment: e.Rule.Comment, Live: e.Live,
+// exemptionsIn yields what the engine has in force of the rules of c.
+func exemptionsIn(c *config.Config, engine *overrides.Engine) iter.Seq[exemption] {
+	return func(yield func(exemption) bool) {
+		for e := range engine.Exemptions(overrides.Allow) {
+			x := exemption{
+				Rule: e.Rule.Name, Entry: bare(e.Entry), Source: e.Source.String(), Line: lineOf(c, e),
+				Zones: append([]string{}, e.Rule.Zones...), Until: untilText(e.Entry.Until), Comment: e.Rule.Comment, Live: e.Live,
+			}
+			if !yield(x) {
+				return
+			}
 		}
-		all = append(all, x)
 	}
-	return all
 }
 
 // lineOf is the line of an entry in its file. Those of the configuration itself

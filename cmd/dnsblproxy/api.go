@@ -20,7 +20,13 @@ func (d *proxy) api() map[string]admin.Endpoint {
 		"lookup": d.lookupEndpoint,
 		"report": d.reportEndpoint,
 		"exemptions": func(context.Context, url.Values) (any, error) {
-			return exemptionsIn(d.cfg.Load(), d.rules), nil
+			return admin.Stream(func(yield func(any) bool) {
+				for x := range exemptionsIn(d.cfg.Load(), d.rules) {
+					if !yield(x) {
+						return
+					}
+				}
+			}), nil
 		},
 	}
 }

@@ -1,11 +1,13 @@
 package admin
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -135,6 +137,10 @@ func fail(w http.ResponseWriter, err error) {
 
 // send answers with a value as JSON.
 func send(w http.ResponseWriter, status int, v any) {
+	if parts, ok := v.(Stream); ok {
+		sendParts(w, parts)
+		return
+	}
 	text, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		status, text = http.StatusInternalServerError, []byte(`{"error": "the answer has no JSON form"}`)
@@ -142,4 +148,23 @@ func send(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(append(text, '\n')) // fails when the client has gone
+}
+
+// sendParts answers with an array. What fails half-way leaves it without its end.
+func sendParts(w http.ResponseWriter, parts Stream) {
+	w.Header().Set("Content-Type", "application/json")
+	b := bufio.NewWriterSize(w, 64<<10)
+	before, end := "[\n  ", "[]\n"
+	for v := range parts {
+		text, err := json.MarshalIndent(v, "  ", "  ")
+		if err == nil {
+			_, err = fmt.Fprintf(b, "%s%s", before, text)
+		}
+		if err != nil {
+			return // v has no JSON form, or the client has gone
+		}
+		before, end = ",\n  ", "\n]\n"
+	}
+	_, _ = b.WriteString(end)
+	_ = b.Flush()
 }

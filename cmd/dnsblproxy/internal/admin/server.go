@@ -22,6 +22,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net"
 	"net/http"
@@ -52,6 +53,10 @@ type Options struct {
 // goroutines call it at once. An *Error chooses the status; any other error is
 // a 500, and its text goes to the client as it is.
 type Endpoint func(ctx context.Context, query url.Values) (any, error)
+
+// Stream is an Endpoint's value of very many parts: an array that is sent while it
+// is made, for several clients at once may want one of a hundred megabytes.
+type Stream iter.Seq[any]
 
 // Error is a refusal with an HTTP status.
 type Error struct {

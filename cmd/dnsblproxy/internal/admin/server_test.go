@@ -8,8 +8,10 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
@@ -178,6 +180,41 @@ func TestTooManyQuestions(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestStream: an answer of many parts reads as any other, and leaves while it is
+// made.
+func TestStream(t *testing.T) {
+	type part struct{ Name, Text string }
+	for _, n := range []int{0, 1, 2, 10_000} {
+		o := testOptions(t)
+		all, w := []part{}, httptest.NewRecorder()
+		for i := range n {
+			all = append(all, part{fmt.Sprint(i), "a <b>, as long as a line"})
+		}
+		o.API["parts"] = func(context.Context, url.Values) (any, error) {
+			return Stream(func(yield func(any) bool) {
+				made := 0
+				for _, p := range all {
+					made += 60
+					if held := made - w.Body.Len(); held > 100<<10 {
+						t.Errorf("%d bytes are held back", held)
+					}
+					yield(p)
+				}
+			}), nil
+		}
+		r := httptest.NewRequest("GET", "/api/v1/parts", nil)
+		r.Host = "localhost"
+		NewHandler(o).ServeHTTP(w, r)
+		want, err := json.MarshalIndent(all, "", "  ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := w.Body.String(); got != string(want)+"\n" || w.Header().Get("Content-Type") != "application/json" {
+			t.Errorf("%d parts: got %.200q, want %.200q", n, got, want)
+		}
+	}
 }
 
 // start runs a server until the test ends.
