@@ -291,22 +291,25 @@ func TestFile_lines_end_and_say_so_once(t *testing.T) {
 }
 
 func TestFile_same_stamp_is_noticed_while_young(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "efax.txt")
-	write(t, path, "192.0.2.1\n")
-	w := &watched{path: path}
-	if _, err := w.read(); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte("192.0.2.9\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var err error
-	if w.seen, err = stampOf(path); err != nil { // as on a coarse file system
-		t.Fatal(err)
-	}
-	c, err := w.read()
-	if err != nil || c == nil || c.ranges()[0].String() != "192.0.2.9" {
-		t.Errorf("read = %v, %v, want the change", c, err)
+	for name, mtime := range map[string]time.Time{"just written": {}, "copied with its time": time.Now().Add(-time.Hour)} {
+		path := filepath.Join(t.TempDir(), "efax.txt")
+		put := func(text string) error {
+			return errors.Join(os.WriteFile(path, []byte(text), 0o600), os.Chtimes(path, mtime, mtime))
+		}
+		w := &watched{path: path}
+		err := put("192.0.2.1\n")
+		if _, rerr := w.read(); errors.Join(err, rerr) != nil {
+			t.Fatal(err, rerr)
+		}
+		err = put("192.0.2.9\n")
+		seen, serr := stampOf(path)
+		if errors.Join(err, serr) != nil {
+			t.Fatal(err, serr)
+		}
+		w.seen, w.latest = seen, seen // as on a coarse file system
+		if c, err := w.read(); err != nil || c == nil || c.ranges()[0].String() != "192.0.2.9" {
+			t.Errorf("%s: read = %v, %v, want the change", name, c, err)
+		}
 	}
 }
 

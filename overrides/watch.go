@@ -19,9 +19,9 @@ const pollEvery = time.Second
 // is a failure.
 const maxBusy = 30
 
-// settle is how old a file's modification time has to be, or for how long it has
-// been seen, before an unchanged one proves an unchanged file: coarse file systems
-// count whole seconds.
+// settle is how old a file's times have to be, or for how long they have been seen,
+// before unchanged ones prove an unchanged file: coarse file systems count whole
+// seconds.
 const settle = 3 * time.Second
 
 // watched is a rule file as it was last read. It is handed on from one
@@ -76,7 +76,7 @@ func (w *watched) read() (*content, error) {
 	if w.underWay(before) {
 		return nil, fmt.Errorf("%s: %w", w.path, errBusy)
 	}
-	settled := time.Since(before.mtime) > settle || time.Since(w.since) > settle
+	settled := min(time.Since(before.mtime), time.Since(before.ctime)) > settle || time.Since(w.since) > settle
 	if before == w.seen && w.unchanged() {
 		w.settled = settled
 		return nil, nil
