@@ -13,6 +13,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // ErrMostlyBad is wrapped by the error of Load about a file of which more lines
@@ -67,8 +69,8 @@ func load(ctx context.Context, specs []Spec, now time.Time, seed maphash.Seed) (
 				return nil, append(problems, b.skipped()...), nil, fmt.Errorf("reading %s: %w", name, bareError(err))
 			}
 			prints = append(prints, mark)
-			if at := mark.info.ModTime(); at.After(z.modified) {
-				z.modified = at
+			if mark.modified.After(z.modified) {
+				z.modified = mark.modified
 			}
 		}
 		problems = append(problems, b.skipped()...)
@@ -105,48 +107,59 @@ func (z *Zone) add(b *builder) {
 // fingerprint tells whether a file is still the one that was read.
 type fingerprint struct {
 	name string
-	info os.FileInfo
+	stamp
 	hash uint64 // of the bytes; 0 from stat alone
 }
 
-// sameStat reports whether two stats are of the same file in the same state.
-func (f fingerprint) sameStat(info os.FileInfo) bool {
-	return os.SameFile(f.info, info) && f.info.ModTime().Equal(info.ModTime()) && f.info.Size() == info.Size()
+// stamp tells files, and states of one, apart as far as a stat does.
+type stamp struct {
+	device, inode     uint64
+	size              int64
+	modified, changed time.Time // the second follows every change, whatever sets the first back
 }
 
 // open opens a regular file. A pipe that nobody writes to would never be open.
-func open(name string) (*os.File, os.FileInfo, error) {
+func open(name string) (*os.File, stamp, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, nil, err
+		return nil, stamp{}, err
 	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("this is no regular file")
-	}
+	is, err := stampOf(f)
 	if err != nil {
 		f.Close()
-		return nil, nil, err
+		return nil, stamp{}, err
 	}
-	return f, info, nil
+	return f, is, nil
+}
+
+func stampOf(f *os.File) (stamp, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return stamp{}, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return stamp{}, errors.New("this is no regular file")
+	}
+	return stamp{uint64(st.Dev), uint64(st.Ino), st.Size, time.Unix(st.Mtim.Unix()), time.Unix(st.Ctim.Unix())}, nil
 }
 
 // read hands a file's bytes to use, until ctx ends, and returns what the file is
 // like. One that changes meanwhile is ErrChanged.
 func read(ctx context.Context, name string, seed maphash.Seed, use func(r io.Reader, size int64) error) (fingerprint, error) {
-	f, info, err := open(name)
+	f, before, err := open(name)
 	if err != nil {
 		return fingerprint{}, err
 	}
 	defer f.Close()
-	mark := fingerprint{name: name, info: info}
+	mark := fingerprint{name: name, stamp: before}
 	var hash maphash.Hash
 	hash.SetSeed(seed)
-	if err := use(io.TeeReader(stoppable{ctx, f}, &hash), info.Size()); err != nil {
+	if err := use(io.TeeReader(stoppable{ctx, f}, &hash), before.size); err != nil {
 		return mark, err
 	}
 	mark.hash = hash.Sum64()
-	if info, err = f.Stat(); err == nil && !mark.sameStat(info) {
+	after, err := stampOf(f)
+	if err == nil && after != before {
 		err = ErrChanged
 	}
 	return mark, err

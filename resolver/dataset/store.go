@@ -94,7 +94,7 @@ func (s *Store) poll(ctx context.Context) {
 		s.finish(ctx, nil, nil, nil, err)
 		return
 	}
-	if slices.EqualFunc(now, s.tried, func(a, b fingerprint) bool { return a.sameStat(b.info) }) {
+	if slices.EqualFunc(now, s.tried, func(a, b fingerprint) bool { return a.stamp == b.stamp }) {
 		switch {
 		case s.recheck:
 			if s.sameBytes(ctx, s.tried) == nil {
@@ -208,12 +208,12 @@ func (s *Store) stat() ([]fingerprint, error) {
 	var prints []fingerprint
 	for _, spec := range s.specs {
 		for _, name := range spec.Files {
-			f, info, err := open(name)
+			f, is, err := open(name)
 			if err != nil {
 				return nil, fmt.Errorf("reading %s: %w", name, bareError(err))
 			}
 			f.Close()
-			prints = append(prints, fingerprint{name: name, info: info})
+			prints = append(prints, fingerprint{name: name, stamp: is})
 		}
 	}
 	return prints, nil
@@ -227,7 +227,7 @@ func (s *Store) sameBytes(ctx context.Context, prints []fingerprint) error {
 			_, err := io.Copy(io.Discard, r)
 			return err
 		})
-		if err != nil || !p.sameStat(now.info) || now.hash != p.hash {
+		if err != nil || now.stamp != p.stamp || now.hash != p.hash {
 			return fmt.Errorf("reading %s: %w", p.name, ErrChanged)
 		}
 	}
