@@ -23,15 +23,14 @@ type step struct {
 // layer counts the spans of one level that cover the current key, by value.
 type layer struct {
 	level uint8
-	vals  []value
+	vals  []value // ascending
 	count []int
 }
 
 func (l *layer) add(val value, by int) {
-	i := slices.Index(l.vals, val)
-	if i < 0 {
-		i = len(l.vals)
-		l.vals, l.count = append(l.vals, val), append(l.count, 0)
+	i, ok := slices.BinarySearch(l.vals, val)
+	if !ok {
+		l.vals, l.count = slices.Insert(l.vals, i, val), slices.Insert(l.count, i, 0)
 	}
 	if l.count[i] += by; l.count[i] == 0 {
 		l.vals = slices.Delete(l.vals, i, i+1)
@@ -42,12 +41,15 @@ func (l *layer) add(val value, by int) {
 // flatten turns spans that may cover one another into disjoint steps, in order
 // of their keys; what no span covers is none. spans is reordered.
 func flatten(spans []span, in *interner) []step {
-	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.lo, b.lo) })
+	// Among many that begin and end together, values come and go at the layer's end.
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Or(cmp.Compare(a.lo, b.lo), cmp.Compare(a.val, b.val)) })
 	ends := make([]uint32, len(spans))
 	for i := range ends {
 		ends[i] = uint32(i)
 	}
-	slices.SortFunc(ends, func(a, b uint32) int { return cmp.Compare(spans[a].hi, spans[b].hi) })
+	slices.SortFunc(ends, func(a, b uint32) int {
+		return cmp.Or(cmp.Compare(spans[a].hi, spans[b].hi), cmp.Compare(spans[b].val, spans[a].val))
+	})
 
 	var (
 		steps  []step
@@ -77,7 +79,8 @@ func flatten(spans []span, in *interner) []step {
 		}
 		val := none
 		if len(layers) > 0 {
-			buf = append(buf[:0], layers[len(layers)-1].vals...)
+			vals := layers[len(layers)-1].vals // of records, the first of which merge takes
+			buf = append(buf[:0], vals[:min(len(vals), maxSet)]...)
 			val = in.merge(buf)
 		}
 		if len(steps) == 0 || steps[len(steps)-1].val != val {
