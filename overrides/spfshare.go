@@ -97,11 +97,14 @@ func (p *compiler) run(ctx context.Context, c *compilation, domain string, excep
 	r := withoutIncludes(keeper{answers: p.answers, next: p.resolver}, except)
 	if m.Has(spf.TempError) {
 		c.m, c.broad = m, tooBroad(ctx, r, m.Domain(), fromMap(m, nil))
-		return
+	} else {
+		c.whole = wholeResult(ctx, r, m)
+		if !m.Has(spf.PermError) {
+			c.whole.unmet = unmet(m.Tree, except)
+		}
 	}
-	c.whole = wholeResult(ctx, r, m)
-	if !m.Has(spf.PermError) {
-		c.whole.unmet = unmet(m.Tree, except)
+	if err := ctx.Err(); errors.Is(err, context.Canceled) { // before its live terms could be judged
+		c.whole, c.err = nil, fmt.Errorf("SPF of %q: %w", domain, err)
 	}
 }
 

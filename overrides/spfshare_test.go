@@ -146,3 +146,26 @@ func TestSPF_shared_reload(t *testing.T) {
 		}
 	})
 }
+
+// TestSPF_shared_reload_while_judged: what a reload cuts short is not taken for
+// narrow enough.
+func TestSPF_shared_reload_while_judged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := liveDNS()
+		dns.slow = 500 * time.Millisecond
+		dns.exists = func(string) bool { return true }
+		tl := start(t, dns, Options{}, spfRule("efax.com"))
+		for tl.dns.count("_spf.efax.com")+tl.dns.count("efax.com") == 0 {
+			tl.elapse(100 * time.Millisecond)
+		}
+		tl.elapse(700 * time.Millisecond) // the record is there, and samples are asked for
+		if err := tl.Replace([]Rule{spfRule("efax.com")}); err != nil {
+			t.Fatal(err)
+		}
+		tl.elapse(time.Minute)
+		tl.want("the fixed part", "+203.0.113.1")
+		if st := tl.status(); !strings.Contains(st.LastError, "too broad") {
+			t.Errorf("LastError = %q, want too broad", st.LastError)
+		}
+	})
+}
