@@ -73,7 +73,8 @@ func domainLike(s string) bool {
 	if strings.HasPrefix(s, ".") || strings.HasPrefix(s, "*.") || !ascii(s) {
 		return true
 	}
-	return strings.Contains(s, ".") && strings.Trim(s, "0123456789.-xX") != ""
+	const ofAddresses = "0123456789.-xX" // with slips; one top-level domain is all x
+	return strings.Contains(s, ".") && strings.Trim(s, ofAddresses) != "" || strings.HasSuffix(strings.ToLower(s), ".xxx")
 }
 
 // cutUntil splits the "until DATE" off the end of an entry.

@@ -141,7 +141,7 @@ func TestParseHost(t *testing.T) {
 
 func TestParseRuleFile(t *testing.T) {
 	const in = "\ufeff# fax senders\r\n192.0.2.7 # one\r\n\r\n" +
-		"203.0.113.10 - 203.0.113.20 until 2027-03-31\r\n.example.com\r\n  2001:db8::/48"
+		"203.0.113.10 - 203.0.113.20 until 2027-03-31\r\n.example.com\r\n  2001:db8::/48\r\n18-x.xxx"
 	entries, problems := ParseRuleFile("efax.txt", []byte(in))
 	if len(problems) > 0 {
 		t.Fatal(problems)
@@ -150,7 +150,7 @@ func TestParseRuleFile(t *testing.T) {
 	for _, e := range entries {
 		got = append(got, strings.Join([]string{e.String(), string(rune('0' + e.Line))}, " @"))
 	}
-	want := []string{"192.0.2.7 @2", "203.0.113.10-203.0.113.20 until 2027-03-31 @4", ".example.com @5", "2001:db8::/48 @6"}
+	want := []string{"192.0.2.7 @2", "203.0.113.10-203.0.113.20 until 2027-03-31 @4", ".example.com @5", "2001:db8::/48 @6", "18-x.xxx @7"}
 	if !slices.Equal(got, want) {
 		t.Errorf("entries = %q, want %q", got, want)
 	}
