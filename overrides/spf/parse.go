@@ -11,14 +11,6 @@ import (
 
 const version = "v=spf1"
 
-// SyntaxError is one fault in a record. Parse joins all of them.
-type SyntaxError struct {
-	Term   string // as published
-	Reason string
-}
-
-func (e *SyntaxError) Error() string { return fmt.Sprintf("term %q: %s", e.Term, e.Reason) }
-
 // IsRecord reports whether a TXT record is an SPF record, well formed or not:
 // it begins with the version, which ends at a space or at the end of the
 // record, RFC 7208, section 4.5.
@@ -28,7 +20,7 @@ func IsRecord(text string) bool {
 }
 
 // Parse reads a record by the grammar of RFC 7208, section 12, and nothing
-// looser. The error joins a *SyntaxError for each term that is wrong; there is
+// looser. The error joins what is wrong with each term; there is
 // no record then, as section 4.6 makes any of them a permerror.
 func Parse(text string) (*Record, error) {
 	if !IsRecord(text) {
@@ -46,7 +38,7 @@ func Parse(text string) (*Record, error) {
 			err = r.add(t)
 		}
 		if err != nil {
-			errs = append(errs, &SyntaxError{Term: s, Reason: err.Error()})
+			errs = append(errs, fmt.Errorf("term %q: %w", s, err))
 		}
 	}
 	if len(errs) > 0 {
