@@ -42,8 +42,6 @@ const (
 	confirmEvery = time.Hour           // how often an unchanged set's time is written anew
 )
 
-var errState = errors.New("the file is damaged")
-
 // keptSet is what is kept of a source. Its content is nil if that is nothing.
 type keptSet struct {
 	content *content
@@ -90,7 +88,7 @@ func (f keptFile) read() (keptSet, error) {
 	}
 	set, err := decodeState(f.key, data)
 	if err != nil {
-		err = fmt.Errorf("reading the kept set %s: %w", f.path, err)
+		err = fmt.Errorf("the kept set %s is damaged: %w", f.path, err)
 		return keptSet{}, errors.Join(err, os.Rename(f.path, f.path+damaged))
 	}
 	return set, nil
@@ -166,20 +164,20 @@ func encodeState(key string, set keptSet) []byte {
 func decodeState(key string, data []byte) (keptSet, error) {
 	magic, rest, _ := strings.Cut(string(data), "\n")
 	if magic != stateMagic {
-		return keptSet{}, fmt.Errorf("%w: it does not begin with %q", errState, stateMagic)
+		return keptSet{}, fmt.Errorf("it does not begin with %q", stateMagic)
 	}
 	sumLine, body, _ := strings.Cut(rest, "\n")
 	if sum := sha256.Sum256([]byte(body)); sumLine != "sum "+hex.EncodeToString(sum[:]) {
-		return keptSet{}, fmt.Errorf("%w: its sum does not fit", errState)
+		return keptSet{}, errors.New("its sum does not fit")
 	}
 	sc := bufio.NewScanner(strings.NewReader(body))
 	if !sc.Scan() || sc.Text() != "source "+strconv.Quote(key) {
-		return keptSet{}, fmt.Errorf("%w: it is of another source", errState)
+		return keptSet{}, errors.New("it is of another source")
 	}
 	sc.Scan()
 	at, err := time.Parse("time "+time.RFC3339, sc.Text())
 	if err != nil {
-		return keptSet{}, fmt.Errorf("%w: it has no time", errState)
+		return keptSet{}, errors.New("it has no time")
 	}
 	set := keptSet{at: at, valid: make(validators)}
 	var fixed, live []Range
@@ -197,12 +195,9 @@ func decodeState(key string, data []byte) (keptSet, error) {
 			fixed = append(fixed, r)
 		}
 		if err != nil {
-			return keptSet{}, fmt.Errorf("%w: %w", errState, err)
+			return keptSet{}, err
 		}
 	}
-	if err := sc.Err(); err != nil {
-		return keptSet{}, fmt.Errorf("%w: %w", errState, err)
-	}
 	set.content = contentOfRanges(fixed, live)
-	return set, nil
+	return set, sc.Err()
 }

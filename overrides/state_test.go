@@ -3,7 +3,6 @@ package overrides
 import (
 	"bytes"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -321,9 +320,6 @@ func FuzzDecodeState(f *testing.F) {
 		data := fmt.Appendf(nil, "%s\nsum %x\n%s", stateMagic, sum, body)
 		got, err := decodeState("key", data)
 		if err != nil {
-			if !errors.Is(err, errState) {
-				t.Fatalf("err = %v, want errState in it", err)
-			}
 			return
 		}
 		if !mend {
