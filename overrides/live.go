@@ -20,7 +20,7 @@ const (
 	liveLeast   = 10 * time.Second // how long any result is: its waiters have to find it
 	liveMost    = 24 * time.Hour
 	maxVerdicts = 1 << 16   // results kept, about 100 B each
-	maxPassed   = 1<<20 + 1 // addresses counted per source against its guard: one more than max_v4 permits by default
+	maxPassed   = 1<<20 + 1 // addresses of a family counted per source against its guard: one more than max_v4 permits by default
 )
 
 var errGuard = errors.New("live terms have passed as many addresses in 24 hours as max_v4 or max_v6 permits")
@@ -240,11 +240,11 @@ func (e *Engine) countPass(s *source, a netip.Addr, now time.Time) error {
 	defer l.mu.Unlock()
 	p := l.passed[s.key]
 	if p == nil {
-		p = &passes{at: make(map[netip.Addr]time.Time)}
+		p = &passes{v4: make(map[netip.Addr]time.Time), v6: make(map[netip.Addr]time.Time)}
 		l.passed[s.key] = p
 	}
 	fits := func() bool {
-		return !fixed4.add(count{0, p.n4}).above(bits4) && !fixed6.add(count{0, p.n6}).above(bits6)
+		return !fixed4.add(count{0, uint64(len(p.v4))}).above(bits4) && !fixed6.add(count{0, uint64(len(p.v6))}).above(bits6)
 	}
 	p.add(a, now)
 	if fits() {
@@ -257,7 +257,7 @@ func (e *Engine) countPass(s *source, a netip.Addr, now time.Time) error {
 	if fits() {
 		return nil
 	}
-	p.remove(a)
+	delete(p.of(a), a)
 	if !p.refused {
 		e.log.Warn("rule source refused", s.attr(), slog.Any("error", errGuard))
 	}
@@ -268,47 +268,32 @@ func (e *Engine) countPass(s *source, a netip.Addr, now time.Time) error {
 // passes are the addresses that passed the live terms of one source in the
 // last 24 hours, perhaps some older ones until the next prune.
 type passes struct {
-	at      map[netip.Addr]time.Time // when last
-	n4, n6  uint64
+	v4, v6  map[netip.Addr]time.Time // when last
 	pruned  time.Time
 	refused bool // logged that the guard is reached
+}
+
+// of returns those of a's family.
+func (p *passes) of(a netip.Addr) map[netip.Addr]time.Time {
+	if a.Is4() {
+		return p.v4
+	}
+	return p.v6
 }
 
 func (p *passes) add(a netip.Addr, now time.Time) {
 	if now.Sub(p.pruned) >= time.Hour {
 		p.prune(now)
 	}
-	_, counted := p.at[a]
-	if !counted && len(p.at) >= maxPassed {
-		return // bounds memory; what is counted so far goes on counting
+	at := p.of(a)
+	if _, counted := at[a]; counted || len(at) < maxPassed { // bounds memory; what is counted so far goes on counting
+		at[a] = now
 	}
-	if !counted {
-		p.count(a, 1)
-	}
-	p.at[a] = now
 }
 
 func (p *passes) prune(now time.Time) {
 	p.pruned = now
-	for a, at := range p.at {
-		if now.Sub(at) >= giveUp {
-			p.remove(a)
-		}
-	}
-}
-
-func (p *passes) remove(a netip.Addr) {
-	if _, counted := p.at[a]; counted {
-		delete(p.at, a)
-		p.count(a, ^uint64(0))
-	}
-}
-
-// count adds n, modulo 2^64, to the addresses of a's family.
-func (p *passes) count(a netip.Addr, n uint64) {
-	if a.Is4() {
-		p.n4 += n
-	} else {
-		p.n6 += n
-	}
+	over := func(_ netip.Addr, at time.Time) bool { return now.Sub(at) >= giveUp }
+	maps.DeleteFunc(p.v4, over)
+	maps.DeleteFunc(p.v6, over)
 }
