@@ -20,8 +20,8 @@ type content struct {
 type layer struct {
 	end  uint32 // seconds since 1970; 0: never
 	live bool   // to be evaluated for one address at a time
-	v4   spans4
-	v6   spans6
+	v4   []span[v4]
+	v6   []span[v6]
 }
 
 // domainEntry is a domain in wire form without the root's zero byte.

@@ -91,12 +91,6 @@ type span[A point[A]] struct {
 	line   uint32
 }
 
-// spans4 and spans6 are sorted and disjoint once disjoint has returned them.
-type (
-	spans4 []span[v4]
-	spans6 []span[v6]
-)
-
 // disjoint returns spans, which it sorts in place, as sorted ranges that do
 // not overlap. Where several lines cover an address, the first line stays;
 // neighbours of the same line are merged.
