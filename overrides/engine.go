@@ -77,6 +77,7 @@ const maxFetches = 32
 // broken rule file is one of them.
 func Open(rules []Rule, opts Options) (*Engine, error) {
 	opts.UserAgent = cmp.Or(opts.UserAgent, "dnsblproxy")
+	opts.Resolver = cmp.Or[Resolver](opts.Resolver, noResolver{})
 	e := &Engine{
 		opts:    opts,
 		log:     opts.Log,

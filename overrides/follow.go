@@ -52,11 +52,16 @@ func (e *Engine) startAll() {
 func (e *Engine) equip(s *source) {
 	switch s.key.kind {
 	case KindSPF:
-		s.fetch = &spfFetcher{domain: s.key.spec, except: exceptSPF(s.rule), compiler: e.compiler}
+		except := exceptSPF(s.rule)
+		s.fetch = func(ctx context.Context, have known) result {
+			return e.compiler.compile(ctx, s.key.spec, except).result(have.content)
+		}
 	case KindA, KindMX:
-		s.fetch = &hostFetcher{name: s.key.spec, mx: s.key.kind == KindMX, resolver: e.opts.Resolver}
+		s.fetch = func(ctx context.Context, have known) result {
+			return fetchHosts(ctx, e.opts.Resolver, s.key.spec, s.key.kind == KindMX, have.content)
+		}
 	case KindURL:
-		s.fetch = e.newFeedFetcher(s.rule)
+		s.fetch = e.newFeedFetcher(s.rule).fetch
 	}
 }
 
@@ -106,7 +111,7 @@ func (e *Engine) attempt(ctx context.Context, s *source) result {
 	}
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	r := s.fetch.fetch(ctx, have)
+	r := s.fetch(ctx, have)
 	if r.over = over; over && r.err != nil && r.content == nil {
 		r.content, r.drop = have.content, r.drop || have.content.empty()
 	}

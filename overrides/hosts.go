@@ -12,32 +12,28 @@ import (
 	"dnsblproxy/overrides/spf"
 )
 
-// errNoResolver says that the engine was opened without one.
-var errNoResolver = errors.New("there is no resolver to ask")
+// noResolver stands for the one that the engine was opened without.
+type noResolver struct{}
+
+// Lookup always fails.
+func (noResolver) Lookup(context.Context, string, spf.Type) (spf.Answer, error) {
+	return spf.Answer{}, errors.New("there is no resolver to ask")
+}
 
 // maxMX bounds the MX hosts of one domain. RFC 7208 permits ten inside SPF;
 // a domain named by hand may have some more.
 const maxMX = 50
 
-// hostFetcher loads the addresses of a host, or of a domain's MX hosts.
-type hostFetcher struct {
-	name     string
-	mx       bool
-	resolver Resolver
-}
-
-// fetch asks for both families of every host. A name without addresses is an
-// answer that takes effect at once, and loudly. If a host cannot be asked the
-// addresses of that family known before stay beside those of the others.
-func (h *hostFetcher) fetch(ctx context.Context, have known) result {
-	if h.resolver == nil {
-		return result{err: errNoResolver}
-	}
-	c := collecting{resolver: h.resolver, ttl: math.MaxInt64, lost: make(map[bool]bool)}
-	hosts := []string{h.name}
-	if h.mx {
+// fetchHosts loads the addresses of a host, or of a domain's MX hosts: both families
+// of every host. A name without addresses is an answer that takes effect at once, and
+// loudly. If a host cannot be asked the addresses of that family known before stay
+// beside those of the others.
+func fetchHosts(ctx context.Context, r Resolver, name string, mx bool, have *content) result {
+	c := collecting{resolver: r, ttl: math.MaxInt64, lost: make(map[bool]bool)}
+	hosts := []string{name}
+	if mx {
 		var err error
-		if hosts, err = c.exchangers(ctx, h.name); err != nil {
+		if hosts, err = c.exchangers(ctx, name); err != nil {
 			return result{err: err}
 		}
 	}
@@ -49,10 +45,10 @@ func (h *hostFetcher) fetch(ctx context.Context, have known) result {
 		return result{err: c.err}
 	case c.err != nil:
 		sure := contentOfRanges(c.ranges, nil)
-		kept := slices.DeleteFunc(have.content.ranges(), func(r Range) bool { return !c.lost[r.First.Is6()] })
+		kept := slices.DeleteFunc(have.ranges(), func(r Range) bool { return !c.lost[r.First.Is6()] })
 		return result{content: contentOfRanges(append(kept, c.ranges...), nil), sure: sure, err: c.err}
 	case len(c.ranges) == 0:
-		return result{drop: true, lasting: true, err: fmt.Errorf("%q has no address", h.name), ttl: c.ttl}
+		return result{drop: true, lasting: true, err: fmt.Errorf("%q has no address", name), ttl: c.ttl}
 	}
 	return result{content: contentOfRanges(c.ranges, nil), ttl: c.ttl}
 }
@@ -129,7 +125,7 @@ func (c *content) rangesOf(live bool) []Range {
 // everything else in the record counts as before, also for addresses that the
 // domain left out would have passed too.
 func withoutIncludes(r Resolver, domains []string) Resolver {
-	if len(domains) == 0 || r == nil {
+	if len(domains) == 0 {
 		return r
 	}
 	return leaveOut{r, domains}

@@ -170,7 +170,7 @@ func (e *Engine) evaluate(job *liveJob, k sourceKey, a netip.Addr) {
 	s := e.current(k)
 	e.mu.Unlock()
 	now := time.Now()
-	if s == nil || e.opts.Resolver == nil {
+	if s == nil {
 		e.live.keep(liveKey{k, a}, verdict{expires: now.Add(liveUnsure)}, now)
 		return
 	}

@@ -36,7 +36,7 @@ type source struct {
 	key    sourceKey
 	rule   *Rule
 	source Source
-	fetch  fetcher            // nil for cidr, domains and file
+	fetch  fetcher            // from outside; nil for cidr, domains and file
 	file   *watched           // nil but for file
 	stop   context.CancelFunc // of its goroutine; nil without one
 
@@ -82,12 +82,9 @@ func (s *source) isStatic() bool {
 // isFetched reports whether the source is loaded from outside.
 func (s *source) isFetched() bool { return !s.isStatic() && s.key.kind != KindFile }
 
-// fetcher loads one source from outside: a feed, hosts or an SPF record.
-type fetcher interface {
-	// fetch blocks until it is done or ctx ends. have is what is known now;
-	// its content is nil for nothing.
-	fetch(ctx context.Context, have known) result
-}
+// fetcher loads a source. It blocks until it is done or ctx ends. have is what is
+// known now; its content is nil for nothing.
+type fetcher func(ctx context.Context, have known) result
 
 // result is what one attempt to load a source came to.
 type result struct {

@@ -16,7 +16,7 @@ import (
 // compiler compiles a domain's SPF record once for all rules that name the
 // domain. What it came to serves them until it is nearly time to renew it.
 type compiler struct {
-	resolver Resolver // nil without one
+	resolver Resolver
 	answers  *answers // which live evaluation will want
 
 	mu   sync.Mutex
@@ -108,7 +108,9 @@ func (p *compiler) run(ctx context.Context, c *compilation, domain string, excep
 	}
 }
 
-// result is what the compilation comes to for a source that opens prev.
+// result is what the compilation comes to for a source that opens prev. What DNS
+// cannot say for now (temperror) is as before; what it does say takes effect at once,
+// also that there is no record any more, or a broken one.
 func (c *compilation) result(prev *content) result {
 	switch {
 	case c.err != nil:

@@ -26,23 +26,6 @@ const samples = 8
 // again.
 const complexPause = time.Hour
 
-// spfFetcher loads the addresses that a domain's SPF record authorizes.
-type spfFetcher struct {
-	domain   string
-	except   []string // domains whose include is left out
-	compiler *compiler
-}
-
-// fetch compiles the record, or takes what was compiled for another rule. What
-// DNS cannot say for now (temperror) is as before; what it does say takes
-// effect at once, also that there is no record any more, or a broken one.
-func (f *spfFetcher) fetch(ctx context.Context, have known) result {
-	if f.compiler.resolver == nil {
-		return result{err: errNoResolver}
-	}
-	return f.compiler.compile(ctx, f.domain, f.except).result(have.content)
-}
-
 // wholeResult is what a record comes to of which DNS hides nothing.
 func wholeResult(ctx context.Context, resolver Resolver, m *spf.Map) *result {
 	c := fromMap(m, nil)
