@@ -117,10 +117,14 @@ func (e *Engine) Ready() <-chan struct{} { return e.ready }
 // is no such problem: its last good set stays.
 func (e *Engine) Replace(rules []Rule) error {
 	var problems []error
+	seen := make(map[string]bool)
 	for _, r := range rules {
 		problems = append(problems, Validate(r)...)
+		if seen[r.Key()] {
+			problems = append(problems, r.problem("", "", "there are two rules of this name; rename one"))
+		}
+		seen[r.Key()] = true
 	}
-	problems = append(problems, duplicates(rules)...)
 	if len(problems) > 0 {
 		return errors.Join(problems...)
 	}
@@ -153,18 +157,6 @@ func adopt(rules []Rule) ([]*Rule, []*source) {
 		sources = append(sources, sourcesOf(&r)...)
 	}
 	return own, sources
-}
-
-func duplicates(rules []Rule) []error {
-	var out []error
-	seen := make(map[string]bool)
-	for _, r := range rules {
-		if seen[r.Key()] {
-			out = append(out, r.problem("", "", "there are two rules of this name; rename one"))
-		}
-		seen[r.Key()] = true
-	}
-	return out
 }
 
 // firstRead reads the files that no rule in force has loaded yet, of rules that
