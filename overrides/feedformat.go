@@ -52,17 +52,7 @@ func readTextFeed(body []byte) ([]Range, error) {
 		return nil, fmt.Errorf("the feed has more than %d lines", maxValues)
 	}
 	var out []Range
-	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
-	for line := 1; len(body) > 0; line++ {
-		var text []byte
-		text, body, _ = bytes.Cut(body, []byte{'\n'})
-		if i := bytes.IndexAny(text, "#;"); i >= 0 {
-			text = text[:i]
-		}
-		text = bytes.TrimSpace(text)
-		if len(text) == 0 {
-			continue
-		}
+	for line, text := range entryLines(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")), "#;") {
 		if len(text) > maxEntry {
 			return nil, fmt.Errorf("line %d of the feed has %d bytes", line, len(text))
 		}

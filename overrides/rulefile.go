@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"strings"
 	"syscall"
@@ -30,39 +31,42 @@ func ParseRuleFile(name string, data []byte) ([]Entry, []error) {
 
 // eachEntry calls add for each entry, in order, and returns all problems.
 func eachEntry(name string, data []byte, add func(Entry)) (problems []error) {
-	fault := func(line int, err error) bool {
-		if len(problems) == maxFileFault {
-			problems = append(problems, &Problem{File: name, Line: line, Msg: "more lines are wrong from here on; mend those above first"})
-			return false
-		}
-		problems = append(problems, &Problem{File: name, Line: line, Msg: err.Error()})
-		return true
-	}
 	data, err := unmarked(name, data)
 	if err != nil {
 		return []error{err}
 	}
-	var p pace
-	for line := 1; len(data) > 0; line++ {
-		p.step()
-		var text []byte
-		text, data, _ = bytes.Cut(data, []byte{'\n'})
-		text, _, _ = bytes.Cut(text, []byte{'#'})
-		text = bytes.TrimSpace(text)
-		if len(text) == 0 {
-			continue
-		}
+	for line, text := range entryLines(data, "#") {
 		e, err := parseLine(text)
-		if err != nil {
-			if !fault(line, err) {
-				break
-			}
+		if err == nil {
+			e.Line = line
+			add(e)
 			continue
 		}
-		e.Line = line
-		add(e)
+		if len(problems) == maxFileFault {
+			return append(problems, &Problem{File: name, Line: line, Msg: "more lines are wrong from here on; mend those above first"})
+		}
+		problems = append(problems, &Problem{File: name, Line: line, Msg: err.Error()})
 	}
 	return problems
+}
+
+// entryLines yields, by their numbers, the lines that say something beside a comment,
+// which begins with one of these characters.
+func entryLines(data []byte, comments string) iter.Seq2[int, []byte] {
+	return func(yield func(int, []byte) bool) {
+		var p pace
+		for line := 1; len(data) > 0; line++ {
+			p.step()
+			var text []byte
+			text, data, _ = bytes.Cut(data, []byte{'\n'})
+			if i := bytes.IndexAny(text, comments); i >= 0 {
+				text = text[:i]
+			}
+			if text = bytes.TrimSpace(text); len(text) > 0 && !yield(line, text) {
+				return
+			}
+		}
+	}
 }
 
 // unmarked takes off the byte order mark, by which it knows UTF-16.
