@@ -83,6 +83,7 @@ type sweep struct {
 	beyond bool // it has come past a live term
 	asks   bool // what the term at hand would ask is asked now
 	left   int  // nodes it may still have
+	room   int  // terms and addresses likewise
 
 	// The addresses that the evaluation under way stands for.
 	first, last netip.Addr

@@ -7,8 +7,12 @@ import (
 	"time"
 )
 
-// maxNodes bounds the tree of a domain that includes itself many times.
-const maxNodes = 256
+// Bounds of the tree of a hostile domain: one that includes itself many times, and
+// one with thousands of terms of which each finds thousands of addresses.
+const (
+	maxNodes = 256
+	maxParts = 1 << 15 // terms and addresses
+)
 
 // Node is a domain in the tree of includes and redirects, for people to read.
 type Node struct {
@@ -52,7 +56,7 @@ type Use struct {
 func (s *sweep) tree(ctx context.Context, q Query) *Node {
 	c := newCheck(ctx, s.policies, q)
 	c.sweep = s
-	s.left = maxNodes
+	s.left, s.room = maxNodes, maxParts
 	return s.node(c, "", c.domain, maxLookups+1)
 }
 
@@ -75,6 +79,9 @@ func (s *sweep) node(c *check, term, domain string, depth int) *Node {
 		ended = ended || t.Kind == KindAll
 		if !t.Kind.Asks() {
 			continue
+		}
+		if s.room--; s.room < 0 {
+			break
 		}
 		s.asks = s.follow && s.beyond && !ended
 		c.ip = firstOf(false)
@@ -150,7 +157,9 @@ func (s *sweep) found(c *check, u *Use, q question) *reply {
 	if q.t != TypeMX && !slices.Contains(u.Names, q.name) {
 		u.Names = append(u.Names, q.name)
 	}
-	u.Addrs = append(u.Addrs, r.answer.Addrs...)
+	addrs := r.answer.Addrs[:min(len(r.answer.Addrs), max(s.room, 0))]
+	s.room -= len(addrs)
+	u.Addrs = append(u.Addrs, addrs...)
 	return &r
 }
 

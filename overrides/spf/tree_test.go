@@ -2,6 +2,7 @@ package spf
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -110,6 +111,23 @@ func TestMap_Tree_loop(t *testing.T) {
 	m.Tree.walk(func(*Node) { nodes++ })
 	if nodes > maxNodes {
 		t.Errorf("%d nodes, want %d at most", nodes, maxNodes)
+	}
+}
+
+// So has one whose record names a host of many addresses again and again.
+func TestMap_Tree_crowded(t *testing.T) {
+	d := zone("example.com TXT v=spf1 a include:example.com" + strings.Repeat(" a", 5000) + " -all")
+	for i := range 1000 {
+		d.at("example.com").addrs = append(d.at("example.com").addrs, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
+	}
+	parts := 0
+	compile(t, d, "example.com").Tree.walk(func(n *Node) {
+		for _, u := range n.Uses {
+			parts += 1 + len(u.Addrs)
+		}
+	})
+	if parts > maxParts {
+		t.Errorf("%d terms and addresses, want %d at most", parts, maxParts)
 	}
 }
 
