@@ -17,7 +17,7 @@ const (
 )
 
 // ErrTooComplex means that a domain needs more ranges or more DNS questions
-// than CompileOptions allow.
+// than CompileOptions allow, or has more than a megabyte of records.
 var ErrTooComplex = errors.New("policy is too complex to compile")
 
 // CompileOptions are the identity and the bounds. The zero value is fine.

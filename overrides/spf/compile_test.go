@@ -147,6 +147,19 @@ func TestCompile_bounds(t *testing.T) {
 			t.Errorf("Compile with %+v = %v, want %v", o, err, ErrTooComplex)
 		}
 	}
+	for n, want := range map[int]error{4: nil, 9: ErrTooComplex} { // of records of 150 kB
+		huge := newFakeDNS()
+		top := "v=spf1"
+		for i := range n {
+			name := fmt.Sprintf("%d.example.com", i)
+			top += " include:" + name
+			huge.at(name).txt = []string{"v=spf1" + strings.Repeat(" ip4:192.0.2.10", 10_000)}
+		}
+		huge.at("example.com").txt = []string{top + " -all"}
+		if _, err := Compile(context.Background(), huge, "example.com", CompileOptions{}); !errors.Is(err, want) {
+			t.Errorf("Compile of %d huge records = %v, want %v", n, err, want)
+		}
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := Compile(ctx, d, "example.com", CompileOptions{}); !errors.Is(err, context.Canceled) {

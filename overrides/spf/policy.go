@@ -37,13 +37,18 @@ type nameKey struct {
 // those of one Map, see one state of DNS.
 type policies struct {
 	resolver Resolver
-	most     int // questions; 0: no bound
+	most     int // questions; 0: no bound, as for one address
+	octets   int // of the records
 	domains  map[string]*policy
 	replies  map[question]reply
 	names    map[nameKey]string
 	ttl      time.Duration // least TTL so far; negative before the first answer
-	spent    bool          // the questions or the caller's time ran out: nothing after that counts
+	spent    bool          // a bound was reached, or the caller's time ran out: nothing after that counts
 }
+
+// maxRecords bounds the records of one Map, in octets. Of each may come a hundred
+// octets of memory.
+const maxRecords = 1 << 20
 
 func newPolicies(r Resolver, most int) *policies {
 	return &policies{
@@ -119,6 +124,10 @@ func (p *policies) find(ctx context.Context, domain string) *policy {
 		return &policy{result: None, why: fmt.Errorf("%q: %w", name, errNoRecord)}
 	case found > 1:
 		return &policy{result: PermError, why: fmt.Errorf("%q: %w", name, errRecords)}
+	}
+	if p.octets += len(text); p.most > 0 && p.octets > maxRecords {
+		p.spent = true
+		return &policy{result: TempError, why: ErrTooComplex}
 	}
 	r, err := Parse(text)
 	if err != nil {
