@@ -21,8 +21,7 @@ var errProtocol = errors.New("the server does not keep to its protocol")
 // believes what the server says of their lengths, and that each is asked for;
 // where that is wrong it ends the process.
 type protocol struct {
-	pushes bool         // messages that nobody asked for are in order
-	whole  atomic.Int64 // messages that are complete
+	whole atomic.Int64 // messages that are complete
 
 	size int    // octets so far of the one that is not
 	line []byte // the head of its next item, as far as it is there
@@ -57,7 +56,7 @@ func (p *protocol) head() bool {
 	kind := p.line[0]
 	text, ok := bytes.CutSuffix(p.line[1:], []byte("\r\n"))
 	n, err := strconv.Atoi(string(text))
-	array := strings.IndexByte("*%~", kind) >= 0 || kind == '>' && p.pushes && len(p.open) == 0
+	array := strings.IndexByte("*%~", kind) >= 0
 	switch {
 	case strings.IndexByte("+-,(", kind) >= 0 || kind == '_' && len(text) == 0 || kind == '#' && len(text) == 1:
 		p.end()

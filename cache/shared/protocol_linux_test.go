@@ -27,6 +27,38 @@ func TestCache_oddServer(t *testing.T) {
 	}
 }
 
+// TestCache_oddSentinel: likewise between us and a Sentinel, or the server that it
+// names.
+func TestCache_oddSentinel(t *testing.T) {
+	s := startRedis(t)
+	names := func(at string) string {
+		host, port, _ := strings.Cut(at, ":")
+		return fmt.Sprintf("*2\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n", len(host), host, len(port), port)
+	}
+	for _, tt := range []struct{ answer, role, why string }{
+		{"*0\r\n", "", "does not name the server"},
+		{"*-1\r\n", "", "does not name the server"},
+		{"*1\r\n$1\r\nx\r\n", "", "does not name the server"},
+		{"*2\r\n:1\r\n:2\r\n", "", "reason="},
+		{"+OK\r\n", "", "reason="},
+		{"*0\r\n*0\r\n", "", "does not keep to its protocol"},
+		{">3\r\n$7\r\nmessage\r\n$9\r\n+sentinel\r\n$1\r\nx\r\n", "", "does not keep to its protocol"},
+		{"", "*0\r\n", "only follows another"},
+		{"", "*1\r\n:1\r\n", "only follows another"},
+		{"", "*2\r\n$5\r\nslave\r\n$1\r\nx\r\n", "only follows another"},
+		{"", ":1\r\n", "reason="},
+	} {
+		t.Run(fmt.Sprintf("%.20q", tt.answer+tt.role), func(t *testing.T) {
+			answer := tt.answer
+			if answer == "" {
+				answer = names(between(t, s.socket, "ROLE", tt.role))
+			}
+			c := openClient(t, "redis://"+between(t, s.socket, "GET-MASTER", answer)+"?master_set=mail")
+			eventually(t, "the server to be left alone", func() bool { return strings.Contains(c.log.String(), tt.why) })
+		})
+	}
+}
+
 // between listens and passes everything on to the server and back, but for what
 // holds a word: that it answers itself.
 func between(t *testing.T, socket, word, answer string) string {

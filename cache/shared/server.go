@@ -22,8 +22,6 @@ func (c *Cache) prepare(o *rueidis.ClientOption) {
 	o.AlwaysPipelining = true
 	o.ConnWriteTimeout = patience
 	o.Dialer.Timeout = patience
-	o.Sentinel.TLSConfig = o.TLSConfig
-	o.Sentinel.Dialer = o.Dialer
 	dial := o.DialCtxFn // of a unix socket
 	if dial == nil {
 		dial = dialTCP
@@ -36,9 +34,10 @@ func (c *Cache) prepare(o *rueidis.ClientOption) {
 		if err != nil {
 			return nil, err
 		}
-		out := &connection{Conn: conn, forget: context.AfterFunc(c.ctx, func() { conn.Close() })}
-		out.answers.pushes = o.Sentinel.MasterSet != "" // Sentinels tell of changes
-		return out, nil
+		return &connection{Conn: conn, forget: context.AfterFunc(c.ctx, func() { conn.Close() })}, nil
+	}
+	if o.Sentinel.MasterSet != "" {
+		bySentinels(o)
 	}
 }
 
@@ -63,7 +62,7 @@ func (c *connection) Read(b []byte) (int, error) {
 	if bad := c.answers.follow(b[:n]); bad != nil {
 		return 0, bad
 	}
-	if !c.answers.pushes && c.answers.whole.Load() > c.questions.whole.Load() {
+	if c.answers.whole.Load() > c.questions.whole.Load() {
 		return 0, errProtocol
 	}
 	return n, err

@@ -152,7 +152,8 @@ sentinel failover-timeout mail 2000
 		return strings.Contains(sentinel.do("SENTINEL", "REPLICAS", "mail"), fmt.Sprint(ports[1])) &&
 			strings.Contains(replica.do("INFO", "replication"), "master_link_status:up")
 	})
-	a := ready(t, fmt.Sprintf("redis://127.0.0.1:%d?master_set=mail", ports[2]))
+	// The first one named is not there.
+	a := ready(t, fmt.Sprintf("redis://127.0.0.1:%d?addr=127.0.0.1:%d&master_set=mail", freePort(t), ports[2]))
 	a.gives(a, "q", "data", 300)
 	master.kill()
 	eventually(t, "the replica to take over", func() bool {
