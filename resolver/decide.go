@@ -70,8 +70,8 @@ const (
 	edeStale         = 3
 	edeFiltered      = 17
 	edeStaleNXDomain = 19
-	edeUnreachable   = 22
-	edeNetwork       = 23
+	edeUnreachable   = 22 // nobody answered, may be asked, or serves us
+	edeNetwork       = 23 // the answer is a failure
 )
 
 // ownTTL is the life of answers that no list gave, in seconds. Postfix's

@@ -118,7 +118,7 @@ const (
 
 // failure is why a list has no answer.
 type failure struct {
-	name string // the metric's label
+	name string // the metric's label; only of what came of a question to the list
 	text string // for people
 	ede  uint16
 
@@ -190,7 +190,7 @@ func (f *facts) answer(q *question, typ uint16) listAnswer {
 // cannotAsk says why there is no use in asking the list now.
 func (f *facts) cannotAsk(q *question, typ uint16) (failure, bool) {
 	if f.final != "" {
-		return failure{name: "overload", text: f.final, ede: edeNetwork}, true
+		return failure{text: f.final, ede: edeUnreachable}, true
 	}
 	why, open := q.zone.breaker(q.subject.Shape)
 	if open && !f.second {
@@ -207,7 +207,7 @@ func (f *facts) cannotAsk(q *question, typ uint16) (failure, bool) {
 
 // lies is the failure of a list that is quarantined.
 func lies(why string) failure {
-	return failure{name: "quarantined", text: why, ede: edeUnreachable, vain: true}
+	return failure{text: why, ede: edeUnreachable, vain: true}
 }
 
 // breaker says why the zone's list is not to be asked about a shape of
@@ -217,7 +217,7 @@ func (z *zone) breaker(s rbl.Shape) (why failure, open bool) {
 	if !open {
 		return failure{}, false
 	}
-	return failure{name: "breaker", text: text, ede: edeUnreachable, vain: vain}, true
+	return failure{text: text, ede: edeUnreachable, vain: vain}, true
 }
 
 // lack notes a fact to fetch.

@@ -51,7 +51,7 @@ func (k *fileAnswers) of(b []byte, keep bool) packed {
 func (f *facts) fromFile(q *question, typ uint16) listAnswer {
 	data := q.zone.File.Zone()
 	if data == nil {
-		return listAnswer{state: failing, why: failure{name: "unloaded", text: "no data could be loaded", ede: edeUnreachable}}
+		return listAnswer{state: failing, why: failure{text: "no data could be loaded", ede: edeUnreachable}}
 	}
 	ans := &f.fileAnswer
 	data.Lookup(q.subject, q.labels, typ, ans)

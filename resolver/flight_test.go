@@ -202,7 +202,7 @@ func TestFlight_deadlineForAll(t *testing.T) {
 		if took := time.Since(began); took != 4*time.Second {
 			t.Errorf("answered after %v, want the deadline of 4s", took)
 		}
-		if code, _ := ede(m); brief(m) != "NOERROR" || code != edeNetwork {
+		if code, _ := ede(m); brief(m) != "NOERROR" || code != edeUnreachable {
 			t.Errorf("got %s, extended error %d; want that it is listed, without the text", brief(m), code)
 		}
 		time.Sleep(3 * time.Second)
@@ -227,7 +227,7 @@ func TestFlight_deadlineBehindStale(t *testing.T) {
 		if took := time.Since(began); took != 4*time.Second {
 			t.Errorf("answered after %v, want the deadline of 4s", took)
 		}
-		if code, _ := ede(m); brief(m) != "NOERROR" || code != edeNetwork {
+		if code, _ := ede(m); brief(m) != "NOERROR" || code != edeUnreachable {
 			t.Errorf("got %s, extended error %d; want that it is listed, without the text", brief(m), code)
 		}
 		s.r.Close()

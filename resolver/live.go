@@ -62,6 +62,6 @@ func (d decision) unsure() decision {
 
 // inDoubt is the answer about what the list has and an unheard term may exempt.
 func (f *facts) inDoubt(q *question) decision {
-	d := decision{verdict: Failed, ttl: staleTTL, ede: edeNetwork, reason: cmp.Or(f.final, "the rules have changed")}
+	d := decision{verdict: Failed, ttl: staleTTL, ede: edeUnreachable, reason: cmp.Or(f.final, "the rules have changed")}
 	return f.onFailure(q, d, "SPF records that may exempt this address cannot")
 }

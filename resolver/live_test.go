@@ -75,10 +75,10 @@ func TestLive_unheard(t *testing.T) {
 				l.delay, senders.delay = 3500*time.Millisecond, time.Second
 			}
 			for name, want := range map[string]string{
-				"1.2.0.192.bl.test":       "NXDOMAIN 23",
-				"1.2.0.192.kept.test":     "NXDOMAIN 23",
-				"1.2.0.192.servfail.test": "SERVFAIL 23",
-				"1.2.0.192.sum.test":      "NXDOMAIN 23",
+				"1.2.0.192.bl.test":       "NXDOMAIN 22",
+				"1.2.0.192.kept.test":     "NXDOMAIN 22",
+				"1.2.0.192.servfail.test": "SERVFAIL 22",
+				"1.2.0.192.sum.test":      "NXDOMAIN 22",
 				"3.2.0.192.kept.test":     "NOERROR 127.0.0.2 127.0.0.10 0",
 				"3.2.0.192.sum.test":      "NOERROR 127.0.0.2 0",
 			} {

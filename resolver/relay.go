@@ -10,7 +10,7 @@ func (w *waiter) relay(sc *Scratch) {
 		w.finish()
 		w.mu.Unlock()
 		w.r.stats.general.count(sc.shard, Forwarded)
-		w.reply(sc.bare(&w.head, w.pkt, wire.RcodeServFail, edeNetwork, w.final))
+		w.reply(sc.bare(&w.head, w.pkt, wire.RcodeServFail, edeUnreachable, w.final))
 		return
 	}
 	w.snap.relay.Relay(w.pkt, w.tcp, w.pass)

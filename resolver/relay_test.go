@@ -123,8 +123,8 @@ func TestRelay_overload(t *testing.T) {
 	s := relaying(t, fakeRelay(func([]byte) ([]byte, error) { return nil, errors.New("asked all the same") }))
 	s.r.bounds.inAll = 0
 	m := s.ask("www.example", dns.TypeA)
-	if code, text := ede(m); brief(m) != "SERVFAIL" || code != edeNetwork {
-		t.Errorf("%s with extended error %d %q, want SERVFAIL with %d", brief(m), code, text, edeNetwork)
+	if code, text := ede(m); brief(m) != "SERVFAIL" || code != edeUnreachable {
+		t.Errorf("%s with extended error %d %q, want SERVFAIL with %d", brief(m), code, text, edeUnreachable)
 	}
 	if got := gathered(t, s, "dnsblproxy_queries_total"); got != 1 {
 		t.Errorf("queries_total is %v, want 1", got)
