@@ -22,7 +22,7 @@ type pardon uint8
 const (
 	noPardon   pardon = iota
 	livePardon        // by a term evaluated for this address, which beats no deny rule
-	fullPardon
+	fullPardon        // each member decides as if the rule were its own
 )
 
 // combined is step 7 for a zone that weighs others. Each member is decided by
@@ -82,7 +82,7 @@ func (f *facts) weigh(q *question) (sum decision, known bool) {
 	for i, m := range z.members {
 		f.step(0, "member ", m.Name)
 		d := decide(&question{zone: m, subject: q.subject, labels: q.labels, typ: wire.TypeA}, f)
-		answers[i] = memberAnswer(m, &d, f.above)
+		answers[i] = memberAnswer(m, &d, f.above == livePardon)
 		switch {
 		case d.lacking:
 			f.step(0, "not waited for: it cannot change the verdict") // else this is not the last call
@@ -121,10 +121,9 @@ func (f *facts) weigh(q *question) (sum decision, known bool) {
 	return sum, true
 }
 
-// memberAnswer is what a member's decision counts for under the pardon of the
-// combined zone: a full one beats a deny rule of the member, too.
-func memberAnswer(m *zone, d *decision, above pardon) rbl.Answer {
-	exempt := above != noPardon && !m.Allow
+// memberAnswer is what a member's decision counts for. live says that a term
+// evaluated for this address removes of it what it may.
+func memberAnswer(m *zone, d *decision, live bool) rbl.Answer {
 	switch {
 	case d.lacking:
 		return rbl.Answer{}
@@ -132,15 +131,14 @@ func memberAnswer(m *zone, d *decision, above pardon) rbl.Answer {
 		return rbl.Answer{Phase: rbl.Answered}
 	case d.verdict == Failed, d.doubtful:
 		return rbl.Answer{Phase: rbl.Failed}
-	case d.verdict == Denied && exempt && above == fullPardon && !m.NoOverride.Contains(d.code),
-		d.verdict != Listed && d.verdict != Denied:
+	case d.verdict != Listed && d.verdict != Denied:
 		return rbl.Answer{Phase: rbl.Answered}
 	case d.form == formOwn:
 		return rbl.Answer{Phase: rbl.Answered, Codes: []rbl.Code{d.code}}
 	}
 	a := rbl.Answer{Phase: rbl.Answered}
 	for rec := range d.data.records {
-		if code, ok := rec.code(); ok && m.remains(code, d.exempt || exempt) {
+		if code, ok := rec.code(); ok && m.remains(code, d.exempt || live && !m.Allow) {
 			a.Codes = append(a.Codes, code)
 		}
 	}

@@ -91,12 +91,10 @@ func (m *aMember) countsSlow(exempt bool) int {
 	spared := (m.exempt || exempt) && !m.allow
 	var codes []int
 	switch {
-	case m.denied && !m.exempt:
-		if codes = []int{2}; spared && !slices.Contains(m.noOverride, 2) {
-			codes = nil
-		}
+	case m.denied && !spared:
+		codes = []int{2}
 	case m.source == SourceDeny:
-	case spared && len(m.noOverride) == 0, m.exempt && !m.allow && m.fails:
+	case spared && (len(m.noOverride) == 0 || m.fails):
 	case m.fails: // what is best for the sender
 		least := min(m.whole, 0)
 		for _, w := range m.weights {
@@ -396,6 +394,7 @@ func TestCombined_stale(t *testing.T) {
 // member, and leaves there what it must not remove.
 func TestCombined_nested(t *testing.T) {
 	l := spamhaus()
+	l.records["4.2.0.192.list.example A"] = []string{"127.0.0.2"}
 	member := testZone("m.test", l)
 	member.NoOverride = codes(t, "127.0.0.2")
 	zones := []ZoneOptions{
@@ -410,7 +409,7 @@ func TestCombined_nested(t *testing.T) {
 	s := newScene(t, zones,
 		overrides.Rule{Name: "r", CIDR: []string{"192.0.2.0/24"}, Zones: []string{"outer.test"}},
 		overrides.Rule{Name: "m", CIDR: []string{"192.0.2.2"}, Zones: []string{"m.test"}},
-		deny("kept", "192.0.2.21", "127.0.0.2"), deny("other", "192.0.2.22", "127.0.0.9"))
+		deny("sure", "192.0.2.21", "127.0.0.2"), deny("too", "192.0.2.4", "127.0.0.9"))
 	for name, want := range map[string]string{
 		"1.2.0.192.inner.test": "NOERROR 127.0.0.2", // 127.0.0.10 there
 		"1.2.0.192.outer.test": "NXDOMAIN",
@@ -418,10 +417,11 @@ func TestCombined_nested(t *testing.T) {
 		"9.2.0.192.outer.test": "NXDOMAIN",
 		"2.2.0.192.tens.test":  "NXDOMAIN", // exempt in the member: 127.0.0.10 is gone there
 		"1.2.0.192.tens.test":  "NOERROR 127.0.0.2",
-		// A deny rule is beaten by an exemption above it, but for its zone's no_override.
-		"21.2.0.192.outer.test": "NOERROR 127.0.0.2",
-		"22.2.0.192.outer.test": "NXDOMAIN",
-		"22.2.0.192.inner.test": "NOERROR 127.0.0.2",
+		// A deny rule is beaten by an exemption above it, as by one beside it: what
+		// the list says counts then.
+		"4.2.0.192.outer.test":  "NOERROR 127.0.0.2",
+		"21.2.0.192.outer.test": "NXDOMAIN",
+		"21.2.0.192.inner.test": "NOERROR 127.0.0.2",
 	} {
 		if got := brief(s.ask(name, dns.TypeA)); got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)

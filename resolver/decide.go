@@ -136,11 +136,10 @@ func judge(q *question, f *facts) decision {
 	if !z.Allow && !set.Empty() {
 		hit, exempt = set.Allow(z.Name, f.now)
 	}
-	above := f.above == fullPardon && !z.Allow
-	if (exempt || above) && z.NoOverride.Empty() && z.Source != SourceCombined {
-		if !exempt {
-			hit = f.pardoned
-		}
+	if !z.Allow && !exempt && f.above == fullPardon {
+		hit, exempt = f.pardoned, true
+	}
+	if exempt && z.NoOverride.Empty() && z.Source != SourceCombined {
 		f.step(5, "exempt by ", hit.Rule.Name, " (", hit.Source.String(), ")")
 		return exempted(hit)
 	}
