@@ -333,26 +333,36 @@ func TestServer_share(t *testing.T) {
 	}
 }
 
-// TestServer_strangerLeaves: who may not ask is told so once, and has not long
-// to ask.
-func TestServer_strangerLeaves(t *testing.T) {
-	for _, asks := range []bool{true, false} {
+// TestServer_idle: who asks nothing more for 10 s is left, and who may not ask at
+// all is told so once, and has not long to ask.
+func TestServer_idle(t *testing.T) {
+	for _, tt := range []struct {
+		client string
+		asks   int
+		rcode  int
+		want   time.Duration
+	}{
+		{"127.0.0.1:4", 0, 0, tcpIdle},
+		{"127.0.0.1:4", 2, dns.RcodeSuccess, 5*time.Second + tcpIdle},
+		{"192.0.2.1:4", 0, 0, tcpStranger},
+		{"192.0.2.1:4", 1, dns.RcodeRefused, 0},
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newScene(t, []ZoneOptions{testZone("bl.test", spamhaus())})
 			here, there := net.Pipe()
-			go newTCPConn(&Server{r: s.r, conns: map[*tcpConn]struct{}{}}, there, netip.MustParseAddrPort("192.0.2.1:4")).serve()
-			conn, start, want := &dns.Conn{Conn: here}, time.Now(), tcpStranger
-			if asks {
-				want = 0
+			go newTCPConn(&Server{r: s.r, conns: map[*tcpConn]struct{}{}}, there, netip.MustParseAddrPort(tt.client)).serve()
+			conn, start := &dns.Conn{Conn: here}, time.Now()
+			for i := range tt.asks {
+				time.Sleep(time.Duration(i) * 5 * time.Second)
 				if err := conn.WriteMsg(new(dns.Msg).SetQuestion("1.2.0.192.bl.test.", dns.TypeA)); err != nil {
 					t.Fatal(err)
 				}
-				if m, err := conn.ReadMsg(); err != nil || m.Rcode != dns.RcodeRefused {
-					t.Errorf("told %v, %v", m, err)
+				if m, err := conn.ReadMsg(); err != nil || m.Rcode != tt.rcode {
+					t.Errorf("%s is told %v, %v", tt.client, m, err)
 				}
 			}
-			if _, err := here.Read(make([]byte, 1)); err != io.EOF || time.Since(start) != want {
-				t.Errorf("asks %t: left after %v with %v, want %v", asks, time.Since(start), err, want)
+			if _, err := here.Read(make([]byte, 1)); err != io.EOF || time.Since(start) != tt.want {
+				t.Errorf("%s, after %d questions: left after %v with %v, want %v", tt.client, tt.asks, time.Since(start), err, tt.want)
 			}
 			s.r.Close()
 		})
