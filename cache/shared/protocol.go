@@ -57,7 +57,10 @@ func (p *protocol) head() bool {
 	text, ok := bytes.CutSuffix(p.line[1:], []byte("\r\n"))
 	n, err := strconv.Atoi(string(text))
 	array := strings.IndexByte("*%~", kind) >= 0
+	sends := bytes.HasPrefix(text, []byte("MOVED")) || bytes.HasPrefix(text, []byte("ASK")) // "MOVED 3999 127.0.0.1:6381"
 	switch {
+	case kind == '-' && sends && bytes.Count(text, []byte(" ")) < 2:
+		return false
 	case strings.IndexByte("+-,(", kind) >= 0 || kind == '_' && len(text) == 0 || kind == '#' && len(text) == 1:
 		p.end()
 		return ok

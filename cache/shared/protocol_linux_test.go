@@ -59,6 +59,19 @@ func TestCache_oddSentinel(t *testing.T) {
 	}
 }
 
+// TestCache_oddCluster: likewise what sends us to another node of a cluster.
+func TestCache_oddCluster(t *testing.T) {
+	s := startRedis(t)
+	for _, answer := range []string{"-MOVED\r\n", "-MOVED 1\r\n", "-ASK\r\n", "-ASKED for\r\n", "*1\r\n-MOVED\r\n"} {
+		t.Run(fmt.Sprintf("%q", answer), func(t *testing.T) {
+			host, port, _ := strings.Cut(between(t, s.socket, "GETRANGE", answer), ":")
+			nodes := fmt.Sprintf("*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$%d\r\n%s\r\n:%s\r\n", len(host), host, port)
+			c := openClient(t, "redis://"+between(t, s.socket, "CLUSTER", nodes))
+			eventually(t, "the server to be left alone", func() bool { return strings.Contains(c.log.String(), "does not keep to its protocol") })
+		})
+	}
+}
+
 // between listens and passes everything on to the server and back, but for what
 // holds a word: that it answers itself.
 func between(t *testing.T, socket, word, answer string) string {
