@@ -75,36 +75,22 @@ func (c *Cache) Zone(name, fingerprint string) Zone {
 // caller and must not change while the key is in use.
 type Key struct {
 	packed uint64 // 0 is no key
-	head   uint64 // zone, type and shape of a hashed question; 0 for an exact one
+	head   uint64 // type and zone of a hashed question; 0 for an exact one
 	name   []byte
 }
-
-// The shapes of hashed questions.
-const (
-	shapeName = 1 + iota
-	shapeIP4
-)
 
 // hashed is the bit that tells a hashed packed key from an exact one.
 const hashed = 1 << (keyBits - 1)
 
 // IP4 returns the key for a question about an IPv4 address. It is exact: two
-// keys are equal only if zone, type and address are. From type 256 on (CAA and
-// the like, which nobody asks a list for) it is hashed as a name would be.
-func (z Zone) IP4(qtype uint16, a [4]byte) Key {
+// keys are equal only if zone, type and address are. It is laid out as 0 (1
+// bit), zone (22), type (8), address (32).
+func (z Zone) IP4(qtype uint8, a [4]byte) Key {
 	if z.id == 0 {
 		return Key{}
 	}
-	if qtype > 255 {
-		return z.hash(shapeIP4, qtype, append([]byte(nil), a[:]...))
-	}
-	return Key{packed: packIP4(z.id, uint8(qtype), a)}
-}
-
-// packIP4 lays out: 0 (1 bit), zone (22), type (8), address (32).
-func packIP4(zone uint32, qtype uint8, a [4]byte) uint64 {
-	return uint64(zone)<<40 | uint64(qtype)<<32 |
-		uint64(a[0])<<24 | uint64(a[1])<<16 | uint64(a[2])<<8 | uint64(a[3])
+	return Key{packed: uint64(z.id)<<40 | uint64(qtype)<<32 |
+		uint64(a[0])<<24 | uint64(a[1])<<16 | uint64(a[2])<<8 | uint64(a[3])}
 }
 
 // Name returns the key for a question about anything else. name is any
@@ -113,11 +99,7 @@ func (z Zone) Name(qtype uint16, name []byte) Key {
 	if z.id == 0 {
 		return Key{}
 	}
-	return z.hash(shapeName, qtype, name)
-}
-
-func (z Zone) hash(shape uint64, qtype uint16, name []byte) Key {
-	head := shape<<48 | uint64(qtype)<<32 | uint64(z.id)
+	head := uint64(qtype)<<32 | uint64(z.id)
 	h := maphash.Bytes(z.cache.nameSeed, name)
 	// As with IPv4, the low half goes by what is asked about alone: see spread.
 	packed := mix63((h+head)&keyMask)&^(1<<32-1) | h&(1<<32-1)

@@ -225,16 +225,6 @@ func (f *facts) lack(q *question, kind needKind, typ uint16) {
 	f.lacks = append(f.lacks, need{question: q.of(typ), kind: kind})
 }
 
-// tried reports whether this question has waited for that kind of fact.
-func (f *facts) tried(q *question, kind needKind) bool {
-	for i := range f.got {
-		if f.got[i].kind == kind && f.got[i].zone == q.zone {
-			return true
-		}
-	}
-	return f.final != ""
-}
-
 // step notes one step of a decision for a person who wants to know.
 func (f *facts) step(n int, parts ...string) {
 	if f.steps != nil {

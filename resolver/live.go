@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"cmp"
+	"slices"
 
 	"dnsblproxy/overrides"
 )
@@ -40,8 +41,8 @@ func (f *facts) live(q *question, set overrides.Set) (overrides.Hit, live) {
 	case known:
 		f.step(7, "evaluated for this address: no SPF record passes")
 		return overrides.Hit{}, passesNot
-	case f.tried(q, needLive):
-		return overrides.Hit{}, unheard
+	case f.final != "" || slices.ContainsFunc(f.got, func(g fetched) bool { return g.kind == needLive && g.zone == q.zone }):
+		return overrides.Hit{}, unheard // it has waited for them
 	}
 	f.lack(q, needLive, 0)
 	return overrides.Hit{}, asking

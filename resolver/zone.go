@@ -112,7 +112,7 @@ func (z *zone) asks() bool { return z.List != nil }
 func (z *zone) key(q *question, typ uint16) cache.Key {
 	part := z.answers.Load()
 	if q.subject.Shape == rbl.IP4 && (typ == wire.TypeA || typ == wire.TypeTXT) {
-		return part.IP4(typ, q.subject.Addr.As4())
+		return part.IP4(uint8(typ), q.subject.Addr.As4())
 	}
 	return part.Name(typ, q.labels)
 }

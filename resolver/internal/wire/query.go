@@ -107,11 +107,8 @@ func (q *Query) Name() Name { return q.name[:q.nameLen] }
 // Labels is the number of labels, the root not counted.
 func (q *Query) Labels() int { return q.labels }
 
-// Suffix is the name that the last n labels make.
+// Suffix is the name that the last n labels make, at least one.
 func (q *Query) Suffix(n int) Name {
-	if n == 0 {
-		return q.name[q.nameLen-1 : q.nameLen]
-	}
 	return q.name[q.labelOffs[q.labels-n]:q.nameLen]
 }
 

@@ -82,9 +82,9 @@ func TestQuery_Parse(t *testing.T) {
 func TestQuery_Suffix(t *testing.T) {
 	var q Query
 	q.Parse(packet(t, query("4.3.2.1.Zen.Example.", dns.TypeA)))
-	for n, want := range []string{".", "example", "zen.example", "1.zen.example"} {
-		if got := q.Suffix(n).String(); got != want {
-			t.Errorf("Suffix(%d) = %q, want %q", n, got, want)
+	for n, want := range []string{"example", "zen.example", "1.zen.example"} {
+		if got := q.Suffix(n + 1).String(); got != want {
+			t.Errorf("Suffix(%d) = %q, want %q", n+1, got, want)
 		}
 	}
 	if got := q.Name().String(); got != "4.3.2.1.zen.example" || q.Labels() != 6 {
