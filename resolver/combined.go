@@ -10,7 +10,7 @@ import (
 type Sum struct {
 	Known  bool // nothing outstanding can change Listed
 	Listed bool
-	Text   string // how it came about
+	Text   func() string // how it came about
 
 	Doubtful bool // not listed, but might be, had the missing ones been heard
 }
@@ -79,9 +79,11 @@ func (f *facts) weigh(q *question) (sum decision, known bool) {
 	answers := make([]rbl.Answer, len(z.members))
 	sum.ttl, sum.vain = ownTTL, true
 	failed := 0
+	asked := question{subject: q.subject, labels: q.labels, typ: wire.TypeA}
 	for i, m := range z.members {
 		f.step(0, "member ", m.Name)
-		d := decide(&question{zone: m, subject: q.subject, labels: q.labels, typ: wire.TypeA}, f)
+		asked.zone = m
+		d := decide(&asked, f)
 		answers[i] = memberAnswer(m, &d, f.above == livePardon)
 		switch {
 		case d.lacking:
@@ -107,11 +109,14 @@ func (f *facts) weigh(q *question) (sum decision, known bool) {
 	if !v.Known {
 		return sum, false
 	}
-	f.step(7, v.Text)
+	if f.steps != nil || q.typ == wire.TypeTXT {
+		sum.text = v.Text()
+		f.step(7, sum.text)
+	}
 	sum.doubtful = v.Doubtful
 	switch {
 	case v.Listed:
-		sum.verdict, sum.form, sum.code, sum.text = Listed, formOwn, rbl.CodeListed, v.Text
+		sum.verdict, sum.form, sum.code = Listed, formOwn, rbl.CodeListed
 		if sum.ede == edeStaleNXDomain {
 			sum.ede = edeStale
 		}

@@ -30,7 +30,7 @@ func weighed(t testing.TB, name string, threshold int, weights map[string]int) Z
 		Members: plan.Members(),
 		Weigh: func(members []rbl.Answer) Sum {
 			v := plan.Decide(members)
-			return Sum{Known: v.Known, Listed: v.Listed, Doubtful: v.Doubtful, Text: v.Text()}
+			return Sum{Known: v.Known, Listed: v.Listed, Doubtful: v.Doubtful, Text: v.Text}
 		},
 	}
 }

@@ -61,10 +61,6 @@ func renderOwn(rep *wire.Reply, q *question, d *decision) {
 		b := [4]byte{byte(d.code >> 24), byte(d.code >> 16), byte(d.code >> 8), byte(d.code)}
 		rep.Record(wire.Answer, 0, wire.TypeA, d.ttl, string(b[:]))
 	case wire.TypeTXT:
-		if d.text == "" {
-			renderNegative(rep, q, d)
-			return
-		}
 		rep.Record(wire.Answer, 0, wire.TypeTXT, d.ttl, txt(d.text))
 	case wire.TypeANY:
 		renderAny(rep, d.ttl)

@@ -278,7 +278,7 @@ func weigh(z *config.Zone) ([]string, func([]rbl.Answer) resolver.Sum, error) {
 	}
 	return plan.Members(), func(members []rbl.Answer) resolver.Sum {
 		v := plan.Decide(members)
-		return resolver.Sum{Known: v.Known, Listed: v.Listed, Doubtful: v.Doubtful, Text: v.Text()}
+		return resolver.Sum{Known: v.Known, Listed: v.Listed, Doubtful: v.Doubtful, Text: v.Text}
 	}, nil
 }
 
