@@ -29,10 +29,12 @@ func weightOf(n uint32) uint64 {
 // matters, and starts what is to be fetched in the background. w is what waited
 // for it, nil when nothing did.
 func (r *Resolver) account(sc *Scratch, q *question, d *decision, client netip.Addr, w *waiter) {
+	since, weight := sc.started, sc.weight
 	if w != nil {
-		r.stats.took(sc.shard, d.path(w), w.arrived)
-	} else if sc.weight > 0 {
-		r.stats.durations[d.path(w)].observe(sc.shard, time.Since(sc.started), sc.weight)
+		since, weight = w.arrived, 1
+	}
+	if weight > 0 {
+		r.stats.durations[d.path(w)].observe(sc.shard, time.Since(since), weight)
 	}
 	for i := range sc.facts.weighed {
 		m := &sc.facts.weighed[i]

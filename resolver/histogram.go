@@ -18,9 +18,7 @@ var bucketBounds = [...]time.Duration{
 
 // histogram counts durations in shards, with weights, because the short ones
 // are sampled. prometheus.Histogram has neither.
-type histogram struct {
-	shards []histogramShard
-}
+type histogram []histogramShard
 
 type histogramShard struct {
 	buckets [len(bucketBounds) + 1]atomic.Uint64
@@ -28,35 +26,31 @@ type histogramShard struct {
 	_       [40]byte
 }
 
-func newHistogram(shards int) *histogram {
-	return &histogram{shards: make([]histogramShard, shards)}
-}
-
 // observe counts d as if it had happened weight times.
-func (h *histogram) observe(shard int, d time.Duration, weight uint64) {
+func (h histogram) observe(shard int, d time.Duration, weight uint64) {
 	i := 0
 	for i < len(bucketBounds) && d > bucketBounds[i] {
 		i++
 	}
-	s := &h.shards[shard]
+	s := &h[shard]
 	s.buckets[i].Add(weight)
 	s.nanos.Add(uint64(d) * weight)
 }
 
 // metric adds the shards up.
-func (h *histogram) metric(desc *prometheus.Desc, labels ...string) prometheus.Metric {
+func (h histogram) metric(desc *prometheus.Desc, path string) prometheus.Metric {
 	var count, nanos uint64
 	cumulative := make(map[float64]uint64, len(bucketBounds))
 	for b := range len(bucketBounds) + 1 {
-		for i := range h.shards {
-			count += h.shards[i].buckets[b].Load()
+		for i := range h {
+			count += h[i].buckets[b].Load()
 		}
 		if b < len(bucketBounds) {
 			cumulative[bucketBounds[b].Seconds()] = count
 		}
 	}
-	for i := range h.shards {
-		nanos += h.shards[i].nanos.Load()
+	for i := range h {
+		nanos += h[i].nanos.Load()
 	}
-	return prometheus.MustNewConstHistogram(desc, count, float64(nanos)/1e9, cumulative, labels...)
+	return prometheus.MustNewConstHistogram(desc, count, float64(nanos)/1e9, cumulative, path)
 }

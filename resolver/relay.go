@@ -1,6 +1,10 @@
 package resolver
 
-import "dnsblproxy/resolver/internal/wire"
+import (
+	"time"
+
+	"dnsblproxy/resolver/internal/wire"
+)
 
 // relay passes the packet of w on and answers it with whatever comes back,
 // unchanged.
@@ -42,6 +46,6 @@ func (w *waiter) pass(answer []byte, err error) {
 		wire.SetTruncated(answer)
 	}
 	w.r.stats.general.count(sc.shard, Forwarded)
-	w.r.stats.took(sc.shard, pathForward, w.arrived)
+	w.r.stats.durations[pathForward].observe(sc.shard, time.Since(w.arrived), 1)
 	w.reply(answer)
 }

@@ -188,11 +188,9 @@ func (s *Server) drain(grace time.Duration) {
 		s.pending.Wait()
 		close(done)
 	}()
-	t := time.NewTimer(grace)
-	defer t.Stop()
 	select {
 	case <-done:
-	case <-t.C:
+	case <-time.After(grace):
 		s.log.Warn("left with questions unanswered")
 	}
 }

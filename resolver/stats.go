@@ -4,7 +4,6 @@ import (
 	"maps"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -39,7 +38,7 @@ type stats struct {
 	byName map[string]*counts // every zone since the start: counters do not go back
 	served atomic.Pointer[[]*counts]
 
-	durations [paths]*histogram
+	durations [paths]histogram
 
 	codes      *prometheus.CounterVec
 	errors     *prometheus.CounterVec
@@ -112,7 +111,7 @@ func newStats(shards int, c *cache.Cache) *stats {
 		durationDesc: desc("query_duration_seconds", "Time to an answer by path: hit, miss, stale, override or forward; hits and overrides are sampled.", "path"),
 	}
 	for i := range s.durations {
-		s.durations[i] = newHistogram(shards)
+		s.durations[i] = make(histogram, shards)
 	}
 	s.general = s.zone("")
 	s.configure(nil)
@@ -238,11 +237,6 @@ func (z *zone) label(code rbl.Code) string {
 		return name
 	}
 	return "other"
-}
-
-// took notes how long one question took that was looked at on its own.
-func (s *stats) took(shard int, p path, since time.Time) {
-	s.durations[p].observe(shard, time.Since(since), 1)
 }
 
 // Describe implements prometheus.Collector.

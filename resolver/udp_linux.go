@@ -127,8 +127,6 @@ func newBatch(wildcard bool) *batch {
 		}
 		b.out[i].hdr.Iov = &b.outVec[i]
 		b.out[i].hdr.SetIovlen(1)
-	}
-	for i := range batchSize {
 		b.reset(i)
 	}
 	b.send = b.trySend
