@@ -15,32 +15,22 @@ type Sum struct {
 	Doubtful bool // not listed, but might be, had the missing ones been heard
 }
 
-// pardon says how the subject is exempt in a combined zone that is being
-// decided, or in one that this one is a member of.
-type pardon uint8
-
-const (
-	noPardon   pardon = iota
-	livePardon        // by a term evaluated for this address, which beats no deny rule
-	fullPardon        // each member decides as if the rule were its own
-)
-
 // combined is step 7 for a zone that weighs others. Each member is decided by
 // the one function, with its own rules, mode and failures; an exemption in
 // the combined zone removes from every member what it may remove there, and
 // from the members of a member. Terms that must be evaluated for the address
 // are asked only if the sum is a listing, which is then weighed anew.
 func (f *facts) combined(q *question, set overrides.Set, hit overrides.Hit, exempt bool) decision {
-	above, pardoned, renew, weighed := f.above, f.pardoned, len(f.renew), len(f.weighed)
-	defer func() { f.above, f.pardoned = above, pardoned }()
-	if exempt && above != fullPardon {
-		f.above, f.pardoned = fullPardon, hit
+	above, aboveLive, renew, weighed := f.above, f.aboveLive, len(f.renew), len(f.weighed)
+	defer func() { f.above, f.aboveLive = above, aboveLive }()
+	if exempt {
+		f.above = hit
 	}
 	sum, known := f.weigh(q)
 	if !known {
 		return decision{lacking: true}
 	}
-	if sum.verdict == Listed && f.above == noPardon && !q.zone.Allow {
+	if sum.verdict == Listed && !exempt && !f.aboveLive && !q.zone.Allow {
 		var said live
 		if hit, said = f.live(q, set); said == asking {
 			return decision{lacking: true}
@@ -49,7 +39,7 @@ func (f *facts) combined(q *question, set overrides.Set, hit overrides.Hit, exem
 			return sum.unsure()
 		}
 		if said != passesNot {
-			exempt, f.above = said == passes, livePardon
+			exempt, f.aboveLive = said == passes, true
 			f.renew, f.weighed = f.renew[:renew], f.weighed[:weighed]
 			if sum, known = f.weigh(q); !known {
 				return decision{lacking: true}
@@ -84,7 +74,7 @@ func (f *facts) weigh(q *question) (sum decision, known bool) {
 		f.step(0, "member ", m.Name)
 		asked.zone = m
 		d := decide(&asked, f)
-		answers[i] = memberAnswer(m, &d, f.above == livePardon)
+		answers[i] = memberAnswer(m, &d, f.aboveLive)
 		switch {
 		case d.lacking:
 			f.step(0, "not waited for: it cannot change the verdict") // else this is not the last call

@@ -136,8 +136,8 @@ func judge(q *question, f *facts) decision {
 	if !z.Allow && !set.Empty() {
 		hit, exempt = set.Allow(z.Name, f.now)
 	}
-	if !z.Allow && !exempt && f.above == fullPardon {
-		hit, exempt = f.pardoned, true
+	if !z.Allow && !exempt && f.above.Rule != nil {
+		hit, exempt = f.above, true
 	}
 	if exempt && z.NoOverride.Empty() && z.Source != SourceCombined {
 		f.step(5, "exempt by ", hit.Rule.Name, " (", hit.Source.String(), ")")

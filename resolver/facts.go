@@ -65,10 +65,11 @@ type facts struct {
 	// second says that there is a second level to ask.
 	second bool
 
-	// above says whether a combined zone is being decided in which the
-	// subject is exempt.
-	above    pardon
-	pardoned overrides.Hit // the rule of fullPardon
+	// above is the rule that exempts the subject in a combined zone that is
+	// being decided: each member decides as if it were its own. A term that is
+	// evaluated for this address, which beats no deny rule, is aboveLive.
+	above     overrides.Hit
+	aboveLive bool
 
 	steps *[]Step // nil unless somebody wants to know them
 }
