@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -135,8 +136,9 @@ func TestCache_cluster(t *testing.T) {
 func TestCache_sentinel(t *testing.T) {
 	t.Parallel()
 	ports := []int{freePort(t), freePort(t), freePort(t)}
-	master := startRedis(t, onPort(ports[0])...)
-	replica := startRedis(t, append(onPort(ports[1]), "--replicaof", "127.0.0.1", fmt.Sprint(ports[0]))...)
+	user := []string{"--user", "proxy", "on", ">secret", "~dnsblproxy:*", "+getrange", "+set", "+select", "+ping", "+role"}
+	master := startRedis(t, append(onPort(ports[0]), user...)...)
+	replica := startRedis(t, slices.Concat(onPort(ports[1]), user, []string{"--replicaof", "127.0.0.1", fmt.Sprint(ports[0])})...)
 	conf := filepath.Join(t.TempDir(), "sentinel.conf")
 	err := os.WriteFile(conf, fmt.Appendf(nil, `sentinel monitor mail 127.0.0.1 %d 1
 sentinel down-after-milliseconds mail 500
@@ -153,7 +155,7 @@ sentinel failover-timeout mail 2000
 			strings.Contains(replica.do("INFO", "replication"), "master_link_status:up")
 	})
 	// The first one named is not there.
-	a := ready(t, fmt.Sprintf("redis://127.0.0.1:%d?addr=127.0.0.1:%d&master_set=mail", freePort(t), ports[2]))
+	a := ready(t, fmt.Sprintf("redis://proxy:secret@127.0.0.1:%d?addr=127.0.0.1:%d&master_set=mail", freePort(t), ports[2]))
 	a.gives(a, "q", "data", 300)
 	master.kill()
 	eventually(t, "the replica to take over", func() bool {
