@@ -137,16 +137,14 @@ func (c *Cache) flush() bool {
 	if len(c.flushing) > 0 {
 		slot := c.flushing[0]
 		c.flushing = c.flushing[1:]
-		var all [][]uint64
+		var all []uint64
 		for len(c.calendar.slots[slot]) > 0 {
-			all = append(all, c.calendar.take(slot))
+			all = append(all, c.calendar.take(slot)...)
 		}
-		for _, keys := range all {
-			for _, key := range keys {
-				c.remove(key, func(key uint64, v value) bool {
-					return c.past(key, v) || c.dead[zoneOf(key, v.answer.head)]
-				})
-			}
+		for _, key := range all { // what stays goes back into the slot
+			c.remove(key, func(key uint64, v value) bool {
+				return c.past(key, v) || c.dead[zoneOf(key, v.answer.head)]
+			})
 		}
 	}
 	return false

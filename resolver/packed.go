@@ -42,7 +42,11 @@ func (z *zone) pack(r *wire.Response, typ uint16) packed {
 	if len(r.Records) == 0 {
 		last := z.none.Load()
 		if last == nil || last.rcode != r.Rcode || !bytes.Equal(last.soa, r.SOA) {
-			last = &none{r.Rcode, bytes.Clone(r.SOA), z.packNone(r)}
+			b := []byte{r.Rcode}
+			if len(r.SOA) > 0 {
+				b = appendPacked(b, wire.Authority, wire.TypeSOA, z.hide.rdata(wire.TypeSOA, r.SOA))
+			}
+			last = &none{r.Rcode, bytes.Clone(r.SOA), packed(b)}
 			z.none.Store(last)
 		}
 		return last.packed
@@ -53,14 +57,6 @@ func (z *zone) pack(r *wire.Response, typ uint16) packed {
 		if rdata != nil && len(rdata) <= maxRData { // else it cannot be told
 			b = appendPacked(b, wire.Answer, typ, rdata)
 		}
-	}
-	return packed(b)
-}
-
-func (z *zone) packNone(r *wire.Response) packed {
-	b := []byte{r.Rcode}
-	if len(r.SOA) > 0 {
-		b = appendPacked(b, wire.Authority, wire.TypeSOA, z.hide.rdata(wire.TypeSOA, r.SOA))
 	}
 	return packed(b)
 }

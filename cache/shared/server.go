@@ -7,7 +7,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -196,6 +195,3 @@ func (c *Cache) written(err error) {
 	}
 	c.report(err)
 }
-
-// isWrongType is about a key that somebody has made a list or a hash.
-func isWrongType(e *rueidis.RedisError) bool { return strings.HasPrefix(e.Error(), "WRONGTYPE") }

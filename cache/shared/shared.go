@@ -211,7 +211,7 @@ func (c *Cache) read(r rueidis.RedisResult) (value []byte, result string) {
 	value, err := r.AsBytes()
 	if re, ok := rueidis.IsRedisErr(err); ok && re.IsNil() {
 		err = nil
-	} else if ok && isWrongType(re) {
+	} else if ok && strings.HasPrefix(re.Error(), "WRONGTYPE") { // somebody has made a list or a hash of it
 		c.report(nil)
 		return nil, invalid
 	}
