@@ -23,10 +23,11 @@ const maxValues = 1 << 21
 const maxDigits = 1000
 
 // readFeed returns the ranges of a feed's body. Text has an entry a line with
-// # or ; comments, and every line must be one. JSON with a program: every
-// string it gives must be one. JSON without: every string of the document
-// that is as a whole an address, CIDR or range; what looks like a CIDR must be
-// one. A feed without any is an error, because nobody publishes one on purpose.
+// # or ; comments, and every line must be one. JSON may be several documents,
+// such as one a line. With a program: every string it gives must be an entry.
+// Without: every string of a document that is as a whole an address, CIDR or
+// range; what looks like a CIDR must be one. A feed without any is an error,
+// because nobody publishes one on purpose.
 func readFeed(ctx context.Context, body []byte, code *gojq.Code) ([]Range, error) {
 	var ranges []Range
 	var err error
@@ -77,41 +78,28 @@ func readJSONFeed(ctx context.Context, body []byte, code *gojq.Code) ([]Range, e
 			return nil, fmt.Errorf("the feed holds a number of more than %d digits", maxDigits)
 		}
 	}
-	doc, err := decodeJSON(body)
-	if err != nil {
-		return nil, fmt.Errorf("the feed is broken JSON: %w", err)
-	}
-	if code == nil {
-		var out []Range
-		return out, collectRanges(doc, &out)
-	}
-	texts, err := runJQ(ctx, code, doc)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]Range, 0, len(texts))
-	for _, s := range texts {
-		r, err := ParseRange(s)
-		if err != nil {
-			return nil, fmt.Errorf("jq gave no range: %w", err)
-		}
-		out = append(out, r)
-	}
-	return out, nil
-}
-
-// decodeJSON decodes exactly one document.
-func decodeJSON(body []byte) (any, error) {
+	ctx, cancel := context.WithTimeout(ctx, jqTimeout)
+	defer cancel()
+	var out []Range
 	dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))))
 	dec.UseNumber() // which jq computes with
-	var doc any
-	if err := dec.Decode(&doc); err != nil {
-		return nil, err
+	for {
+		var doc any
+		err := dec.Decode(&doc)
+		switch {
+		case err == io.EOF:
+			return out, nil
+		case err != nil:
+			return nil, fmt.Errorf("the feed is broken JSON: %w", err)
+		case code != nil:
+			out, err = appendJQ(ctx, out, code, doc)
+		default:
+			err = collectRanges(doc, &out)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something follows the document")
-	}
-	return doc, nil
 }
 
 // collectRanges walks over every string that is a value, in no order.

@@ -7,6 +7,12 @@ import (
 	"testing/synctest"
 )
 
+// oneALine is a feed as Spamhaus publishes DROP.
+const oneALine = `{"cidr":"192.0.2.0/24","rir":"a"}
+{"cidr":"198.51.100.0/24","rir":"b"}
+{"type":"metadata","timestamp":1795000000,"records":2}
+`
+
 func TestFeed_formats(t *testing.T) {
 	for _, tt := range []struct {
 		name, body, jq, want string // want: ranges, or what the error holds
@@ -21,6 +27,8 @@ func TestFeed_formats(t *testing.T) {
 		{"no prefix after all", `["192.0.2.0/24", "1.2/3", "2026/11/22", "10.1.2.3-4"]`, "", "192.0.2.0/24"},
 		{"more values than memory", "[" + strings.Repeat("[],", maxValues/2) + `"192.0.2.1"]`, "", "more than 2097152 values"},
 		{"more lines than memory", strings.Repeat("::\n", maxValues+1), "", "more than 2097152 lines"},
+		{"JSON a line", oneALine, "", "192.0.2.0/24 198.51.100.0/24"},
+		{"jq on JSON a line", oneALine, "select(.rir == \"b\").cidr", "198.51.100.0/24"},
 		{"byte order mark", "\ufeff[\"192.0.2.1\"]", "", "192.0.2.1"},
 		{"jq", `{"a":["192.0.2.1"],"b":["192.0.2.2"]}`, ".b[]", "192.0.2.2"},
 		{"jq gives text", `{"a":["192.0.2.1"],"b":"no"}`, ".b", "jq gave no range"},

@@ -9,7 +9,7 @@ import (
 	"github.com/itchyny/gojq"
 )
 
-// Bounds of one run of a jq program. A feed has tens of thousands of ranges;
+// Bounds of a jq program over a whole feed. A feed has tens of thousands of ranges;
 // a program that outputs ten times as many, or runs this long, is a mistake.
 const (
 	jqTimeout    = 10 * time.Second
@@ -29,11 +29,8 @@ func compileJQ(program string) (*gojq.Code, error) {
 	return code, nil
 }
 
-// runJQ returns the strings that the program outputs for doc.
-func runJQ(ctx context.Context, code *gojq.Code, doc any) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, jqTimeout)
-	defer cancel()
-	var out []string
+// appendJQ appends the ranges that the program outputs for doc, as strings.
+func appendJQ(ctx context.Context, out []Range, code *gojq.Code, doc any) ([]Range, error) {
 	for iter := code.RunWithContext(ctx, doc); ; {
 		v, ok := iter.Next()
 		if !ok {
@@ -41,7 +38,11 @@ func runJQ(ctx context.Context, code *gojq.Code, doc any) ([]string, error) {
 		}
 		switch v := v.(type) {
 		case string:
-			out = append(out, v)
+			r, err := ParseRange(v)
+			if err != nil {
+				return nil, fmt.Errorf("jq gave no range: %w", err)
+			}
+			out = append(out, r)
 		case nil:
 			// A missing key gives null; jq users expect it to be skipped no
 			// more than an error, so it is named.
