@@ -60,6 +60,9 @@ func (r *reader) checkZone(z *Zone) {
 	case "combined":
 		r.checkCombined(z)
 	}
+	if z.Kind == "allow" && len(z.NoOverride) > 0 {
+		r.warn(path.at("no_override"), fmt.Sprintf("zone %q is of kind \"allow\", whose answers no exemption removes: no_override does nothing", z.Name), "remove it")
+	}
 	if len(z.Holds) == 0 && !r.reported(path.at("holds")) {
 		r.bad(path.at("holds"), fmt.Sprintf("zone %q holds nothing", z.Name), `write some of "ip4", "ip6", "domain", or mode = "off" to answer unlisted to all`)
 	}

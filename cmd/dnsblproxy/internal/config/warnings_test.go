@@ -26,6 +26,9 @@ zones = ["list.dnswl.example"]
 [allow.somewhere]
 cidr = ["192.0.2.1"]
 zones = ["list.dnswl.example", "allowed.rbl.internal"]
+[zone."white.example"]
+kind = "allow"
+no_override = ["127.0.0.2"]
 `)
 	var got []string
 	for _, w := range c.Warnings {
@@ -36,6 +39,7 @@ zones = ["list.dnswl.example", "allowed.rbl.internal"]
 		`3 zone "local.rbl.internal" lists nobody, for no deny rule names it`,
 		`7 allow rule "old" has expired and does nothing`,
 		`16 allow rule "nowhere" does nothing, for each of its zones is of kind "allow", whose answers no rule changes`,
+		`22 zone "white.example" is of kind "allow", whose answers no exemption removes: no_override does nothing`,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("warnings = %q, want %q", got, want)
