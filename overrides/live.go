@@ -71,25 +71,31 @@ func keyOf(h Hit) sourceKey {
 	return sourceKey{h.Rule.Action, h.Rule.Name, h.Source.Kind, h.Source.Name}
 }
 
-// LiveKnown says whether the SPF record behind a live hit passes for the
-// address, if that was evaluated and still holds. It asks nobody.
-func (e *Engine) LiveKnown(h Hit, a netip.Addr) (pass, known bool) {
+// LiveVerdict is what is known of the SPF record behind a live hit and one address.
+type LiveVerdict uint8
+
+const (
+	LiveUnknown LiveVerdict = iota // to be evaluated
+	LiveFails
+	LiveUnsure // DNS did not say, which counts as LiveFails for half a minute
+	LivePasses
+)
+
+// LiveKnown returns what was evaluated and still holds. It asks nobody.
+func (e *Engine) LiveKnown(h Hit, a netip.Addr) LiveVerdict {
 	k := liveKey{keyOf(h), a.Unmap().WithZone("")}
 	e.live.mu.Lock()
 	defer e.live.mu.Unlock()
 	v, ok := e.live.verdicts[k]
-	if !ok || !time.Now().Before(v.expires) {
-		return false, false
+	switch {
+	case !ok || !time.Now().Before(v.expires):
+		return LiveUnknown
+	case v.pass:
+		return LivePasses
+	case v.sure.IsZero():
+		return LiveUnsure
 	}
-	return v.pass, true
-}
-
-// LiveSure says whether DNS answered when what LiveKnown says was evaluated. If
-// not, that is "no", for half a minute.
-func (e *Engine) LiveSure(h Hit, a netip.Addr) bool {
-	e.live.mu.Lock()
-	defer e.live.mu.Unlock()
-	return !e.live.verdicts[liveKey{keyOf(h), a.Unmap().WithZone("")}].sure.IsZero()
+	return LiveFails
 }
 
 // LiveStart evaluates the live hits for one address and calls done once, from

@@ -42,11 +42,11 @@ func (tl *timeline) live(addr string) (pass bool) {
 		tl.t.Fatalf("done was called %d times in 1.6 s, want once", calls)
 	}
 	for _, h := range hits {
-		p, k := tl.LiveKnown(h, a)
-		if !k {
+		v := tl.LiveKnown(h, a)
+		if v == LiveUnknown {
 			tl.t.Fatalf("LiveKnown(%s, %s) is unknown after done", h.Source, addr)
 		}
-		pass = pass || p
+		pass = pass || v == LivePasses
 	}
 	return pass
 }
@@ -70,11 +70,11 @@ func TestLive_evaluates_one_address(t *testing.T) {
 		asked := tl.dns.count("192.0.2.1._spf.efax.com")
 		a := netip.MustParseAddr("192.0.2.1")
 		hit := tl.Table().Lookup(a).Live("", time.Now().Unix())[0]
-		if pass, known := tl.LiveKnown(hit, netip.MustParseAddr("::ffff:192.0.2.1")); !pass || !known {
+		if tl.LiveKnown(hit, netip.MustParseAddr("::ffff:192.0.2.1")) != LivePasses {
 			t.Error("the verdict is not known for the mapped form of the address")
 		}
 		tl.elapse(6 * time.Minute)
-		if _, known := tl.LiveKnown(hit, a); known {
+		if tl.LiveKnown(hit, a) != LiveUnknown {
 			t.Error("the verdict outlives its TTL")
 		}
 		tl.wantLive("again", "192.0.2.1", true)
@@ -95,8 +95,10 @@ func TestLive_temperror_is_the_last_known_for_a_day(t *testing.T) {
 		tl.wantLive("failing", "192.0.2.1", true)
 		tl.wantLive("failing, never known", "192.0.2.7", false)
 		hit := Hit{Rule: tl.rules[0], Source: sourceOf(KindSPF, "efax.com")}
-		if !tl.LiveSure(hit, netip.MustParseAddr("192.0.2.1")) || tl.LiveSure(hit, netip.MustParseAddr("192.0.2.7")) {
-			t.Error("sure is not what DNS said")
+		for addr, want := range map[string]LiveVerdict{"192.0.2.1": LivePasses, "192.0.2.7": LiveUnsure} {
+			if got := tl.LiveKnown(hit, netip.MustParseAddr(addr)); got != want {
+				t.Errorf("LiveKnown of %s = %d, want %d", addr, got, want)
+			}
 		}
 		tl.dns.set(func() {
 			tl.dns.fail = map[string]bool{}
@@ -145,11 +147,11 @@ func TestLive_late(t *testing.T) {
 		a := netip.MustParseAddr("192.0.2.2")
 		hit := tl.Table().Lookup(a).Live("", time.Now().Unix())[0]
 		tl.elapse(20 * time.Second)
-		if _, known := tl.LiveKnown(hit, a); !known {
+		if tl.LiveKnown(hit, a) == LiveUnknown {
 			t.Error("it is asked anew by every question")
 		}
 		tl.elapse(10 * time.Second)
-		if _, known := tl.LiveKnown(hit, a); known {
+		if tl.LiveKnown(hit, a) != LiveUnknown {
 			t.Error("it is taken for known half a minute later")
 		}
 	})
@@ -215,7 +217,7 @@ func TestLive_asks_what_depends_on_the_address(t *testing.T) {
 			tl.wantLive("at any time", "192.0.2.1", true)
 			n := 0
 			for _, h := range hits {
-				if pass, _ := tl.LiveKnown(h, a); pass {
+				if tl.LiveKnown(h, a) == LivePasses {
 					n++
 				}
 			}
@@ -329,8 +331,7 @@ func TestLive_follows_a_reload(t *testing.T) {
 		tl.wantLive("beyond the guard", "192.0.2.2", false)
 		known := func(addr string) bool {
 			a := netip.MustParseAddr(addr)
-			pass, known := tl.LiveKnown(Hit{Rule: tl.rules[0], Source: sourceOf(KindSPF, "efax.com")}, a)
-			return pass || known
+			return tl.LiveKnown(Hit{Rule: tl.rules[0], Source: sourceOf(KindSPF, "efax.com")}, a) != LiveUnknown
 		}
 		if err := tl.Replace([]Rule{r}); err != nil {
 			t.Fatal(err)
@@ -385,11 +386,11 @@ func TestLive_reload_meanwhile(t *testing.T) {
 			t.Fatal(err)
 		}
 		tl.elapse(2 * time.Second)
-		if _, known := tl.LiveKnown(hits[0], a); !known || !done {
-			t.Errorf("done: %t, with a verdict: %t", done, known)
+		if v := tl.LiveKnown(hits[0], a); v == LiveUnknown || !done {
+			t.Errorf("done: %t, with the verdict %d", done, v)
 		}
 		tl.elapse(liveLeast)
-		if pass, _ := tl.LiveKnown(hits[0], a); pass {
+		if tl.LiveKnown(hits[0], a) == LivePasses {
 			t.Error("the include that is left out goes on passing")
 		}
 	})

@@ -16,12 +16,8 @@ type Rules interface {
 	// Table returns the rules in force. It is called once a question and zone.
 	Table() *overrides.Table
 
-	// LiveKnown says whether the SPF term behind hit speaks for a, if that
-	// was evaluated before and still holds.
-	LiveKnown(hit overrides.Hit, a netip.Addr) (pass, known bool)
-
-	// LiveSure says whether DNS answered when that was evaluated.
-	LiveSure(hit overrides.Hit, a netip.Addr) bool
+	// LiveKnown returns what the SPF term behind hit is known to say of a.
+	LiveKnown(hit overrides.Hit, a netip.Addr) overrides.LiveVerdict
 
 	// LiveStart evaluates all terms of hits for a, within its own bounds of
 	// time and questions, and then calls done once.

@@ -24,28 +24,29 @@ func (f *facts) live(q *question, set overrides.Set) (overrides.Hit, live) {
 	if len(hits) == 0 {
 		return overrides.Hit{}, passesNot
 	}
-	known, sure := true, true
+	said := passesNot
 	for _, h := range hits {
-		pass, evaluated := f.rules.LiveKnown(h, q.subject.Addr)
-		if evaluated && pass {
+		switch f.rules.LiveKnown(h, q.subject.Addr) {
+		case overrides.LivePasses:
 			f.step(7, "evaluated for this address: ", h.Source.String(), " passes")
 			return h, passes
+		case overrides.LiveUnknown:
+			said = asking
+		case overrides.LiveUnsure:
+			said = max(said, unsure)
 		}
-		known = known && evaluated
-		sure = sure && f.rules.LiveSure(h, q.subject.Addr)
 	}
 	switch {
-	case known && !sure:
+	case said == unsure:
 		f.step(7, unsureText)
-		return overrides.Hit{}, unsure
-	case known:
+	case said == passesNot:
 		f.step(7, "evaluated for this address: no SPF record passes")
-		return overrides.Hit{}, passesNot
 	case f.final != "" || slices.ContainsFunc(f.got, func(g fetched) bool { return g.kind == needLive && g.zone == q.zone }):
-		return overrides.Hit{}, unheard // it has waited for them
+		said = unheard // it has waited for them
+	default:
+		f.lack(q, needLive, 0)
 	}
-	f.lack(q, needLive, 0)
-	return overrides.Hit{}, asking
+	return overrides.Hit{}, said
 }
 
 // unsureText says why who may be exempt is listed.
