@@ -26,10 +26,12 @@ func (f *facts) combined(q *question, set overrides.Set, hit overrides.Hit, exem
 	if exempt {
 		f.above = hit
 	}
+	from := f.told()
 	sum, known := f.weigh(q)
 	if !known {
 		return decision{lacking: true}
 	}
+	to := f.told()
 	if sum.verdict == Listed && !exempt && !f.aboveLive && !q.zone.Allow {
 		var said live
 		if hit, said = f.live(q, set); said == asking {
@@ -41,6 +43,7 @@ func (f *facts) combined(q *question, set overrides.Set, hit overrides.Hit, exem
 		if said != passesNot {
 			exempt, f.aboveLive = said == passes, true
 			f.renew, f.weighed = f.renew[:renew], f.weighed[:weighed]
+			f.untell(from, to)
 			if sum, known = f.weigh(q); !known {
 				return decision{lacking: true}
 			}

@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"dnsblproxy/cache"
@@ -226,6 +227,21 @@ func (f *facts) lack(q *question, kind needKind, typ uint16) {
 func (f *facts) step(n int, parts ...string) {
 	if f.steps != nil {
 		*f.steps = append(*f.steps, Step{n, strings.Join(parts, "")})
+	}
+}
+
+// told is how many steps were noted, and untell takes back those from one of them
+// to before another.
+func (f *facts) told() int {
+	if f.steps == nil {
+		return 0
+	}
+	return len(*f.steps)
+}
+
+func (f *facts) untell(from, to int) {
+	if f.steps != nil {
+		*f.steps = slices.Delete(*f.steps, from, to)
 	}
 }
 

@@ -146,6 +146,23 @@ func TestLive_unsure(t *testing.T) {
 	})
 }
 
+// TestLive_tellsOnce: a sum that is weighed anew, because a term passes, is told
+// as it is in the end.
+func TestLive_tellsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &fakeList{ttl: 3600, records: map[string][]string{"1.2.0.192.list.example A": {"127.0.0.10"}}}
+		zones := []ZoneOptions{testZone("m.test", l), weighed(t, "sum.test", 1, map[string]int{"m.test": 1})}
+		s := newSceneWith(t, overrides.Options{Resolver: &faxDNS{}}, zones,
+			overrides.Rule{Name: "fax", SPF: []string{"fax.test"}, Zones: []string{"sum.test"}})
+		e := s.r.Explain(t.Context(), ip4("192.0.2.1"), "sum.test")[0]
+		said := fmt.Sprint(e.Steps)
+		if e.Verdict != Exempt || strings.Count(said, "member m.test") != 1 || !strings.Contains(said, "evaluated for this address: spf fax.test passes") {
+			t.Errorf("%v by %s", e.Verdict, said)
+		}
+		s.r.Close()
+	})
+}
+
 // TestLive_vain: where no exemption could remove anything, the terms of no SPF
 // record are evaluated: not for a list that trusts, and not for codes beyond
 // exemptions. They would cost a sender who is refused anyhow 50 questions.
