@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -103,5 +104,28 @@ func TestExamine_shipped(t *testing.T) {
 	}
 	if !said {
 		t.Error("nothing is said of rspamd's way past us")
+	}
+}
+
+// TestExamine_filterAlone: filters that ask us by an option of their own, on a machine
+// with another resolver and no mail server.
+func TestExamine_filterAlone(t *testing.T) {
+	const options, override = "etc/rspamd/local.d/options.inc", "etc/rspamd/override.d/options.inc"
+	for name, files := range map[string]map[string]string{
+		"with its kind":         {options: "dns { \n nameserver = \"master-slave:127.0.0.1:5353\"; }\n"},
+		"as README has it":      {options: "# dns { nameserver = \"192.0.2.44\"; }\ndns { nameserver = \"127.0.0.1:5353\"; }\n"},
+		"of IPv6":               {options: "dns { nameserver = [\"[::1]\", \"[::1]:5353:10\"]; }\n"},
+		"on lines of their own": {options: "dns {\n  nameserver = [\n    \"127.0.0.1:5353\", # us\n    \"127.0.0.2\"\n  ];\n}\n"},
+		"replaced":              {options: "dns { nameserver = \"192.0.2.44\"; }\n", override: "dns { nameserver = \"127.0.0.1:5353\"; }\n"},
+		"SpamAssassin":          {"etc/spamassassin/local.cf": "dns_server [127.0.0.1]:5353\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMachine()
+			delete(m.files, "etc/postfix/main.cf")
+			m.servers["127.0.0.1:53"] = elsewhere
+			m.servers["[::1]:53"], m.servers["[::1]:5353"] = forwards, forwards
+			maps.Copy(m.files, files)
+			wantSound(t, m)
+		})
 	}
 }
