@@ -87,7 +87,7 @@ func (p *TracePart) per(n int) float64 { return float64(n) * 1000 / float64(p.Qu
 func simulate(ctx context.Context, p *trace.Params) (TracePart, error) {
 	part, all := newPart(p)
 	for _, mb := range []int{roomy, tight, small} {
-		room := mb << 20 / cache.EntryBytes
+		room := cache.Capacity(int64(mb) << 20)
 		part.Rows = append(part.Rows,
 			TraceRow{Who: idealMIN, CacheMB: mb, Asked: part.per(p.MIN(all, room))},
 			TraceRow{Who: idealLRU, CacheMB: mb, Asked: part.per(p.LRU(all, room))})

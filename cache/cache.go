@@ -2,11 +2,16 @@
 // It knows nothing of DNS but the shapes of questions; what the bytes mean,
 // what may be cached, and for how long, is the resolver's business.
 //
-// The store is ristretto, whose Set is asynchronous, may be dropped, and loses
-// the second of two quick writes to a new key. So one goroutine makes all
-// writes, and what waits for it stands in a small table in front, where Get looks
-// first: an answer is there for every Get that begins after Set returned, and
-// the newest one wins. Only the bounds of the cache can take it away again.
+// What is set enters a window of the newest answers, and what leaves that to make
+// room goes into the store, ristretto, whose admission keeps what is popular. Most
+// answers are asked for once and are over before they leave; the store, where an
+// entry is dear, never hears of them.
+//
+// ristretto's Set is asynchronous, may be dropped, and loses the second of two
+// quick writes to a new key. So one goroutine makes all writes, and what waits for
+// it stands in a small table in front, where Get looks first: an answer is there for
+// every Get that begins after Set returned, and the newest one wins. Only the bounds
+// of the cache can take it away again.
 //
 // An IPv4 question is its own key, packed into 63 bits without loss, and can
 // never be mistaken for another. Every other question is hashed, and the whole
@@ -45,11 +50,18 @@ type Options struct {
 // MinBytes is the least a cache can work with.
 const MinBytes = 1 << 20
 
-// EntryBytes is what an IPv4 entry costs beside its answer, in bytes: the slot
+// EntryBytes is what an IPv4 entry of the store costs beside its answer, in bytes: the slot
 // in ristretto's map and in its table of costs at their usual load, the
 // frequency counters, and a record of when it ends. The benchmark of a million
 // entries measures it.
 const EntryBytes = 176
+
+// Capacity returns how many answers to IPv4 questions a cache of maxBytes has room
+// for, if they are few different ones.
+func Capacity(maxBytes int64) int {
+	window := int64(windowBuckets(maxBytes)) * numShards * bucketBytes
+	return int(window/windowBytes + (maxBytes-window)/EntryBytes)
+}
 
 // namedBytes is what an entry with a name costs more, beside the name.
 const namedBytes = 96
@@ -88,14 +100,14 @@ type Cache struct {
 	spread   *spread
 	refused  refused
 	answers  answers
-	maxBytes int64
+	maxBytes int64 // of the store and of answers
 
 	nameSeed maphash.Seed
 	hashMask uint64 // all ones; tests clear bits to force collisions
 
 	zones zones
 
-	entries atomic.Int64 // in store, or on the way into it
+	entries atomic.Int64 // in the store, or on the way into it
 	bytes   atomic.Int64 // what they cost, without shared answers
 	dropped atomic.Uint64
 }
@@ -115,16 +127,17 @@ func New(o Options) (*Cache, error) {
 		settle:   make(chan chan struct{}),
 		quit:     make(chan struct{}),
 		done:     make(chan struct{}),
-		maxBytes: o.MaxBytes,
 		nameSeed: maphash.MakeSeed(),
 		hashMask: ^uint64(0),
 	}
-	capacity := o.MaxBytes / EntryBytes
+	buckets := windowBuckets(o.MaxBytes)
+	c.maxBytes = o.MaxBytes - int64(buckets)*numShards*bucketBytes
+	capacity := c.maxBytes / EntryBytes
 	c.refused = newRefused(capacity)
 	c.spread = newSpread()
 	store, err := ristretto.NewCache(&ristretto.Config[uint64, value]{
 		NumCounters: counters(capacity),
-		MaxCost:     o.MaxBytes,
+		MaxCost:     c.maxBytes,
 		BufferItems: 64,
 		// Without this ristretto adds 56 to every cost.
 		IgnoreInternalCost: true,
@@ -142,10 +155,13 @@ func New(o Options) (*Cache, error) {
 	}
 	c.store = store
 	c.calendar = calendar{slots: map[uint32][][]uint64{}, max: int(2 * capacity)}
-	c.answers.byKey = map[answerKey]*answer{}
+	// The answers themselves are so bounded by a sixteenth of it as well.
+	c.answers.init(int(o.MaxBytes / 16 / (maxShared + sharedBytes)))
 	c.zones = zones{by: map[string]zoneState{}, dead: map[uint32]bool{}}
 	chains := 1 << bits.Len(uint(max(len(c.refused.ring)/numShards, 15))) // more than it refuses
+	window := make([]bucket, buckets*numShards)
 	for i := range c.shards {
+		c.shards[i].window = window[i*buckets : (i+1)*buckets]
 		c.shards[i].front = make([]*pending, chains)
 	}
 	go c.drain()
@@ -172,33 +188,41 @@ func (c *Cache) Get(k Key) (Entry, bool) {
 	// The lock is held over the look into the store, so that Close can wait
 	// for us: ristretto panics on a Get that races its Close.
 	s.mu.RLock()
-	p, v := c.find(s, k.packed, hash)
-	if p != nil { // the shard's, to be used again
-		e, ok := Entry{p.expires, p.life, p.data}, k.is(p.head, p.name) && !c.gone(p.expires, p.keep)
-		s.mu.RUnlock()
-		return e, ok
-	}
+	e, keep, ok := c.find(s, k, hash)
 	s.mu.RUnlock()
-	if v.answer == nil {
+	if !ok || c.gone(e.Expires, keep) {
 		return Entry{}, false
 	}
-	return Entry{v.expires, v.life, v.answer.data}, k.is(v.answer.head, v.answer.name) && !c.gone(v.expires, v.answer.keep)
+	return e, true
 }
 
-// find returns what is there for a key: in front of the store, or in it, or
-// neither. Its shard is locked.
-func (c *Cache) find(s *shard, packed, hash uint64) (p *pending, v value) {
-	if s.closed || s.missed.Load() == packed {
-		return nil, value{}
+// find returns what is there for a key, with the time that it is kept as stale: in
+// the window, on its way from there, or in the store. Its shard is locked.
+func (c *Cache) find(s *shard, k Key, hash uint64) (e Entry, keep uint32, ok bool) {
+	if s.closed || s.missed.Load() == k.packed {
+		return Entry{}, 0, false
 	}
-	if p = s.get(packed, hash); p != nil && !p.refused {
-		return p, value{}
+	if k.packed&hashed == 0 {
+		b := s.bucket(hash)
+		if place := b.find(k.packed); place >= 0 {
+			cell := b.cells[place]
+			a := c.answers.words[cell.word]
+			return Entry{cell.expires, cell.life, a.data}, a.keep, true
+		}
+	}
+	p := s.get(k.packed, hash)
+	if p != nil && !p.refused {
+		return Entry{p.expires, p.life, p.data}, p.keep, k.is(p.head, p.name)
 	}
 	v, ok := c.store.Get(hash) // of what was refused too, for its popularity
-	if !ok && p == nil {
-		s.missed.Store(packed)
+	switch {
+	case p != nil:
+		return Entry{p.expires, p.life, p.data}, p.keep, k.is(p.head, p.name)
+	case ok:
+		return Entry{v.expires, v.life, v.answer.data}, v.answer.keep, k.is(v.answer.head, v.answer.name)
 	}
-	return p, v
+	s.missed.Store(k.packed)
+	return Entry{}, 0, false
 }
 
 // gone reports whether even the time past expiry is over.
@@ -222,7 +246,7 @@ func (c *Cache) Set(k Key, data string, life, keep uint32) {
 	if !c.queue.wait(c.quit) {
 		return
 	}
-	p := c.shard(w.hash).add(&w)
+	p := c.add(c.shard(w.hash), &w)
 	if p == nil {
 		return
 	}
@@ -248,11 +272,29 @@ func (c *Cache) Settle() {
 
 // Len returns the number of entries, expired ones included. What is still on
 // its way into the store is counted as one more.
-func (c *Cache) Len() int { return int(c.entries.Load() + c.queue.n.Load()) }
+func (c *Cache) Len() int { return c.held() + int(c.entries.Load()+c.queue.n.Load()) }
 
 // Bytes returns the memory that the entries take, as counted against
 // MaxBytes.
-func (c *Cache) Bytes() int64 { return c.bytes.Load() + c.answers.bytes.Load() }
+func (c *Cache) Bytes() int64 {
+	return int64(c.held())*windowBytes + c.bytes.Load() + c.answers.bytes.Load()
+}
+
+// held returns the number of answers in the window.
+func (c *Cache) held() (n int) {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.RLock()
+		n += s.held
+		s.mu.RUnlock()
+	}
+	return n
+}
+
+// full reports whether the store has no room for another entry.
+func (c *Cache) full() bool {
+	return c.bytes.Load()+c.answers.bytes.Load()+EntryBytes > c.maxBytes
+}
 
 // Dropped returns how many writes ristretto dropped. It stays 0 as long as this
 // package keeps the promises of drain.
@@ -269,6 +311,7 @@ func (c *Cache) Close() {
 		}
 		close(c.quit)
 		<-c.done
+		c.clearWindow(func(uint64) bool { return true })
 		c.store.Close()
 	})
 	<-c.done

@@ -256,7 +256,7 @@ func TestCache_bounds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c, _ := newCache(t, Options{MaxBytes: maxBytes})
 			z := c.Zone("z", "")
-			for i := range uint32(12_000) {
+			for i := range uint32(40_000) {
 				k, data := flood(z, i)
 				c.Set(k, data, 60, 0)
 			}
@@ -265,7 +265,7 @@ func TestCache_bounds(t *testing.T) {
 			if slack := int64(maxBatch * (maxShared + sharedBytes)); c.Bytes() > maxBytes+slack {
 				t.Errorf("Bytes = %d, want at most %d", c.Bytes(), maxBytes+slack)
 			}
-			if most := maxBytes / EntryBytes; c.Len() > most {
+			if most := Capacity(maxBytes); c.Len() > most {
 				t.Errorf("Len = %d, want at most %d", c.Len(), most)
 			}
 			if c.Len() == 0 {

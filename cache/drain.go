@@ -36,10 +36,13 @@ const (
 	gatherFor = 100 * time.Millisecond
 )
 
-// shard is a part of what stands in front of the store.
+// shard is a part of what stands in front of the store: the window, and what is
+// on its way from there.
 type shard struct {
 	mu     sync.RWMutex
 	closed bool
+	window []bucket
+	held   int        // answers in the window
 	front  []*pending // what waits and what was refused, in chains by hash
 	spare  *pending   // what was written, to be used again; linked by next
 
@@ -51,9 +54,9 @@ type shard struct {
 	_ [64]byte // the next shard's lock is on another cache line
 }
 
-// add puts w into the shard, in the place of an earlier write of its key. It is
-// nil when the cache is closed.
-func (s *shard) add(w *write) *pending {
+// add puts w into the shard, in the place of an earlier answer to its key. It
+// returns what is to be written into the store therefore, nil for nothing.
+func (c *Cache) add(s *shard, w *write) *pending {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -63,6 +66,12 @@ func (s *shard) add(w *write) *pending {
 		old.replaced.Store(true)
 		s.remove(old)
 	}
+	packed := w.packed
+	left := c.enter(s, w)
+	s.missed.CompareAndSwap(packed, 0)
+	if !left {
+		return nil
+	}
 	p := s.spare
 	if p == nil {
 		p = new(pending)
@@ -71,7 +80,6 @@ func (s *shard) add(w *write) *pending {
 	p.write = *w
 	at := s.chain(p.hash)
 	p.next, *at = *at, p
-	s.missed.CompareAndSwap(p.packed, 0)
 	return p
 }
 
@@ -97,7 +105,7 @@ func (s *shard) remove(p *pending) {
 	}
 }
 
-// write is what Set was given.
+// write is what Set was given, or what left the window.
 type write struct {
 	packed  uint64
 	hash    uint64
@@ -261,7 +269,7 @@ func (c *Cache) write(batch []*pending) {
 		return
 	}
 	c.keep = batch[len(batch)-1].keep
-	c.makeRoom(len(batch))
+	c.makeRoom(batch)
 	c.rejected = c.rejected[:0]
 	for i, p := range batch {
 		if p.replaced.Load() {

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,38 +13,39 @@ func TestCache_drains_by_itself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := newCache(t, Options{})
 		z := c.Zone("z", "")
+		set := func(i uint32, data string) { c.Set(z.Name(1, fmt.Append(nil, i)), data, 60, 0) }
 		waiting := func() int64 {
 			synctest.Wait()
 			return c.queue.n.Load()
 		}
 		for from := uint32(0); from < 10_000; from += 1000 {
 			for i := range uint32(portion - 1) {
-				c.Set(z.IP4(1, addr(from+i)), "data", 60, 0)
+				set(from+i, "data")
 			}
 			time.Sleep(gatherFor / 2)
 			if n := waiting(); n != portion-1 {
 				t.Errorf("%d writes wait for company, want %d", n, portion-1)
 			}
 			for i := range uint32(1000) {
-				c.Set(z.IP4(1, addr(from+i)), "data", 60, 0)
+				set(from+i, "data")
 			}
 			time.Sleep(2 * 1000 / portion * breathingFor)
 			if n := waiting(); n >= portion {
 				t.Errorf("%d writes wait, which are a portion", n)
 			}
-			c.Set(z.IP4(1, addr(from)), "newer", 60, 0)
+			set(from, "newer")
 			time.Sleep(2 * gatherFor)
 			if n := waiting(); n != 0 {
 				t.Fatalf("%d writes wait long after they were set", n)
 			}
-			c.Set(z.IP4(1, addr(from)), "lone", 60, 0)
+			set(from, "lone")
 			time.Sleep(2 * gatherFor)
 			if n := waiting(); n != 0 {
 				t.Fatal("a write into the quiet waits for others")
 			}
 		}
 		for range maxQueued / 2 {
-			c.Set(z.IP4(1, addr(1)), "newest", 60, 0)
+			set(1, "newest")
 		}
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()

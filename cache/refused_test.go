@@ -16,7 +16,7 @@ func TestCache_refused_answers_stay_for_a_while(t *testing.T) {
 	room := uint32(len(c.refused.ring))
 	there := func(from uint32, data string) (n int) {
 		for i := range room {
-			if e, ok := c.Get(z.IP4(1, addr(from+i))); ok && e.Data == data {
+			if e, ok := c.Get(named(z, from+i)); ok && e.Data == data {
 				n++
 			}
 		}
@@ -24,7 +24,7 @@ func TestCache_refused_answers_stay_for_a_while(t *testing.T) {
 	}
 	for _, data := range []string{"first", "second"} {
 		for i := range room {
-			c.Set(z.IP4(1, addr(i)), data, 600, 0)
+			c.Set(named(z, i), data, 600, 0)
 		}
 		settle(c)
 		if n := there(0, data); n != int(room) {
@@ -32,7 +32,7 @@ func TestCache_refused_answers_stay_for_a_while(t *testing.T) {
 		}
 	}
 	for i := range room {
-		c.Set(z.IP4(1, addr(1<<20+i)), "later", 60, 0)
+		c.Set(named(z, 1<<20+i), "later", 60, 0)
 	}
 	settle(c)
 	if old, later := there(0, "second"), there(1<<20, "later"); old != 0 || later != int(room) {
@@ -42,9 +42,9 @@ func TestCache_refused_answers_stay_for_a_while(t *testing.T) {
 	if n := there(1<<20, "later"); n != 0 {
 		t.Errorf("%d answers outlast their life", n)
 	}
-	c.Set(z.IP4(1, addr(1<<21)), strings.Repeat("x", maxShared+1), 60, 0)
+	c.Set(named(z, 1<<21), strings.Repeat("x", maxShared+1), 60, 0)
 	settle(c)
-	if _, ok := c.Get(z.IP4(1, addr(1<<21))); ok {
+	if _, ok := c.Get(named(z, 1<<21)); ok {
 		t.Error("a long text is kept")
 	}
 	c.hashMask = 0 // names are compared there too

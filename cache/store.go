@@ -16,7 +16,8 @@ type value struct {
 func (v value) end() uint64 { return uint64(v.expires) + uint64(v.answer.keep) }
 
 // answer is the part of an entry that entries share, or, with a name, the part
-// that belongs to one entry. All but refs is immutable.
+// that belongs to one entry. What the
+// lock of answers guards is not, all else is immutable.
 type answer struct {
 	data string
 	name string // "" for an exact key
@@ -26,7 +27,10 @@ type answer struct {
 	base *answer // the shared answer that data belongs to, or nil
 
 	shared bool
-	refs   int32 // guarded by answers.mu; of a shared answer only
+	// Of a shared answer only, guarded by answers.mu.
+	refs   int32
+	places int32  // of the window, that hold it; they are among refs
+	word   uint32 // its number, while there are any
 }
 
 // answers holds the shared ones. Its writers are the drainer and ristretto's
@@ -36,6 +40,19 @@ type answers struct {
 	byKey map[answerKey]*answer
 	bytes atomic.Int64 // what they take in memory
 	last  *answer      // that was held: most often the next one is the same
+
+	// words are those that the window has, by number. One is written before the first
+	// place has its number, and not again before the last has given it back.
+	words []*answer
+	free  []uint32 // numbers
+}
+
+// init gives a so many numbers.
+func (a *answers) init(words int) {
+	a.byKey, a.words, a.free = map[answerKey]*answer{}, make([]*answer, words), make([]uint32, words)
+	for i := range a.free {
+		a.free[i] = uint32(i)
+	}
 }
 
 type answerKey struct {
@@ -51,27 +68,69 @@ const maxShared = 256
 const sharedBytes = 160
 
 func (a *answers) hold(data string, keep uint32) *answer {
-	key := answerKey{data, keep}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if l := a.last; l != nil && l.refs > 0 && l.keep == keep && l.data == data {
-		l.refs++
-		return l
-	}
-	shared, ok := a.byKey[key]
-	if !ok {
+	shared := a.find(data, keep)
+	if shared == nil {
 		shared = &answer{data: data, keep: keep, cost: EntryBytes, shared: true}
-		a.byKey[key] = shared
+		a.byKey[answerKey{data, keep}] = shared
 		a.bytes.Add(int64(len(data)) + sharedBytes)
+		a.last = shared
 	}
 	shared.refs++
-	a.last = shared
 	return shared
+}
+
+// word returns the number of an answer and holds it for a place of the window; false
+// if nobody else has the answer, or if no number is left.
+func (a *answers) word(data string, keep uint32) (uint32, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	shared := a.find(data, keep)
+	if shared == nil {
+		return 0, false
+	}
+	if shared.places == 0 {
+		last := len(a.free) - 1
+		if last < 0 {
+			return 0, false
+		}
+		shared.word, a.free = a.free[last], a.free[:last]
+		a.words[shared.word] = shared
+	}
+	shared.places++
+	shared.refs++
+	return shared.word, true
+}
+
+// forget gives back what word held.
+func (a *answers) forget(word uint32) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	shared := a.words[word]
+	if shared.places--; shared.places == 0 {
+		a.words[word] = nil
+		a.free = append(a.free, word)
+	}
+	a.drop(shared)
+}
+
+// find returns the shared answer of this content, nil if there is none.
+func (a *answers) find(data string, keep uint32) *answer {
+	if l := a.last; l != nil && l.refs > 0 && l.keep == keep && l.data == data {
+		return l
+	}
+	a.last = a.byKey[answerKey{data, keep}]
+	return a.last
 }
 
 func (a *answers) release(shared *answer) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.drop(shared)
+}
+
+func (a *answers) drop(shared *answer) {
 	if shared.refs--; shared.refs == 0 {
 		delete(a.byKey, answerKey{shared.data, shared.keep})
 		a.bytes.Add(-int64(len(shared.data)) - sharedBytes)
@@ -82,7 +141,7 @@ func (a *answers) release(shared *answer) {
 // that exit gives back.
 func (c *Cache) value(p *pending) value {
 	v := value{expires: p.expires, life: p.life}
-	data, cost := p.data, EntryBytes
+	data := p.data
 	var base *answer
 	if len(p.data) <= maxShared {
 		base = c.answers.hold(p.data, p.keep)
@@ -91,14 +150,21 @@ func (c *Cache) value(p *pending) value {
 			return v
 		}
 		data = base.data // lets go of the copy
-	} else {
-		cost += sharedBytes + len(p.data)
 	}
-	if p.head != 0 {
-		cost += namedBytes + len(p.name)
-	}
-	v.answer = &answer{data: data, name: p.name, head: p.head, keep: p.keep, cost: uint32(cost), base: base}
+	v.answer = &answer{data: data, name: p.name, head: p.head, keep: p.keep, cost: uint32(p.cost()), base: base}
 	return v
+}
+
+// cost returns the bytes that an entry is charged, without shared data.
+func (w *write) cost() (bytes int) {
+	bytes = EntryBytes
+	if len(w.data) > maxShared {
+		bytes += sharedBytes + len(w.data)
+	}
+	if w.head != 0 {
+		bytes += namedBytes + len(w.name)
+	}
+	return bytes
 }
 
 // exit is called by ristretto exactly once for every value that Set took and

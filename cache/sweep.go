@@ -108,11 +108,14 @@ func (c *Cache) sweep(writes int) {
 func (c *Cache) past(_ uint64, v value) bool { return c.gone(v.expires, v.answer.keep) }
 
 // makeRoom takes out answers past their TTL, the oldest first, while there is no
-// room for n writes. They are kept for the time when a list fails; but what is
+// room for these writes. They are kept for the time when a list fails; but what is
 // fresh saves a question to the list now, and ristretto would not know which
 // is which.
-func (c *Cache) makeRoom(n int) {
-	room := c.store.RemainingCost() - int64(n)*EntryBytes
+func (c *Cache) makeRoom(batch []*pending) {
+	room := c.store.RemainingCost()
+	for _, p := range batch {
+		room -= int64(p.cost())
+	}
 	for i := 0; room < 0 && i < sweepChunks; i++ {
 		now := c.now()
 		keys := c.calendar.takeBefore(uint64(now) + uint64(c.keep))
@@ -132,6 +135,7 @@ func (c *Cache) flush() bool {
 		if c.dead = c.zones.takeDead(); c.dead == nil {
 			return true
 		}
+		c.clearWindow(func(packed uint64) bool { return c.dead[zoneOf(packed, 0)] })
 		c.flushing = slices.Collect(maps.Keys(c.calendar.slots))
 	}
 	if len(c.flushing) > 0 {

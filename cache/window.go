@@ -1,0 +1,164 @@
+package cache
+
+// The window holds the newest answers. What is set enters here, and what leaves to
+// make room goes into the store, whose admission says whether it stays. Most
+// answers of a blocklist are asked for once and are over before they leave: the
+// store never hears of them. There an entry takes EntryBytes and some thousand
+// instructions to write; here it takes windowBytes and some hundred.
+//
+// The window takes exact keys whose answer others have too: nearly all there is.
+// It is a set-associative table, a part of it in each shard and guarded by its lock,
+// and without pointers, so that the collector passes it by.
+
+const (
+	ways        = 8
+	bucketBytes = 192 // three cache lines, of which a Get needs two
+	windowBytes = bucketBytes / ways
+
+	// windowEighths is the window's share of all memory. With more of it the store
+	// is too small to keep what is popular, with less there is room for fewer
+	// answers; a quarter to a half hardly differ.
+	windowEighths = 3
+)
+
+// bucket is where the answers to some keys are.
+type bucket struct {
+	keys  [ways]uint64 // 0 is none
+	cells [ways]cell
+
+	// renewed has a bit for each place. It is set if the store may have an older
+	// answer to the key, which must not come to light again.
+	renewed uint32
+	_       [28]byte
+}
+
+// cell is to the window what value is to the store.
+type cell struct {
+	word    uint32 // in answers.words
+	expires uint32
+	life    uint32
+}
+
+// windowBuckets returns how many buckets each shard has.
+func windowBuckets(maxBytes int64) int {
+	return int(maxBytes / 8 * windowEighths / numShards / bucketBytes)
+}
+
+// bucket returns where the answer to a key is, if it is in the window. Bits of the
+// hash that tell lists apart are stirred: those that are asked about one address
+// have their answers in different ones.
+func (s *shard) bucket(hash uint64) *bucket {
+	stirred := uint32(hash>>36) * 0x9e3779b1
+	return &s.window[uint64(stirred)*uint64(len(s.window))>>32]
+}
+
+// find returns the place of a key, -1 if it has none.
+func (b *bucket) find(packed uint64) int {
+	for i, k := range &b.keys {
+		if k == packed {
+			return i
+		}
+	}
+	return -1
+}
+
+// next returns the place for a new key: a free one, else that of the answer that is
+// past its TTL for the longest time, else of the one that was set first.
+func (b *bucket) next(now uint32) (place int) {
+	least := ^uint64(0)
+	for i, cell := range &b.cells {
+		if b.keys[i] == 0 {
+			return i
+		}
+		age := uint64(cell.expires)
+		if cell.expires > now {
+			age = 1<<32 | uint64(cell.expires-cell.life)
+		}
+		if age < least {
+			place, least = i, age
+		}
+	}
+	return place
+}
+
+// enter puts w into the window, in the place of an earlier answer to its key, whose
+// shard is locked. After it w is what is to be written into the store: what had to
+// leave, or still w if it is none for the window. It returns false for nothing.
+func (c *Cache) enter(s *shard, w *write) bool {
+	if w.packed&hashed != 0 {
+		return true
+	}
+	b := s.bucket(w.hash)
+	place := b.find(w.packed)
+	word, ok := c.answers.word(w.data, w.keep)
+	if !ok {
+		if place >= 0 {
+			c.clear(s, b, place)
+		}
+		return true
+	}
+	in, key := cell{word, w.expires, w.life}, w.packed
+	renewed := s.missed.Load() != key // what was looked for in vain is not in the store
+	left := false
+	if place >= 0 {
+		renewed = b.renewed>>place&1 != 0
+	} else {
+		now := c.now()
+		place = b.next(now)
+		left = c.out(b, place, w, now)
+	}
+	c.clear(s, b, place)
+	b.keys[place], b.cells[place] = key, in
+	if renewed {
+		b.renewed |= 1 << place
+	}
+	s.held++
+	return left
+}
+
+// out makes w the write of what is in a place; false if nothing is there or nobody
+// will need it.
+func (c *Cache) out(b *bucket, place int, w *write, now uint32) bool {
+	packed, cell := b.keys[place], b.cells[place]
+	if packed == 0 {
+		return false
+	}
+	a := c.answers.words[cell.word]
+	needless := c.gone(cell.expires, a.keep) || cell.expires <= now && c.full()
+	if needless && b.renewed>>place&1 == 0 {
+		return false
+	}
+	*w = write{
+		packed: packed, hash: c.spread.hash(packed), data: a.data,
+		expires: cell.expires, life: cell.life, keep: a.keep,
+	}
+	return true
+}
+
+// clear frees a place, if something is there. The shard is locked.
+func (c *Cache) clear(s *shard, b *bucket, place int) {
+	if b.keys[place] == 0 {
+		return
+	}
+	c.answers.forget(b.cells[place].word)
+	b.keys[place], b.cells[place] = 0, cell{}
+	b.renewed &^= 1 << place
+	s.held--
+}
+
+// clearWindow frees the places of those keys that are to go.
+func (c *Cache) clearWindow(goes func(packed uint64) bool) {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		for j := range s.window {
+			b := &s.window[j]
+			for place, packed := range &b.keys {
+				if packed != 0 && goes(packed) {
+					c.clear(s, b, place)
+				}
+			}
+		}
+		s.mu.Unlock()
+	}
+}
