@@ -14,8 +14,8 @@
 // of the cache can take it away again.
 //
 // An IPv4 question is its own key, packed into 63 bits without loss, and can
-// never be mistaken for another. Every other question is hashed, and the whole
-// of it is compared on Get: a collision is a miss, never another name's answer.
+// never be mistaken for another. Every other question is known by 114 bits of two
+// hashes with secret seeds.
 //
 // Equal answers are kept once, because nearly all of a blocklist's answers are
 // the same NXDOMAIN.
@@ -50,21 +50,17 @@ type Options struct {
 // MinBytes is the least a cache can work with.
 const MinBytes = 1 << 20
 
-// EntryBytes is what an IPv4 entry of the store costs beside its answer, in bytes: the slot
-// in ristretto's map and in its table of costs at their usual load, the
-// frequency counters, and a record of when it ends. The benchmark of a million
-// entries measures it.
-const EntryBytes = 176
+// EntryBytes is what an IPv4 entry of the store costs beside its answer, in
+// bytes: the slot in ristretto's map and in its table of costs at their usual
+// load, the frequency counters, and a record of when it ends.
+const EntryBytes = 188
 
-// Capacity returns how many answers to IPv4 questions a cache of maxBytes has room
-// for, if they are few different ones.
+// Capacity returns how many answers a cache of maxBytes has room for, if they are
+// few different ones.
 func Capacity(maxBytes int64) int {
 	window := int64(windowBuckets(maxBytes)) * numShards * bucketBytes
-	return int(window/windowBytes + (maxBytes-window)/EntryBytes)
+	return int(window/bucketBytes*ways + (maxBytes-window)/EntryBytes)
 }
-
-// namedBytes is what an entry with a name costs more, beside the name.
-const namedBytes = 96
 
 // Entry is one answer. It is a value; Data is immutable.
 type Entry struct {
@@ -88,7 +84,6 @@ type Cache struct {
 	// The drainer's own.
 	taken    []*pending // from the queue
 	at       int        // how many of these are written
-	rejected []uint64   // hashes that ristretto did not take since the last wait
 	replaced bool
 	keep     uint32 // of the latest write
 	calendar calendar
@@ -98,11 +93,10 @@ type Cache struct {
 	closing sync.Once
 
 	spread   *spread
-	refused  refused
 	answers  answers
 	maxBytes int64 // of the store and of answers
 
-	nameSeed maphash.Seed
+	seeds    [2]maphash.Seed
 	hashMask uint64 // all ones; tests clear bits to force collisions
 
 	zones zones
@@ -127,13 +121,12 @@ func New(o Options) (*Cache, error) {
 		settle:   make(chan chan struct{}),
 		quit:     make(chan struct{}),
 		done:     make(chan struct{}),
-		nameSeed: maphash.MakeSeed(),
+		seeds:    [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
 		hashMask: ^uint64(0),
 	}
 	buckets := windowBuckets(o.MaxBytes)
 	c.maxBytes = o.MaxBytes - int64(buckets)*numShards*bucketBytes
 	capacity := c.maxBytes / EntryBytes
-	c.refused = newRefused(capacity)
 	c.spread = newSpread()
 	store, err := ristretto.NewCache(&ristretto.Config[uint64, value]{
 		NumCounters: counters(capacity),
@@ -145,8 +138,6 @@ func New(o Options) (*Cache, error) {
 		TtlTickerDurationInSec: 1 << 32,
 		KeyToHash:              func(hash uint64) (uint64, uint64) { return hash, 0 },
 		OnExit:                 c.exit,
-		// Called by ristretto's goroutine, before Wait returns to the drainer.
-		OnReject: func(i *ristretto.Item[value]) { c.rejected = append(c.rejected, i.Key) },
 		// Called by Set, in the drainer, when the key is there already.
 		ShouldUpdate: func(_, _ value) bool { c.replaced = true; return true },
 	})
@@ -158,11 +149,10 @@ func New(o Options) (*Cache, error) {
 	// The answers themselves are so bounded by a sixteenth of it as well.
 	c.answers.init(int(o.MaxBytes / 16 / (maxShared + sharedBytes)))
 	c.zones = zones{by: map[string]zoneState{}, dead: map[uint32]bool{}}
-	chains := 1 << bits.Len(uint(max(len(c.refused.ring)/numShards, 15))) // more than it refuses
 	window := make([]bucket, buckets*numShards)
 	for i := range c.shards {
 		c.shards[i].window = window[i*buckets : (i+1)*buckets]
-		c.shards[i].front = make([]*pending, chains)
+		c.shards[i].front = make([]*pending, numChains)
 	}
 	go c.drain()
 	return c, nil
@@ -202,24 +192,17 @@ func (c *Cache) find(s *shard, k Key, hash uint64) (e Entry, keep uint32, ok boo
 	if s.closed || s.missed.Load() == k.packed {
 		return Entry{}, 0, false
 	}
-	if k.packed&hashed == 0 {
-		b := s.bucket(hash)
-		if place := b.find(k.packed); place >= 0 {
-			cell := b.cells[place]
-			a := c.answers.words[cell.word]
-			return Entry{cell.expires, cell.life, a.data}, a.keep, true
-		}
+	b := s.bucket(hash)
+	if place := b.find(k.packed, k.check); place >= 0 {
+		cell := b.cells[place]
+		a := c.answers.words[cell.word]
+		return Entry{cell.expires, cell.life, a.data}, a.keep, true
 	}
-	p := s.get(k.packed, hash)
-	if p != nil && !p.refused {
-		return Entry{p.expires, p.life, p.data}, p.keep, k.is(p.head, p.name)
+	if p := s.get(k.packed, hash); p != nil {
+		return Entry{p.expires, p.life, p.data}, p.keep, p.check == k.check
 	}
-	v, ok := c.store.Get(hash) // of what was refused too, for its popularity
-	switch {
-	case p != nil:
-		return Entry{p.expires, p.life, p.data}, p.keep, k.is(p.head, p.name)
-	case ok:
-		return Entry{v.expires, v.life, v.answer.data}, v.answer.keep, k.is(v.answer.head, v.answer.name)
+	if v, ok := c.store.Get(hash); ok {
+		return Entry{v.expires, v.life, v.answer.data}, v.answer.keep, v.check == k.check
 	}
 	s.missed.Store(k.packed)
 	return Entry{}, 0, false
@@ -240,7 +223,7 @@ func (c *Cache) Set(k Key, data string, life, keep uint32) {
 	}
 	now := c.now()
 	w := write{
-		packed: k.packed, hash: c.spread.hash(k.packed), head: k.head, name: string(k.name), data: data,
+		packed: k.packed, check: k.check, hash: c.spread.hash(k.packed), data: data,
 		expires: now + min(life, ^uint32(0)-now), life: life, keep: keep,
 	}
 	if !c.queue.wait(c.quit) {
@@ -271,13 +254,14 @@ func (c *Cache) Settle() {
 }
 
 // Len returns the number of entries, expired ones included. What is still on
-// its way into the store is counted as one more.
+// its way into the store is counted as one more, and so is an older answer there
+// to what was renewed in the window.
 func (c *Cache) Len() int { return c.held() + int(c.entries.Load()+c.queue.n.Load()) }
 
 // Bytes returns the memory that the entries take, as counted against
 // MaxBytes.
 func (c *Cache) Bytes() int64 {
-	return int64(c.held())*windowBytes + c.bytes.Load() + c.answers.bytes.Load()
+	return int64(c.held())*bucketBytes/ways + c.bytes.Load() + c.answers.bytes.Load()
 }
 
 // held returns the number of answers in the window.

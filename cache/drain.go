@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,6 +9,9 @@ import (
 const (
 	// numShards is the number of maps in front of the store, a power of two.
 	numShards = 256
+
+	// numChains is the number of chains in each, a power of two.
+	numChains = 16
 
 	// maxQueued bounds the writes that wait. The drainer makes some hundred
 	// thousand a second.
@@ -43,7 +45,7 @@ type shard struct {
 	closed bool
 	window []bucket
 	held   int        // answers in the window
-	front  []*pending // what waits and what was refused, in chains by hash
+	front  []*pending // what waits, in chains by hash
 	spare  *pending   // what was written, to be used again; linked by next
 
 	// The latest key for which there was nothing. A question that is not
@@ -86,7 +88,7 @@ func (c *Cache) add(s *shard, w *write) *pending {
 // chain returns where those stand that share some bits of their hash.
 func (s *shard) chain(hash uint64) **pending { return &s.front[hash>>36&uint64(len(s.front)-1)] }
 
-// get returns what waits or was refused for a key, nil for nothing.
+// get returns what waits for a key, nil for nothing.
 func (s *shard) get(packed, hash uint64) *pending {
 	p := *s.chain(hash)
 	for p != nil && p.packed != packed {
@@ -108,9 +110,8 @@ func (s *shard) remove(p *pending) {
 // write is what Set was given, or what left the window.
 type write struct {
 	packed  uint64
+	check   uint64
 	hash    uint64
-	head    uint64
-	name    string
 	data    string
 	expires uint32
 	life    uint32
@@ -122,9 +123,8 @@ type write struct {
 type pending struct {
 	write
 
-	replaced atomic.Bool // by a later write, which is in the queue as well
-	refused  bool        // see there; guarded by the shard's lock
-	next     *pending    // in its chain; guarded likewise
+	replaced atomic.Bool // by a later write
+	next     *pending    // in its chain; guarded by the shard's lock
 }
 
 // shard goes by bits of the hash that differ between the lists that are asked
@@ -270,7 +270,6 @@ func (c *Cache) write(batch []*pending) {
 	}
 	c.keep = batch[len(batch)-1].keep
 	c.makeRoom(batch)
-	c.rejected = c.rejected[:0]
 	for i, p := range batch {
 		if p.replaced.Load() {
 			batch[i] = nil
@@ -301,21 +300,13 @@ func (c *Cache) write(batch []*pending) {
 }
 
 // leave takes a write that was made off its shard, unless it was replaced
-// meanwhile or is kept there because ristretto refused it.
+// meanwhile.
 func (c *Cache) leave(p *pending) {
-	keep := len(p.data) <= maxShared && // longer texts are not worth it
-		slices.Contains(c.rejected, p.hash)
-	if keep {
-		c.put(p)
-	}
 	s := c.shard(p.hash)
 	s.mu.Lock()
-	p.refused = keep
-	if !keep {
-		s.remove(p)
-		p.write = write{}
-		p.replaced.Store(false)
-		p.next, s.spare = s.spare, p
-	}
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	s.remove(p)
+	p.write = write{}
+	p.replaced.Store(false)
+	p.next, s.spare = s.spare, p
 }

@@ -17,7 +17,7 @@ type zones struct {
 	mu   sync.Mutex
 	last uint32
 	by   map[string]zoneState
-	dead map[uint32]bool // ids that were replaced and not yet flushed
+	dead map[uint32]bool // what zoneOf returns for those that were replaced and are not yet flushed
 }
 
 type zoneState struct {
@@ -28,7 +28,7 @@ type zoneState struct {
 // maxZone is the largest id that fits into a packed key.
 const maxZone = 1<<22 - 1
 
-// takeDead returns the ids that wait for being flushed, nil without any.
+// takeDead returns the zones that wait for being flushed, nil without any.
 func (z *zones) takeDead() map[uint32]bool {
 	z.mu.Lock()
 	defer z.mu.Unlock()
@@ -38,14 +38,6 @@ func (z *zones) takeDead() map[uint32]bool {
 	dead := z.dead
 	z.dead = map[uint32]bool{}
 	return dead
-}
-
-// zoneOf returns the zone of a stored key.
-func zoneOf(packed, head uint64) uint32 {
-	if packed&hashed != 0 {
-		return uint32(head)
-	}
-	return uint32(packed >> 40)
 }
 
 // Zone returns the zone of this name. As long as fingerprint stays the same it
@@ -64,19 +56,17 @@ func (c *Cache) Zone(name, fingerprint string) Zone {
 		return Zone{}
 	}
 	if ok {
-		c.zones.dead[old.id] = true
+		c.zones.dead[old.id], c.zones.dead[markHashed(old.id)] = true, true
 	}
 	c.zones.last++
 	c.zones.by[name] = zoneState{fingerprint, c.zones.last}
 	return Zone{c, c.zones.last}
 }
 
-// Key is a question to the cache, made on the stack. Its name belongs to the
-// caller and must not change while the key is in use.
+// Key is a question to the cache, a small value.
 type Key struct {
 	packed uint64 // 0 is no key
-	head   uint64 // type and zone of a hashed question; 0 for an exact one
-	name   []byte
+	check  uint64 // of a hashed question; 0 for an exact one
 }
 
 // hashed is the bit that tells a hashed packed key from an exact one.
@@ -95,19 +85,35 @@ func (z Zone) IP4(qtype uint8, a [4]byte) Key {
 
 // Name returns the key for a question about anything else. name is any
 // sequence of bytes that says what is asked, such as labels in wire form.
+//
+// The key is laid out as 1 (1 bit), the low bits of the zone (12), and 50 bits of
+// one hash of the name, and beside it are 64 bits of another. Of the same name the
+// check differs by zone and type in any case. Two names are taken for each other
+// once in 2^114 times, and nobody knows the seeds.
 func (z Zone) Name(qtype uint16, name []byte) Key {
 	if z.id == 0 {
 		return Key{}
 	}
 	head := uint64(qtype)<<32 | uint64(z.id)
-	h := maphash.Bytes(z.cache.nameSeed, name)
+	h := maphash.Bytes(z.cache.seeds[0], name)
 	// As with IPv4, the low half goes by what is asked about alone: see spread.
 	packed := mix63((h+head)&keyMask)&^(1<<32-1) | h&(1<<32-1)
-	return Key{packed: packed&z.cache.hashMask | hashed, head: head, name: name}
+	return Key{
+		packed: hashed | uint64(z.id&lowZone)<<50 | packed&z.cache.hashMask&(1<<50-1),
+		check:  maphash.Bytes(z.cache.seeds[1], name) + head*0x9e3779b97f4a7c15,
+	}
 }
 
-// is reports whether what was stored with head and name is the answer to k.
-// Exact keys have neither.
-func (k Key) is(head uint64, name string) bool {
-	return k.head == head && string(k.name) == name
+// lowZone are the bits of a zone's id that a hashed key has.
+const lowZone = 1<<12 - 1
+
+// zoneOf returns what a stored key tells of its zone: the id, or of a hashed key the
+// low bits of it, marked.
+func zoneOf(packed uint64) uint32 {
+	if packed&hashed != 0 {
+		return markHashed(uint32(packed >> 50))
+	}
+	return uint32(packed >> 40)
 }
+
+func markHashed(id uint32) uint32 { return 1<<31 | id&lowZone }

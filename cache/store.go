@@ -5,9 +5,10 @@ import (
 	"sync/atomic"
 )
 
-// value is what ristretto stores by value, 16 bytes. It is immutable.
+// value is what ristretto stores by value, 24 bytes. It is immutable.
 type value struct {
 	answer  *answer // never nil in the store
+	check   uint64  // the key's
 	expires uint32
 	life    uint32
 }
@@ -15,19 +16,15 @@ type value struct {
 // end returns the second from which v is no use, not even as stale.
 func (v value) end() uint64 { return uint64(v.expires) + uint64(v.answer.keep) }
 
-// answer is the part of an entry that entries share, or, with a name, the part
-// that belongs to one entry. What the
-// lock of answers guards is not, all else is immutable.
+// answer is the part of an entry that entries share, unless it is too long for
+// that. It is immutable but for what the lock of answers guards.
 type answer struct {
-	data string
-	name string // "" for an exact key
-	head uint64
-	keep uint32
-	cost uint32  // bytes that the entry is charged, without shared data
-	base *answer // the shared answer that data belongs to, or nil
-
+	data   string
+	keep   uint32
+	cost   uint32 // bytes that the entry is charged
 	shared bool
-	// Of a shared answer only, guarded by answers.mu.
+
+	// Of a shared answer, guarded by answers.mu.
 	refs   int32
 	places int32  // of the window, that hold it; they are among refs
 	word   uint32 // its number, while there are any
@@ -140,31 +137,21 @@ func (a *answers) drop(shared *answer) {
 // value makes of what is pending what will be stored. It takes a reference
 // that exit gives back.
 func (c *Cache) value(p *pending) value {
-	v := value{expires: p.expires, life: p.life}
-	data := p.data
-	var base *answer
+	v := value{check: p.check, expires: p.expires, life: p.life}
 	if len(p.data) <= maxShared {
-		base = c.answers.hold(p.data, p.keep)
-		if p.head == 0 {
-			v.answer = base
-			return v
-		}
-		data = base.data // lets go of the copy
+		v.answer = c.answers.hold(p.data, p.keep)
+	} else {
+		v.answer = &answer{data: p.data, keep: p.keep, cost: uint32(p.cost())}
 	}
-	v.answer = &answer{data: data, name: p.name, head: p.head, keep: p.keep, cost: uint32(p.cost()), base: base}
 	return v
 }
 
 // cost returns the bytes that an entry is charged, without shared data.
-func (w *write) cost() (bytes int) {
-	bytes = EntryBytes
-	if len(w.data) > maxShared {
-		bytes += sharedBytes + len(w.data)
+func (w *write) cost() int {
+	if len(w.data) <= maxShared {
+		return EntryBytes
 	}
-	if w.head != 0 {
-		bytes += namedBytes + len(w.name)
-	}
-	return bytes
+	return EntryBytes + sharedBytes + len(w.data)
 }
 
 // exit is called by ristretto exactly once for every value that Set took and
@@ -175,10 +162,7 @@ func (c *Cache) exit(v value) {
 	}
 	c.entries.Add(-1)
 	c.bytes.Add(-int64(v.answer.cost))
-	switch {
-	case v.answer.base != nil:
-		c.answers.release(v.answer.base)
-	case v.answer.shared:
+	if v.answer.shared {
 		c.answers.release(v.answer)
 	}
 }

@@ -135,7 +135,7 @@ func (c *Cache) flush() bool {
 		if c.dead = c.zones.takeDead(); c.dead == nil {
 			return true
 		}
-		c.clearWindow(func(packed uint64) bool { return c.dead[zoneOf(packed, 0)] })
+		c.clearWindow(func(packed uint64) bool { return c.dead[zoneOf(packed)] })
 		c.flushing = slices.Collect(maps.Keys(c.calendar.slots))
 	}
 	if len(c.flushing) > 0 {
@@ -147,7 +147,7 @@ func (c *Cache) flush() bool {
 		}
 		for _, key := range all { // what stays goes back into the slot
 			c.remove(key, func(key uint64, v value) bool {
-				return c.past(key, v) || c.dead[zoneOf(key, v.answer.head)]
+				return c.past(key, v) || c.dead[zoneOf(key)]
 			})
 		}
 	}

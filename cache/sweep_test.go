@@ -5,19 +5,20 @@ import (
 	"testing"
 )
 
-// named is a key that goes into the store without a stay in the window.
-func named(z Zone, i uint32) Key { return z.Name(1, fmt.Append(nil, i)) }
+// own is an answer that nobody else has: it goes into the store without a stay in the
+// window.
+func own[T uint32 | int](i T) string { return fmt.Sprintf("%0*d", maxShared+1, i) }
 
 // fullStore is how many of these nearly fill a store.
-func fullStore(c *Cache) uint32 { return uint32(c.maxBytes/(EntryBytes+namedBytes+8)) - 200 }
+func fullStore(c *Cache) uint32 { return uint32(c.maxBytes/(EntryBytes+sharedBytes+maxShared+1)) - 200 }
 
 // fillOften stores n keys of z and asks for them often enough that the
 // admission policy thinks highly of them.
 func fillOften(c *Cache, z Zone, n uint32) {
 	for range 15 {
 		for i := range n {
-			if _, ok := c.Get(named(z, i)); !ok {
-				c.Set(named(z, i), "data", 600, 60)
+			if _, ok := c.Get(z.IP4(1, addr(i))); !ok {
+				c.Set(z.IP4(1, addr(i)), own(i), 600, 60)
 			}
 		}
 		settle(c)
@@ -29,7 +30,7 @@ func fillOften(c *Cache, z Zone, n uint32) {
 func TestCache_dead_entries_make_room(t *testing.T) {
 	for _, how := range []string{"expired", "flushed"} {
 		t.Run(how, func(t *testing.T) {
-			c, clk := newCache(t, Options{MaxBytes: 2 << 20})
+			c, clk := newCache(t, Options{MaxBytes: 12 << 20})
 			full := fullStore(c)
 			z := c.Zone("z", "1")
 			fillOften(c, z, full)
@@ -45,13 +46,13 @@ func TestCache_dead_entries_make_room(t *testing.T) {
 			const asked = 2000
 			for _, from := range []uint32{1 << 20, 2 << 20} {
 				for i := range uint32(asked) {
-					c.Set(named(z, from+i), "data", 600, 60)
+					c.Set(z.IP4(1, addr(from+i)), own(from+i), 600, 60)
 				}
 				settle(c)
 			}
 			hits := 0
 			for i := range uint32(asked) {
-				if _, ok := c.Get(named(z, 2<<20+i)); ok {
+				if _, ok := c.Get(z.IP4(1, addr(2<<20+i))); ok {
 					hits++
 				}
 			}
@@ -60,7 +61,7 @@ func TestCache_dead_entries_make_room(t *testing.T) {
 			}
 			for c.Len() > 2*asked {
 				before := c.Len()
-				c.Set(named(z, 3<<20), "data", 600, 60)
+				c.Set(z.IP4(1, addr(3<<20)), own(3<<20), 600, 60)
 				settle(c)
 				if c.Len() >= before {
 					t.Fatalf("Len stays at %d, want at most %d", before, 2*asked)
@@ -73,14 +74,14 @@ func TestCache_dead_entries_make_room(t *testing.T) {
 // Answers past their TTL stay for the time when a list fails, but only where no
 // fresh answer needs their room, however popular they were.
 func TestCache_stale_gives_way_to_fresh(t *testing.T) {
-	c, clk := newCache(t, Options{MaxBytes: 2 << 20})
+	c, clk := newCache(t, Options{MaxBytes: 12 << 20})
 	full := fullStore(c)
 	z := c.Zone("z", "")
 	fillOften(c, z, full)
 	clk.now.Add(600 + slotSeconds) // of 660
 	count := func(from, n uint32) (there int) {
 		for i := range n {
-			if _, ok := c.Get(named(z, from+i)); ok {
+			if _, ok := c.Get(z.IP4(1, addr(from+i))); ok {
 				there++
 			}
 		}
@@ -89,7 +90,7 @@ func TestCache_stale_gives_way_to_fresh(t *testing.T) {
 	before := count(0, full)
 	const asked = 1000
 	for i := range uint32(asked) {
-		c.Set(named(z, 1<<20+i), "data", 600, 60)
+		c.Set(z.IP4(1, addr(1<<20+i)), own(1<<20+i), 600, 60)
 	}
 	settle(c)
 	if got := count(1<<20, asked); got != asked {
@@ -110,7 +111,7 @@ func TestCache_sweep_leaves_the_living(t *testing.T) {
 		c.Set(k, fmt.Sprint(i), 100, 0)
 		settle(c)
 		clk.now.Add(90)
-		c.Set(named(other, i), "tick", 1, 0)
+		c.Set(other.IP4(1, addr(i)), own(i), 1, 0)
 		settle(c)
 		if e, ok := c.Get(k); !ok || e.Data != fmt.Sprint(i) {
 			t.Fatalf("round %d: Get = %q, %t", i, e.Data, ok)
@@ -120,9 +121,9 @@ func TestCache_sweep_leaves_the_living(t *testing.T) {
 		t.Errorf("%d records for %d entries", c.calendar.n, c.Len())
 	}
 	clk.now.Add(1000)
-	c.Set(named(other, 99), "tick", 1, 0)
+	c.Set(other.IP4(1, addr(99)), own(99), 1, 0)
 	settle(c)
-	c.Set(named(other, 99), "tick", 1, 0)
+	c.Set(other.IP4(1, addr(99)), own(99), 1, 0)
 	settle(c)
 	if c.Len() != 1 {
 		t.Errorf("Len = %d, want the last tick only", c.Len())

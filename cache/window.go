@@ -1,19 +1,20 @@
 package cache
 
+import "slices"
+
 // The window holds the newest answers. What is set enters here, and what leaves to
 // make room goes into the store, whose admission says whether it stays. Most
 // answers of a blocklist are asked for once and are over before they leave: the
 // store never hears of them. There an entry takes EntryBytes and some thousand
-// instructions to write; here it takes windowBytes and some hundred.
+// instructions to write; here it takes 28 and some hundred.
 //
-// The window takes exact keys whose answer others have too: nearly all there is.
-// It is a set-associative table, a part of it in each shard and guarded by its lock,
-// and without pointers, so that the collector passes it by.
+// The window takes answers that others have too, which are nearly all there are. It
+// is a set-associative table, a part of it in each shard and guarded by its lock, and
+// without pointers, so that the collector passes it by.
 
 const (
-	ways        = 8
-	bucketBytes = 192 // three cache lines, of which a Get needs two
-	windowBytes = bucketBytes / ways
+	ways        = 9
+	bucketBytes = 256 // four cache lines, of which a Get needs two or three
 
 	// windowEighths is the window's share of all memory. With more of it the store
 	// is too small to keep what is popular, with less there is room for fewer
@@ -23,13 +24,13 @@ const (
 
 // bucket is where the answers to some keys are.
 type bucket struct {
-	keys  [ways]uint64 // 0 is none
-	cells [ways]cell
+	keys   [ways]uint64 // 0 is none
+	checks [ways]uint64
+	cells  [ways]cell
 
 	// renewed has a bit for each place. It is set if the store may have an older
 	// answer to the key, which must not come to light again.
 	renewed uint32
-	_       [28]byte
 }
 
 // cell is to the window what value is to the store.
@@ -53,9 +54,9 @@ func (s *shard) bucket(hash uint64) *bucket {
 }
 
 // find returns the place of a key, -1 if it has none.
-func (b *bucket) find(packed uint64) int {
+func (b *bucket) find(packed, check uint64) int {
 	for i, k := range &b.keys {
-		if k == packed {
+		if k == packed && b.checks[i] == check {
 			return i
 		}
 	}
@@ -85,11 +86,8 @@ func (b *bucket) next(now uint32) (place int) {
 // shard is locked. After it w is what is to be written into the store: what had to
 // leave, or still w if it is none for the window. It returns false for nothing.
 func (c *Cache) enter(s *shard, w *write) bool {
-	if w.packed&hashed != 0 {
-		return true
-	}
 	b := s.bucket(w.hash)
-	place := b.find(w.packed)
+	place := b.find(w.packed, w.check)
 	word, ok := c.answers.word(w.data, w.keep)
 	if !ok {
 		if place >= 0 {
@@ -97,8 +95,8 @@ func (c *Cache) enter(s *shard, w *write) bool {
 		}
 		return true
 	}
-	in, key := cell{word, w.expires, w.life}, w.packed
-	renewed := s.missed.Load() != key // what was looked for in vain is not in the store
+	in, packed, check := cell{word, w.expires, w.life}, w.packed, w.check
+	renewed := s.missed.Load() != packed // what was looked for in vain is not in the store
 	left := false
 	if place >= 0 {
 		renewed = b.renewed>>place&1 != 0
@@ -108,7 +106,7 @@ func (c *Cache) enter(s *shard, w *write) bool {
 		left = c.out(b, place, w, now)
 	}
 	c.clear(s, b, place)
-	b.keys[place], b.cells[place] = key, in
+	b.keys[place], b.checks[place], b.cells[place] = packed, check, in
 	if renewed {
 		b.renewed |= 1 << place
 	}
@@ -129,7 +127,7 @@ func (c *Cache) out(b *bucket, place int, w *write, now uint32) bool {
 		return false
 	}
 	*w = write{
-		packed: packed, hash: c.spread.hash(packed), data: a.data,
+		packed: packed, check: b.checks[place], hash: c.spread.hash(packed), data: a.data,
 		expires: cell.expires, life: cell.life, keep: a.keep,
 	}
 	return true
@@ -141,7 +139,7 @@ func (c *Cache) clear(s *shard, b *bucket, place int) {
 		return
 	}
 	c.answers.forget(b.cells[place].word)
-	b.keys[place], b.cells[place] = 0, cell{}
+	b.keys[place], b.checks[place], b.cells[place] = 0, 0, cell{}
 	b.renewed &^= 1 << place
 	s.held--
 }
@@ -150,15 +148,17 @@ func (c *Cache) clear(s *shard, b *bucket, place int) {
 func (c *Cache) clearWindow(goes func(packed uint64) bool) {
 	for i := range c.shards {
 		s := &c.shards[i]
-		s.mu.Lock()
-		for j := range s.window {
-			b := &s.window[j]
-			for place, packed := range &b.keys {
-				if packed != 0 && goes(packed) {
-					c.clear(s, b, place)
+		for some := range slices.Chunk(s.window, 64) { // others have the lock in between
+			s.mu.Lock()
+			for j := range some {
+				b := &some[j]
+				for place, packed := range &b.keys {
+					if packed != 0 && goes(packed) {
+						c.clear(s, b, place)
+					}
 				}
 			}
+			s.mu.Unlock()
 		}
-		s.mu.Unlock()
 	}
 }

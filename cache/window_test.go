@@ -3,7 +3,11 @@ package cache
 import (
 	"fmt"
 	"testing"
+	"unsafe"
 )
+
+// A bucket fills its cache lines.
+var _ [bucketBytes]byte = [unsafe.Sizeof(bucket{})]byte{}
 
 // shared makes data an answer that others have, so that the window takes it.
 func shared(c *Cache, keep uint32, data ...string) {
@@ -38,7 +42,7 @@ func TestWindow_leaving(t *testing.T) {
 		if want := (Entry{1600 + uint32(i), 600, "data"}); !ok || e != want {
 			t.Errorf("Get(%v) = %v, %t, want %v", a, e, ok, want)
 		}
-		if b := c.shards[0].bucket(0); b.find(z.IP4(1, a).packed) >= 0 != (i >= len(crowd)-ways) {
+		if b := c.shards[0].bucket(0); b.find(z.IP4(1, a).packed, 0) >= 0 != (i >= len(crowd)-ways) {
 			t.Errorf("answer %d of %d is not where it is to be", i, len(crowd))
 		}
 	}
@@ -117,7 +121,7 @@ func TestWindow_older_answers_stay_hidden(t *testing.T) {
 	}
 	c.Set(k, "listed", 86400, 0)
 	push(100)
-	if e, ok := c.Get(k); !ok || e.Data != "listed" || c.shards[0].bucket(0).find(k.packed) >= 0 {
+	if e, ok := c.Get(k); !ok || e.Data != "listed" || c.shards[0].bucket(0).find(k.packed, 0) >= 0 {
 		t.Fatalf("Get = %v, %t, want the listing, out of the store", e, ok)
 	}
 	c.Set(k, "unlisted", 60, 0)
@@ -178,10 +182,15 @@ func TestWindow_flush(t *testing.T) {
 	for i := range uint32(1000) {
 		c.Set(old.IP4(1, addr(i)), "data", 60, 0)
 		c.Set(other.IP4(1, addr(i)), "data", 60, 0)
+		c.Set(old.Name(1, fmt.Append(nil, i)), "data", 60, 0)
+		c.Set(other.Name(1, fmt.Append(nil, i)), "data", 60, 0)
+	}
+	if n := c.held(); n != 4000 {
+		t.Errorf("%d answers are in the window, want 4000", n)
 	}
 	c.Zone("z", "2")
 	settle(c)
-	if n := c.held(); n != 1000 {
-		t.Errorf("%d answers are in the window, want the other zone's 1000", n)
+	if n := c.held(); n != 2000 {
+		t.Errorf("%d answers are in the window, want the other zone's 2000", n)
 	}
 }
