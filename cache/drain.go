@@ -86,7 +86,7 @@ func (c *Cache) add(s *shard, w *write) *pending {
 }
 
 // chain returns where those stand that share some bits of their hash.
-func (s *shard) chain(hash uint64) **pending { return &s.front[hash>>36&uint64(len(s.front)-1)] }
+func (s *shard) chain(hash uint64) **pending { return &s.front[hash>>44&(numChains-1)] }
 
 // get returns what waits for a key, nil for nothing.
 func (s *shard) get(packed, hash uint64) *pending {
@@ -128,8 +128,9 @@ type pending struct {
 }
 
 // shard goes by bits of the hash that differ between the lists that are asked
-// about one address.
-func (c *Cache) shard(hash uint64) *shard { return &c.shards[hash>>28%numShards] }
+// about one address, of an IPv4 question the zone's: what one is asked in vain does
+// not take another's place in missed.
+func (c *Cache) shard(hash uint64) *shard { return &c.shards[hash>>36%numShards] }
 
 // queue holds the writes that wait, in their order.
 type queue struct {

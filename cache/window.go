@@ -45,12 +45,10 @@ func windowBuckets(maxBytes int64) int {
 	return int(maxBytes / 8 * windowEighths / numShards / bucketBytes)
 }
 
-// bucket returns where the answer to a key is, if it is in the window. Bits of the
-// hash that tell lists apart are stirred: those that are asked about one address
-// have their answers in different ones.
+// bucket returns where the answer to a key is, if it is in the window.
 func (s *shard) bucket(hash uint64) *bucket {
-	stirred := uint32(hash>>36) * 0x9e3779b1
-	return &s.window[uint64(stirred)*uint64(len(s.window))>>32]
+	stirred := hash * 0x9e3779b97f4a7c15 >> 32 // what keys of one shard have in common is among its bits
+	return &s.window[stirred*uint64(len(s.window))>>32]
 }
 
 // find returns the place of a key, -1 if it has none.

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"fmt"
+	"math/bits"
 	"testing"
 	"unsafe"
 )
@@ -192,5 +193,33 @@ func TestWindow_flush(t *testing.T) {
 	settle(c)
 	if n := c.held(); n != 2000 {
 		t.Errorf("%d answers are in the window, want the other zone's 2000", n)
+	}
+}
+
+// Several lists are asked in vain about one address before the first of them is heard:
+// it is known of each of their answers that the store has no older one.
+func TestWindow_knows_what_is_new(t *testing.T) {
+	c, _ := newCache(t, Options{})
+	shared(c, 0, "data")
+	var zones []Zone
+	for i := range 10 {
+		zones = append(zones, c.Zone(fmt.Sprint(i), ""))
+	}
+	for i := range uint32(100) {
+		for _, z := range zones {
+			c.Get(z.IP4(1, addr(i)))
+		}
+		for _, z := range zones {
+			c.Set(z.IP4(1, addr(i)), "data", 60, 0)
+		}
+	}
+	renewed := 0
+	for i := range c.shards {
+		for _, b := range c.shards[i].window {
+			renewed += bits.OnesCount32(b.renewed)
+		}
+	}
+	if n := c.held(); n != 1000 || renewed != 0 {
+		t.Errorf("of %d new answers %d are held to be renewed, want none of 1000", n, renewed)
 	}
 }
