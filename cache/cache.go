@@ -85,7 +85,6 @@ type Cache struct {
 	taken    []*pending // from the queue
 	at       int        // how many of these are written
 	replaced bool
-	keep     uint32 // of the latest write
 	calendar calendar
 	dead     map[uint32]bool // zones being flushed
 	flushing []uint32        // slots of the calendar that are still to be seen

@@ -269,11 +269,14 @@ func (c *Cache) write(batch []*pending) {
 	if len(batch) == 0 {
 		return
 	}
-	c.keep = batch[len(batch)-1].keep
 	c.makeRoom(batch)
 	for i, p := range batch {
 		if p.replaced.Load() {
 			batch[i] = nil
+			continue
+		}
+		if c.gone(p.expires, p.keep) {
+			c.store.Del(p.hash) // older answers must not come to light
 			continue
 		}
 		v := c.value(p)

@@ -112,13 +112,16 @@ func (c *Cache) past(_ uint64, v value) bool { return c.gone(v.expires, v.answer
 // fresh saves a question to the list now, and ristretto would not know which
 // is which.
 func (c *Cache) makeRoom(batch []*pending) {
-	room := c.store.RemainingCost()
+	room, keep := c.store.RemainingCost(), uint32(0)
 	for _, p := range batch {
-		room -= int64(p.cost())
+		if !c.gone(p.expires, p.keep) {
+			room -= int64(p.cost())
+			keep = max(keep, p.keep)
+		}
 	}
 	for i := 0; room < 0 && i < sweepChunks; i++ {
 		now := c.now()
-		keys := c.calendar.takeBefore(uint64(now) + uint64(c.keep))
+		keys := c.calendar.takeBefore(uint64(now) + uint64(keep))
 		if keys == nil {
 			return
 		}

@@ -112,8 +112,8 @@ func (c *Cache) enter(s *shard, w *write) bool {
 	return left
 }
 
-// out makes w the write of what is in a place; false if nothing is there or nobody
-// will need it.
+// out makes w the write of what is in a place; false if there is none to make. Of
+// what nobody will need only an older answer is to go, if the store may have one.
 func (c *Cache) out(b *bucket, place int, w *write, now uint32) bool {
 	packed, cell := b.keys[place], b.cells[place]
 	if packed == 0 {
@@ -124,9 +124,9 @@ func (c *Cache) out(b *bucket, place int, w *write, now uint32) bool {
 	if needless && b.renewed>>place&1 == 0 {
 		return false
 	}
-	*w = write{
-		packed: packed, check: b.checks[place], hash: c.spread.hash(packed), data: a.data,
-		expires: cell.expires, life: cell.life, keep: a.keep,
+	*w = write{packed: packed, check: b.checks[place], hash: c.spread.hash(packed)}
+	if !needless {
+		w.data, w.expires, w.life, w.keep = a.data, cell.expires, cell.life, a.keep
 	}
 	return true
 }

@@ -82,15 +82,19 @@ func TestWindow_dead_answers_go_first(t *testing.T) {
 	}
 }
 
-// An answer past its TTL goes into the store as long as there is room.
+// An answer past its TTL goes into the store as long as there is room, whether
+// an older one may be there or not.
 func TestWindow_stale_needs_room(t *testing.T) {
-	for _, room := range []bool{true, false} {
+	for i := range 4 {
+		room, renewed := i&1 == 1, i&2 == 2
 		c, clk := newCache(t, Options{})
 		shared(c, 3600, "data")
 		z := c.Zone("z", "")
 		crowd := crowd(c, z)
 		for _, a := range crowd[:ways] {
-			c.Get(z.IP4(1, a))
+			if !renewed {
+				c.Get(z.IP4(1, a))
+			}
 			c.Set(z.IP4(1, a), "data", 60, 3600)
 		}
 		clk.now.Add(60)
@@ -100,7 +104,7 @@ func TestWindow_stale_needs_room(t *testing.T) {
 		c.Get(z.IP4(1, crowd[ways]))
 		c.Set(z.IP4(1, crowd[ways]), "data", 60, 3600)
 		if _, ok := c.Get(z.IP4(1, crowd[0])); ok != room {
-			t.Errorf("with room %t: the answer is there: %t", room, ok)
+			t.Errorf("with room %t, renewed %t: the answer is there: %t", room, renewed, ok)
 		}
 	}
 }
@@ -133,6 +137,9 @@ func TestWindow_older_answers_stay_hidden(t *testing.T) {
 		if e, ok := c.Get(k); ok {
 			t.Fatalf("the old answer is back: %v", e)
 		}
+	}
+	if v, ok := c.store.Get(c.spread.hash(k.packed)); ok {
+		t.Errorf("%+v takes room in the store, dead", v)
 	}
 }
 
