@@ -17,7 +17,7 @@ type zones struct {
 	mu   sync.Mutex
 	last uint32
 	by   map[string]zoneState
-	dead map[uint32]bool // what zoneOf returns for those that were replaced and are not yet flushed
+	dead map[uint32]bool // ids that were replaced and not yet flushed
 }
 
 type zoneState struct {
@@ -28,15 +28,22 @@ type zoneState struct {
 // maxZone is the largest id that fits into a packed key.
 const maxZone = 1<<22 - 1
 
-// takeDead returns the zones that wait for being flushed, nil without any.
+// takeDead returns what zoneOf tells of the zones that wait for being flushed, nil
+// without any. Names are left to their end that a living zone might have.
 func (z *zones) takeDead() map[uint32]bool {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	if len(z.dead) == 0 {
 		return nil
 	}
-	dead := z.dead
-	z.dead = map[uint32]bool{}
+	dead := map[uint32]bool{}
+	for id := range z.dead {
+		dead[id], dead[markHashed(id)] = true, true
+	}
+	for _, zone := range z.by {
+		delete(dead, markHashed(zone.id))
+	}
+	clear(z.dead)
 	return dead
 }
 
@@ -56,7 +63,7 @@ func (c *Cache) Zone(name, fingerprint string) Zone {
 		return Zone{}
 	}
 	if ok {
-		c.zones.dead[old.id], c.zones.dead[markHashed(old.id)] = true, true
+		c.zones.dead[old.id] = true
 	}
 	c.zones.last++
 	c.zones.by[name] = zoneState{fingerprint, c.zones.last}

@@ -196,10 +196,25 @@ func TestWindow_flush(t *testing.T) {
 	if n := c.held(); n != 4000 {
 		t.Errorf("%d answers are in the window, want 4000", n)
 	}
+	c.zones.last = old.id + lowZone
+	alike := c.Zone("same low bits", "1")
+	c.Set(alike.Name(1, []byte("in the window")), "data", 60, 0)
+	c.Set(alike.Name(1, []byte("in the store")), own(1), 60, 0)
+	settle(c)
 	c.Zone("z", "2")
 	settle(c)
+	if n := c.held(); n != 2001+1000 {
+		t.Errorf("%d answers are in the window, want the other zones' 2001, and names with the same low bits", n)
+	}
+	for _, name := range []string{"in the window", "in the store"} {
+		if _, ok := c.Get(alike.Name(1, []byte(name))); !ok {
+			t.Errorf("another zone's answer %s is flushed too", name)
+		}
+	}
+	c.Zone("same low bits", "2")
+	settle(c)
 	if n := c.held(); n != 2000 {
-		t.Errorf("%d answers are in the window, want the other zone's 2000", n)
+		t.Errorf("%d answers are in the window, want the last zone's 2000", n)
 	}
 }
 
