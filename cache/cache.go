@@ -50,9 +50,9 @@ type Options struct {
 // MinBytes is the least a cache can work with.
 const MinBytes = 1 << 20
 
-// EntryBytes is what an IPv4 entry of the store costs beside its answer, in
-// bytes: the slot in ristretto's map and in its table of costs at their usual
-// load, the frequency counters, and a record of when it ends.
+// EntryBytes is what an entry of the store costs beside its answer, in bytes: the
+// slot in ristretto's map and in its table of costs at their usual load, the
+// frequency counters, and a record of when it ends.
 const EntryBytes = 188
 
 // Capacity returns how many answers a cache of maxBytes has room for, if they are
@@ -240,7 +240,7 @@ func (c *Cache) Set(k Key, data string, life, keep uint32) {
 	}
 }
 
-// Settle waits until all that was set before is in the store, without the pause
+// Settle waits until all that is on its way is in the store, without the pause
 // in which writes gather otherwise. It is for simulations, where a moment of
 // ours may be an hour of theirs.
 func (c *Cache) Settle() {
@@ -294,7 +294,6 @@ func (c *Cache) Close() {
 		}
 		close(c.quit)
 		<-c.done
-		c.clearWindow(func(uint64) bool { return true })
 		c.store.Close()
 	})
 	<-c.done

@@ -25,8 +25,8 @@ type answer struct {
 	shared bool
 
 	// Of a shared answer, guarded by answers.mu.
-	refs   int32
-	places int32  // of the window, that hold it; they are among refs
+	refs   int
+	places int    // of the window, that hold it; they are among refs
 	word   uint32 // its number, while there are any
 }
 

@@ -138,7 +138,7 @@ func (c *Cache) flush() bool {
 		if c.dead = c.zones.takeDead(); c.dead == nil {
 			return true
 		}
-		c.clearWindow(func(packed uint64) bool { return c.dead[zoneOf(packed)] })
+		c.clearWindow(c.dead)
 		c.flushing = slices.Collect(maps.Keys(c.calendar.slots))
 	}
 	if len(c.flushing) > 0 {

@@ -142,8 +142,8 @@ func (c *Cache) clear(s *shard, b *bucket, place int) {
 	s.held--
 }
 
-// clearWindow frees the places of those keys that are to go.
-func (c *Cache) clearWindow(goes func(packed uint64) bool) {
+// clearWindow frees the places of the keys of zones that are no more.
+func (c *Cache) clearWindow(dead map[uint32]bool) {
 	for i := range c.shards {
 		s := &c.shards[i]
 		for some := range slices.Chunk(s.window, 64) { // others have the lock in between
@@ -151,7 +151,7 @@ func (c *Cache) clearWindow(goes func(packed uint64) bool) {
 			for j := range some {
 				b := &some[j]
 				for place, packed := range &b.keys {
-					if packed != 0 && goes(packed) {
+					if packed != 0 && dead[zoneOf(packed)] {
 						c.clear(s, b, place)
 					}
 				}

