@@ -181,18 +181,21 @@ func TestCache_collisions_never_cross(t *testing.T) {
 		"empty name":   z.Name(1, nil),
 		"exact, other": z.IP4(1, [4]byte{1, 2, 3, 5}),
 	}
-	for _, settled := range []bool{false, true} {
+	for _, where := range []string{"waiting", "store", "window"} {
 		for set, k := range keys {
+			if where == "window" {
+				shared(c, 0, set)
+			}
 			c.Set(k, set, 60, 0)
-			if settled {
+			if where == "store" {
 				settle(c)
 			}
 			if e, ok := c.Get(k); !ok || e.Data != set {
-				t.Errorf("settled %t: Get(%s) = %q, %t, want its own answer", settled, set, e.Data, ok)
+				t.Errorf("%s: Get(%s) = %q, %t, want its own answer", where, set, e.Data, ok)
 			}
 			for asked, k := range keys {
 				if e, ok := c.Get(k); ok && e.Data != asked {
-					t.Errorf("settled %t: Get(%s) = %q", settled, asked, e.Data)
+					t.Errorf("%s: Get(%s) = %q", where, asked, e.Data)
 				}
 			}
 		}

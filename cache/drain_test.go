@@ -59,6 +59,21 @@ func TestCache_drains_by_itself(t *testing.T) {
 	})
 }
 
+// A pending write that was replaced while it was made can be used again.
+func TestCache_uses_replaced_writes_again(t *testing.T) {
+	c, _ := newCache(t, Options{})
+	k := c.Zone("z", "").IP4(1, addr(1))
+	w := write{packed: k.packed, hash: c.spread.hash(k.packed), data: own(1)}
+	p := c.add(c.shard(w.hash), &w)
+	p.replaced.Store(true)
+	c.leave(p)
+	c.Set(k, own(2), 60, 0)
+	settle(c)
+	if v, ok := c.store.Get(w.hash); !ok || v.answer.data != own(2) {
+		t.Errorf("the next write of its shard is not made: %+v, %t", v, ok)
+	}
+}
+
 // Settle leaves nothing on its way, and comes back after Close too.
 func TestCache_Settle(t *testing.T) {
 	c, _ := newCache(t, Options{})

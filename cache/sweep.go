@@ -114,10 +114,8 @@ func (c *Cache) past(_ uint64, v value) bool { return c.gone(v.expires, v.answer
 func (c *Cache) makeRoom(batch []*pending) {
 	room, keep := c.store.RemainingCost(), uint32(0)
 	for _, p := range batch {
-		if !c.gone(p.expires, p.keep) {
-			room -= int64(p.cost())
-			keep = max(keep, p.keep)
-		}
+		room -= int64(p.cost())
+		keep = max(keep, p.keep)
 	}
 	for i := 0; room < 0 && i < sweepChunks; i++ {
 		now := c.now()

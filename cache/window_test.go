@@ -68,8 +68,12 @@ func TestWindow_dead_answers_go_first(t *testing.T) {
 	settle(c)
 	before := c.entries.Load()
 	for _, a := range crowd[ways : ways+ways/2] {
-		c.Get(z.IP4(1, a))
-		c.Set(z.IP4(1, a), "data", 600, 30)
+		k := z.IP4(1, a)
+		c.Get(k)
+		w := write{packed: k.packed, hash: c.spread.hash(k.packed), data: "data", expires: clk.Now() + 600, life: 600, keep: 30}
+		if p := c.add(c.shard(w.hash), &w); p != nil {
+			t.Errorf("%+v is to be written, dead", p.write)
+		}
 	}
 	settle(c)
 	if n := c.entries.Load(); n != before {
@@ -99,12 +103,17 @@ func TestWindow_stale_needs_room(t *testing.T) {
 		}
 		clk.now.Add(60)
 		if !room {
-			c.maxBytes = c.bytes.Load()
+			c.maxBytes = c.bytes.Load() + c.answers.bytes.Load() + EntryBytes - 1
 		}
 		c.Get(z.IP4(1, crowd[ways]))
 		c.Set(z.IP4(1, crowd[ways]), "data", 60, 3600)
-		if _, ok := c.Get(z.IP4(1, crowd[0])); ok != room {
-			t.Errorf("with room %t, renewed %t: the answer is there: %t", room, renewed, ok)
+		for _, settled := range []bool{false, true} {
+			if settled {
+				settle(c)
+			}
+			if _, ok := c.Get(z.IP4(1, crowd[0])); ok != room {
+				t.Errorf("with room %t, renewed %t, settled %t: the answer is there: %t", room, renewed, settled, ok)
+			}
 		}
 	}
 }
@@ -181,6 +190,11 @@ func TestWindow_takes_what_is_shared(t *testing.T) {
 	if len(c.answers.free) != len(c.answers.words) {
 		t.Errorf("%d of %d numbers are free in the end", len(c.answers.free), len(c.answers.words))
 	}
+	for i, a := range c.answers.words {
+		if a != nil {
+			t.Errorf("number %d, which is free, keeps %q", i, a.data)
+		}
+	}
 }
 
 // The answers of a zone that was flushed leave the window.
@@ -236,13 +250,23 @@ func TestWindow_knows_what_is_new(t *testing.T) {
 			c.Set(z.IP4(1, addr(i)), "data", 60, 0)
 		}
 	}
-	renewed := 0
-	for i := range c.shards {
-		for _, b := range c.shards[i].window {
-			renewed += bits.OnesCount32(b.renewed)
+	renewed := func() (n int) {
+		for i := range c.shards {
+			for _, b := range c.shards[i].window {
+				n += bits.OnesCount32(b.renewed)
+			}
 		}
+		return n
 	}
-	if n := c.held(); n != 1000 || renewed != 0 {
-		t.Errorf("of %d new answers %d are held to be renewed, want none of 1000", n, renewed)
+	if n := c.held(); n != 1000 || renewed() != 0 {
+		t.Errorf("of %d new answers %d are held to be renewed, want none of 1000", n, renewed())
+	}
+	c.Set(zones[0].IP4(1, addr(1000)), "data", 60, 0) // nobody looked
+	if n := renewed(); n != 1 {
+		t.Errorf("%d answers are held to be renewed, want one", n)
+	}
+	clearAll(c)
+	if n := renewed(); n != 0 {
+		t.Errorf("%d free places are held to have renewed answers", n)
 	}
 }
