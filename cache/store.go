@@ -30,8 +30,8 @@ type answer struct {
 	word   uint32 // its number, while there are any
 }
 
-// answers holds the shared ones. Its writers are the drainer and ristretto's
-// own goroutine, never a reader.
+// answers holds the shared ones. Its writers are Set, the drainer and ristretto's
+// own goroutine, never a reader. A shard's lock is taken before its own.
 type answers struct {
 	mu    sync.Mutex
 	byKey map[answerKey]*answer
