@@ -244,12 +244,14 @@ func TestCache_without_zone_ids(t *testing.T) {
 }
 
 // The bounds hold under floods of each shape: equal short answers, distinct
-// short ones, long ones, and names.
+// short ones, more than the window has numbers for, long ones, and names.
 func TestCache_bounds(t *testing.T) {
 	const maxBytes = MinBytes
 	floods := map[string]func(z Zone, i uint32) (Key, string){
 		"equal":    func(z Zone, i uint32) (Key, string) { return z.IP4(1, addr(i)), "nx" },
 		"distinct": func(z Zone, i uint32) (Key, string) { return z.IP4(1, addr(i)), fmt.Sprintf("%0200d", i) },
+		"several":  func(z Zone, i uint32) (Key, string) { return z.IP4(1, addr(i)), fmt.Sprintf("%0250d", i*i%1009) },
+		"keeps":    func(z Zone, i uint32) (Key, string) { return z.IP4(1, addr(i)), "nx" },
 		"long":     func(z Zone, i uint32) (Key, string) { return z.IP4(1, addr(i)), fmt.Sprintf("%02000d", i) },
 		"names": func(z Zone, i uint32) (Key, string) {
 			return z.Name(1, fmt.Appendf(nil, "%0100d", i)), "nx"
@@ -261,7 +263,11 @@ func TestCache_bounds(t *testing.T) {
 			z := c.Zone("z", "")
 			for i := range uint32(40_000) {
 				k, data := flood(z, i)
-				c.Set(k, data, 60, 0)
+				keep := uint32(0)
+				if name == "keeps" {
+					keep = i
+				}
+				c.Set(k, data, 60, keep)
 			}
 			settle(c)
 			// Shared answers are brought into the bound after each batch.
