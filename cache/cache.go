@@ -9,9 +9,9 @@
 //
 // ristretto's Set is asynchronous, may be dropped, and loses the second of two
 // quick writes to a new key. So one goroutine makes all writes, and what waits for
-// it stands in a small table in front, where Get looks before the store: an answer is there for
-// every Get that begins after Set returned, and the newest one wins. Only the bounds
-// of the cache can take it away again.
+// it stands in a small table in front, where Get looks before the store: an answer
+// is there for every Get that begins after Set returned, and the newest one wins.
+// Only the bounds of the cache can take it away again.
 //
 // An IPv4 question is its own key, packed into 63 bits without loss, and can
 // never be mistaken for another. Every other question is known by 114 bits of two
