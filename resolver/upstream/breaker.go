@@ -143,6 +143,13 @@ func (b *breaker) claim() bool {
 	return true
 }
 
+// tested reports whether the breaker may open in a moment.
+func (b *breaker) tested() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.asking && !b.open.Load()
+}
+
 // test asks our test question, which was claimed, in the background.
 func (b *breaker) test() {
 	b.list.opts.Ask.aside(func(ask probe) { _, _ = b.testWith(ask, false) })
@@ -167,11 +174,9 @@ func (b *breaker) testWith(ask probe, calm bool) (listed bool, err error) {
 	if err == nil && b.doubted() {
 		err = b.lookTwice(ask, listed)
 	}
-	if !errors.Is(err, ErrClosed) && b.conclude(err) {
-		for _, other := range l.breakers { // most often the whole list is gone
-			if other.claim() {
-				other.test()
-			}
+	if !errors.Is(err, ErrClosed) {
+		for _, other := range b.conclude(err) {
+			other.test()
 		}
 	}
 	return listed, err
@@ -202,9 +207,10 @@ func (b *breaker) lookTwice(ask probe, listed bool) error {
 	return err
 }
 
-// conclude opens or closes the breaker by the result of the test question. It
-// returns true when the breaker has just opened.
-func (b *breaker) conclude(err error) (opened bool) {
+// conclude opens or closes the breaker by the result of the test question. When
+// it has just opened the test questions of the others, which are claimed, are
+// due: most often the whole list is gone.
+func (b *breaker) conclude(err error) (due []*breaker) {
 	l := b.list
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -228,7 +234,14 @@ func (b *breaker) conclude(err error) (opened bool) {
 		out.cancel(ErrBreaker)
 	}
 	if l.closed {
-		return false // another list may have its place
+		return nil // another list may have its place
+	}
+	if !was && err != nil {
+		for _, other := range l.breakers {
+			if other.claim() {
+				due = append(due, other)
+			}
+		}
 	}
 	l.update()
 	if err != nil && l.opts.OnFault != nil {
@@ -240,7 +253,7 @@ func (b *breaker) conclude(err error) (opened bool) {
 		}
 		l.Check() // parked names come back listing everything
 	}
-	return !was && err != nil
+	return due
 }
 
 // fail opens the breaker, sets the next test question, and returns how to end

@@ -333,6 +333,8 @@ func (l *List) assess() State {
 	switch {
 	case open == len(l.breakers):
 		return State{Condition: Unreachable, Reason: reason}
+	case open > 0 && l.State().Condition == Healthy && slices.ContainsFunc(l.breakers, (*breaker).tested):
+		return l.State() // suspect or unreachable is known in a moment, and told once
 	case open > 0:
 		return State{Condition: Suspect, Reason: reason}
 	case l.suspicion != "":

@@ -128,6 +128,35 @@ func TestList_silence(t *testing.T) {
 	})
 }
 
+// TestList_silence_told: a list of several shapes that is gone is said to be so
+// once, at its start as later.
+func TestList_silence_told(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := guard(t, nil, func(o *ListOptions) {
+			o.Holds, o.Probe = rbl.HoldsIP4|rbl.HoldsIP6|rbl.HoldsDomain, true
+		})
+		defer g.end()
+		gone := func(when string) {
+			time.Sleep(10 * time.Second)
+			if got, want := g.told(), "states [unreachable], voids 0, closed []"; got != want {
+				t.Errorf("%s: told %s, want %s", when, got, want)
+			}
+		}
+		gone("at the start")
+		g.host.become(blocklist("bl.example.", "9.2.0.192"))
+		time.Sleep(10 * time.Minute)
+		if c := g.State().Condition; c != Healthy {
+			t.Errorf("the list is back, and %s", c)
+		}
+		g.mu.Lock()
+		g.states, g.closes = nil, nil
+		g.mu.Unlock()
+		g.host.become(nil)
+		g.ask("192.0.2.9")
+		gone("later")
+	})
+}
+
 // The pauses between test questions, in seconds.
 func TestList_pauses(t *testing.T) {
 	tests := []struct {
