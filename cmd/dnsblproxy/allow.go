@@ -117,7 +117,8 @@ func (a *app) tellExempt(ctx context.Context, entries []overrides.Entry) {
 	if err != nil {
 		return
 	}
-	all := append(slices.Collect(exemptionsIn(c, engine)), slices.DeleteFunc(loaded(ctx, c), exemption.typed)...)
+	others, _ := inForce(ctx, c) // none without a server
+	all := append(slices.Collect(exemptionsIn(c, engine)), slices.DeleteFunc(others, exemption.typed)...)
 	annotate(c, all)
 	by := make([]*exemption, len(entries))
 	for i := range all {
@@ -143,12 +144,15 @@ func (a *app) tellExempt(ctx context.Context, entries []overrides.Entry) {
 	}
 }
 
-// loaded is what the running server has in force, nothing without one.
-func loaded(ctx context.Context, c *config.Config) (all []exemption) {
-	if askRunning(ctx, c, "exemptions", nil, &all) != nil {
-		return nil
+// inForce is what the running server has in force.
+func inForce(ctx context.Context, c *config.Config) ([]exemption, error) {
+	cl, err := running(ctx, c)
+	if err != nil {
+		return nil, err
 	}
-	return all
+	all := []exemption{}
+	err = each(ctx, cl, "exemptions", func(e exemption) { all = append(all, e) })
+	return all, err
 }
 
 func newAllowImport(a *app) *cobra.Command {
@@ -300,8 +304,10 @@ func (a *app) ruleFile(ctx context.Context, name string, add ...overrides.Item) 
 	}
 	a.tellExcepted(u, add)
 	held := func(x exemption) bool { return x.Rule == name && strings.HasPrefix(x.Source, "file ") }
-	if _, err := os.Stat(u.File); errors.Is(err, fs.ErrNotExist) && slices.ContainsFunc(loaded(ctx, c), held) {
-		return "", fmt.Errorf("%s is gone, and what it held is in force until there is a new one; bring it back first, or make an empty one", shownPath(u.File))
+	if _, err := os.Stat(u.File); errors.Is(err, fs.ErrNotExist) {
+		if all, _ := inForce(ctx, c); slices.ContainsFunc(all, held) {
+			return "", fmt.Errorf("%s is gone, and what it held is in force until there is a new one; bring it back first, or make an empty one", shownPath(u.File))
+		}
 	}
 	return shownPath(u.File), readableFolder(filepath.Dir(u.File))
 }

@@ -154,8 +154,7 @@ func itemsOf(all []exemption, rule string) (items []overrides.Item, live []strin
 
 // exemptions asks the running server, else finds out by itself.
 func (a *app) exemptions(ctx context.Context, c *config.Config) ([]exemption, error) {
-	all := []exemption{}
-	err := askRunning(ctx, c, "exemptions", nil, &all)
+	all, err := inForce(ctx, c)
 	if errors.Is(err, errNoServer) {
 		fmt.Fprintf(a.err, "%v; this is what the configuration leads to now\n", err)
 		all, err = a.resolveExemptions(ctx, c)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -10,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -129,28 +131,56 @@ func (cl *client) ask(ctx context.Context, path string, query url.Values) (*http
 
 // get asks /api/v1/NAME and decodes the answer.
 func (cl *client) get(ctx context.Context, name string, query url.Values, into any) error {
+	return cl.read(ctx, name, query, func(answer *json.Decoder) error { return answer.Decode(into) })
+}
+
+// each asks /api/v1/NAME for an array, however long, and hands on one element
+// after the other.
+func each[T any](ctx context.Context, cl *client, name string, f func(T)) error {
+	return cl.read(ctx, name, nil, func(answer *json.Decoder) error {
+		if begin, err := answer.Token(); err != nil || begin != json.Delim('[') {
+			return cmp.Or(err, errors.New("it sends no array"))
+		}
+		for answer.More() {
+			var v T
+			if err := answer.Decode(&v); err != nil {
+				return err
+			}
+			f(v)
+		}
+		_, err := answer.Token()
+		return err
+	})
+}
+
+// read asks /api/v1/NAME and hands the answer on.
+func (cl *client) read(ctx context.Context, name string, query url.Values, decode func(*json.Decoder) error) error {
 	resp, err := cl.ask(ctx, "/api/v1/"+name, query)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	const most = 256 << 20
-	body, err := io.ReadAll(io.LimitReader(resp.Body, most))
-	if err != nil {
-		return fmt.Errorf("asking the server at %s: %w", cl.base.Host, err)
-	}
-	if resp.StatusCode == http.StatusUnauthorized {
+	answer := json.NewDecoder(resp.Body)
+	switch resp.StatusCode {
+	case http.StatusOK:
+	case http.StatusUnauthorized:
 		return fmt.Errorf("the server at %s was started with another admin.token than this configuration has; restart it", cl.base.Host)
-	}
-	if resp.StatusCode != http.StatusOK {
+	default:
 		var refusal struct{ Error string }
-		if json.Unmarshal(body, &refusal) != nil || refusal.Error == "" {
+		if answer.Decode(&refusal) != nil || refusal.Error == "" {
 			refusal.Error = resp.Status
 		}
 		return fmt.Errorf("the server at %s says: %s", cl.base.Host, refusal.Error)
 	}
-	if err := json.Unmarshal(body, into); err != nil {
-		return fmt.Errorf("what answers at %s is no server of ours: %w", cl.base.Host, err)
+	err = decode(answer)
+	if err == nil {
+		_, err = io.Copy(io.Discard, resp.Body) // the connection is used again
 	}
-	return nil
+	if err == nil {
+		return nil
+	}
+	if _, network := errors.AsType[net.Error](err); network || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return fmt.Errorf("asking the server at %s: %w", cl.base.Host, err)
+	}
+	return fmt.Errorf("what answers at %s is no server of ours: %w", cl.base.Host, err)
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -111,6 +113,39 @@ func TestClientHung(t *testing.T) {
 		const want = "no server answers at 127.0.0.1:9353: it is silent for 5s"
 		if !errors.Is(err, errNoServer) || err.Error() != want {
 			t.Errorf("alive = %v, want %s", err, want)
+		}
+	})
+}
+
+// TestClient_long: of a long array no more than an element is kept as text. Here
+// the second is sent when the first was taken out.
+func TestClient_long(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, tt := range []struct{ rest, want string }{
+			{"2]\n", "<nil>"},
+			{"2", "asking the server at 127.0.0.1:9353: EOF"},
+			{"2,\"x", "asking the server at 127.0.0.1:9353: unexpected EOF"},
+			{"x]", "what answers at 127.0.0.1:9353 is no server of ours: invalid character 'x' looking for beginning of value"},
+		} {
+			cl, err := newClient(adminAt("127.0.0.1:9353"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ours, theirs := net.Pipe()
+			cl.http.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) { return ours, nil }
+			taken := make(chan int, 2)
+			go func() {
+				defer theirs.Close()
+				if _, err := http.ReadRequest(bufio.NewReader(theirs)); err != nil {
+					t.Error(err)
+				}
+				io.WriteString(theirs, "HTTP/1.1 200 OK\r\n\r\n[1,\n")
+				<-taken
+				io.WriteString(theirs, tt.rest)
+			}()
+			if err := each(t.Context(), cl, "x", func(n int) { taken <- n }); fmt.Sprint(err) != tt.want {
+				t.Errorf("with %q: %v, want %s", tt.rest, err, tt.want)
+			}
 		}
 	})
 }
