@@ -303,7 +303,7 @@ func (a *app) ruleFile(ctx context.Context, name string, add ...overrides.Item) 
 		fmt.Fprintf(a.err, "the rule expired after %s: what is in its file does nothing\n", over.Format(time.DateOnly))
 	}
 	a.tellExcepted(u, add)
-	held := func(x exemption) bool { return x.Rule == name && strings.HasPrefix(x.Source, "file ") }
+	held := func(x exemption) bool { return x.Rule == name && x.inFile() }
 	if _, err := os.Stat(u.File); errors.Is(err, fs.ErrNotExist) {
 		if all, _ := inForce(ctx, c); slices.ContainsFunc(all, held) {
 			return "", fmt.Errorf("%s is gone, and what it held is in force until there is a new one; bring it back first, or make an empty one", shownPath(u.File))

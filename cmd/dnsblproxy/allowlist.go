@@ -28,6 +28,10 @@ type exemption struct {
 	Until   string   `json:"until,omitempty"`
 	Comment string   `json:"comment,omitempty"`
 	Live    bool     `json:"live,omitempty"` // asked about one address at a time
+
+	// What the line of a rule file says itself, for export; Until and Comment
+	// may be the rule's.
+	ownUntil, ownComment string
 }
 
 func newAllowList(a *app) *cobra.Command {
@@ -77,9 +81,12 @@ func (e exemption) place() string {
 	return e.Source
 }
 
+// inFile reports whether the entry stands in a rule file.
+func (e exemption) inFile() bool { return strings.HasPrefix(e.Source, "file ") }
+
 // typed reports whether the entry stands in a file of this machine.
 func (e exemption) typed() bool {
-	return e.Source == "cidr" || e.Source == "domains" || strings.HasPrefix(e.Source, "file ")
+	return e.Source == "cidr" || e.Source == "domains" || e.inFile()
 }
 
 func newAllowExport(a *app) *cobra.Command {
@@ -89,7 +96,8 @@ func newAllowExport(a *app) *cobra.Command {
 		Short: "print the entries of the allow rules",
 		Long: `Prints the entries in force of one allow rule, or of all, in a form that
 "allow import" reads, asked of the running server. Without one it says so and
-loads the sources itself.`,
+loads the sources itself. Entries of the rule's file have the comment and the last
+day that their lines have, all others those of the rule.`,
 		Args: noArgs,
 		RunE: a.does(func(ctx context.Context, _ []string) error {
 			if a.json {
@@ -139,15 +147,18 @@ func itemsOf(all []exemption, rule string) (items []overrides.Item, live []strin
 		if e.Live || e.Entry == "" {
 			continue
 		}
-		text := e.Entry
-		if e.Until != "" {
-			text += " until " + e.Until
+		text, until, comment := e.Entry, e.Until, e.Comment
+		if e.inFile() {
+			until, comment = e.ownUntil, e.ownComment
+		}
+		if until != "" {
+			text += " until " + until
 		}
 		entry, err := overrides.ParseEntry(text)
 		if err != nil {
 			return nil, nil, fmt.Errorf("the server's list of exemptions: %w", err)
 		}
-		items = append(items, overrides.Item{Entry: entry, Comment: e.Comment, Rule: e.Rule, Source: e.Source})
+		items = append(items, overrides.Item{Entry: entry, Comment: comment, Rule: e.Rule, Source: e.Source})
 	}
 	return items, live, nil
 }
@@ -218,13 +229,17 @@ func untilText(t time.Time) string {
 	return t.Format(time.DateOnly)
 }
 
-// holds reports whether a line's entry is this one, or is that of which other
-// lines and exceptions have left this part.
-func holds(line, part string) bool {
-	l, err := overrides.ParseEntry(line)
+// itemOf reads a line of a rule file. It is nil unless the line's entry is this
+// one, or is that of which other lines and exceptions have left this part.
+func itemOf(line, part string) *overrides.Item {
+	text, comment, _ := strings.Cut(line, "#")
+	l, err := overrides.ParseEntry(strings.TrimSpace(text))
 	p, perr := overrides.ParseEntry(part)
-	return err == nil && perr == nil && l.Domain == p.Domain &&
-		l.Range.First.Compare(p.Range.First) <= 0 && p.Range.Last.Compare(l.Range.Last) <= 0
+	if err != nil || perr != nil || l.Domain != p.Domain ||
+		l.Range.First.Compare(p.Range.First) > 0 || p.Range.Last.Compare(l.Range.Last) > 0 {
+		return nil
+	}
+	return &overrides.Item{Entry: l, Comment: strings.TrimSpace(comment)}
 }
 
 // annotate gives entries of rule files the comments of their lines, which the
@@ -243,20 +258,22 @@ func annotate(c *config.Config, all []exemption) {
 	}
 	for i := range all {
 		e := &all[i]
+		if !e.inFile() {
+			continue
+		}
+		e.ownUntil = e.Until
 		f, ok := files[e.Rule]
-		if !ok || !strings.HasPrefix(e.Source, "file ") {
+		if !ok {
 			continue
 		}
 		e.Source = f.source
 		if e.Line < 1 || e.Line > len(f.lines) {
 			continue
 		}
-		text, comment, _ := strings.Cut(strings.TrimPrefix(f.lines[e.Line-1], "\ufeff"), "#")
-		if !holds(strings.TrimSpace(text), e.Entry) {
-			continue // the file was edited just now and is not in force yet
-		}
-		if comment = strings.TrimSpace(comment); comment != "" {
-			e.Comment = comment
+		// Without it the file was edited just now and is not in force yet.
+		if it := itemOf(strings.TrimPrefix(f.lines[e.Line-1], "\ufeff"), e.Entry); it != nil {
+			e.ownUntil, e.ownComment = untilText(it.Entry.Until), it.Comment
+			e.Comment = cmp.Or(it.Comment, e.Comment)
 		}
 	}
 	// Each source in the order of its file, which is not that of addresses.
