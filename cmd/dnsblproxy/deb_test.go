@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -92,6 +93,42 @@ func TestDeb_upgrade(t *testing.T) {
 	}
 	if found, err := filepath.Glob(filepath.Join(out, "*.deb")); !slices.Equal(found, packages) {
 		t.Errorf("in the folder are %q (%v), want the last one alone", found, err)
+	}
+}
+
+// TestDeb_postinst: an upgrade keeps the process that runs where the new program
+// refuses the configuration. The programs that it calls are ours.
+func TestDeb_postinst(t *testing.T) {
+	for _, tt := range []struct {
+		name          string
+		active, wrong bool
+		restarts      bool
+	}{
+		{"upgrade", true, false, true},
+		{"upgrade that refuses the configuration", true, true, false},
+		{"nothing that could be kept", false, true, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			calls := filepath.Join(dir, "calls")
+			for name, status := range map[string]bool{
+				"systemd-sysusers": true, "chgrp": true, "deb-systemd-helper": true, "deb-systemd-invoke": true,
+				"systemctl": tt.active, "dnsblproxy": !tt.wrong,
+			} {
+				path := filepath.Join(dir, name)
+				writeFile(t, path, fmt.Sprintf("#!/bin/sh\necho %s \"$@\" >>%s\n%t\n", name, calls, status))
+				if err := os.Chmod(path, 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			script := strings.ReplaceAll(string(read(t, filepath.Join(deployDir, "deb/postinst"))), "/run/systemd/system", dir)
+			cmd := exec.Command("sh", "-c", script, "postinst", "configure", "1.0")
+			cmd.Env = append(os.Environ(), "DPKG_ROOT=", "PATH="+dir+":"+os.Getenv("PATH"))
+			output(t, cmd)
+			if called := string(read(t, calls)); strings.Contains(called, "deb-systemd-invoke restart dnsblproxy.service\n") != tt.restarts {
+				t.Errorf("restarted: %t, want %t; called were\n%s", !tt.restarts, tt.restarts, called)
+			}
+		})
 	}
 }
 
