@@ -94,10 +94,7 @@ func zoneViewOf(z *config.Zone, lists *rbl.Table) zoneView {
 }
 
 func ruleViewOf(r overrides.Rule, now time.Time) rulesView {
-	v := rulesView{Rule: r.Name, Action: r.Action.String(), Comment: r.Comment, Zones: append([]string{}, r.Zones...), Enabled: r.Active(now.Unix()), Sources: []string{}}
-	if !r.Expires.IsZero() {
-		v.Expires = r.Expires.Format(time.DateOnly)
-	}
+	v := rulesView{Rule: r.Name, Action: r.Action.String(), Comment: r.Comment, Zones: append([]string{}, r.Zones...), Enabled: r.Active(now.Unix()), Expires: untilText(r.Expires), Sources: []string{}}
 	add := func(kind string, names ...string) {
 		for _, n := range names {
 			v.Sources = append(v.Sources, kind+" "+n)
