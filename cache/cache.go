@@ -51,9 +51,10 @@ type Options struct {
 const MinBytes = 1 << 20
 
 // EntryBytes is what an entry of the store costs beside its answer, in bytes: the
-// slot in ristretto's map and in its table of costs at their usual load, the
-// frequency counters, and a record of when it ends.
-const EntryBytes = 188
+// slot in ristretto's map and in its table of costs, the frequency counters, and
+// records of when it ends. Go's maps are half empty, and more than that where
+// entries come and go, as they do in a cache that is full.
+const EntryBytes = 240
 
 // Capacity returns how many answers a cache of maxBytes has room for, if they are
 // few different ones.

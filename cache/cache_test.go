@@ -284,6 +284,23 @@ func TestCache_bounds(t *testing.T) {
 	}
 }
 
+// What is counted is what the heap takes, also when the cache has been full for long:
+// ristretto's maps are emptier then. Beside it stand the writes that wait.
+func TestCache_heap(t *testing.T) {
+	const maxBytes = 12 << 20
+	before := heapBytes()
+	c, _ := newCache(t, Options{MaxBytes: maxBytes})
+	z := c.Zone("z", "")
+	for i := range uint32(2 * Capacity(maxBytes)) {
+		c.Set(z.IP4(1, addr(i)), "nx", 60, 0)
+	}
+	settle(c)
+	waiting := int64(maxQueued) * 150
+	if took := heapBytes() - before; took > maxBytes*13/12+waiting {
+		t.Errorf("answers counted as %d bytes take %d", c.Bytes(), took-waiting)
+	}
+}
+
 // Every byte and reference that a value takes is given back, whatever way it
 // leaves: replaced, evicted, refused, or at the end.
 func TestCache_accounting(t *testing.T) {
