@@ -147,6 +147,12 @@ func newScene(t testing.TB, zones []ZoneOptions, rules ...overrides.Rule) *scene
 // they have done when it returns.
 func newSceneWith(t testing.TB, opts overrides.Options, zones []ZoneOptions, rules ...overrides.Rule) *scene {
 	t.Helper()
+	return newSceneSized(t, 4<<20, opts, zones, rules...)
+}
+
+// newSceneSized is newSceneWith with a cache of so many bytes.
+func newSceneSized(t testing.TB, cacheSize int64, opts overrides.Options, zones []ZoneOptions, rules ...overrides.Rule) *scene {
+	t.Helper()
 	s := &scene{t: t}
 	for i := range zones {
 		if l, ok := zones[i].List.(*fakeList); ok && s.list == nil {
@@ -167,7 +173,7 @@ func newSceneWith(t testing.TB, opts overrides.Options, zones []ZoneOptions, rul
 		t.Cleanup(func() { stop(); running.Wait() })
 		<-s.rules.Ready()
 	}
-	s.r, err = New(Options{Rules: s.rules, CacheSize: 4 << 20, OnDecision: func(d Decision) {
+	s.r, err = New(Options{Rules: s.rules, CacheSize: cacheSize, OnDecision: func(d Decision) {
 		s.tellMu.Lock()
 		defer s.tellMu.Unlock()
 		s.told = append(s.told, d)
