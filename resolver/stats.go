@@ -107,7 +107,7 @@ func newStats(shards int, c *cache.Cache) *stats {
 		}, []string{"zone"}),
 		queriesDesc:  desc("queries_total", "Questions answered, by zone (empty: none) and verdict: listed, unlisted, exempt, denied, failed, forwarded or refused (malformed ones, too).", "zone", "verdict"),
 		requestsDesc: desc("cache_requests_total", "Questions that a list's answer was needed for, by where it was: hit, miss or stale.", "zone", "result"),
-		bytesDesc:    desc("cache_bytes", "Estimated memory of cached answers."),
+		bytesDesc:    desc("cache_bytes", "Estimated memory of cached answers, of cache.size."),
 		durationDesc: desc("query_duration_seconds", "Time to an answer by path: hit, miss, stale, override or forward; hits and overrides are sampled.", "path"),
 	}
 	for i := range s.durations {
