@@ -226,3 +226,40 @@ func TestClients(t *testing.T) {
 		}
 	}
 }
+
+// TestReload_flushesZone changes what counts as listed in one of two zones: what is
+// cached of that one is void, whatever the shape of the question.
+func TestReload_flushesZone(t *testing.T) {
+	t.Parallel()
+	subjects := map[string]string{"192.0.2.66": "127.0.0.4", "2001:db8::66": "127.0.0.4", "bad.example": "127.0.0.4"}
+	changed, same := startFaulty(t, "changed.example"), startFaulty(t, "same.example")
+	changed.List(subjects)
+	same.List(subjects)
+	other := zone("same.example", "", same.Addr)
+	proxy := startProxy(t, ProxyOptions{Config: other + zone("changed.example", "", changed.Addr)})
+	asked := func(when string, want int) {
+		t.Helper()
+		for subject := range subjects {
+			if n := changed.AskedFor(subject); n != want {
+				t.Errorf("%s: the list of the changed zone was asked %d times about %s, want %d", when, n, subject, want)
+			}
+			if n := same.AskedFor(subject); n != 1 {
+				t.Errorf("%s: the list of the other zone was asked %d times about %s, want 1", when, n, subject)
+			}
+		}
+	}
+	want := map[string]string{}
+	for subject, code := range subjects {
+		want[subject] = "listed " + code
+	}
+	for range 2 {
+		verdicts(t, "at the start", proxy.Addr, "changed.example", want)
+		verdicts(t, "at the start", proxy.Addr, "same.example", want)
+	}
+	asked("at the start", 1)
+	proxy.reload(t, other+zone("changed.example", `listed = ["127.0.0.2-127.0.0.9"]`, changed.Addr)+"[deny.new]\nzones = [\"changed.example\"]\ncidr = [\"198.51.100.1\"]\n")
+	becomes(t, exemptWithin, proxy.Addr, "198.51.100.1", "changed.example", "listed 127.0.0.2")
+	verdicts(t, "after the reload", proxy.Addr, "changed.example", want)
+	verdicts(t, "after the reload", proxy.Addr, "same.example", want)
+	asked("after the reload", 2)
+}
