@@ -1,8 +1,11 @@
 package e2e
 
 import (
+	"cmp"
 	"fmt"
+	"io/fs"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -87,6 +90,13 @@ func TestStart_kill9(t *testing.T) {
 	if got := verdict(t, proxy.Addr, "192.0.2.10", "bl.example"); got != "unlisted" {
 		t.Errorf("an address of the feed is %s", got)
 	}
+	// It answers before the disk has what the feed said.
+	eventually(t, stopTimeout, "the feed's set to be kept", func() error {
+		if kept, err := filepath.Glob(filepath.Join(proxy.dir, "state", "sources", "*.set")); err != nil || len(kept) == 0 {
+			return fmt.Errorf("no file, %w", cmp.Or(err, fs.ErrNotExist))
+		}
+		return nil
+	})
 	if err := first.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
